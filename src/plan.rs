@@ -1,0 +1,1 @@
+//! Every decision, pure: no IO, no clock, no random.

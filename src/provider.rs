@@ -1,0 +1,3 @@
+//! The outside world, in: a vendor's API becomes pages of records.
+
+pub mod constellation1;

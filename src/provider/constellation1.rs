@@ -1,0 +1,3 @@
+//! The Constellation1 (Market Leader) partner API.
+
+pub mod fields;

@@ -1,0 +1,226 @@
+//! The shared nouns: what a vendor's answer becomes before anything is decided about it.
+
+mod field;
+mod stamp;
+
+pub use field::{Cell, Content, Field, Kind, Side, raw_hash};
+pub use stamp::{DayTime, Stamp};
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// An MLS feed, as the vendor names it (`GAMLS`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FeedId(pub String);
+
+impl fmt::Display for FeedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape_controls(&self.0, f)
+    }
+}
+
+/// A listing inside a feed: the MLS number. Unique only together with its feed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ListingId(pub String);
+
+impl fmt::Display for ListingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape_controls(&self.0, f)
+    }
+}
+
+/// The vendor's words never reach a terminal raw: control characters are shown as escapes.
+fn escape_controls(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for c in text.chars() {
+        if c.is_control() {
+            write!(f, "{}", c.escape_default())?;
+        } else {
+            write!(f, "{c}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a text of the vendor's fit for a log line or a terminal: escaped, and cut at `limit` characters.
+#[must_use]
+pub fn printable(text: &str, limit: usize) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(limit) {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    if text.chars().nth(limit).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The primary key of a listing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListingKey {
+    /// The feed it belongs to.
+    pub feed: FeedId,
+    /// Its number inside the feed.
+    pub listing: ListingId,
+}
+
+/// What a request asks for: the vendor's `Status` parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Stream {
+    /// `Status=0`. Whether this includes deleted listings is not documented.
+    All,
+    /// `Status=1`: active, contingent, pending.
+    Active,
+    /// `Status=2`.
+    Sold,
+    /// `Status=3`: the deletions.
+    Deleted,
+}
+
+impl Stream {
+    /// The value of the `Status` parameter.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Stream::All => 0,
+            Stream::Active => 1,
+            Stream::Sold => 2,
+            Stream::Deleted => 3,
+        }
+    }
+
+    /// What the vendor says of every record that this stream returns.
+    #[must_use]
+    pub fn says(self) -> Said {
+        match self {
+            Stream::All | Stream::Active | Stream::Sold => Said::Live,
+            Stream::Deleted => Said::Deleted,
+        }
+    }
+}
+
+impl TryFrom<u8> for Stream {
+    type Error = String;
+
+    fn try_from(status: u8) -> Result<Self, String> {
+        match status {
+            0 => Ok(Stream::All),
+            1 => Ok(Stream::Active),
+            2 => Ok(Stream::Sold),
+            3 => Ok(Stream::Deleted),
+            other => Err(format!("Status {other} does not exist; the vendor knows 0, 1, 2, 3")),
+        }
+    }
+}
+
+impl From<Stream> for u8 {
+    fn from(stream: Stream) -> u8 {
+        stream.status()
+    }
+}
+
+/// Whether the vendor presents a record as live or as deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Returned by a stream of live listings.
+    Live,
+    /// Returned by the stream of deletions.
+    Deleted,
+}
+
+/// A closed range of vendor stamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Window {
+    /// Its oldest stamp.
+    pub from: Stamp,
+    /// Its newest stamp.
+    pub to: Stamp,
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} .. {}", self.from, self.to)
+    }
+}
+
+/// One request of SyncListings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The feeds asked for; empty means every feed that the credential can see.
+    pub feeds: Vec<FeedId>,
+    /// Which stream.
+    pub stream: Stream,
+    /// The stamps asked for, to the millisecond.
+    pub window: Window,
+    /// The page, from 1.
+    pub page: u32,
+}
+
+/// 128 bits of a cryptographic hash over a record as it was sent, or over its decoded cells.
+pub type Hash = [u8; 16];
+
+/// One record of a page: its key and hash known, its fields not decoded yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its primary key, as sent.
+    pub key: ListingKey,
+    /// Its `MlsUpdateDate`; `None` when absent, null or unreadable.
+    pub stamp: Option<Stamp>,
+    /// Hash of the bytes as sent.
+    pub raw_hash: Hash,
+    /// The JSON object as sent.
+    pub raw: String,
+}
+
+/// A record that could not become a row. It is stored, so that a cursor may pass it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// What is wrong with it, for a person.
+    pub reason: String,
+    /// The key, as far as it could be read.
+    pub listing: Option<ListingId>,
+    /// Hash of the bytes as sent: the reject's identity.
+    pub raw_hash: Hash,
+    /// The JSON as sent.
+    pub raw: String,
+}
+
+/// One answered page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Records in the order of the page.
+    pub records: Vec<Record>,
+    /// What could not be read as a record.
+    pub rejects: Vec<Reject>,
+    /// The vendor's count of all matches of the request.
+    pub total: u64,
+    /// The vendor's next page, if it names one.
+    pub next_page: Option<u32>,
+    /// The vendor's clock when it answered, from its `Date` header (whole seconds).
+    pub vendor_now: Option<Stamp>,
+}
+
+/// Why a request brought no page, as far as a decision depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// 429: nobody may ask before the wait is over.
+    Throttled {
+        /// How long the vendor said, or our default where it did not say.
+        wait: Duration,
+    },
+    /// A network fault or a 5xx: likely to pass by itself.
+    Unavailable,
+    /// 401, 403: the credential is unknown, or blocked from this.
+    Unauthorized,
+    /// 400 and other 4xx: the same request will be refused again.
+    Refused,
+    /// An answer that is not a page: it does not count as read.
+    Malformed,
+}

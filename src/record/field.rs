@@ -1,0 +1,127 @@
+//! A vendor entity's fields as data: one row a field, read by decoder, store, sandbox and tests alike.
+
+use super::Hash;
+
+/// What a column holds, and which JSON values fit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A JSON string; TEXT.
+    Text,
+    /// A JSON string, number or boolean; TEXT. For fields whose type the document gives in two ways.
+    Loose,
+    /// A whole JSON number of 64 bits; INTEGER.
+    Integer,
+    /// A JSON number; REAL.
+    Real,
+    /// A JSON boolean; INTEGER 0 or 1.
+    Bool,
+    /// A JSON string with an ISO date-time; TEXT as sent.
+    Time,
+    /// A JSON array or object; TEXT holding JSON.
+    Json,
+}
+
+impl Kind {
+    /// The column's type in a STRICT table.
+    #[must_use]
+    pub fn column_type(self) -> &'static str {
+        match self {
+            Kind::Text | Kind::Loose | Kind::Time | Kind::Json => "TEXT",
+            Kind::Integer | Kind::Bool => "INTEGER",
+            Kind::Real => "REAL",
+        }
+    }
+}
+
+/// Which half of the vendor's document names a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The response table and the C# class.
+    Both,
+    /// The response table alone.
+    TableOnly,
+    /// The C# class alone.
+    ClassOnly,
+}
+
+/// One field of a vendor entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The member's name in the vendor's JSON.
+    pub wire: &'static str,
+    /// The column's name.
+    pub column: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether the document allows null; null is stored in any case.
+    pub nullable: bool,
+    /// Who names it.
+    pub side: Side,
+}
+
+/// One decoded value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// The member was not in the record: it says nothing.
+    Absent,
+    /// The member was null, or did not fit its kind.
+    Null,
+    /// A whole number or a boolean.
+    Integer(i64),
+    /// A finite number.
+    Real(f64),
+    /// Text, a date-time or JSON.
+    Text(String),
+}
+
+/// A decoded record: a cell for each field of its table, in the table's order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// The cells.
+    pub cells: Vec<Cell>,
+    /// A JSON object of what has no column or does not fit it, by wire name; `None` when there is nothing.
+    pub extra: Option<String>,
+}
+
+impl Content {
+    /// Hash of what a row made of this would hold: absent and null are the same there.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        for cell in &self.cells {
+            match cell {
+                Cell::Absent | Cell::Null => hasher.update(b"-"),
+                Cell::Integer(value) => hasher.update(b"i").update(&value.to_le_bytes()),
+                Cell::Real(value) => hasher.update(b"r").update(&value.to_bits().to_le_bytes()),
+                Cell::Text(value) => hasher.update(b"t").update(&(value.len() as u64).to_le_bytes()).update(value.as_bytes()),
+            };
+        }
+        hasher.update(b"x").update(self.extra.as_deref().unwrap_or("").as_bytes());
+        short(&hasher)
+    }
+
+    /// Takes over every cell that this record leaves out from an earlier reading of the same version.
+    ///
+    /// Answers may come in the shape of the response table or of the C# class, each lacking fields of the other.
+    pub fn fill_absent_from(&mut self, earlier: &Content) {
+        for (cell, known) in self.cells.iter_mut().zip(&earlier.cells) {
+            if *cell == Cell::Absent {
+                *cell = known.clone();
+            }
+        }
+    }
+}
+
+/// Hash of a record as it was sent.
+#[must_use]
+pub fn raw_hash(bytes: &[u8]) -> Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(bytes);
+    short(&hasher)
+}
+
+fn short(hasher: &blake3::Hasher) -> Hash {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    hash
+}

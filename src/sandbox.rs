@@ -1,0 +1,1 @@
+//! The vendor in memory, behind real HTTP.
