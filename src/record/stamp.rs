@@ -49,7 +49,7 @@ impl Stamp {
         let seconds = self.0.div_euclid(TICKS_PER_SECOND);
         let ticks = self.0.rem_euclid(TICKS_PER_SECOND);
         let delta = TimeDelta::seconds(seconds) + TimeDelta::nanoseconds(ticks * NANOS_PER_TICK);
-        NaiveDateTime::UNIX_EPOCH.checked_add_signed(delta).unwrap_or(NaiveDateTime::MAX)
+        DateTime::UNIX_EPOCH.naive_utc().checked_add_signed(delta).unwrap_or(NaiveDateTime::MAX)
     }
 
     /// As a request writes it: naive, to the millisecond, rounded down.
