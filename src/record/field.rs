@@ -100,16 +100,29 @@ impl Content {
         short(&hasher)
     }
 
-    /// Takes over every cell that this record leaves out from an earlier reading of the same version.
+    /// Takes over every cell, and every unknown field, that this record leaves out from an earlier reading of the same
+    /// version.
     ///
     /// Answers may come in the shape of the response table or of the C# class, each lacking fields of the other.
-    pub fn fill_absent_from(&mut self, earlier: &Content) {
+    pub fn fill_absent_from(&mut self, earlier: &Content, fields: &[Field]) {
         for (cell, known) in self.cells.iter_mut().zip(&earlier.cells) {
             if *cell == Cell::Absent {
                 *cell = known.clone();
             }
         }
+        let Some(known) = members(earlier.extra.as_deref()) else { return };
+        let mut extra = members(self.extra.as_deref()).unwrap_or_default();
+        for (name, value) in known {
+            if !fields.iter().any(|field| field.wire == name) {
+                extra.entry(name).or_insert(value);
+            }
+        }
+        self.extra = (!extra.is_empty()).then(|| serde_json::Value::Object(extra).to_string());
     }
+}
+
+fn members(extra: Option<&str>) -> Option<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_str(extra?).ok()
 }
 
 /// Hash of a record as it was sent.

@@ -1,0 +1,475 @@
+-- The contract between mls-sync and every program that reads its file.
+--
+-- Version 1. PRAGMA application_id = 0x4d4c5353 ("MLSS"), PRAGMA user_version = 1.
+--
+-- A column's meaning never changes; a new meaning gets a new column. Read as many tables as you like in one
+-- transaction: each vendor page is stored in one transaction, so a reader sees all of it or nothing.
+--
+-- Words
+--   date-time   TEXT, ISO 8601. What the vendor writes is kept as sent; the vendor names no zone, so none is added.
+--               It compares as text as long as the vendor writes one form. Columns named *_at are the mirror's own
+--               clock: UTC, to the millisecond, with a Z.
+--   boolean     INTEGER 0 or 1.
+--   null        The vendor sent null, left the field out, or sent a value that does not fit the column. In the last
+--               case the value is kept in `extra`. False and 0 are what the vendor sent, unless it cannot say null.
+
+-- Every listing ever seen, deleted ones included. To follow changes, keep the largest change_seq that you have read:
+--   SELECT * FROM listings WHERE change_seq > ?1 ORDER BY change_seq LIMIT 1000;
+CREATE TABLE listings (
+    feed_id                         TEXT NOT NULL,  -- the MLS feed
+    listing_id                      TEXT NOT NULL,  -- the MLS number; unique only inside its feed
+
+    -- The fields of ListingDetails: the union of the two lists in the vendor's document, in snake_case. Text is as the
+    -- MLS writes it, numbers in text included.
+    above_ground_sq_ft              TEXT,    -- square feet; text because the document says string and int
+    acres                           TEXT,    -- acres, as text of the MLS
+    acre_search                     REAL,    -- acres
+    address                         TEXT,    -- whole street address
+    address2                        TEXT,    -- unit
+    agent_remarks                   TEXT,    -- not for the public
+    air                             TEXT,
+    air_search                      TEXT,
+    appliances                      TEXT,
+    assessments                     TEXT,
+    available_utilities             TEXT,
+    back_on_market_date             TEXT,    -- date-time
+    bathroom_description            TEXT,
+    baths_full                      INTEGER,
+    baths_location                  TEXT,
+    baths_partial                   INTEGER,
+    baths_three_quarter             INTEGER,
+    baths_total                     REAL,    -- number, may have a fraction
+    bedroom_description             TEXT,
+    beds                            INTEGER,
+    below_ground_sq_ft              INTEGER, -- square feet
+    boat_amenities                  TEXT,
+    body_of_water                   TEXT,
+    breakfast_description           TEXT,
+    builder                         TEXT,
+    building_number                 TEXT,
+    buyer_commission                TEXT,
+    carport_spaces                  TEXT,
+    city                            TEXT,
+    co_listing_agent_code           TEXT,
+    comment_allowed                 TEXT,    -- the table names it so; the class has allow_comment
+    commission                      TEXT,
+    common_walls                    TEXT,
+    condo_fee                       TEXT,
+    condo_fee_frequency             TEXT,
+    construction                    TEXT,
+    construction_search             TEXT,
+    contingent_date                 TEXT,    -- date-time
+    contract_date                   TEXT,    -- date-time
+    country                         TEXT,
+    county                          TEXT,
+    covered_parking_spaces          TEXT,
+    cross_street                    TEXT,
+    current_use                     TEXT,
+    date_available                  TEXT,    -- date-time
+    days_on_market                  INTEGER, -- days
+    den_description                 TEXT,
+    development_name                TEXT,
+    development_status              TEXT,
+    dimensions_units                TEXT,
+    dining_room_description         TEXT,
+    directions                      TEXT,
+    dock_height                     TEXT,    -- text, or true/false, because the document says string and bool
+    doors_windows                   TEXT,
+    driveway_description            TEXT,
+    dwelling_type                   TEXT,
+    energy_features                 TEXT,
+    entry_location                  TEXT,
+    expiration_date                 TEXT,    -- date-time
+    exposure                        TEXT,
+    exterior                        TEXT,
+    family_room_description         TEXT,
+    farm_type                       TEXT,
+    fence_description               TEXT,
+    finished_square_feet            TEXT,    -- square feet; text because the document says string and int
+    fireplace_count                 TEXT,    -- text because the document says int and string
+    fireplace_description           TEXT,
+    floor_description               TEXT,
+    floor_search                    TEXT,
+    florida_room_description        TEXT,
+    foundation                      TEXT,
+    foundation_size                 TEXT,
+    front_dimensions                TEXT,
+    garage                          TEXT,
+    garage_size                     TEXT,
+    garage_spaces                   TEXT,    -- text because the document says string and float
+    grade_school                    TEXT,
+    great_room_description          TEXT,
+    guest_facilities                TEXT,
+    handicap_features               TEXT,
+    has_ac                          INTEGER, -- boolean
+    has_advanced_electrical         INTEGER, -- boolean
+    has_age_restrictions            INTEGER, -- boolean
+    has_attached_parking            INTEGER, -- boolean
+    has_balcony                     INTEGER, -- boolean
+    has_barn                        INTEGER, -- boolean
+    has_basement                    INTEGER, -- boolean
+    has_basement_finished           INTEGER, -- boolean
+    has_carport                     INTEGER, -- boolean
+    has_covenants_deed_restriction  INTEGER, -- boolean
+    has_deck                        INTEGER, -- boolean
+    has_dining_room                 INTEGER, -- boolean
+    has_disclosure                  INTEGER, -- boolean
+    has_dock_facilities             INTEGER, -- boolean
+    has_elevators                   INTEGER, -- boolean
+    has_exclusions                  INTEGER, -- boolean
+    has_existing_financing          INTEGER, -- boolean
+    has_fenced_yard                 INTEGER, -- boolean
+    has_fireplace                   INTEGER, -- boolean
+    has_forced_air                  INTEGER, -- boolean
+    has_garage                      INTEGER, -- boolean
+    has_garden                      INTEGER, -- boolean
+    has_handicap_baths              INTEGER, -- boolean
+    has_handicap_doors              INTEGER, -- boolean
+    has_handicap_features           INTEGER, -- boolean
+    has_handicap_ramps              INTEGER, -- boolean
+    has_horse_facilities            INTEGER, -- boolean
+    has_interior_steps              INTEGER, -- boolean
+    has_irrigation_rights           INTEGER, -- boolean
+    has_lease_options               INTEGER, -- boolean
+    has_master_on_main              INTEGER, -- boolean
+    has_outbuildings                INTEGER, -- boolean
+    has_parking                     INTEGER, -- boolean
+    has_patio                       INTEGER, -- boolean
+    has_pool                        INTEGER, -- boolean
+    has_porch                       INTEGER, -- boolean
+    has_rail_access                 INTEGER, -- boolean
+    has_spa                         INTEGER, -- boolean
+    has_split_bedroom_plan          INTEGER, -- boolean
+    has_sprinkler_system            INTEGER, -- boolean
+    has_storage_area                INTEGER, -- boolean
+    has_tennis_court                INTEGER, -- boolean
+    has_variable_commission         INTEGER, -- boolean
+    has_view                        INTEGER, -- boolean
+    has_water_access                INTEGER, -- boolean
+    has_waterfront                  INTEGER, -- boolean
+    headline                        TEXT,
+    heat                            TEXT,
+    heating_delivery                TEXT,
+    heating_delivery_search         TEXT,
+    heating_source                  TEXT,
+    heating_source_search           TEXT,
+    high_rise_amenities             TEXT,
+    high_school                     TEXT,
+    hoa_description                 TEXT,
+    hoa_dues                        TEXT,
+    hoa_fee                         TEXT,
+    hoa_fee_frequency               TEXT,
+    horse_features                  TEXT,
+    hotline_code                    TEXT,
+    inclusions                      TEXT,
+    interior                        TEXT,
+    is_assumable                    INTEGER, -- boolean
+    is_cable_available              INTEGER, -- boolean
+    is_corner_lot                   INTEGER, -- boolean
+    is_cul_de_sac_lot               INTEGER, -- boolean
+    is_drivein                      INTEGER, -- boolean
+    is_fixer_upper                  INTEGER, -- boolean
+    is_flood_plain                  INTEGER, -- boolean
+    is_foreclosured                 INTEGER, -- boolean
+    is_furnished                    INTEGER, -- boolean
+    is_gated_community              INTEGER, -- boolean
+    is_golf_course_lot              INTEGER, -- boolean
+    is_horses_allowed               INTEGER, -- boolean
+    is_model_home                   INTEGER, -- boolean
+    is_mountain_lot                 INTEGER, -- boolean
+    is_new_construction             INTEGER, -- boolean
+    is_owner_occupied               INTEGER, -- boolean
+    is_pets_allowed                 INTEGER, -- boolean
+    is_rural_area                   INTEGER, -- boolean
+    is_short_sale                   INTEGER, -- boolean
+    is_subdividable_lot             INTEGER, -- boolean
+    is_trade_considered             INTEGER, -- boolean
+    is_treed_lot                    INTEGER, -- boolean
+    is_utilities_included           INTEGER, -- boolean
+    kitchen_description             TEXT,
+    land_inclusion                  TEXT,
+    landscape_back_desc             TEXT,
+    landscape_front_desc            TEXT,
+    land_tenure                     TEXT,
+    last_price_change_date          TEXT,    -- date-time
+    last_listing_status_change_date TEXT,    -- date-time
+    latitude                        REAL,    -- degrees, north positive
+    laundry_description             TEXT,
+    left_dimensions                 TEXT,
+    legal_description               TEXT,
+    list_date                       TEXT,    -- date-time
+    listing_agent                   TEXT,
+    listing_agent_id                TEXT,
+    listing_office                  TEXT,
+    listing_office_id               TEXT,
+    listing_office_phone            TEXT,
+    listing_status                  TEXT,    -- the MLS's words
+    listing_status_search           TEXT,    -- standardised
+    list_price_high                 REAL,    -- units of currency
+    list_price_low                  REAL,    -- units of currency
+    living_area_high                INTEGER, -- in living_area_units
+    living_area_low                 INTEGER, -- in living_area_units
+    living_area_source              TEXT,
+    living_area_units               TEXT,
+    living_room_description         TEXT,
+    lock_box                        TEXT,
+    longitude                       REAL,    -- degrees, east positive
+    lot_area_high                   REAL,    -- in lot_area_units
+    lot_area_low                    REAL,    -- in lot_area_units
+    lot_area_units                  TEXT,
+    lot_description                 TEXT,
+    lot_dimensions                  TEXT,
+    lot_number                      TEXT,
+    lot_size_source                 TEXT,
+    master_bath_description         TEXT,
+    master_bedroom_description      TEXT,
+    middle_school                   TEXT,
+    mls_area                        TEXT,
+    mls_association                 TEXT,
+    mls_modification_timestamp      TEXT,    -- date-time; the MLS's own modification time; not used for syncing
+    mls_stories                     TEXT,
+    mls_update_date                 TEXT,    -- date-time; when the listing last changed at the vendor; what the mirror is kept true by
+    mobile_home_description         TEXT,
+    model_name                      TEXT,
+    neighborhood                    TEXT,
+    num1_bedroom_units              INTEGER,
+    num2_bedroom_units              INTEGER,
+    num3_bedroom_units              INTEGER,
+    num4_bedroom_units              INTEGER,
+    number_of_units                 INTEGER, -- the document says int and short; 64 bits hold both
+    num_efficiency_units            INTEGER,
+    onsite_utilities                TEXT,
+    original_list_price             REAL,    -- units of currency; the document calls it the previous list price
+    other_rooms_description         TEXT,
+    outbuildings                    TEXT,
+    ownership_type                  TEXT,
+    parcel_number                   TEXT,
+    parking                         TEXT,
+    parking_spaces                  TEXT,
+    patio_description               TEXT,
+    pet_description                 TEXT,
+    photo_retrieved_date            TEXT,    -- date-time; null when there are no photos
+    plumbing                        TEXT,
+    pool                            TEXT,
+    potential_use                   TEXT,
+    price                           INTEGER, -- asking price, whole units of the currency of the country
+    price_per_sqft                  REAL,    -- units of currency a square foot
+    property_type                   TEXT,
+    property_type_search            TEXT,
+    rear_dimensions                 TEXT,
+    remarks                         TEXT,    -- public remarks
+    result_code                     TEXT,    -- accuracy of the geocoding
+    right_dimensions                TEXT,
+    road_frontage_dimensions        TEXT,
+    roof                            TEXT,
+    roof_search                     TEXT,
+    sale_date                       TEXT,    -- date-time
+    sale_price                      INTEGER, -- whole units of currency; only where the vendor sends it
+    sale_type                       TEXT,
+    school_district                 TEXT,
+    security_features               TEXT,
+    seller_commission               TEXT,
+    selling_agent_id                TEXT,
+    selling_office                  TEXT,
+    selling_office_id               TEXT,
+    sewer                           TEXT,
+    show_address                    INTEGER, -- boolean
+    show_on_map                     INTEGER, -- boolean
+    spa_description                 TEXT,
+    sprinklers_description          TEXT,
+    square_feet                     TEXT,
+    state                           TEXT,
+    stories                         TEXT,
+    street_dir_prefix               TEXT,
+    street_dir_suffix               TEXT,
+    street_name                     TEXT,
+    street_number                   TEXT,
+    street_suffix                   TEXT,
+    structure_condition             TEXT,
+    style                           TEXT,
+    style_search                    TEXT,
+    subdivision                     TEXT,
+    subject_to                      TEXT,
+    taxes                           TEXT,
+    terms                           TEXT,
+    topography                      TEXT,
+    total_area_on_level1            REAL,    -- 0 may mean unknown
+    total_area_on_level2            REAL,    -- 0 may mean unknown
+    total_area_on_level3            REAL,    -- 0 may mean unknown
+    total_area_on_level4            REAL,    -- 0 may mean unknown
+    total_area_on_level5            REAL,    -- 0 may mean unknown
+    total_rooms                     TEXT,
+    township                        TEXT,
+    unit_number                     TEXT,
+    unit_types                      TEXT,
+    utilities                       TEXT,
+    utility_room_description        TEXT,
+    view_description                TEXT,
+    view_search                     TEXT,
+    water                           TEXT,
+    water_access                    TEXT,
+    waterfront                      TEXT,
+    water_frontage_dimensions       TEXT,
+    waterfront_type                 TEXT,
+    wooded_acreage                  REAL,    -- acres
+    year_built                      TEXT,
+    zip                             TEXT,
+    zoning                          TEXT,
+    actual_photo_count              INTEGER, -- photos
+    allow_comment                   INTEGER, -- boolean
+    assessments_search              INTEGER,
+    carport_spaces_search           REAL,
+    foundation_size_search          INTEGER,
+    has_city_view                   INTEGER, -- boolean
+    has_mountain_view               INTEGER, -- boolean
+    has_ocean_view                  INTEGER, -- boolean
+    has_open_house                  INTEGER, -- boolean
+    has_park_view                   INTEGER, -- boolean
+    has_valley_view                 INTEGER, -- boolean
+    has_water_view                  INTEGER, -- boolean
+    hoa_fee_search                  INTEGER,
+    mls_property_type               TEXT,
+    other                           TEXT,
+    parking_spaces_search           REAL,
+    showing_instructions            TEXT,
+    total_rooms_search              INTEGER,
+    virtual_tour_url                TEXT,
+    open_houses                     TEXT,    -- JSON array; see the view listing_open_houses
+    media                           TEXT,    -- JSON object; see the view listing_photos
+
+    -- What the mirror adds.
+    extra                           TEXT,           -- JSON object by the vendor's names: fields unknown here, and
+                                                    -- values that do not fit their column; null when there are none
+    first_seen_at                   TEXT NOT NULL,  -- when the mirror first stored it
+    changed_at                      TEXT NOT NULL,  -- when the mirror last stored a real change
+    deleted_at                      TEXT,           -- when the mirror learnt that it was deleted; null while live.
+                                                    -- A deleted row keeps the values that it last had
+    change_seq                      INTEGER NOT NULL UNIQUE,
+                                                    -- rises with every real change of any listing, and with nothing else
+
+    -- For the mirror itself; do not rely on these.
+    stamp                           TEXT,           -- date-time of the newest thing heard of it, live or deleted
+    raw_hash                        BLOB NOT NULL,  -- of the record as it was sent
+    content_hash                    BLOB NOT NULL,  -- of the columns
+
+    PRIMARY KEY (feed_id, listing_id)
+) STRICT;
+
+CREATE INDEX listings_deleted ON listings (feed_id, deleted_at) WHERE deleted_at IS NOT NULL;
+
+-- What you may show: every listing that is not deleted.
+CREATE VIEW live_listings AS
+SELECT * FROM listings WHERE deleted_at IS NULL;
+
+-- A row a photo, in the vendor's order; deleted listings included, so join it with live_listings. Urls may be null.
+CREATE VIEW listing_photos AS
+SELECT
+    listings.feed_id,
+    listings.listing_id,
+    photo.value ->> '$.Sequence' AS sequence,
+    photo.value ->> '$.NormalSizeUrl' AS normal_size_url,  -- at most 300 pixels
+    photo.value ->> '$.LargeSizeUrl' AS large_size_url     -- at most 1024 pixels
+FROM listings, json_each(listings.media, '$.Photos') AS photo
+WHERE photo.type = 'object';
+
+-- A row an open house; deleted listings included, so join it with live_listings. Times have no zone; they are probably
+-- local to the home.
+CREATE VIEW listing_open_houses AS
+SELECT
+    listings.feed_id,
+    listings.listing_id,
+    house.value ->> '$.IsActive' AS is_active,    -- boolean
+    house.value ->> '$.StartDate' AS start_date,  -- date-time
+    house.value ->> '$.EndDate' AS end_date,      -- date-time
+    house.value ->> '$.Remarks' AS remarks
+FROM listings, json_each(listings.open_houses) AS house
+WHERE house.type = 'object';
+
+-- One row a real change of a listing, in the order in which the mirror stored them.
+CREATE TABLE changes (
+    change_seq                      INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    kind                            TEXT NOT NULL CHECK (kind IN ('insert', 'update', 'tombstone', 'revive')),
+    changed_at                      TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX changes_of_listing ON changes (feed_id, listing_id);
+
+-- Records of the vendor that could not become a row: kept, so that nothing is lost without a trace.
+CREATE TABLE rejects (
+    reject_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+    feed_id                         TEXT NOT NULL,  -- the feed that was asked for
+    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
+    listing_id                      TEXT,           -- as far as it could be read
+    reason                          TEXT NOT NULL,  -- for a person
+    raw                             TEXT NOT NULL,  -- as sent
+    raw_hash                        BLOB NOT NULL,  -- of raw
+    rejected_at                     TEXT NOT NULL,  -- when it was first seen
+    UNIQUE (feed_id, raw_hash)
+) STRICT;
+
+-- One row a feed: what the mirror is doing about it.
+CREATE TABLE feeds (
+    feed_id                         TEXT NOT NULL PRIMARY KEY,
+    added_at                        TEXT NOT NULL,
+    since                           TEXT NOT NULL,  -- date-time: the oldest mls_update_date that the mirror holds
+    activity                        TEXT NOT NULL CHECK (activity IN ('new', 'polling', 'filling', 'waiting', 'retrying', 'blocked')),
+    activity_at                     TEXT NOT NULL,
+    note                            TEXT,           -- why, for a person; null when all is well
+    polled_at                       TEXT            -- when the newest changes were last proven complete; null if never
+) STRICT, WITHOUT ROWID;
+
+-- One row a stream of a feed: where the next poll begins.
+CREATE TABLE cursors (
+    feed_id                         TEXT NOT NULL,
+    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
+    cursor                          TEXT,           -- date-time; everything stamped earlier was read or is a gap
+    newest                          TEXT,           -- date-time; the newest stamp that was seen
+    aligned                         INTEGER NOT NULL,  -- boolean: stamps, filter and clock of the vendor were seen to agree
+    from_rule                       TEXT NOT NULL CHECK (from_rule IN ('exact', 'midnight', 'ignored')),
+                                                    -- what the server was seen to make of FromUpdatedDate
+    PRIMARY KEY (feed_id, status)
+) STRICT, WITHOUT ROWID;
+
+-- The stretches of the vendor's time that were read whole, merged; what lies between them is a gap.
+CREATE TABLE covered (
+    feed_id                         TEXT NOT NULL,
+    status                          INTEGER NOT NULL,
+    from_date                       TEXT NOT NULL,  -- date-time
+    to_date                         TEXT NOT NULL,  -- date-time
+    PRIMARY KEY (feed_id, status, from_date)
+) STRICT, WITHOUT ROWID;
+
+-- One row a window that was asked for.
+CREATE TABLE windows (
+    window_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+    feed_id                         TEXT NOT NULL,
+    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
+    purpose                         TEXT NOT NULL CHECK (purpose IN ('poll', 'fill')),
+    state                           TEXT NOT NULL CHECK (state IN ('open', 'complete', 'suspect', 'cut')),
+    from_date                       TEXT NOT NULL,  -- date-time asked for
+    to_date                         TEXT NOT NULL,  -- date-time asked for
+    claim_from                      TEXT NOT NULL,  -- date-time: the part that is certain under every reading of the bounds
+    claim_to                        TEXT NOT NULL,
+    next_page                       INTEGER NOT NULL,  -- pages are read from the last to the first
+    page_size                       INTEGER NOT NULL,  -- records; 0 before the first page was read
+    total_first                     INTEGER NOT NULL,  -- the vendor's Total on the first page of this pass
+    total_last                      INTEGER NOT NULL,  -- the vendor's Total on the last answer
+    keys_seen                       INTEGER NOT NULL,  -- distinct records
+    passes                          INTEGER NOT NULL,  -- readings that ended without proof
+    grew                            INTEGER NOT NULL,  -- boolean: Total rose during this pass
+    strict                          INTEGER NOT NULL,  -- boolean: the vendor's order is known not to stay
+    opened                          TEXT NOT NULL,  -- date-time of the vendor's clock
+    opened_at                       TEXT NOT NULL,
+    closed_at                       TEXT            -- null while open
+) STRICT;
+
+CREATE INDEX windows_of_feed ON windows (feed_id, state);
+
+-- What was seen of the windows that are open: the proof in the making.
+CREATE TABLE window_marks (
+    window_id                       INTEGER NOT NULL,
+    mark                            TEXT NOT NULL,
+    PRIMARY KEY (window_id, mark)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,399 @@
+//! Which page of a window comes next, and what proves that the window was read whole.
+//!
+//! A window's `To` lies in the past, so the set behind it can only shrink: a listing that changes leaves it. Every
+//! listing behind the one that left moves up a place. Reading from the first page to the last then misses one listing
+//! at a page edge for each that left; reading from the last page to the first misses none, whatever the order, as
+//! long as the order stays. When the order does not stay, only a set that did not change and was seen in full is proof.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Pages that come back empty although the total promises them, before the total is not believed any more.
+const MAX_HOLLOW_PAGES: u32 = 3;
+/// No window is read deeper than this, even where it cannot be cut.
+const MAX_PAGES: u64 = 20_000;
+
+/// What identifies a record inside a window: its listing, or the hash of a reject.
+pub type Mark = String;
+
+/// One answered page, as far as paging depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The page that was asked for.
+    pub page: u32,
+    /// The marks of its records and rejects, in order.
+    pub marks: Vec<Mark>,
+    /// The total that the vendor claims for the window.
+    pub total: u64,
+    /// Whether the vendor names a next page.
+    pub more: bool,
+}
+
+/// What follows from a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask for [`Reading::next_page`].
+    Continue,
+    /// The window is proven whole.
+    Complete,
+    /// The window is deeper than the limit: better cut it in time. [`Reading::go_deep`] reads it all the same.
+    TooDeep {
+        /// How many pages it has.
+        pages: u64,
+    },
+    /// A pass ended without proof: cut the window smaller, or read it again with [`Reading::again`].
+    Unproven,
+    /// The answer contradicts itself and does not count as read.
+    Unreadable,
+}
+
+/// The reading of one window: where it stands, and what it has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The page to ask for next.
+    pub next_page: u32,
+    /// Records a page, as the first page showed; 0 before it was read.
+    pub page_size: u64,
+    /// The total that the first page of this pass claimed.
+    pub total_first: u64,
+    /// The total that the last answer claimed.
+    pub total_last: u64,
+    /// Passes that ended without proof.
+    pub passes: u32,
+    /// The total rose during this pass: the set is not frozen.
+    pub grew: bool,
+    /// The order is known not to stay, so only a constant set seen in full is proof.
+    pub strict: bool,
+    /// Distinct marks that count for the proof.
+    pub seen: BTreeSet<Mark>,
+    /// The first page, as the probe of this pass showed it.
+    pub(crate) head: BTreeSet<Mark>,
+    /// The page before this one in reading order (its successor by number).
+    pub(crate) previous: Vec<Mark>,
+    /// Pages that came back empty although the total promises them.
+    pub(crate) hollow: u32,
+    /// `seen` was emptied since that was last asked.
+    pub(crate) cleared: bool,
+}
+
+impl Reading {
+    /// A reading that begins with the probe of the first page.
+    #[must_use]
+    pub fn new() -> Reading {
+        Reading { next_page: 1, ..Reading::default() }
+    }
+
+    /// Takes in the answer to the page that was asked for. `deepest` is the number of pages above which to cut.
+    pub fn on_answer(&mut self, answer: Answer, deepest: u64) -> Step {
+        if answer.marks.is_empty() && answer.total > 0 && answer.page == 1 {
+            return Step::Unreadable;
+        }
+        let answer = Answer { marks: tell_apart(answer.marks), ..answer };
+        if self.page_size == 0 { self.on_probe(answer, deepest) } else { self.on_page(answer) }
+    }
+
+    fn on_probe(&mut self, answer: Answer, deepest: u64) -> Step {
+        if self.strict && answer.total != self.total_last {
+            self.forget();
+        }
+        self.page_size = answer.marks.len() as u64;
+        self.total_first = answer.total;
+        self.total_last = answer.total;
+        if !answer.more && self.page_size >= self.total_last {
+            // One answer is one moment: nothing can have moved inside it.
+            return Step::Complete;
+        }
+        self.head = answer.marks.iter().cloned().collect();
+        self.seen.extend(answer.marks);
+        let pages = self.pages().max(if answer.more { 2 } else { 1 });
+        self.next_page = u32::try_from(pages).unwrap_or(u32::MAX);
+        match pages {
+            1 => self.finish(),
+            _ if pages > deepest.min(MAX_PAGES) && self.passes == 0 => Step::TooDeep { pages },
+            _ => Step::Continue,
+        }
+    }
+
+    fn on_page(&mut self, answer: Answer) -> Step {
+        self.follow_total(answer.total);
+        if !self.strict && self.order_moved(&answer.marks) {
+            self.strict = true;
+            self.forget();
+        }
+        let promised = u64::from(answer.page) <= self.pages();
+        self.hollow += u32::from(answer.marks.is_empty() && promised);
+        self.seen.extend(answer.marks.iter().cloned());
+        self.previous = answer.marks;
+        if answer.page <= 1 || self.hollow > MAX_HOLLOW_PAGES {
+            return self.finish();
+        }
+        // What lies behind the end by now has moved up: those pages are empty.
+        let before = u64::from(answer.page - 1).min(self.pages()).max(1);
+        if before == 1 && self.first_page_stands() {
+            return self.finish();
+        }
+        self.next_page = u32::try_from(before).unwrap_or(u32::MAX);
+        Step::Continue
+    }
+
+    fn follow_total(&mut self, total: u64) {
+        if total > self.total_last {
+            self.grew = true;
+        }
+        if total != self.total_last && (self.strict || self.grew) {
+            self.forget();
+        }
+        self.total_last = total;
+    }
+
+    fn forget(&mut self) {
+        self.seen.clear();
+        self.cleared = true;
+    }
+
+    /// Whether [`Reading::seen`] was emptied since this was asked last: what was saved of it must go too.
+    pub fn take_cleared(&mut self) -> bool {
+        std::mem::take(&mut self.cleared)
+    }
+
+    /// The first page was read as the probe; it needs no second look while nothing has left.
+    fn first_page_stands(&self) -> bool {
+        self.total_last == self.total_first && !self.grew && !self.strict
+    }
+
+    fn pages(&self) -> u64 {
+        self.total_last.div_ceil(self.page_size.max(1))
+    }
+
+    /// Listings that moved up since the page behind was read come again, at the end of this page and in the same
+    /// order. Any other repetition shows that the vendor's order is not the same from page to page.
+    fn order_moved(&self, marks: &[Mark]) -> bool {
+        // The first page, read again at the end, repeats itself by nature.
+        if self.next_page == 1 {
+            return false;
+        }
+        let fresh = marks.iter().rposition(|mark| !self.seen.contains(mark)).map_or(0, |last| last + 1);
+        if marks[..fresh].iter().any(|mark| self.seen.contains(mark)) || marks.iter().any(|mark| self.head.contains(mark)) {
+            return true;
+        }
+        let place: BTreeMap<&Mark, usize> = self.previous.iter().enumerate().map(|(i, mark)| (mark, i)).collect();
+        let places: Vec<usize> = marks[fresh..].iter().filter_map(|mark| place.get(mark).copied()).collect();
+        !places.is_sorted()
+    }
+
+    fn finish(&mut self) -> Step {
+        let whole = self.seen.len() as u64 >= self.total_last;
+        if whole && (!self.grew || self.strict) {
+            return Step::Complete;
+        }
+        // Fewer than promised, though nothing is known to have moved: do not trust the order either.
+        self.strict |= !whole && !self.grew;
+        self.passes += 1;
+        Step::Unproven
+    }
+
+    /// Begins another pass. What was seen keeps counting only where the set is proven by being constant.
+    pub fn again(&mut self) {
+        if !self.strict {
+            self.forget();
+        }
+        *self = Reading {
+            next_page: 1,
+            total_last: self.total_last,
+            passes: self.passes,
+            strict: self.strict,
+            seen: std::mem::take(&mut self.seen),
+            cleared: self.cleared,
+            ..Reading::default()
+        };
+    }
+
+    /// Reads on although the window is deeper than the limit. `false` if it is deeper than anything believable.
+    #[must_use]
+    pub fn go_deep(&self) -> bool {
+        self.pages() <= MAX_PAGES
+    }
+}
+
+/// A record that stands twice in one page is counted twice by the vendor's total: its second mark is another one.
+fn tell_apart(marks: Vec<Mark>) -> Vec<Mark> {
+    let mut times: BTreeMap<Mark, u32> = BTreeMap::new();
+    let number = |mark: Mark| {
+        let count = times.entry(mark.clone()).or_default();
+        *count += 1;
+        if *count == 1 { mark } else { format!("{mark}\u{1}{count}") }
+    };
+    marks.into_iter().map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{Strategy, any, prop, proptest};
+
+    const PAGE: usize = 5;
+
+    /// A vendor's window that changes between requests.
+    struct World {
+        listings: Vec<u32>,
+        order: fn(u32) -> u64,
+    }
+
+    impl World {
+        fn answer(&self, page: u32) -> Answer {
+            let mut sorted = self.listings.clone();
+            sorted.sort_by_key(|id| (self.order)(*id));
+            let start = (page as usize - 1) * PAGE;
+            let marks = sorted.iter().skip(start).take(PAGE).map(u32::to_string).collect();
+            let more = start + PAGE < sorted.len();
+            Answer { page, marks, total: sorted.len() as u64, more }
+        }
+    }
+
+    /// Reads until proof, dropping `leaves[i]` listings at random places before request `i`; returns what was read.
+    fn read_backwards(world: &mut World, leaves: &[Vec<prop::sample::Index>]) -> (BTreeSet<Mark>, u32) {
+        let mut reading = Reading::new();
+        let mut read = BTreeSet::new();
+        for request in 0..1_000 {
+            for index in leaves.get(request).into_iter().flatten() {
+                if !world.listings.is_empty() {
+                    world.listings.remove(index.index(world.listings.len()));
+                }
+            }
+            let answer = world.answer(reading.next_page);
+            read.extend(answer.marks.iter().cloned());
+            match reading.on_answer(answer, u64::MAX) {
+                Step::Continue => {}
+                Step::Complete => return (read, request as u32 + 1),
+                Step::Unproven => reading.again(),
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("no proof within 1000 requests");
+    }
+
+    fn leaves() -> impl Strategy<Value = Vec<Vec<prop::sample::Index>>> {
+        prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..4), 0..60)
+    }
+
+    const ORDERS: [fn(u32) -> u64; 3] =
+        [|id| u64::from(id), |id| u64::MAX - u64::from(id), |id| u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15)];
+
+    proptest! {
+        /// The claim of the module: whatever leaves, everything that stays is read, in any order that stays.
+        #[test]
+        fn nothing_that_stays_is_missed_in_a_shrinking_window(count in 0_u32..200, leaves in leaves(), order in 0_usize..3) {
+            let mut world = World { listings: (0..count).collect(), order: ORDERS[order] };
+            let (read, _) = read_backwards(&mut world, &leaves);
+            let missed: Vec<_> = world.listings.iter().filter(|id| !read.contains(&id.to_string())).collect();
+            assert!(missed.is_empty(), "missed {missed:?}");
+        }
+    }
+
+    #[test]
+    fn a_quiet_window_costs_each_page_once() {
+        for (count, requests) in [(0, 1), (1, 1), (5, 1), (6, 2), (10, 2), (11, 3), (99, 20)] {
+            let mut world = World { listings: (0..count).collect(), order: ORDERS[2] };
+            assert_eq!(read_backwards(&mut world, &[]).1, requests, "{count} listings");
+        }
+    }
+
+    #[test]
+    fn reading_forward_would_miss_listings() {
+        // The test above has teeth only if the world can defeat the ordinary way of paging.
+        let mut world = World { listings: (0..50).collect(), order: ORDERS[0] };
+        let mut read = BTreeSet::new();
+        for page in 1..=10 {
+            read.extend(world.answer(page).marks);
+            world.listings.remove(0);
+        }
+        assert!(world.listings.iter().any(|id| !read.contains(&id.to_string())));
+    }
+
+    fn page(page: u32, marks: &[&str], total: u64, more: bool) -> Answer {
+        Answer { page, marks: marks.iter().map(|mark| (*mark).to_owned()).collect(), total, more }
+    }
+
+    fn check(answers: &[(Answer, Step)]) -> Reading {
+        let mut reading = Reading::new();
+        for (answer, expected) in answers {
+            assert_eq!(reading.next_page, answer.page);
+            assert_eq!(reading.on_answer(answer.clone(), 9), *expected, "{answer:?}");
+        }
+        reading
+    }
+
+    #[test]
+    fn one_page_is_proof_by_itself() {
+        check(&[(page(1, &[], 0, false), Step::Complete)]);
+        check(&[(page(1, &["a", "b"], 2, false), Step::Complete)]);
+        check(&[(page(1, &["a", "a"], 2, false), Step::Complete)]);
+    }
+
+    #[test]
+    fn a_total_without_records_does_not_count_as_read() {
+        check(&[(page(1, &[], 7, false), Step::Unreadable)]);
+    }
+
+    #[test]
+    fn fewer_keys_than_promised_are_no_proof() {
+        let reading = check(&[(page(1, &["a"], 2, false), Step::Continue), (page(2, &[], 2, false), Step::Unproven)]);
+        assert!(reading.strict);
+    }
+
+    #[test]
+    fn a_total_that_grew_is_no_proof() {
+        check(&[
+            (page(1, &["a", "b"], 4, true), Step::Continue),
+            (page(2, &["c", "d"], 5, true), Step::Continue),
+            (page(1, &["a", "b"], 5, true), Step::Unproven),
+        ]);
+    }
+
+    #[test]
+    fn a_first_page_is_read_again_if_the_total_moved() {
+        check(&[
+            (page(1, &["a", "b"], 4, true), Step::Continue),
+            (page(2, &["d"], 3, false), Step::Continue),
+            (page(1, &["b", "c"], 3, true), Step::Complete),
+        ]);
+    }
+
+    #[test]
+    fn a_listing_of_the_first_page_on_a_later_one_shows_that_the_order_moved() {
+        let reading = check(&[
+            (page(1, &["a", "b"], 5, true), Step::Continue),
+            (page(3, &["e"], 5, false), Step::Continue),
+            (page(2, &["b", "d"], 5, true), Step::Continue),
+        ]);
+        assert!(reading.strict);
+    }
+
+    #[test]
+    fn a_constant_set_seen_in_full_is_proof_in_any_order() {
+        let mut reading = check(&[
+            (page(1, &["a", "b"], 4, true), Step::Continue),
+            (page(2, &["b", "c"], 4, false), Step::Continue),
+            (page(1, &["a", "c"], 4, true), Step::Unproven),
+        ]);
+        reading.again();
+        assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), 9), Step::Continue);
+        assert_eq!(reading.on_answer(page(2, &["a", "b"], 4, false), 9), Step::Continue);
+        assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), 9), Step::Complete);
+    }
+
+    #[test]
+    fn a_deep_window_is_offered_for_cutting_once() {
+        check(&[(page(1, &["a"], 10, true), Step::TooDeep { pages: 10 })]);
+    }
+
+    #[test]
+    fn a_total_that_lies_ends_the_pass_early() {
+        let mut reading = Reading::new();
+        reading.on_answer(page(1, &["a"], 1_000, true), 9);
+        let mut requests = 1;
+        while reading.on_answer(page(reading.next_page, &[], 1_000, false), 9) == Step::Continue {
+            requests += 1;
+        }
+        assert!(requests < 6, "{requests} requests for one listing");
+    }
+}

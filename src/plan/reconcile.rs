@@ -1,0 +1,136 @@
+//! What a record does to the row that is stored under its key.
+
+use crate::record::{Said, Stamp};
+
+/// The stored row, as far as a decision depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The stamp of the newest thing heard of this listing, live or deleted.
+    pub stamp: Option<Stamp>,
+    /// Whether the row is a tombstone.
+    pub deleted: bool,
+}
+
+/// The record that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// Its stamp.
+    pub stamp: Option<Stamp>,
+    /// Whether the stream that returned it is of live listings or of deletions.
+    pub said: Said,
+    /// Whether its content equals what is stored.
+    pub same: bool,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// A live listing that is new.
+    Insert,
+    /// A deletion of a listing that was never stored: the row is born as a tombstone.
+    InsertTombstone,
+    /// New content for a live row.
+    Update,
+    /// A live row becomes a tombstone.
+    Tombstone,
+    /// A tombstone becomes live, with new content.
+    Revive,
+    /// A tombstone hears of a later deletion: only its stamp moves; consumers see nothing.
+    Restamp,
+    /// Nothing new.
+    Unchanged,
+    /// Older than what is stored.
+    Stale,
+}
+
+/// The newest wins, whatever the order of arrival; at a tie a deletion stands.
+///
+/// A record without a readable stamp cannot be ordered. As a deletion it is believed, because the vendor says it now;
+/// as a live copy it updates a live row but never wakes a tombstone.
+#[must_use]
+pub fn reconcile(known: Option<Known>, incoming: Incoming) -> Action {
+    let Some(known) = known else {
+        return match incoming.said {
+            Said::Live => Action::Insert,
+            Said::Deleted => Action::InsertTombstone,
+        };
+    };
+    let older = matches!((incoming.stamp, known.stamp), (Some(new), Some(old)) if new < old);
+    let later = incoming.stamp > known.stamp;
+    match (known.deleted, incoming.said) {
+        (_, _) if older => Action::Stale,
+        (false, Said::Live) if incoming.same => Action::Unchanged,
+        (false, Said::Live) => Action::Update,
+        (false, Said::Deleted) => Action::Tombstone,
+        (true, Said::Live) if later => Action::Revive,
+        (true, Said::Deleted) if later => Action::Restamp,
+        (true, Said::Live | Said::Deleted) => Action::Unchanged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Action::{Insert, InsertTombstone, Restamp, Revive, Stale, Tombstone, Unchanged, Update};
+    use Said::{Deleted, Live};
+
+    fn check(known: Option<(bool, i64)>, said: Said, stamp: i64, expected: Action) {
+        let known = known.map(|(deleted, stamp)| Known { stamp: at(stamp), deleted });
+        let incoming = Incoming { stamp: at(stamp), said, same: false };
+        assert_eq!(reconcile(known, incoming), expected, "{known:?} then {incoming:?}");
+    }
+
+    /// Zero stands for a stamp that is missing.
+    fn at(stamp: i64) -> Option<Stamp> {
+        (stamp != 0).then_some(Stamp(stamp))
+    }
+
+    #[test]
+    fn a_listing_never_seen_is_stored_as_said() {
+        check(None, Live, 5, Insert);
+        check(None, Deleted, 5, InsertTombstone);
+        check(None, Live, 0, Insert);
+        check(None, Deleted, 0, InsertTombstone);
+    }
+
+    #[test]
+    fn live_over_live_the_newest_wins() {
+        check(Some((false, 5)), Live, 6, Update);
+        check(Some((false, 5)), Live, 5, Update);
+        check(Some((false, 5)), Live, 4, Stale);
+        check(Some((false, 5)), Live, 0, Update);
+        check(Some((false, 0)), Live, 4, Update);
+    }
+
+    #[test]
+    fn a_deletion_wins_unless_it_is_older() {
+        check(Some((false, 5)), Deleted, 6, Tombstone);
+        check(Some((false, 5)), Deleted, 5, Tombstone);
+        check(Some((false, 5)), Deleted, 4, Stale);
+        check(Some((false, 5)), Deleted, 0, Tombstone);
+    }
+
+    #[test]
+    fn only_a_later_live_copy_revives() {
+        check(Some((true, 5)), Live, 6, Revive);
+        check(Some((true, 5)), Live, 5, Unchanged);
+        check(Some((true, 5)), Live, 4, Stale);
+        check(Some((true, 5)), Live, 0, Unchanged);
+        check(Some((true, 0)), Live, 1, Revive);
+        check(Some((true, 0)), Live, 0, Unchanged);
+    }
+
+    #[test]
+    fn a_tombstone_keeps_the_newest_deletion() {
+        check(Some((true, 5)), Deleted, 6, Restamp);
+        check(Some((true, 5)), Deleted, 5, Unchanged);
+        check(Some((true, 5)), Deleted, 4, Stale);
+    }
+
+    #[test]
+    fn the_same_content_changes_nothing() {
+        let known = Known { stamp: at(5), deleted: false };
+        let incoming = Incoming { stamp: at(5), said: Live, same: true };
+        assert_eq!(reconcile(Some(known), incoming), Unchanged);
+    }
+}

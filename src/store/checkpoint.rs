@@ -1,0 +1,216 @@
+//! Cursors, coverage and windows: where the reading of a feed stands, saved and loaded.
+
+use super::Error;
+use crate::plan::coverage::Coverage;
+use crate::plan::feed::{Checkpoint, Open, Purpose, Saved, WindowSave, WindowState};
+use crate::plan::paging::Reading;
+use crate::plan::window::{FromRule, StreamState, Task};
+use crate::record::{FeedId, Stamp, Stream, Window};
+use rusqlite::{Connection, Row, params};
+
+/// Saves a checkpoint; tells the row of its window.
+pub(super) fn save(tx: &Connection, feed: &FeedId, checkpoint: &Checkpoint, at: &str) -> Result<Option<i64>, Error> {
+    let status = checkpoint.stream.status();
+    let state = &checkpoint.state;
+    tx.prepare_cached(
+        "INSERT INTO cursors (feed_id, status, cursor, newest, aligned, from_rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (feed_id, status) DO UPDATE SET cursor = ?3, newest = ?4, aligned = ?5, from_rule = ?6",
+    )?
+    .execute(params![feed.0, status, text(state.cursor), text(state.newest), state.aligned, rule_name(state.from_rule)])?;
+    if load_coverage(tx, feed, checkpoint.stream)? != state.coverage {
+        save_coverage(tx, feed, checkpoint.stream, &state.coverage)?;
+    }
+    checkpoint.window.as_ref().map(|window| save_window(tx, feed, window, at)).transpose()
+}
+
+fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Coverage) -> Result<(), Error> {
+    tx.prepare_cached("DELETE FROM covered WHERE feed_id = ?1 AND status = ?2")?.execute(params![feed.0, stream.status()])?;
+    let mut insert = tx.prepare_cached("INSERT INTO covered (feed_id, status, from_date, to_date) VALUES (?1, ?2, ?3, ?4)")?;
+    for window in coverage.windows() {
+        insert.execute(params![feed.0, stream.status(), window.from.to_string(), window.to.to_string()])?;
+    }
+    Ok(())
+}
+
+fn save_window(tx: &Connection, feed: &FeedId, save: &WindowSave, at: &str) -> Result<i64, Error> {
+    let id = match save.open.row {
+        Some(id) => id,
+        None => insert_window(tx, feed, save, at)?,
+    };
+    let reading = &save.open.reading;
+    let closed_at = (save.state != WindowState::Open).then_some(at);
+    tx.prepare_cached(
+        "UPDATE windows SET state = ?2, next_page = ?3, page_size = ?4, total_first = ?5, total_last = ?6, keys_seen = ?7,
+             passes = ?8, grew = ?9, strict = ?10, closed_at = ?11 WHERE window_id = ?1",
+    )?
+    .execute(params![
+        id,
+        state_name(save.state),
+        reading.next_page,
+        reading.page_size as i64,
+        reading.total_first as i64,
+        reading.total_last as i64,
+        reading.seen.len() as i64,
+        reading.passes,
+        reading.grew,
+        reading.strict,
+        closed_at,
+    ])?;
+    save_marks(tx, id, save)?;
+    Ok(id)
+}
+
+fn insert_window(tx: &Connection, feed: &FeedId, save: &WindowSave, at: &str) -> Result<i64, Error> {
+    let task = &save.open.task;
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO windows (feed_id, status, purpose, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
+             total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at)
+         VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, 1, 0, 0, 0, 0, 0, 0, 0, ?8, ?9)",
+    )?;
+    Ok(statement.insert(params![
+        feed.0,
+        task.stream.status(),
+        purpose_name(save.purpose),
+        task.asked.from.to_string(),
+        task.asked.to.to_string(),
+        task.claim.from.to_string(),
+        task.claim.to.to_string(),
+        save.open.opened.to_string(),
+        at,
+    ])?)
+}
+
+fn save_marks(tx: &Connection, id: i64, save: &WindowSave) -> Result<(), Error> {
+    if save.forget_marks {
+        tx.prepare_cached("DELETE FROM window_marks WHERE window_id = ?1")?.execute([id])?;
+    }
+    let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO window_marks (window_id, mark) VALUES (?1, ?2)")?;
+    for mark in &save.marks {
+        insert.execute(params![id, mark])?;
+    }
+    Ok(())
+}
+
+/// Loads what the file remembers of a feed.
+pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Error> {
+    let mut saved = Saved::default();
+    let mut statement =
+        connection.prepare_cached("SELECT status, cursor, newest, aligned, from_rule FROM cursors WHERE feed_id = ?1 ORDER BY status")?;
+    let mut rows = statement.query([&feed.0])?;
+    while let Some(row) = rows.next()? {
+        let stream = stream_of(row.get(0)?)?;
+        let state = StreamState {
+            cursor: stamp_at(row, 1)?,
+            newest: stamp_at(row, 2)?,
+            aligned: row.get(3)?,
+            from_rule: rule_of(&row.get::<_, String>(4)?)?,
+            coverage: load_coverage(connection, feed, stream)?,
+        };
+        saved.streams.insert(stream, state);
+    }
+    saved.open = load_open(connection, feed)?;
+    Ok(saved)
+}
+
+fn load_coverage(connection: &Connection, feed: &FeedId, stream: Stream) -> Result<Coverage, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT from_date, to_date FROM covered WHERE feed_id = ?1 AND status = ?2 ORDER BY from_date")?;
+    let mut rows = statement.query(params![feed.0, stream.status()])?;
+    let mut windows = Vec::new();
+    while let Some(row) = rows.next()? {
+        windows.push(Window { from: needed(row, 0)?, to: needed(row, 1)? });
+    }
+    Ok(Coverage::new(windows))
+}
+
+fn load_open(connection: &Connection, feed: &FeedId) -> Result<Vec<(Purpose, Open)>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT window_id, status, purpose, from_date, to_date, claim_from, claim_to, opened, next_page, page_size,
+             total_first, total_last, passes, grew, strict
+         FROM windows WHERE feed_id = ?1 AND state = 'open' ORDER BY window_id",
+    )?;
+    let mut rows = statement.query([&feed.0])?;
+    let mut open = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let task = Task {
+            stream: stream_of(row.get(1)?)?,
+            asked: Window { from: needed(row, 3)?, to: needed(row, 4)? },
+            claim: Window { from: needed(row, 5)?, to: needed(row, 6)? },
+        };
+        let reading = Reading {
+            next_page: row.get(8)?,
+            page_size: row.get::<_, i64>(9)?.unsigned_abs(),
+            total_first: row.get::<_, i64>(10)?.unsigned_abs(),
+            total_last: row.get::<_, i64>(11)?.unsigned_abs(),
+            passes: row.get(12)?,
+            grew: row.get(13)?,
+            strict: row.get(14)?,
+            seen: load_marks(connection, id)?,
+            ..Reading::default()
+        };
+        let purpose = purpose_of(&row.get::<_, String>(2)?)?;
+        open.push((purpose, Open { row: Some(id), task, reading, opened: needed(row, 7)? }));
+    }
+    Ok(open)
+}
+
+fn load_marks(connection: &Connection, id: i64) -> Result<std::collections::BTreeSet<String>, Error> {
+    let mut statement = connection.prepare_cached("SELECT mark FROM window_marks WHERE window_id = ?1")?;
+    Ok(statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Reads a stamp that this program wrote.
+pub(super) fn stamp_of(text: &str) -> Result<Stamp, Error> {
+    Stamp::parse(text).ok_or_else(|| Error::Strange(format!("the date {text:?}")))
+}
+
+fn stamp_at(row: &Row, index: usize) -> Result<Option<Stamp>, Error> {
+    row.get::<_, Option<String>>(index)?.map(|text| stamp_of(&text)).transpose()
+}
+
+fn needed(row: &Row, index: usize) -> Result<Stamp, Error> {
+    stamp_of(&row.get::<_, String>(index)?)
+}
+
+fn text(stamp: Option<Stamp>) -> Option<String> {
+    stamp.map(|stamp| stamp.to_string())
+}
+
+fn stream_of(status: u8) -> Result<Stream, Error> {
+    Stream::try_from(status).map_err(Error::Strange)
+}
+
+fn rule_name(rule: FromRule) -> &'static str {
+    match rule {
+        FromRule::Exact => "exact",
+        FromRule::Midnight => "midnight",
+        FromRule::Ignored => "ignored",
+    }
+}
+
+fn rule_of(name: &str) -> Result<FromRule, Error> {
+    let rules = [FromRule::Exact, FromRule::Midnight, FromRule::Ignored];
+    rules.into_iter().find(|rule| rule_name(*rule) == name).ok_or_else(|| Error::Strange(format!("the rule {name:?}")))
+}
+
+fn purpose_name(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Poll => "poll",
+        Purpose::Fill => "fill",
+    }
+}
+
+fn purpose_of(name: &str) -> Result<Purpose, Error> {
+    let purposes = [Purpose::Poll, Purpose::Fill];
+    purposes.into_iter().find(|purpose| purpose_name(*purpose) == name).ok_or_else(|| Error::Strange(format!("the purpose {name:?}")))
+}
+
+fn state_name(state: WindowState) -> &'static str {
+    match state {
+        WindowState::Open => "open",
+        WindowState::Complete => "complete",
+        WindowState::Suspect => "suspect",
+        WindowState::Cut => "cut",
+    }
+}

@@ -1,0 +1,200 @@
+//! THE TRANSACTION: what a page changes, and the checkpoint that says that it was read, together or not at all.
+
+use super::row::{ListingSql, Mirror};
+use super::{Error, checkpoint};
+use crate::plan::feed::Checkpoint;
+use crate::plan::reconcile::{self, Action, Known, reconcile};
+use crate::record::{Content, FeedId, Hash, ListingKey, Reject, Said, Stamp};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::collections::BTreeMap;
+
+/// A record on its way into the file.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its key.
+    pub key: ListingKey,
+    /// Its stamp.
+    pub stamp: Option<Stamp>,
+    /// What the stream says of it.
+    pub said: Said,
+    /// Hash of the record as sent.
+    pub raw_hash: Hash,
+    /// Its content; `None` if the stored row was made of a record with the same hash.
+    pub content: Option<Content>,
+}
+
+/// One page on its way into the file.
+#[derive(Clone, Debug)]
+pub struct PageCommit {
+    /// The feed that was asked for.
+    pub feed: FeedId,
+    /// Records of that feed.
+    pub records: Vec<Incoming>,
+    /// Records that could not become rows.
+    pub rejects: Vec<Reject>,
+    /// Where the reading stands after this page.
+    pub checkpoint: Checkpoint,
+    /// The mirror's clock: UTC, RFC 3339.
+    pub at: String,
+}
+
+/// What a page did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// How many records met each fate.
+    pub counts: BTreeMap<Action, u64>,
+    /// Rejects that were new.
+    pub rejects: u64,
+    /// The row of the window, if it has one.
+    pub window: Option<i64>,
+}
+
+struct Stored {
+    known: Known,
+    raw_hash: Hash,
+    content_hash: Hash,
+}
+
+/// Stores a page.
+pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageCommit) -> Result<Committed, Error> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut committed = Committed::default();
+    for record in &page.records {
+        let action = apply(&tx, sql, record, &page.at)?;
+        *committed.counts.entry(action).or_default() += 1;
+    }
+    for reject in &page.rejects {
+        committed.rejects += keep_reject(&tx, page, reject)?;
+    }
+    committed.window = checkpoint::save(&tx, &page.feed, &page.checkpoint, &page.at)?;
+    tx.commit()?;
+    Ok(committed)
+}
+
+fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, at: &str) -> Result<Action, Error> {
+    let stored = find(tx, &record.key)?;
+    let mut content = record.content.clone();
+    let same = match (&stored, &mut content) {
+        (Some(stored), _) if stored.raw_hash == record.raw_hash => true,
+        (Some(stored), Some(content)) => {
+            take_over_absent(tx, sql, record, stored, content)?;
+            content.hash() == stored.content_hash
+        }
+        (Some(_), None) | (None, _) => false,
+    };
+    let known = stored.as_ref().map(|stored| stored.known);
+    let action = reconcile(known, reconcile::Incoming { stamp: record.stamp, said: record.said, same });
+    let newest = record.stamp.max(known.and_then(|known| known.stamp));
+    let stamp = newest.map(|stamp| stamp.to_string());
+    match action {
+        Action::Unchanged | Action::Stale => {}
+        Action::Restamp => restamp(tx, &record.key, stamp)?,
+        Action::Tombstone => {
+            let seq = change(tx, &record.key, "tombstone", at)?;
+            tombstone(tx, &record.key, stamp, at, seq)?;
+        }
+        Action::Insert | Action::InsertTombstone | Action::Update | Action::Revive => {
+            let Some(content) = content else {
+                return Err(Error::Strange(format!("a row of {} that vanished while its page was read", record.key.listing)));
+            };
+            write(tx, sql, record, &content, (action, stamp), at)?;
+        }
+    }
+    Ok(action)
+}
+
+fn write(
+    tx: &Connection,
+    sql: &ListingSql,
+    record: &Incoming,
+    content: &Content,
+    fate: (Action, Option<String>),
+    at: &str,
+) -> Result<(), Error> {
+    let (action, stamp) = fate;
+    let kind = match action {
+        Action::Insert => "insert",
+        Action::InsertTombstone => "tombstone",
+        Action::Revive => "revive",
+        Action::Update | Action::Tombstone | Action::Restamp | Action::Unchanged | Action::Stale => "update",
+    };
+    let mirror = Mirror {
+        stamp,
+        raw_hash: record.raw_hash,
+        content_hash: content.hash(),
+        at,
+        deleted: action == Action::InsertTombstone,
+        change_seq: change(tx, &record.key, kind, at)?,
+    };
+    match action {
+        Action::Insert | Action::InsertTombstone => sql.insert(tx, &record.key, content, &mirror)?,
+        Action::Update | Action::Revive | Action::Tombstone | Action::Restamp | Action::Unchanged | Action::Stale => {
+            sql.update(tx, &record.key, content, &mirror)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same version of a listing may be sent in the shape of the document's table or of its class; each lacks fields
+/// of the other. What this answer leaves out is taken over, so that the shapes do not look like changes.
+fn take_over_absent(tx: &Connection, sql: &ListingSql, record: &Incoming, stored: &Stored, content: &mut Content) -> Result<(), Error> {
+    if record.stamp.is_none() || record.stamp != stored.known.stamp {
+        return Ok(());
+    }
+    if let Some(earlier) = sql.load(tx, &record.key)? {
+        content.fill_absent_from(&earlier, sql.fields);
+    }
+    Ok(())
+}
+
+fn find(tx: &Connection, key: &ListingKey) -> Result<Option<Stored>, Error> {
+    let mut statement = tx.prepare_cached(
+        "SELECT stamp, deleted_at IS NOT NULL, raw_hash, content_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2",
+    )?;
+    let row = |row: &rusqlite::Row| Ok((row.get::<_, Option<String>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let Some((stamp, deleted, raw_hash, content_hash)) = statement.query_row(params![key.feed.0, key.listing.0], row).optional()? else {
+        return Ok(None);
+    };
+    let stamp = stamp.map(|text| checkpoint::stamp_of(&text)).transpose()?;
+    Ok(Some(Stored { known: Known { stamp, deleted }, raw_hash, content_hash }))
+}
+
+fn change(tx: &Connection, key: &ListingKey, kind: &str, at: &str) -> rusqlite::Result<i64> {
+    let mut statement = tx.prepare_cached("INSERT INTO changes (feed_id, listing_id, kind, changed_at) VALUES (?1, ?2, ?3, ?4)")?;
+    statement.insert(params![key.feed.0, key.listing.0, kind, at])
+}
+
+fn tombstone(tx: &Connection, key: &ListingKey, stamp: Option<String>, at: &str, seq: i64) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE listings SET deleted_at = ?3, changed_at = ?3, change_seq = ?4, stamp = ?5 WHERE feed_id = ?1 AND listing_id = ?2",
+    )?;
+    statement.execute(params![key.feed.0, key.listing.0, at, seq, stamp]).map(drop)
+}
+
+fn restamp(tx: &Connection, key: &ListingKey, stamp: Option<String>) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached("UPDATE listings SET stamp = ?3 WHERE feed_id = ?1 AND listing_id = ?2")?;
+    statement.execute(params![key.feed.0, key.listing.0, stamp]).map(drop)
+}
+
+fn keep_reject(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite::Result<u64> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_hash, rejected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (feed_id, raw_hash) DO NOTHING",
+    )?;
+    let listing = reject.listing.as_ref().map(|listing| &listing.0);
+    let status = page.checkpoint.stream.status();
+    let kept = statement.execute(params![page.feed.0, status, listing, reject.reason, reject.raw, reject.raw_hash.as_slice(), page.at])?;
+    Ok(kept as u64)
+}
+
+/// The hashes of the records that the stored rows were made of.
+pub(super) fn hashes(connection: &Connection, keys: &[ListingKey]) -> Result<BTreeMap<ListingKey, Hash>, Error> {
+    let mut statement = connection.prepare_cached("SELECT raw_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2")?;
+    let mut found = BTreeMap::new();
+    for key in keys {
+        if let Some(hash) = statement.query_row(params![key.feed.0, key.listing.0], |row| row.get(0)).optional()? {
+            found.insert(key.clone(), hash);
+        }
+    }
+    Ok(found)
+}

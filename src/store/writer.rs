@@ -1,0 +1,168 @@
+//! The one thread that writes, behind a bounded queue.
+
+use super::commit::{Committed, PageCommit};
+use super::row::ListingSql;
+use super::{Error, OpenError, checkpoint, commit, sqlite};
+use crate::plan::feed::Saved;
+use crate::record::{FeedId, Field, Hash, ListingKey, Stamp};
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that may wait for the writer. Each holds a page at most.
+const QUEUE: usize = 4;
+
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+enum Request {
+    Adopt(FeedId, Stamp, bool, String, Reply<Stamp>),
+    Load(FeedId, Reply<Saved>),
+    Hashes(Vec<ListingKey>, Reply<BTreeMap<ListingKey, Hash>>),
+    Commit(Box<PageCommit>, Reply<Committed>),
+    Note(FeedNote, Reply<()>),
+    Feeds(Reply<Vec<FeedId>>),
+}
+
+/// What a feed is doing, for `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedNote {
+    /// The feed.
+    pub feed: FeedId,
+    /// One of the words of the column `feeds.activity`.
+    pub activity: &'static str,
+    /// Why, for a person.
+    pub note: Option<String>,
+    /// Whether a round of polls was just proven complete.
+    pub polled: bool,
+    /// The mirror's clock.
+    pub at: String,
+}
+
+/// The way to the writer. Clones share it; the last one to go closes the file.
+#[derive(Clone, Debug)]
+pub struct Store {
+    queue: mpsc::Sender<Request>,
+}
+
+impl Store {
+    /// Opens the file, or creates it, and starts the writer. The handle ends when the last [`Store`] is dropped: by
+    /// then every accepted request is done and the WAL is folded into the file.
+    ///
+    /// # Errors
+    /// When the file cannot be used; nothing has been created or changed then.
+    pub fn open(path: &Path, fields: &'static [Field]) -> Result<(Store, JoinHandle<()>), OpenError> {
+        let mut connection = sqlite::open(path)?;
+        let (queue, mut requests) = mpsc::channel(QUEUE);
+        let sql = ListingSql::new(fields);
+        let writer = move || {
+            while let Some(request) = requests.blocking_recv() {
+                serve(&mut connection, &sql, request);
+            }
+            close(&connection);
+        };
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(writer);
+        let thread = thread.map_err(|error| OpenError::Unusable { path: path.to_owned(), why: format!("no thread for it: {error}") })?;
+        Ok((Store { queue }, thread))
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(request(reply)).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Makes sure that a feed has a row; tells the oldest stamp that the mirror is to hold of it. `insist` replaces
+    /// what an earlier run has set.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn adopt(&self, feed: &FeedId, since: Stamp, insist: bool, at: String) -> Result<Stamp, Error> {
+        self.ask(|reply| Request::Adopt(feed.clone(), since, insist, at, reply)).await
+    }
+
+    /// What the file remembers of a feed.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn load(&self, feed: &FeedId) -> Result<Saved, Error> {
+        self.ask(|reply| Request::Load(feed.clone(), reply)).await
+    }
+
+    /// The hashes of the records that the stored rows were made of.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn hashes(&self, keys: Vec<ListingKey>) -> Result<BTreeMap<ListingKey, Hash>, Error> {
+        self.ask(|reply| Request::Hashes(keys, reply)).await
+    }
+
+    /// Stores a page and its checkpoint in one transaction.
+    ///
+    /// # Errors
+    /// When SQLite refuses; nothing of the page is stored then.
+    pub async fn commit(&self, page: PageCommit) -> Result<Committed, Error> {
+        self.ask(|reply| Request::Commit(Box::new(page), reply)).await
+    }
+
+    /// Writes down what a feed is doing.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn note(&self, note: FeedNote) -> Result<(), Error> {
+        self.ask(|reply| Request::Note(note, reply)).await
+    }
+
+    /// The feeds that have a row.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn feeds(&self) -> Result<Vec<FeedId>, Error> {
+        self.ask(Request::Feeds).await
+    }
+}
+
+/// Whoever asked may have gone: a reply that nobody takes is dropped, the work is done all the same.
+fn serve(connection: &mut Connection, sql: &ListingSql, request: Request) {
+    match request {
+        Request::Adopt(feed, since, insist, at, reply) => drop(reply.send(adopt(connection, &feed, since, insist, &at))),
+        Request::Load(feed, reply) => drop(reply.send(checkpoint::load(connection, &feed))),
+        Request::Hashes(keys, reply) => drop(reply.send(commit::hashes(connection, &keys))),
+        Request::Commit(page, reply) => drop(reply.send(commit::commit(connection, sql, &page))),
+        Request::Note(note, reply) => drop(reply.send(save_note(connection, &note))),
+        Request::Feeds(reply) => drop(reply.send(feeds(connection))),
+    }
+}
+
+fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist: bool, at: &str) -> Result<Stamp, Error> {
+    connection
+        .prepare_cached(
+            "INSERT INTO feeds (feed_id, added_at, since, activity, activity_at) VALUES (?1, ?2, ?3, 'new', ?2)
+             ON CONFLICT (feed_id) DO UPDATE SET since = ?3 WHERE ?4 AND since <> ?3",
+        )?
+        .execute(params![feed.0, at, since.to_string(), insist])?;
+    let since: String = connection.prepare_cached("SELECT since FROM feeds WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
+    checkpoint::stamp_of(&since)
+}
+
+fn save_note(connection: &Connection, note: &FeedNote) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "UPDATE feeds SET activity = ?2, note = ?3, activity_at = ?4, polled_at = iif(?5, ?4, polled_at) WHERE feed_id = ?1",
+        )?
+        .execute(params![note.feed.0, note.activity, note.note, note.at, note.polled])?;
+    Ok(())
+}
+
+fn feeds(connection: &Connection) -> Result<Vec<FeedId>, Error> {
+    let mut statement = connection.prepare_cached("SELECT feed_id FROM feeds ORDER BY feed_id")?;
+    Ok(statement.query_map([], |row| Ok(FeedId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Folds the WAL into the file. Readers that hold a snapshot may prevent it; the WAL then stays, which loses nothing.
+fn close(connection: &Connection) {
+    if let Err(error) = connection.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {
+        tracing::debug!(%error, "the WAL could not be folded into the file at close");
+    }
+}
