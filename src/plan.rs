@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod coverage;
+pub mod discover;
 pub mod feed;
 pub mod paging;
 pub mod reconcile;

@@ -1,0 +1,187 @@
+//! Which feeds can the credential see: the vendor has no list of them, so it is worked out from totals.
+//!
+//! A request that names no feed is answered for all. If it has more matches than a request that names every known feed,
+//! a feed is still unknown; halving the window finds one of its records. In the ordinary case, nothing new, this
+//! costs two requests.
+
+use crate::record::{FeedId, Stamp, Window};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Feeds named in one request, so that no address grows too long for a server.
+const FEEDS_A_REQUEST: usize = 40;
+/// Discovery ends after this many requests, whatever the vendor answers. What it misses, a later one finds.
+const MAX_REQUESTS: u32 = 600;
+/// A window is not halved below this; its pages are walked instead.
+const SMALLEST_SPAN: Duration = Duration::from_secs(1);
+
+/// What to ask next. Page 1 of [`Ask::window`] unless told otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The feeds to name; none for all.
+    pub feeds: Vec<FeedId>,
+    /// The window.
+    pub window: Window,
+    /// The page.
+    pub page: u32,
+}
+
+/// The search. Ask what [`Discovery::next`] says until it says nothing.
+#[derive(Debug)]
+pub struct Discovery {
+    known: BTreeSet<FeedId>,
+    windows: Vec<Window>,
+    search: Search,
+    requests: u32,
+}
+
+#[derive(Debug)]
+enum Search {
+    /// Adding up the totals of the known feeds, group by group.
+    Known { left: Vec<Vec<FeedId>>, total: u64 },
+    /// Asking for all feeds.
+    All { known_total: u64 },
+    /// Walking through the pages of a window that cannot be halved.
+    Walk { page: u32 },
+}
+
+impl Discovery {
+    /// Begins with what is known already.
+    #[must_use]
+    pub fn new(known: BTreeSet<FeedId>, range: Window) -> Discovery {
+        let search = start(&known);
+        Discovery { known, windows: vec![range], search, requests: 0 }
+    }
+
+    /// The feeds known by now.
+    #[must_use]
+    pub fn known(&self) -> &BTreeSet<FeedId> {
+        &self.known
+    }
+
+    /// What to ask; `None` when nothing is left to find.
+    #[must_use]
+    pub fn next(&self) -> Option<Ask> {
+        let window = *self.windows.last()?;
+        if self.requests >= MAX_REQUESTS {
+            return None;
+        }
+        Some(match &self.search {
+            Search::Known { left, .. } => Ask { feeds: left.last().cloned().unwrap_or_default(), window, page: 1 },
+            Search::All { .. } => Ask { feeds: Vec::new(), window, page: 1 },
+            Search::Walk { page } => Ask { feeds: Vec::new(), window, page: *page },
+        })
+    }
+
+    /// Takes in an answer: the feeds of its records, the total, and whether the vendor names a next page.
+    pub fn on_answer(&mut self, seen: &BTreeSet<FeedId>, total: u64, more: bool) {
+        self.requests += 1;
+        let news = !seen.is_subset(&self.known);
+        let known_total = match &mut self.search {
+            Search::Known { left, total: sum } => {
+                left.pop();
+                *sum += total;
+                if left.is_empty() {
+                    self.search = Search::All { known_total: *sum };
+                }
+                return;
+            }
+            Search::Walk { page } if !more => {
+                *page = 0;
+                u64::MAX
+            }
+            Search::Walk { page } => {
+                *page += 1;
+                self.known.extend(seen.iter().cloned());
+                return;
+            }
+            Search::All { known_total } => *known_total,
+        };
+        self.known.extend(seen.iter().cloned());
+        match () {
+            () if !more || (!news && known_total >= total) => self.leave(),
+            () if news => self.search = start(&self.known),
+            () => self.halve(),
+        }
+    }
+
+    fn leave(&mut self) {
+        self.windows.pop();
+        self.search = start(&self.known);
+    }
+
+    fn halve(&mut self) {
+        let Some(window) = self.windows.last().copied() else { return };
+        if window.to.since(window.from) <= SMALLEST_SPAN {
+            self.search = Search::Walk { page: 2 };
+            return;
+        }
+        let middle = window.from.midpoint(window.to);
+        self.windows.pop();
+        self.windows.extend([Window { from: window.from, to: middle }, Window { from: middle, to: window.to }]);
+        self.search = start(&self.known);
+    }
+}
+
+fn start(known: &BTreeSet<FeedId>) -> Search {
+    let names: Vec<FeedId> = known.iter().cloned().collect();
+    match names.is_empty() {
+        true => Search::All { known_total: 0 },
+        false => Search::Known { left: names.chunks(FEEDS_A_REQUEST).map(<[FeedId]>::to_vec).collect(), total: 0 },
+    }
+}
+
+/// The whole range in which feeds are looked for.
+#[must_use]
+pub fn range(since: Stamp, now: Stamp, settle: Duration) -> Window {
+    Window { from: since, to: now.minus(settle) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records as (stamp, feed), answered in the order of stamps, 3 to a page.
+    fn discover(records: &[(i64, &str)], known: &[&str]) -> (Vec<String>, u32) {
+        let second = 10_000_000;
+        let known = known.iter().map(|feed| FeedId((*feed).to_owned())).collect();
+        let mut discovery = Discovery::new(known, Window { from: Stamp(0), to: Stamp(1_000 * second) });
+        while let Some(ask) = discovery.next() {
+            let inside = |stamp: i64| (ask.window.from..=ask.window.to).contains(&Stamp(stamp * second));
+            let named = |feed: &str| ask.feeds.is_empty() || ask.feeds.iter().any(|named| named.0 == feed);
+            let found: Vec<_> = records.iter().filter(|(stamp, feed)| inside(*stamp) && named(feed)).collect();
+            let start = (ask.page as usize - 1) * 3;
+            let seen = found.iter().skip(start).take(3).map(|(_, feed)| FeedId((*feed).to_owned())).collect();
+            discovery.on_answer(&seen, found.len() as u64, found.len() > start + 3);
+        }
+        (discovery.known().iter().map(|feed| feed.0.clone()).collect(), discovery.requests)
+    }
+
+    #[test]
+    fn a_feed_hidden_behind_pages_of_others_is_found() {
+        let mut records: Vec<_> = (0..200).map(|stamp| (stamp, "A")).collect();
+        records[150] = (150, "B");
+        records[151] = (151, "C");
+        let (feeds, requests) = discover(&records, &[]);
+        assert_eq!(feeds, ["A", "B", "C"]);
+        assert!(requests < 80, "{requests}");
+    }
+
+    #[test]
+    fn a_feed_hidden_behind_a_bulk_of_one_stamp_is_found() {
+        let mut records = vec![(500, "A"); 100];
+        records.push((500, "B"));
+        assert_eq!(discover(&records, &[]).0, ["A", "B"]);
+    }
+
+    #[test]
+    fn nothing_new_costs_two_requests() {
+        let records: Vec<_> = (0..200).map(|stamp| (stamp, if stamp % 2 == 0 { "A" } else { "B" })).collect();
+        assert_eq!(discover(&records, &["A", "B"]), (vec!["A".to_owned(), "B".to_owned()], 2));
+    }
+
+    #[test]
+    fn a_vendor_without_listings_has_no_feeds() {
+        assert_eq!(discover(&[], &[]), (Vec::new(), 1));
+    }
+}
