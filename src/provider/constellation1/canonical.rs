@@ -24,7 +24,7 @@ pub(super) fn write_object<N: AsRef<str>>(members: &BTreeMap<N, String>, out: &m
         if index > 0 {
             out.push(',');
         }
-        out.push_str(&quoted(name.as_ref()));
+        push_quoted(name.as_ref(), out);
         out.push(':');
         out.push_str(value);
     }
@@ -33,7 +33,18 @@ pub(super) fn write_object<N: AsRef<str>>(members: &BTreeMap<N, String>, out: &m
 
 /// A JSON string of this text.
 pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut out = String::with_capacity(text.len() + 2);
+    push_quoted(text, &mut out);
+    out
+}
+
+fn push_quoted(text: &str, out: &mut String) {
+    let is_plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if is_plain {
+        out.extend(["\"", text, "\""]);
+    } else {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 struct Walker<'a> {
@@ -101,7 +112,7 @@ impl<'a> Walker<'a> {
     fn string(&mut self, out: &mut String) -> Option<()> {
         let sent = self.string_as_sent()?;
         if sent.contains('\\') {
-            out.push_str(&quoted(&text(sent)?));
+            push_quoted(&text(sent)?, out);
         } else {
             out.push_str(sent);
         }

@@ -28,8 +28,14 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Decodes a JSON string; a lone surrogate, which no text can hold, becomes U+FFFD. `None` when the value is no string.
+/// Decodes a JSON value that is a string; a lone surrogate, which no text can hold, becomes U+FFFD. `None` when the value is no string.
 pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
+    // Nearly every string: nothing in it to decode.
+    if let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+        && !inner.contains('\\')
+    {
+        return Some(Cow::Borrowed(inner));
+    }
     serde_json::from_str::<Lenient>(value).ok().map(|lenient| lenient.0)
 }
 
@@ -90,7 +96,8 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
+        // A listing has some three hundred members.
+        let mut members = Vec::with_capacity(400);
         while let Some((name, value)) = map.next_entry::<Lenient, &RawValue>()? {
             members.push((name.0, value.get()));
         }
