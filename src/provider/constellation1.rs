@@ -1,3 +1,16 @@
 //! The Constellation1 (Market Leader) partner API.
 
+mod auth;
+mod body;
+mod canonical;
+mod client;
+mod decimal;
+mod decode;
 pub mod fields;
+mod json;
+mod refusal;
+mod throttle;
+mod wire;
+
+pub use client::{Client, ClientOptions};
+pub use decode::decode;

@@ -1,0 +1,302 @@
+//! One signed request over HTTP.
+
+use super::refusal::Refusal;
+use super::{auth, body, wire};
+use crate::provider::error::Error;
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, printable};
+use chrono::{DateTime, Utc};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+/// An error's body is a few hundred bytes; more of it is not read.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// Where and as whom to ask.
+#[derive(Debug)]
+pub struct ClientOptions {
+    /// Scheme, host and, if the API is mounted below one, a path. `https`, or `http` to this machine.
+    pub base_url: Url,
+    /// The client's name at the vendor; visible ASCII.
+    pub client: String,
+    /// The system access key; visible ASCII.
+    pub key: SecretString,
+    /// For a whole request: connecting, asking and reading the answer.
+    pub timeout: Duration,
+    /// For connecting alone.
+    pub connect_timeout: Duration,
+    /// The longest answer, in bytes after decompression.
+    pub max_body: usize,
+    /// Who we are, for the vendor's logs.
+    pub user_agent: String,
+}
+
+/// The vendor's API, one request at a time. Connections are kept and shared by concurrent calls.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base_url: Url,
+    client: String,
+    key: RwLock<SecretString>,
+    max_body: usize,
+}
+
+impl Client {
+    /// Prepares a client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// What is wrong with an option, for a person; never the key.
+    pub fn new(options: ClientOptions) -> Result<Client, String> {
+        check_url(&options.base_url)?;
+        auth::check("client name", &options.client)?;
+        auth::check("system access key", options.key.expose_secret())?;
+        let http = http(&options)?;
+        let ClientOptions { base_url, client, key, max_body, .. } = options;
+        Ok(Client { http, base_url, client, key: RwLock::new(key), max_body })
+    }
+
+    /// Uses another key from the next request on.
+    ///
+    /// # Errors
+    /// What is wrong with the key, never the key; the one in use stays.
+    pub fn set_key(&self, key: SecretString) -> Result<(), String> {
+        auth::check("system access key", key.expose_secret())?;
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
+        Ok(())
+    }
+
+    /// Asks for one page of SyncListings.
+    ///
+    /// # Errors
+    /// Every [`Failure`], with the vendor's words.
+    pub async fn sync_listings(&self, request: &PageRequest) -> Result<Page, Error> {
+        let answer = self.get(self.page_url(request)).await?;
+        answer.refused()?;
+        let page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
+        Ok(Page { vendor_now: answer.vendor_stamp(), ..page })
+    }
+
+    /// Asks for one listing; `None` when the vendor does not have it. Whether it still has deleted ones is not documented.
+    ///
+    /// # Errors
+    /// Every [`Failure`], with the vendor's words. A record of another listing is `Malformed`.
+    pub async fn listing_detail(&self, feed: &FeedId, listing: &ListingId) -> Result<Option<Record>, Error> {
+        let answer = self.get(self.detail_url(feed, listing)).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        answer.refused()?;
+        let record = wire::detail(&answer.body).map_err(|what| answer.malformed(&what))?;
+        match record {
+            Some(record) if !is_asked_for(&record, feed, listing) => Err(answer.malformed("the answer is another listing")),
+            record => Ok(record),
+        }
+    }
+
+    /// `PageSize` is not a documented parameter, so the vendor's own (200) is left as it is.
+    fn page_url(&self, request: &PageRequest) -> Url {
+        let mut url = self.endpoint("SyncListings");
+        let mut query = url.query_pairs_mut();
+        query.extend_pairs(request.feeds.iter().map(|feed| ("FeedIdList", &feed.0)));
+        query.append_pair("FromUpdatedDate", &request.window.from.to_wire());
+        query.append_pair("ToUpdatedDate", &request.window.to.to_wire());
+        query.append_pair("Status", &request.stream.status().to_string());
+        query.append_pair("Page", &request.page.to_string());
+        drop(query);
+        url
+    }
+
+    fn detail_url(&self, feed: &FeedId, listing: &ListingId) -> Url {
+        let mut url = self.endpoint("GetListingDetail");
+        url.query_pairs_mut().append_pair("FeedId", &feed.0).append_pair("ListingId", &listing.0);
+        url
+    }
+
+    /// The casing of the document: whether the vendor would take another is not known.
+    fn endpoint(&self, name: &str) -> Url {
+        let mut url = self.base_url.clone();
+        let mut path = url.path_segments_mut().expect("an http URL has a path");
+        path.pop_if_empty().extend(["services", "partner", name]);
+        drop(path);
+        url
+    }
+
+    async fn get(&self, url: Url) -> Result<Answer, Error> {
+        let request = self.http.get(url).headers(self.signed()).header(ACCEPT, "application/json");
+        let response = request.send().await.map_err(body::unanswered)?;
+        let mut answer = Answer::of(&response);
+        if answer.status == StatusCode::OK {
+            answer.body = body::whole(response, self.max_body).await.map_err(|error| error.at(answer.vendor_stamp()))?;
+        } else {
+            answer.body = body::beginning(response, ERROR_BODY.min(self.max_body)).await;
+        }
+        Ok(answer)
+    }
+
+    /// Fresh for every attempt, since nobody knows how old a timestamp the vendor accepts.
+    fn signed(&self) -> HeaderMap {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        auth::headers(&self.client, &key, Utc::now())
+    }
+}
+
+/// A response with its body read.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    /// The host that a redirect names.
+    target: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn of(response: &Response) -> Answer {
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let target = location.and_then(|location| response.url().join(location).ok());
+        let target = target.and_then(|target| target.host_str().map(|host| printable(host, 100)));
+        Answer { status: response.status(), headers: response.headers().clone(), target, body: Vec::new() }
+    }
+
+    fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn vendor_now(&self) -> Option<DateTime<Utc>> {
+        DateTime::parse_from_rfc2822(self.header(DATE)?).ok().map(|date| date.to_utc())
+    }
+
+    fn vendor_stamp(&self) -> Option<Stamp> {
+        self.vendor_now().map(Stamp::from_utc)
+    }
+
+    fn refused(&self) -> Result<(), Error> {
+        if self.status == StatusCode::OK {
+            return Ok(());
+        }
+        let refusal = Refusal {
+            status: self.status,
+            retry_after: self.header(RETRY_AFTER),
+            target: self.target.as_deref(),
+            body: &self.body,
+            vendor_now: self.vendor_now(),
+            now: Utc::now(),
+        };
+        Err(refusal.error())
+    }
+
+    /// The type tells a person whether a proxy's or a login page answered in the vendor's place.
+    fn malformed(&self, what: &str) -> Error {
+        let kind = self.header(CONTENT_TYPE).unwrap_or("of no type");
+        Error::new(Failure::Malformed, &format!("{what} ({} bytes, {kind})", self.body.len())).at(self.vendor_stamp())
+    }
+}
+
+/// A feed may be asked for in another case than the vendor writes it.
+fn is_asked_for(record: &Record, feed: &FeedId, listing: &ListingId) -> bool {
+    record.key.feed.0.eq_ignore_ascii_case(&feed.0) && record.key.listing.0.eq_ignore_ascii_case(&listing.0)
+}
+
+fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
+    // reqwest asks for the process's provider of cryptography; another part of the process may have set it already.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let builder = reqwest::Client::builder()
+        .timeout(options.timeout)
+        .connect_timeout(options.connect_timeout)
+        .user_agent(&options.user_agent)
+        // A followed redirect would carry the key to wherever it points.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .gzip(true);
+    // The environment's proxy is for the world outside; it would not even reach this machine's loopback.
+    let builder = if is_loopback(&options.base_url) { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| format!("cannot set up HTTP: {}", body::causes(error)))
+}
+
+/// The key travels in a header, so nothing but TLS may carry it off this machine.
+fn check_url(url: &Url) -> Result<(), String> {
+    let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
+    if !is_safe {
+        return Err("the base URL must begin with https:// (http:// is for this machine, as http://127.0.0.1)".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the base URL holds a user or a password; the credential has its own settings".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("the base URL must end with its path: no ? and no #".to_owned());
+    }
+    Ok(())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Stream, Window};
+
+    fn client(base_url: &str, name: &str, key: &str) -> Result<Client, String> {
+        Client::new(ClientOptions {
+            base_url: base_url.parse().expect("a URL"),
+            client: name.to_owned(),
+            key: key.into(),
+            timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            max_body: 1 << 20,
+            user_agent: "mls-sync/test".to_owned(),
+        })
+    }
+
+    #[test]
+    fn the_key_leaves_this_machine_under_tls_only() {
+        for url in [
+            "https://api.example.com",
+            "https://api.example.com/v1/",
+            "http://127.0.0.1:80",
+            "http://127.9.9.9",
+            "http://[::1]:8",
+            "http://localhost",
+        ] {
+            assert!(client(url, "c", "k").is_ok(), "{url}");
+        }
+        for url in
+            ["http://api.example.com", "http://localhost.example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://localhost"]
+        {
+            assert!(client(url, "c", "k").is_err(), "{url}");
+        }
+        for url in ["https://user:word@example.com", "https://user@example.com", "https://example.com?a=b", "https://example.com#a"] {
+            assert!(client(url, "c", "k").is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_key() {
+        for (name, key) in [("", "k"), ("c", ""), ("c", "top secret"), ("c", "topsecret\n"), ("c d", "topsecret")] {
+            let told = client("https://example.com", name, key).expect_err("refused");
+            assert!(!told.contains("secret"), "{told}");
+        }
+        let client = client("https://example.com", "c", "topsecret").expect("a client");
+        assert!(client.set_key("a b".into()).is_err());
+        assert!(client.set_key("ab".into()).is_ok());
+        assert!(!format!("{client:?}").contains("ab\""));
+    }
+
+    #[test]
+    fn a_request_is_spelled_as_the_document_spells_it() {
+        let from = Stamp::parse("2026-05-01T00:00:00").expect("a stamp");
+        let to = Stamp::parse("2026-05-01T11:15:39.8370001").expect("a stamp");
+        let feeds = vec![FeedId("GAMLS".to_owned()), FeedId("A&B".to_owned())];
+        let mut request = PageRequest { feeds, stream: Stream::Deleted, window: Window { from, to }, page: 2 };
+        let client = client("https://example.com/base/", "c", "k").expect("a client");
+        let rest = "FromUpdatedDate=2026-05-01T00%3A00%3A00.000&ToUpdatedDate=2026-05-01T11%3A15%3A39.837&Status=3&Page=2";
+        let start = "https://example.com/base/services/partner/SyncListings";
+        assert_eq!(client.page_url(&request).as_str(), format!("{start}?FeedIdList=GAMLS&FeedIdList=A%26B&{rest}"));
+        request.feeds.clear();
+        assert_eq!(client.page_url(&request).as_str(), format!("{start}?{rest}"));
+    }
+}

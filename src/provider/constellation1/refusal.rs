@@ -1,0 +1,175 @@
+//! What an answer other than a page means.
+
+use super::json::{Members, text};
+use super::throttle;
+use crate::provider::error::Error;
+use crate::record::{Failure, Stamp};
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::StatusCode;
+use std::time::Duration;
+
+/// A larger difference of clocks is worth telling a person whose signature is refused.
+const NOTABLE_SKEW: TimeDelta = TimeDelta::seconds(60);
+
+/// An answer whose status is not 200.
+pub(super) struct Refusal<'a> {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<&'a str>,
+    /// The host to which a redirect points.
+    pub(super) target: Option<&'a str>,
+    pub(super) body: &'a [u8],
+    /// The vendor's clock, from the answer's `Date`.
+    pub(super) vendor_now: Option<DateTime<Utc>>,
+    /// Ours.
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Refusal<'_> {
+    /// What the program should make of it, with the vendor's words for a person.
+    pub(super) fn error(&self) -> Error {
+        let words = Words::read(self.body);
+        let failure = self.failure(words.message.as_deref());
+        let mut message = format!("the vendor answered HTTP {}", self.status.as_u16());
+        if let Some(reason) = self.status.canonical_reason() {
+            message = format!("{message} {reason}");
+        }
+        if let Some(said) = words.said() {
+            message = format!("{message}: {said}");
+        }
+        if let Some(hint) = self.hint(&failure) {
+            message = format!("{message}; {hint}");
+        }
+        Error::new(failure, &message).at(self.vendor_now.map(Stamp::from_utc))
+    }
+
+    fn failure(&self, message: Option<&str>) -> Failure {
+        match self.status.as_u16() {
+            429 => Failure::Throttled { wait: self.wait(message) },
+            401 | 403 => Failure::Unauthorized,
+            408 | 300..=399 | 500..=599 => Failure::Unavailable,
+            400..=499 => Failure::Refused,
+            _ => Failure::Malformed,
+        }
+    }
+
+    /// An HTTP date in `Retry-After` is of the vendor's clock, so it is read against that.
+    fn wait(&self, message: Option<&str>) -> Duration {
+        throttle::wait(self.retry_after, message, self.vendor_now.unwrap_or(self.now))
+    }
+
+    fn hint(&self, failure: &Failure) -> Option<String> {
+        match failure {
+            Failure::Unauthorized => Some(format!("check the client name and the system access key{}", self.skew())),
+            Failure::Throttled { wait } => Some(format!("waiting {:.3} s", wait.as_secs_f64())),
+            Failure::Unavailable if self.status.is_redirection() => {
+                let host = self.target.unwrap_or("an unreadable place");
+                Some(format!("it points to {host}, and redirects are not followed, for they would carry the key there"))
+            }
+            Failure::Unavailable | Failure::Refused | Failure::Malformed => None,
+        }
+    }
+
+    fn skew(&self) -> String {
+        let ahead = self.vendor_now.map_or(TimeDelta::zero(), |vendor| self.now - vendor);
+        if ahead.abs() < NOTABLE_SKEW {
+            return String::new();
+        }
+        let way = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+        format!(", and this machine's clock, which is {} s {way} the vendor's", ahead.num_seconds().abs())
+    }
+}
+
+/// What the vendor wrote in `{Message, Data: {Errors: {field: text}}}`; anything else is silence.
+struct Words {
+    message: Option<String>,
+    errors: Vec<String>,
+}
+
+impl Words {
+    fn read(body: &[u8]) -> Words {
+        let body = String::from_utf8_lossy(body);
+        let body = body.strip_prefix('\u{feff}').unwrap_or(&body);
+        // The document prints its samples with typographic quotes; such a body is read as if they were straight.
+        let straight = body.replace(['\u{201c}', '\u{201d}'], "\"");
+        let members = Members::read(body).or_else(|_| Members::read(&straight));
+        let Ok(members) = members else { return Words { message: None, errors: Vec::new() } };
+        let message = members.get("Message").and_then(text).map(|message| message.trim().to_owned()).filter(|message| !message.is_empty());
+        Words { message, errors: errors(&members) }
+    }
+
+    fn said(&self) -> Option<String> {
+        let words: Vec<&str> = self.message.iter().chain(&self.errors).map(String::as_str).collect();
+        (!words.is_empty()).then(|| words.join(" | "))
+    }
+}
+
+fn errors(members: &Members) -> Vec<String> {
+    let data = members.known("Data").and_then(|data| Members::read(data).ok());
+    let errors = data.as_ref().and_then(|data| data.known("Errors")).and_then(|errors| Members::read(errors).ok());
+    let errors = errors.map(|errors| errors.0).unwrap_or_default();
+    errors.iter().filter_map(|(field, what)| Some(format!("{field}: {}", text(what)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeZone;
+
+    fn error(status: u16, body: &str) -> Error {
+        let now = Utc.with_ymd_and_hms(2026, 7, 1, 12, 0, 0).single().expect("a date");
+        let status = StatusCode::from_u16(status).expect("a status");
+        Refusal { status, retry_after: None, target: Some("elsewhere"), body: body.as_bytes(), vendor_now: None, now }.error()
+    }
+
+    fn check(status: u16, expected: Failure) {
+        assert_eq!(error(status, "").failure, expected, "{status}");
+    }
+
+    #[test]
+    fn each_status_is_a_failure() {
+        check(429, Failure::Throttled { wait: Duration::from_secs(30) });
+        check(401, Failure::Unauthorized);
+        check(403, Failure::Unauthorized);
+        for status in [301, 302, 304, 307, 308, 408, 500, 502, 503, 504, 599] {
+            check(status, Failure::Unavailable);
+        }
+        for status in [400, 402, 404, 405, 410, 413, 414, 422, 451] {
+            check(status, Failure::Refused);
+        }
+        for status in [201, 204, 206, 600] {
+            check(status, Failure::Malformed);
+        }
+    }
+
+    #[test]
+    fn the_vendors_words_are_shown() {
+        let body = r#"{"ExceptionType":"Validation","Message":"Invalid input parameters: ","Data":{"Errors":{"PageSize":"The field\u0007 is bad."}}}"#;
+        let shown = "the vendor answered HTTP 400 Bad Request: Invalid input parameters: | PageSize: The field\\u{7} is bad.";
+        assert_eq!(error(400, body).message, shown);
+        assert_eq!(error(400, r#"{"Message":"No","Data":{"Errors":null}}"#).message, "the vendor answered HTTP 400 Bad Request: No");
+        assert_eq!(error(400, "{\u{201c}Message\u{201d}: \u{201c}No\u{201d}}").message, "the vendor answered HTTP 400 Bad Request: No");
+        for silent in ["", "<html>secret</html>", "[]", r#"{"Message":5,"Data":[]}"#, r#"{"Message":""}"#] {
+            assert_eq!(error(400, silent).message, "the vendor answered HTTP 400 Bad Request", "{silent}");
+        }
+        let long = format!(r#"{{"Message":"{}"}}"#, "x".repeat(5_000));
+        assert_eq!(error(400, &long).message.chars().count(), 501);
+    }
+
+    #[test]
+    fn a_throttled_wait_is_read_from_the_message() {
+        let body = r#"{"Message":"Too many requests. Api will be available in 20.6250626 seconds","Data":{"Errors":null}}"#;
+        let error = error(429, body);
+        assert_eq!(error.failure, Failure::Throttled { wait: Duration::from_millis(20_626) });
+        assert!(error.message.ends_with("waiting 20.626 s"));
+    }
+
+    #[test]
+    fn a_refused_signature_tells_of_a_wrong_clock() {
+        let now = Utc.with_ymd_and_hms(2026, 7, 1, 12, 0, 0).single().expect("a date");
+        let vendor_now = Some(now + TimeDelta::minutes(5));
+        let refusal = Refusal { status: StatusCode::FORBIDDEN, retry_after: None, target: None, body: b"", vendor_now, now };
+        let error = refusal.error();
+        assert!(error.message.ends_with("this machine's clock, which is 300 s behind the vendor's"), "{}", error.message);
+        assert_eq!(error.vendor_now, vendor_now.map(Stamp::from_utc));
+    }
+}

@@ -1,0 +1,286 @@
+//! The bytes of an answered page, cut into records.
+
+use super::json::{Members, text};
+use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, raw_hash};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Reads the envelope `{Results, Total, Count, NextPage}`; each result becomes a record or a reject, in their order.
+///
+/// `vendor_now` of the page is left empty: it comes from a header.
+///
+/// # Errors
+/// Why the bytes are no page, without quoting them. A page that is doubtful does not count as read, since a short or
+/// miscounted one that did would lose listings unseen.
+pub(super) fn page(body: &[u8]) -> Result<Page, String> {
+    let body = decoded(body);
+    let envelope = Members::read(without_bom(&body)).map_err(|error| no_json(&error, "page"))?;
+    let total = total(&envelope)?;
+    let results = results(&envelope, total)?;
+    check_count(&envelope, results.len())?;
+    let mut page = Page { records: Vec::with_capacity(results.len()), rejects: Vec::new(), total, next_page: None, vendor_now: None };
+    page.next_page = next_page(&envelope)?;
+    for result in results {
+        match record(result.get()) {
+            Ok(record) => page.records.push(record),
+            Err(reject) => page.rejects.push(*reject),
+        }
+    }
+    Ok(page)
+}
+
+/// Reads the answer about one listing: the document shows neither whether it stands alone or in an envelope of results.
+/// `None` for a null or for an envelope with no result.
+///
+/// # Errors
+/// Why the bytes are no listing, without quoting them.
+pub(super) fn detail(body: &[u8]) -> Result<Option<Record>, String> {
+    let body = decoded(body);
+    let body = without_bom(&body).trim_ascii();
+    if body == "null" {
+        return Ok(None);
+    }
+    let members = Members::read(body).map_err(|error| no_json(&error, "listing"))?;
+    let Some(results) = members.get("Results") else {
+        return one(body).map(Some);
+    };
+    let results = if results == "null" { Vec::new() } else { elements(results)? };
+    match results.as_slice() {
+        [] => Ok(None),
+        [result] => one(result.get()).map(Some),
+        _ => Err(format!("the answer about one listing holds {}", results.len())),
+    }
+}
+
+fn one(json: &str) -> Result<Record, String> {
+    record(json).map_err(|reject| format!("the answer is no listing: {}", reject.reason))
+}
+
+/// One broken byte in a remark costs that character, not two hundred listings.
+fn decoded(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(body)
+}
+
+fn without_bom(body: &str) -> &str {
+    body.strip_prefix('\u{feff}').unwrap_or(body)
+}
+
+fn no_json(error: &serde_json::Error, wanted: &str) -> String {
+    // The error's own words may quote the body.
+    match error.classify() {
+        serde_json::error::Category::Eof => format!("the answer is no {wanted}: its JSON is cut short"),
+        _ => format!("the answer is no {wanted}: no JSON object, from line {} column {}", error.line(), error.column()),
+    }
+}
+
+fn total(envelope: &Members) -> Result<u64, String> {
+    match (envelope.known("Total"), envelope.get("Results")) {
+        (Some(total), _) => total.parse().map_err(|_| "the answer is no page: its Total is no count".to_owned()),
+        (None, Some(_)) => Err("the answer is no page: it has no Total".to_owned()),
+        (None, None) => Err("the answer is not a page: it has neither Results nor Total".to_owned()),
+    }
+}
+
+fn results<'a>(envelope: &Members<'a>, total: u64) -> Result<Vec<&'a RawValue>, String> {
+    match envelope.get("Results") {
+        Some("null") if total == 0 => Ok(Vec::new()),
+        Some(results) if results != "null" => elements(results),
+        _ => Err(format!("the answer is no page: it has no Results, but a Total of {total}")),
+    }
+}
+
+fn elements(results: &str) -> Result<Vec<&RawValue>, String> {
+    serde_json::from_str(results).map_err(|_| "the answer is no page: its Results are no array".to_owned())
+}
+
+fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
+    match envelope.known("Count") {
+        None => Ok(()),
+        Some(count) if count.parse() == Ok(found) => Ok(()),
+        Some(_) => Err(format!("the answer is no page: its Count disagrees with its {found} results")),
+    }
+}
+
+fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
+    let number = envelope.known("NextPage").map(str::parse);
+    number.transpose().map_err(|_| "the answer is no page: its NextPage is no page number".to_owned())
+}
+
+/// Reads one result's key and stamp; everything else stays text. The reject is boxed for being the rare, large side.
+fn record(json: &str) -> Result<Record, Box<Reject>> {
+    let reject = |reason: String, listing| Box::new(Reject { reason, listing, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() });
+    let members = Members::read(json).map_err(|_| reject("it is no JSON object".to_owned(), None))?;
+    let listing = listing_id(members.known("ListingId")).map_err(|reason| reject(reason, None))?;
+    let feed = match key_text("FeedId", members.known("FeedId")) {
+        Ok(feed) => FeedId(feed),
+        Err(reason) => return Err(reject(reason, Some(listing))),
+    };
+    let stamp = members.known("MlsUpdateDate").and_then(text).and_then(|date| Stamp::parse(&date));
+    Ok(Record { key: ListingKey { feed, listing }, stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() })
+}
+
+/// Some MLSs number their listings, so a number stands for its digits.
+fn listing_id(value: Option<&str>) -> Result<ListingId, String> {
+    match value {
+        Some(number) if is_integer(number) => Ok(ListingId(number.to_owned())),
+        other => key_text("ListingId", other).map(ListingId),
+    }
+}
+
+fn is_integer(value: &str) -> bool {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A key is read strictly: repaired text could make two listings one.
+fn key_text(name: &str, value: Option<&str>) -> Result<String, String> {
+    let value = value.ok_or_else(|| format!("it has no {name}"))?;
+    let key: String = serde_json::from_str(value).map_err(|_| format!("its {name} is no text"))?;
+    if key.is_empty() {
+        return Err(format!("its {name} is empty"));
+    }
+    if key.contains('\0') {
+        return Err(format!("its {name} holds a NUL"));
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelope(results: &str) -> String {
+        format!(r#"{{"Results":{results},"Total":400,"NextPage":2}}"#)
+    }
+
+    fn keys(body: &str) -> Vec<String> {
+        let page = page(body.as_bytes()).expect("a page");
+        page.records.iter().map(|record| format!("{}/{}", record.key.feed, record.key.listing)).collect()
+    }
+
+    fn rejected(element: &str) -> Reject {
+        let page = page(envelope(&format!("[{element}]")).as_bytes()).expect("a page");
+        assert_eq!((page.records.len(), page.rejects.len()), (0, 1), "{element}");
+        page.rejects[0].clone()
+    }
+
+    #[test]
+    fn reads_a_page() {
+        let element = "{ \"MlsUpdateDate\":\"2026-05-01T11:15:39.837\",\"X\":[1, {}],\"ListingId\":\"1\" ,\"FeedId\":\"GAMLS\" }";
+        let body = format!(
+            "\u{feff} {{\"Count\":2,\"NextPage\":3,\"Total\":7,\"Results\":[{element} , {{\"FeedId\":\"A\",\"ListingId\":0012}}]}}\n"
+        );
+        assert!(page(body.as_bytes()).is_err(), "0012 is no JSON");
+        let page = page(body.replace("0012", "12").as_bytes()).expect("a page");
+        assert_eq!((page.total, page.next_page, page.rejects.len()), (7, Some(3), 0));
+        assert_eq!(page.records[0].raw, element);
+        assert_eq!(page.records[0].raw_hash, raw_hash(element.as_bytes()));
+        assert_eq!(page.records[0].stamp, Stamp::parse("2026-05-01T11:15:39.837"));
+        assert_eq!(page.records[1].key.listing.0, "12");
+        assert_eq!(page.records[1].stamp, None);
+    }
+
+    #[test]
+    fn the_envelope_is_checked() {
+        let good = [
+            r#"{"Results":[],"Total":0}"#,
+            r#"{"Results":[],"Total":5,"Count":0,"NextPage":null}"#,
+            r#"{"Results":null,"Total":0,"Count":0}"#,
+            r#"{"Results":null,"Total":0,"Count":null,"Extra":[[]]}"#,
+            r#"{"Total":"x","Results":[],"Total":0}"#,
+        ];
+        for body in good {
+            assert!(page(body.as_bytes()).is_ok(), "{body}");
+        }
+        let bad = [
+            "",
+            "null",
+            "[]",
+            "<html></html>",
+            "{}",
+            r#"{"Results":[]}"#,
+            r#"{"Total":0}"#,
+            r#"{"Results":null,"Total":3}"#,
+            r#"{"Results":{},"Total":0}"#,
+            r#"{"Results":"","Total":0}"#,
+            r#"{"Results":[],"Total":null}"#,
+            r#"{"Results":[],"Total":-1}"#,
+            r#"{"Results":[],"Total":1.5}"#,
+            r#"{"Results":[],"Total":"0"}"#,
+            r#"{"Results":[],"Total":0,"Count":1}"#,
+            r#"{"Results":[],"Total":0,"Count":"0"}"#,
+            r#"{"Results":[],"Total":0,"NextPage":"2"}"#,
+            r#"{"Results":[],"Total":0,"NextPage":-1}"#,
+            r#"{"Results":[],"Total":0,"NextPage":4294967296}"#,
+            r#"{"Results":[],"Total":0} x"#,
+            r#"{"Results":[{"FeedId":"A"},"Total":0}"#,
+            r#"{"Results":[],"Total":0"#,
+        ];
+        for body in bad {
+            assert!(page(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_key_may_stand_anywhere_and_its_last_value_wins() {
+        let body = envelope(r#"[{"ListingId":"1","FeedId":"A","ListingId":"2"},{"FeedId":"B","Z":{"FeedId":"C"},"ListingId":-7}]"#);
+        assert_eq!(keys(&body), ["A/2", "B/-7"]);
+    }
+
+    #[test]
+    fn what_has_no_key_is_a_reject() {
+        for element in ["1", "null", "[]", "\"x\"", "{}", r#"{"FeedId":"A"}"#, r#"{"FeedId":"A","ListingId":1.5}"#] {
+            assert_eq!(rejected(element).listing, None, "{element}");
+        }
+        for id in [r#""""#, r#""a\u0000""#, r#""\ud800""#, "null", "true", "[1]", "1e3"] {
+            rejected(&format!(r#"{{"FeedId":"A","ListingId":{id}}}"#));
+        }
+        for feed in [r#""""#, r#""\u0000""#, r#""\udfff""#, "null", "7"] {
+            let reject = rejected(&format!(r#"{{"FeedId":{feed},"ListingId":9}}"#));
+            assert_eq!(reject.listing, Some(ListingId("9".to_owned())));
+        }
+        let reject = rejected(r#"{ "FeedId":"A" }"#);
+        assert_eq!((reject.raw.as_str(), reject.raw_hash), (r#"{ "FeedId":"A" }"#, raw_hash(br#"{ "FeedId":"A" }"#)));
+    }
+
+    #[test]
+    fn other_strings_need_not_be_text() {
+        assert_eq!(keys(&envelope(r#"[{"FeedId":"A","ListingId":"1","Remarks":"\ud800","\udc00":1}]"#)), ["A/1"]);
+        let body = envelope(r#"[{"FeedId":"A","ListingId":"1","Remarks":"?"}]"#).replace('?', "\u{1}").into_bytes();
+        assert!(page(&body).is_err(), "a raw control character is no JSON");
+        let body: Vec<u8> = body.iter().map(|byte| if *byte == 1 { 0xFF } else { *byte }).collect();
+        assert!(page(&body).expect("a page").records[0].raw.contains('\u{FFFD}'));
+    }
+
+    #[test]
+    fn an_unreadable_stamp_is_none() {
+        for stamp in ["null", "\"\"", "5", "\"yesterday\"", "{}"] {
+            let body = envelope(&format!(r#"[{{"FeedId":"A","ListingId":"1","MlsUpdateDate":{stamp}}}]"#));
+            assert_eq!(page(body.as_bytes()).expect("a page").records[0].stamp, None, "{stamp}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_does_not_exhaust_the_stack() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let deep = open.repeat(100_000) + "1" + &close.repeat(100_000);
+            assert_eq!(keys(&envelope(&format!(r#"[{{"FeedId":"A","X":{deep},"ListingId":"1"}}]"#))), ["A/1"]);
+            assert_eq!(rejected(&format!("[{deep}]")).listing, None);
+        }
+    }
+
+    #[test]
+    fn a_detail_stands_alone_or_in_an_envelope() {
+        let bare = r#"{"FeedId":"A","ListingId":"1"}"#;
+        for body in [bare.to_owned(), format!(" {bare} "), envelope(&format!("[{bare}]")), format!(r#"{{"Results":[{bare}]}}"#)] {
+            let record = detail(body.as_bytes()).expect("an answer").expect("a listing");
+            assert_eq!(record.raw, bare);
+        }
+        for body in ["null", r#"{"Results":[],"Total":0}"#, r#"{"Results":null}"#] {
+            assert_eq!(detail(body.as_bytes()), Ok(None), "{body}");
+        }
+        for body in ["", "[]", "{}", r#"{"Results":[1]}"#, r#"{"Results":5}"#, &envelope(&format!("[{bare},{bare}]"))] {
+            assert!(detail(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}

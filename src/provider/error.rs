@@ -1,0 +1,29 @@
+//! Why a request failed, for the program and for a person.
+
+use crate::record::{Failure, Stamp, printable};
+
+/// The longest message, in characters: a log line, not a document.
+const MESSAGE_LIMIT: usize = 500;
+
+/// A request that brought no page.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What a decision depends on.
+    pub failure: Failure,
+    /// What happened, in printable characters and at most about 500 of them. Holds no key, body or query.
+    pub message: String,
+    /// The vendor's clock, where the vendor answered with a `Date` header (whole seconds).
+    pub vendor_now: Option<Stamp>,
+}
+
+impl Error {
+    pub(super) fn new(failure: Failure, message: &str) -> Error {
+        Error { failure, message: printable(message, MESSAGE_LIMIT), vendor_now: None }
+    }
+
+    pub(super) fn at(mut self, vendor_now: Option<Stamp>) -> Error {
+        self.vendor_now = vendor_now;
+        self
+    }
+}
