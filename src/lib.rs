@@ -2,8 +2,12 @@
 
 #![warn(missing_docs)]
 
+pub mod clock;
+pub mod config;
 pub mod plan;
+pub mod progress;
 pub mod provider;
 pub mod record;
 pub mod sandbox;
 pub mod store;
+pub mod worker;

@@ -216,6 +216,7 @@ pub struct FeedPlan {
     round: Option<Round>,
     next_poll: Duration,
     rounds: u32,
+    proven_rounds: u32,
     filled_since_round: bool,
     round_suspect: bool,
     suspect_rounds: u32,
@@ -249,6 +250,7 @@ impl FeedPlan {
             round,
             next_poll: Duration::ZERO,
             rounds: 0,
+            proven_rounds: 0,
             filled_since_round: false,
             round_suspect: false,
             suspect_rounds: 0,
@@ -263,6 +265,12 @@ impl FeedPlan {
     #[must_use]
     pub fn feed(&self) -> &FeedId {
         &self.feed
+    }
+
+    /// Rounds of polls that were proven complete.
+    #[must_use]
+    pub fn proven_rounds(&self) -> u32 {
+        self.proven_rounds
     }
 
     /// Where the mirror stands with each stream.
@@ -517,7 +525,13 @@ impl FeedPlan {
         if round.left.is_empty() {
             self.round = None;
             self.rounds += 1;
-            self.suspect_rounds = if std::mem::take(&mut self.round_suspect) { self.suspect_rounds + 1 } else { 0 };
+            match std::mem::take(&mut self.round_suspect) {
+                true => self.suspect_rounds += 1,
+                false => {
+                    self.suspect_rounds = 0;
+                    self.proven_rounds += 1;
+                }
+            }
         }
     }
 
@@ -573,6 +587,7 @@ impl FeedPlan {
 
     /// Takes in a failed request. `reason` is for the report of a one-shot run.
     pub fn on_failure(&mut self, purpose: Purpose, failure: &Failure, now: Now, reason: &str) -> Retry {
+        let failure = if *failure == Failure::Refused && self.page_may_be_gone(purpose) { &Failure::Unavailable } else { failure };
         let seed = self.options.seed;
         let lane = self.lanes.entry(purpose).or_default();
         lane.fails = lane.fails.saturating_add(1);
@@ -594,6 +609,18 @@ impl FeedPlan {
             self.lanes.values_mut().for_each(|other| *other = lane.clone());
         }
         retry
+    }
+
+    /// A window that shrank may have lost the page that was asked for, and how the vendor answers to a page past the end
+    /// is not documented. So the first refusal of a later page begins the window anew; a refused first page stays refused.
+    fn page_may_be_gone(&mut self, purpose: Purpose) -> bool {
+        let Some(open) = self.open.get_mut(&purpose) else { return false };
+        if open.reading.next_page <= 1 || open.reading.passes >= MAX_PASSES {
+            return false;
+        }
+        open.reading.passes += 1;
+        open.reading.again();
+        true
     }
 }
 

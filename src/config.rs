@@ -1,0 +1,302 @@
+//! File, environment and credentials become one validated configuration; secrets stay hidden.
+
+mod key;
+
+pub use key::KeyError;
+
+use crate::provider::LimiterOptions;
+use crate::provider::constellation1::ClientOptions;
+use crate::record::{DayTime, Stamp, Stream};
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A span of time as a person writes it: `30s`, `2m`, `7d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let span = humantime::parse_duration(&text);
+        span.map(Span).map_err(|_| serde::de::Error::custom(format!("\"{text}\" is no duration; write 30s, 2m or 7d")))
+    }
+}
+
+/// Everything that can be set. `config/example.toml` explains each key.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// The vendor.
+    pub constellation1: Constellation1,
+    /// Polling.
+    pub poll: Poll,
+    /// The load of the past.
+    pub backfill: Backfill,
+    /// Politeness.
+    pub rate: Rate,
+}
+
+/// The vendor and who we are there.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Constellation1 {
+    /// Where the API is.
+    pub base_url: String,
+    /// The client's name.
+    pub client: String,
+    /// The file that holds the system access key.
+    pub system_access_key_file: Option<PathBuf>,
+    /// The Status values polled.
+    pub streams: Vec<Stream>,
+    /// The feeds mirrored; empty for every feed that the credential can see.
+    pub feeds: Vec<String>,
+    /// For a whole request.
+    pub timeout: Span,
+    /// The longest answer, in bytes after decompression.
+    pub max_body_bytes: usize,
+}
+
+/// When and how far polls reach.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Poll {
+    /// From the beginning of one poll to the beginning of the next.
+    pub interval: Span,
+    /// How far a poll reaches back behind the last complete one.
+    pub overlap: Span,
+    /// How far a poll's end stays behind the vendor's clock.
+    pub settle: Span,
+    /// How often the vendor is asked for feeds that are new, where `feeds` is empty.
+    pub discover: Span,
+}
+
+/// The load of the past.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backfill {
+    /// The oldest stamp that the mirror is to hold.
+    pub since: DayTime,
+    /// A window with more pages than this is cut in time.
+    pub window_pages: u64,
+}
+
+/// How fast the vendor may be asked.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rate {
+    /// Requests a second, over all feeds.
+    pub requests_per_second: f64,
+    /// Requests under way at once, over all feeds.
+    pub max_in_flight: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            database: PathBuf::from("mls.db"),
+            constellation1: Constellation1::default(),
+            poll: Poll::default(),
+            backfill: Backfill::default(),
+            rate: Rate::default(),
+        }
+    }
+}
+
+impl Default for Constellation1 {
+    fn default() -> Self {
+        Constellation1 {
+            base_url: "https://api.marketleader.com".to_owned(),
+            client: String::new(),
+            system_access_key_file: None,
+            streams: vec![Stream::All, Stream::Deleted],
+            feeds: Vec::new(),
+            timeout: Span(Duration::from_secs(60)),
+            max_body_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for Poll {
+    fn default() -> Self {
+        Poll {
+            interval: Span(Duration::from_secs(60)),
+            overlap: Span(Duration::from_secs(120)),
+            settle: Span(Duration::from_secs(2)),
+            discover: Span(Duration::from_secs(3600)),
+        }
+    }
+}
+
+impl Default for Backfill {
+    fn default() -> Self {
+        let since = Stamp::parse("1900-01-01").expect("1900-01-01 is a date");
+        Backfill { since: DayTime(since), window_pages: 20 }
+    }
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Rate { requests_per_second: 2.0, max_in_flight: 1 }
+    }
+}
+
+/// Why there is no configuration. Each says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {why}. Write one (config/example.toml shows every key) or name it with --config")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the configuration {path} is wrong: {why}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// The line, the key, and what it may be.
+        why: String,
+    },
+    /// There is no usable key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not TOML, names unknown keys, or holds values that make no sense.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+        let config = Config::parse(&text).map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })?;
+        Ok(config)
+    }
+
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// What is wrong, with the line where the text itself is, or else with the key.
+    pub fn parse(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let vendor = &self.constellation1;
+        let mut streams = vendor.streams.clone();
+        streams.sort_unstable();
+        streams.dedup();
+        let rules = [
+            (vendor.client.is_empty(), "constellation1.client is missing: it is the client name that the vendor gave you"),
+            (
+                vendor.streams.iter().all(|stream| *stream == Stream::Deleted),
+                "constellation1.streams needs 0, or 1 and 2: without them no listing is ever read",
+            ),
+            (streams.len() != vendor.streams.len(), "constellation1.streams names a value twice"),
+            (vendor.feeds.iter().any(String::is_empty), "constellation1.feeds holds an empty name"),
+            (vendor.timeout.0.is_zero(), "constellation1.timeout must be more than 0s"),
+            (vendor.max_body_bytes < 1 << 20, "constellation1.max_body_bytes must be at least 1048576"),
+            (self.poll.interval.0 < Duration::from_millis(100), "poll.interval must be at least 100ms"),
+            (self.poll.discover.0 < Duration::from_secs(1), "poll.discover must be at least 1s"),
+            (self.backfill.window_pages == 0, "backfill.window_pages must be at least 1"),
+            (
+                !(0.0001..=1000.0).contains(&self.rate.requests_per_second),
+                "rate.requests_per_second must lie between 0.0001 and 1000",
+            ),
+            (!(1..=64).contains(&self.rate.max_in_flight), "rate.max_in_flight must lie between 1 and 64"),
+        ];
+        match rules.into_iter().find(|(broken, _)| *broken) {
+            Some((_, what)) => Err(what.to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    /// The options of the vendor's client, with the key from wherever it is.
+    ///
+    /// # Errors
+    /// When there is no key, or the address is none.
+    pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
+        let vendor = &self.constellation1;
+        let wrong = |why: String| ConfigError::Wrong { path: PathBuf::from("constellation1.base_url"), why };
+        let base_url = reqwest::Url::parse(&vendor.base_url).map_err(|error| wrong(format!("\"{}\": {error}", vendor.base_url)))?;
+        Ok(ClientOptions {
+            base_url,
+            client: vendor.client.clone(),
+            key: self.key()?,
+            timeout: vendor.timeout.0,
+            connect_timeout: vendor.timeout.0.min(Duration::from_secs(10)),
+            max_body: vendor.max_body_bytes,
+            user_agent: concat!("mls-sync/", env!("CARGO_PKG_VERSION")).to_owned(),
+        })
+    }
+
+    /// The system access key.
+    ///
+    /// # Errors
+    /// When no place holds one, or the place that was named cannot be read.
+    pub fn key(&self) -> Result<SecretString, KeyError> {
+        key::find(self.constellation1.system_access_key_file.as_deref())
+    }
+
+    /// The options of the credential's budget.
+    #[must_use]
+    pub fn limiter_options(&self) -> LimiterOptions {
+        LimiterOptions { requests_per_second: self.rate.requests_per_second, max_in_flight: self.rate.max_in_flight }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let error = Config::parse(text).expect_err(text);
+        assert!(error.contains(expected), "{text}\n gave\n{error}");
+    }
+
+    const CLIENT: &str = "[constellation1]\nclient = \"C\"\n";
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        check("databse = \"x\"\n", "line 1");
+        check("databse = \"x\"\n", "databse");
+        check("[poll]\ninterval = \"1m\"\nevery = \"2m\"\n", "line 3");
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        check("", "constellation1.client is missing");
+        check("[poll]\ninterval = \"soon\"\n", "\"soon\" is no duration");
+        check("[constellation1]\nclient = \"C\"\nstreams = [3]\n", "needs 0");
+        check("[constellation1]\nclient = \"C\"\nstreams = [0, 7]\n", "Status 7 does not exist");
+        check("[constellation1]\nclient = \"C\"\nstreams = [0, 0]\n", "twice");
+        check(&format!("{CLIENT}[rate]\nrequests_per_second = 0\n"), "requests_per_second");
+        check(&format!("{CLIENT}[rate]\nrequests_per_second = nan\n"), "requests_per_second");
+        check(&format!("{CLIENT}[rate]\nmax_in_flight = 0\n"), "max_in_flight");
+        check(&format!("{CLIENT}[backfill]\nsince = \"when\"\n"), "\"when\" is no date");
+    }
+
+    #[test]
+    fn the_example_holds_every_key_with_its_default() {
+        let example = include_str!("../config/example.toml");
+        let mut shown = Config::parse(example).expect("the example is a valid configuration");
+        assert_eq!(shown.constellation1.client, "MyClient");
+        shown.constellation1.client.clear();
+        assert_eq!(shown.constellation1.system_access_key_file.take(), Some(PathBuf::from("/etc/mls-sync/system-access-key")));
+        assert_eq!(shown, Config::default());
+        for key in ["database", "base_url", "client", "system_access_key_file", "streams", "feeds", "timeout", "max_body_bytes"] {
+            assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
+        }
+        for key in ["interval", "overlap", "settle", "discover", "since", "window_pages", "requests_per_second", "max_in_flight"] {
+            assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a run has done so far, counted by workers and read by whoever shows it.
+
+use crate::record::FeedId;
+use crate::store::Committed;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Counters of one feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests sent.
+    pub requests: u64,
+    /// Records read of the past, repetitions included.
+    pub filled: u64,
+    /// Records that the past is known to have.
+    pub expected: u64,
+    /// Rounds of polls that were proven complete.
+    pub polls: u64,
+    /// What the records did.
+    pub done: Committed,
+    /// What the feed is doing, for a person.
+    pub doing: String,
+}
+
+/// Counters by feed. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Mutex<BTreeMap<FeedId, Counters>>>);
+
+impl Progress {
+    /// Changes the counters of a feed.
+    pub fn update(&self, feed: &FeedId, change: impl FnOnce(&mut Counters)) {
+        let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(feeds.entry(feed.clone()).or_default());
+    }
+
+    /// The counters as they are.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<FeedId, Counters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
