@@ -1,0 +1,66 @@
+//! Asks the vendor what [`plan::discover`](crate::plan::discover) wants to know.
+
+use crate::plan::backoff;
+use crate::plan::discover::{Ask, Discovery, range};
+use crate::provider::{Error as VendorError, Priority};
+use crate::record::{Failure, FeedId, PageRequest, Stamp, Stream};
+use crate::worker::Tools;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Tries of one request before discovery is given up until its next turn.
+const TRIES: u32 = 8;
+
+/// What is looked for, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// The stream in which feeds are looked for: a live one.
+    pub stream: Stream,
+    /// The oldest stamp.
+    pub since: Stamp,
+    /// How far the end stays behind the vendor's clock.
+    pub settle: Duration,
+    /// Spreads clients that failed together.
+    pub seed: u64,
+}
+
+/// Finds the feeds that the credential can see, `known` among them; `None` when stopped.
+///
+/// # Errors
+/// The last failure, after several tries.
+pub async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> Option<Result<BTreeSet<FeedId>, VendorError>> {
+    let mut discovery = Discovery::new(known, range(scope.since, tools.clock.vendor(), scope.settle));
+    while let Some(ask) = discovery.next() {
+        match answer(tools, scope, ask).await? {
+            Ok((seen, total, more)) => discovery.on_answer(&seen, total, more),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(discovery.known().clone()))
+}
+
+type Answer = (BTreeSet<FeedId>, u64, bool);
+
+async fn answer(tools: &Tools, scope: Scope, ask: Ask) -> Option<Result<Answer, VendorError>> {
+    let request = PageRequest { feeds: ask.feeds, stream: scope.stream, window: ask.window, page: ask.page };
+    let mut fails = 0;
+    loop {
+        let error = match tools.vendor.sync_listings(&request, Priority::Poll, &tools.stop).await? {
+            Ok(page) => {
+                page.vendor_now.inspect(|now| tools.clock.hear(*now));
+                let seen = page.records.iter().map(|record| record.key.feed.clone()).collect();
+                return Some(Ok((seen, page.total, page.next_page.is_some())));
+            }
+            Err(error) => error,
+        };
+        error.vendor_now.inspect(|now| tools.clock.hear(*now));
+        fails += 1;
+        let lasting = matches!(error.failure, Failure::Unauthorized | Failure::Refused);
+        if lasting || fails >= TRIES {
+            return Some(Err(error));
+        }
+        let wait = backoff::wait(&error.failure, fails, scope.seed);
+        tracing::warn!(fails, retry_in = ?wait, "looking for feeds: {}", error.message);
+        tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await?;
+    }
+}
