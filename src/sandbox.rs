@@ -97,7 +97,8 @@ impl Sandbox {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let bucket = limit::Bucket::new(world.options.rate_burst);
-        let vendor = Vendor { world, log: Vec::new(), next: VecDeque::new(), standing: BTreeMap::new(), bucket, started: Instant::now() };
+        let vendor =
+            Vendor { world, log: VecDeque::new(), next: VecDeque::new(), standing: BTreeMap::new(), bucket, started: Instant::now() };
         let shared = Shared(Arc::new(Mutex::new(vendor)));
         let app = Router::new().fallback(server::serve).with_state(shared.clone());
         let stopping = CancellationToken::new();
@@ -122,10 +123,10 @@ impl Sandbox {
         f(&mut self.shared.lock().world.options);
     }
 
-    /// The requests of the vendor's endpoints so far, in the order of their answers.
+    /// The last 100 000 requests of the vendor's endpoints, in the order of their answers.
     #[must_use]
     pub fn requests(&self) -> Vec<Asked> {
-        self.shared.lock().log.clone()
+        self.shared.lock().log.iter().cloned().collect()
     }
 
     /// Forgets the requests so far.

@@ -96,8 +96,8 @@ impl Facts {
             suffix,
             place,
             zip: format!("{}{:03}", place.3, dice.below(1000)),
-            latitude: place.4 + degrees(&mut dice),
-            longitude: place.5 + degrees(&mut dice),
+            latitude: near(place.4, &mut dice),
+            longitude: near(place.5, &mut dice),
             beds: whole(1 + dice.below(6)),
             baths_full: whole(1 + dice.below(4)),
             baths_partial: whole(dice.below(3)),
@@ -121,7 +121,8 @@ impl Facts {
     }
 }
 
-fn degrees(dice: &mut Dice) -> f64 {
-    // Six decimals, as MLS coordinates have.
-    (dice.below(200_000) as f64 - 100_000.0) / 1_000_000.0
+/// A coordinate within a tenth of a degree, with six decimals as MLS coordinates have.
+fn near(center: f64, dice: &mut Dice) -> f64 {
+    let micro = (center * 1_000_000.0) + dice.below(200_000) as f64 - 100_000.0;
+    micro.round() / 1_000_000.0
 }

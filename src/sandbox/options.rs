@@ -300,3 +300,28 @@ pub enum RetryAfter {
     /// An HTTP date.
     Date,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_are_kebab_case_and_take_negative_hours() {
+        let command = Options::augment_args(Command::new("sandbox"));
+        let words = "sandbox --order unstable-ties --from-mode floor-to-midnight --zone-hours -8 --feeds A,B --gzip false --rate 0.5 \
+                     --frozen-at 2026-05-01T12:00:00";
+        let matches = command.try_get_matches_from(words.split_whitespace()).expect("the switches parse");
+        let options = Options::from_arg_matches(&matches).expect("every switch has its type");
+        assert_eq!((options.order, options.from_mode), (Order::UnstableTies, FromMode::FloorToMidnight));
+        assert_eq!((options.zone_hours, options.gzip, options.rate), (-8, false, Some(0.5)));
+        assert_eq!((options.feeds, options.frozen_at.is_some()), (vec!["A".to_owned(), "B".to_owned()], true));
+    }
+
+    #[test]
+    fn defaults_are_complete_and_the_key_is_not_shown() {
+        let options = Options::default();
+        assert_eq!((options.feeds.len(), options.listings, options.page_size, options.gzip), (3, 2000, 200, true));
+        assert_eq!((options.key.0.as_str(), options.hidden_feeds.len()), ("demo-key", 0));
+        assert!(!format!("{options:?}").contains("demo-key"));
+    }
+}

@@ -21,10 +21,13 @@ use std::time::Instant;
 const SYNC: &str = "/services/partner/SyncListings";
 const DETAIL: &str = "/services/partner/GetListingDetail";
 
+/// How many requests are remembered; a sandbox may run for weeks.
+const LONGEST_LOG: usize = 100_000;
+
 /// All that requests share.
 pub(super) struct Vendor {
     pub(super) world: World,
-    pub(super) log: Vec<Asked>,
+    pub(super) log: VecDeque<Asked>,
     pub(super) next: VecDeque<Fault>,
     /// Standing faults by feed; under `None`, of every request.
     pub(super) standing: BTreeMap<Option<String>, Fault>,
@@ -226,5 +229,8 @@ fn note(shared: &Shared, endpoint: Endpoint, ask: &Ask, answer: &Answer) {
         at: vendor.started.elapsed(),
         total: answer.total,
     };
-    vendor.log.push(asked);
+    if vendor.log.len() == LONGEST_LOG {
+        vendor.log.pop_front();
+    }
+    vendor.log.push_back(asked);
 }

@@ -5,7 +5,7 @@
 use super::options::{Options, Shape};
 use super::render::loose_text;
 use super::world::{Truth, Truths};
-use crate::provider::constellation1::fields::LISTING_DETAILS;
+use crate::provider::constellation1::fields::{ALIASES, LISTING_DETAILS};
 use crate::record::{FeedId, Field, Kind, ListingId, Side};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OpenFlags, Row, Statement};
@@ -225,10 +225,12 @@ fn extra(cell: ValueRef<'_>, record: &Value) -> Option<String> {
     let known = |name: &str| LISTING_DETAILS.iter().any(|field| field.wire == name);
     let members = record.as_object().into_iter().flatten();
     let truth: Map<String, Value> = members.filter(|(name, _)| !known(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
-    let kept = match cell {
+    let mut kept = match cell {
         ValueRef::Text(text) => serde_json::from_slice(text).unwrap_or_default(),
         ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Map::new(),
     };
+    // Another name of a field that has its column may be kept or not; it says nothing new.
+    kept.retain(|name, _| ALIASES.iter().all(|(alias, _)| alias != name));
     let differs = kept != truth;
     differs.then(|| format!("extra is {}, the vendor has {}", short(&Value::Object(kept)), short(&Value::Object(truth))))
 }

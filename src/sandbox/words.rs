@@ -171,6 +171,9 @@ pub(super) fn text(wire: &str, dice: &mut Dice) -> String {
     if ends("Fee") || ends("Dues") || wire == "Taxes" || wire == "Assessments" {
         return dice.below(9000).to_string();
     }
+    if ends("Units") {
+        return dice.pick(&["Sq Ft", "Acres", "Feet"]).to_owned();
+    }
     if ends("Frequency") {
         return dice.pick(&["Monthly", "Quarterly", "Annually"]).to_owned();
     }
