@@ -1,1 +1,177 @@
-//! The vendor in memory, behind real HTTP.
+//! The vendor in memory, behind real HTTP: for `mls-sync sandbox`, `mls-sync demo` and the tests.
+//!
+//! ```text
+//! request ─► wire ─► server ─► ask (bind, signature) ─► limit ─► fault ─► select ─► render ─► answer ─► wire
+//!                                                                           ▲
+//!                                              world: feed ─► facts, media, words (all drawn from seeds)
+//! ```
+//!
+//! Where the vendor's document is silent or contradicts itself, an option chooses the reading. A listing is kept as a few
+//! numbers; its record is drawn from them each time, so tens of thousands cost nothing. `verify` is the other half: it reads
+//! a database as any stranger would and compares it with the world, listing by listing.
+
+mod admin;
+mod answer;
+mod ask;
+mod dice;
+mod facts;
+mod fault;
+mod feed;
+mod limit;
+mod media;
+mod options;
+mod render;
+mod select;
+mod server;
+pub mod verify;
+mod wire;
+mod words;
+mod world;
+
+pub use fault::{Edit, Fault};
+pub use options::{
+    Bounds, DeletedDetail, Deletions, Foreign, FromMode, HexCase, Key, MediaKey, NextPage, Options, Order, PagePastEnd, RetryAfter, Shape,
+    StampGrain,
+};
+pub use world::{Change, Truth, Truths, World};
+
+use axum::Router;
+use server::{Shared, Vendor};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long a stop waits for answers that are under way.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// One request that was answered, or whose connection was reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The endpoint's name in the document.
+    pub endpoint: &'static str,
+    /// The feeds that it names, as sent.
+    pub feeds: Vec<String>,
+    /// The stream's number.
+    pub status: u8,
+    /// FromUpdatedDate, as sent.
+    pub from: Option<String>,
+    /// ToUpdatedDate, as sent.
+    pub to: Option<String>,
+    /// The page, from 1.
+    pub page: u32,
+    /// The HTTP status of the answer; 0 for a reset.
+    pub answered: u16,
+    /// When it was answered, counted from the start of the server.
+    pub at: Duration,
+    /// The `Total` of a page.
+    pub total: Option<u64>,
+}
+
+/// A running server. Dropping it stops it without waiting.
+pub struct Sandbox {
+    shared: Shared,
+    address: SocketAddr,
+    stopping: CancellationToken,
+    server: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Sandbox {
+    /// Makes the world and serves it; port 0 takes a free port.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start(options: Options, listen: SocketAddr) -> io::Result<Sandbox> {
+        Sandbox::serve(World::new(options), listen).await
+    }
+
+    /// Serves a world that exists already.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn serve(world: World, listen: SocketAddr) -> io::Result<Sandbox> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let bucket = limit::Bucket::new(world.options.rate_burst);
+        let vendor =
+            Vendor { world, log: VecDeque::new(), next: VecDeque::new(), standing: BTreeMap::new(), bucket, started: Instant::now() };
+        let shared = Shared(Arc::new(Mutex::new(vendor)));
+        let app = Router::new().fallback(server::serve).with_state(shared.clone());
+        let stopping = CancellationToken::new();
+        let served = axum::serve(wire::Doors(listener), app.into_make_service_with_connect_info::<wire::Line>())
+            .with_graceful_shutdown(stopping.clone().cancelled_owned());
+        Ok(Sandbox { shared, address, stopping, server: Some(tokio::spawn(served.into_future())) })
+    }
+
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Looks at the world, or changes it, between two requests.
+    pub fn with_world<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
+        f(&mut self.shared.lock().world)
+    }
+
+    /// Changes switches while it runs. What shapes the first listings has no effect any more.
+    pub fn reconfigure(&self, f: impl FnOnce(&mut Options)) {
+        f(&mut self.shared.lock().world.options);
+    }
+
+    /// The last 100 000 requests of the vendor's endpoints, in the order of their answers.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Asked> {
+        self.shared.lock().log.iter().cloned().collect()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.lock().log.clear();
+    }
+
+    /// Queues a fault: the next SyncListings request that is properly signed gets it.
+    pub fn fault_next(&self, fault: Fault) {
+        self.shared.lock().next.push_back(fault);
+    }
+
+    /// Sets or lifts a fault for every request that names this feed; without a feed, for every request.
+    pub fn set_fault(&self, feed: Option<String>, fault: Option<Fault>) {
+        let standing = &mut self.shared.lock().standing;
+        match fault {
+            Some(fault) => standing.insert(feed, fault),
+            None => standing.remove(&feed),
+        };
+    }
+
+    /// Waits until the server has stopped: asks, answers that which is under way, gives up after a second.
+    pub async fn stop(mut self) {
+        self.stopping.cancel();
+        if let Some(mut server) = self.server.take()
+            && tokio::time::timeout(STOP_LIMIT, &mut server).await.is_err()
+        {
+            server.abort();
+        }
+    }
+
+    /// Waits for the server to end; it does so only when its listener fails.
+    ///
+    /// # Errors
+    /// What the listener failed with.
+    pub async fn run(mut self) -> io::Result<()> {
+        match self.server.take() {
+            Some(server) => server.await.unwrap_or_else(|panic| Err(io::Error::other(panic))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}

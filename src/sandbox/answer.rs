@@ -1,0 +1,117 @@
+//! One answer, until it is an HTTP response.
+
+use super::server::Shared;
+use super::wire::{Line, Orders};
+use crate::record::Stamp;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    /// 0: the connection is reset instead.
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    /// The `Total` of a normal page.
+    pub(super) total: Option<u64>,
+    headers: Vec<(&'static str, String)>,
+    damage: Damage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Damage {
+    #[default]
+    None,
+    Cut,
+    Half,
+    Reset,
+}
+
+impl Answer {
+    pub(super) fn bare(status: u16) -> Answer {
+        Answer { status, ..Answer::default() }
+    }
+
+    pub(super) fn json(status: u16, body: String) -> Answer {
+        Answer { status, body: body.into_bytes(), ..Answer::default() }.with("content-type", "application/json; charset=utf-8".to_owned())
+    }
+
+    /// Says how many records its request matches.
+    pub(super) fn counting(self, total: u64) -> Answer {
+        Answer { total: Some(total), ..self }
+    }
+
+    pub(super) fn reset() -> Answer {
+        Answer { damage: Damage::Reset, ..Answer::default() }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: String) -> Answer {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(super) fn body(mut self, text: &str) -> Answer {
+        self.body = text.as_bytes().to_vec();
+        self
+    }
+
+    /// The connection closes half way through the body.
+    pub(super) fn cut(self) -> Answer {
+        Answer { damage: Damage::Cut, ..self }
+    }
+
+    /// The length counts half the body.
+    pub(super) fn half(self) -> Answer {
+        Answer { damage: Damage::Half, ..self }
+    }
+
+    pub(super) fn send(mut self, shared: &Shared, line: &Line, asked: &HeaderMap) -> Response {
+        let (gzip, no_date, date) = {
+            let world = &shared.lock().world;
+            let skew = world.options.date_skew_s.saturating_mul(10_000_000);
+            (world.options.gzip, world.options.no_date, http_date(Stamp(world.utc().0.saturating_add(skew))))
+        };
+        self.headers.push(("date", date));
+        if self.damage == Damage::Half {
+            self.body.truncate(self.body.len() / 2);
+        }
+        if gzip && !self.body.is_empty() && wants_gzip(asked) {
+            self.body = compressed(&self.body);
+            self.headers.push(("content-encoding", "gzip".to_owned()));
+        }
+        let cut = (self.damage == Damage::Cut).then_some(self.body.len() / 2);
+        line.order(Orders { cut, reset: self.damage == Damage::Reset, no_date });
+        self.response()
+    }
+
+    fn response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        for (name, value) in self.headers {
+            // A test may ask for a header that HTTP cannot carry; then it is left out.
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+}
+
+fn wants_gzip(asked: &HeaderMap) -> bool {
+    asked.get("accept-encoding").and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("gzip"))
+}
+
+fn compressed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+}
+
+/// An instant of UTC as HTTP writes it.
+pub(super) fn http_date(utc: Stamp) -> String {
+    let instant = DateTime::<Utc>::from_timestamp(utc.0.div_euclid(10_000_000), 0).unwrap_or_default();
+    instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}

@@ -1,0 +1,113 @@
+//! What can go wrong with one answer.
+
+use super::dice::Dice;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What happens to a request instead of its normal answer.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// This HTTP status with this body.
+    Status(u16, String),
+    /// 429 as the document words it.
+    Throttled {
+        /// The wait that the message names.
+        seconds: f64,
+    },
+    /// 429 with any body.
+    ThrottledRaw {
+        /// The body.
+        body: String,
+        /// The Retry-After header.
+        retry_after: Option<String>,
+    },
+    /// 200 with a page of HTML, as from a proxy or a login.
+    Html,
+    /// 200 without a body.
+    Empty,
+    /// The normal answer, its connection closed half way through the body.
+    Cut,
+    /// The connection is reset before a byte of the answer.
+    Reset,
+    /// The normal answer, only later.
+    Hang(Duration),
+    /// 200 with `Results` null, though `Total` counts records.
+    NullResults,
+    /// The 400 of the document, with an error of a field.
+    BadRequest,
+    /// 403.
+    Forbidden,
+    /// The normal answer with a Content-Length of half its body: a whole HTTP answer, half a JSON document.
+    WrongLength,
+    /// 200 with this body.
+    RawPage(String),
+    /// The normal answer, its JSON edited.
+    EditRecords(Edit),
+    /// 302 to this place.
+    Redirect(String),
+}
+
+impl Fault {
+    /// The normal answer, its JSON (the whole page, `Results` and all) edited.
+    pub fn edit(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Fault {
+        Fault::EditRecords(Edit(Arc::new(edit)))
+    }
+
+    /// One of the faults that a live service shows now and then.
+    pub(super) fn random(dice: &mut Dice) -> Fault {
+        match dice.below(8) {
+            0 => Fault::Status(500, "{\"Message\":\"An error has occurred.\"}".to_owned()),
+            1 => Fault::Status(503, String::new()),
+            2 => Fault::Html,
+            3 => Fault::Empty,
+            4 => Fault::Cut,
+            5 => Fault::Reset,
+            6 => Fault::WrongLength,
+            _ => Fault::NullResults,
+        }
+    }
+}
+
+/// An edit of a page's JSON.
+#[derive(Clone)]
+pub struct Edit(Arc<dyn Fn(&mut Value) + Send + Sync>);
+
+impl Edit {
+    /// The edited text; what is no JSON stays as it is.
+    pub(super) fn apply(&self, body: &[u8]) -> Vec<u8> {
+        let Ok(mut page) = serde_json::from_slice(body) else {
+            return body.to_vec();
+        };
+        (self.0)(&mut page);
+        page.to_string().into_bytes()
+    }
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Edit(..)")
+    }
+}
+
+/// The body of a 400: what was bound, and what is wrong with it by parameter.
+pub(super) fn validation(request: &Value, client: &str, errors: &Value) -> String {
+    let body = json!({
+        "ExceptionType": "Validation", "Message": "Invalid input parameters: ", "ErrorCode": 0,
+        "ActionArguments": { "request": request, "client": client },
+        "Data": { "Errors": errors },
+    });
+    body.to_string()
+}
+
+/// The body of a 429. The wait is only in its message, with seven decimals; unlike a 400 it does not name the client.
+pub(super) fn throttled(request: &Value, seconds: f64) -> String {
+    let body = json!({
+        "ExceptionType": "TooManyRequests",
+        "Message": format!("Too many requests. Api will be available in {seconds:.7} seconds"), "ErrorCode": 0,
+        "ActionArguments": { "request": request },
+        "Data": { "Errors": null },
+    });
+    body.to_string()
+}

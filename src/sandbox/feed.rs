@@ -1,0 +1,159 @@
+//! One feed of the world: its listings, each as little more than a seed.
+
+use super::dice::{Dice, mix, seed_of};
+use super::facts::{Draft, Version};
+use super::words;
+use crate::record::{FeedId, ListingId, Stamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// When a change is stamped, and when requests begin to see it.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    /// The stamp it gets, in the vendor's zone and grain.
+    pub(super) stamp: Stamp,
+    /// The world's clock now, UTC.
+    pub(super) now: Stamp,
+    /// Later than `now` for a change that becomes visible late.
+    pub(super) visible_at: Stamp,
+}
+
+pub(super) struct Listing {
+    id: Arc<str>,
+    identity: u64,
+    born: Stamp,
+    latest: Version,
+    /// What requests see until `visible_at`; `None`: nothing.
+    before: Option<Version>,
+    visible_at: Stamp,
+}
+
+impl Listing {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// The version that a request sees at this time.
+    pub(super) fn visible(&self, now: Stamp) -> Option<&Version> {
+        if self.visible_at <= now { Some(&self.latest) } else { self.before.as_ref() }
+    }
+
+    fn change(&mut self, to: Version, moment: Moment) {
+        self.before = self.visible(moment.now).copied();
+        self.latest = to;
+        self.visible_at = moment.visible_at;
+    }
+}
+
+pub(super) struct Feed {
+    name: Arc<str>,
+    seed: u64,
+    serial: u64,
+    listings: Vec<Listing>,
+    places: BTreeMap<Arc<str>, usize>,
+}
+
+impl Feed {
+    pub(super) fn new(name: &str, seed: u64) -> Feed {
+        let seed = mix(seed, seed_of(name));
+        let serial = 1_000_000 + seed % 7_000_000;
+        Feed { name: Arc::from(name), seed, serial, listings: Vec::new(), places: BTreeMap::new() }
+    }
+
+    pub(super) fn id(&self) -> FeedId {
+        FeedId(self.name.to_string())
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn listings(&self) -> &[Listing] {
+        &self.listings
+    }
+
+    pub(super) fn add(&mut self, moment: Moment, deleted: bool) -> ListingId {
+        self.serial += 1;
+        let identity = mix(self.seed, self.serial);
+        let id: Arc<str> = Arc::from(words::listing_id(self.serial, &mut Dice::new(identity)));
+        let latest = Version { deleted, ..Version::first(moment.stamp) };
+        let listing = Listing { id: Arc::clone(&id), identity, born: moment.stamp, latest, before: None, visible_at: moment.visible_at };
+        self.places.insert(Arc::clone(&id), self.listings.len());
+        self.listings.push(listing);
+        ListingId(id.to_string())
+    }
+
+    /// Changes a listing's content; false if there is no such live listing.
+    pub(super) fn edit(&mut self, id: &str, moment: Moment) -> bool {
+        self.change(id, false, moment, |old| Version { stamp: moment.stamp, edited: moment.stamp, edits: old.edits + 1, deleted: false })
+    }
+
+    /// Deletes a live listing; its content stays for those who ask for deletions.
+    pub(super) fn delete(&mut self, id: &str, moment: Moment) -> bool {
+        self.change(id, false, moment, |old| Version { stamp: moment.stamp, deleted: true, ..old })
+    }
+
+    /// Brings a deleted listing back, changed.
+    pub(super) fn revive(&mut self, id: &str, moment: Moment) -> bool {
+        self.change(id, true, moment, |old| Version { stamp: moment.stamp, edited: moment.stamp, edits: old.edits + 1, deleted: false })
+    }
+
+    /// Moves a live listing's stamp and nothing else.
+    pub(super) fn touch(&mut self, id: &str, moment: Moment) -> bool {
+        self.change(id, false, moment, |old| Version { stamp: moment.stamp, ..old })
+    }
+
+    fn change(&mut self, id: &str, deleted: bool, moment: Moment, to: impl FnOnce(Version) -> Version) -> bool {
+        let Some(&place) = self.places.get(id) else {
+            return false;
+        };
+        let listing = &mut self.listings[place];
+        if listing.latest.deleted != deleted {
+            return false;
+        }
+        listing.change(to(listing.latest), moment);
+        true
+    }
+
+    /// Forgets a listing without a word: no stream returns it any more.
+    pub(super) fn remove(&mut self, id: &str) -> bool {
+        let Some(place) = self.places.remove(id) else {
+            return false;
+        };
+        self.listings.swap_remove(place);
+        if let Some(moved) = self.listings.get(place) {
+            self.places.insert(Arc::clone(&moved.id), place);
+        }
+        true
+    }
+
+    /// A random live or deleted listing.
+    pub(super) fn pick(&self, deleted: bool, dice: &mut Dice) -> Option<ListingId> {
+        let start = dice.index(self.listings.len());
+        let (before, after) = self.listings.split_at(start);
+        let found = after.iter().chain(before).find(|listing| listing.latest.deleted == deleted)?;
+        Some(ListingId(found.id.to_string()))
+    }
+
+    pub(super) fn live(&self) -> Vec<ListingId> {
+        self.listings.iter().filter(|listing| !listing.latest.deleted).map(|listing| ListingId(listing.id.to_string())).collect()
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<&Listing> {
+        self.places.get(id).map(|&place| &self.listings[place])
+    }
+
+    /// What the record of one version is made of.
+    pub(super) fn draft(&self, listing: &Listing, version: Version) -> Draft {
+        Draft { feed: Arc::clone(&self.name), listing: Arc::clone(&listing.id), identity: listing.identity, born: listing.born, version }
+    }
+
+    /// The newest version of every listing, visible or not.
+    pub(super) fn latest(&self) -> impl Iterator<Item = Draft> {
+        self.listings.iter().map(|listing| self.draft(listing, listing.latest))
+    }
+}

@@ -1,0 +1,129 @@
+//! The server's side of each TCP connection, which can misbehave below HTTP.
+//!
+//! hyper always writes a Date header and always finishes what it began. A vendor's proxy does neither, so the bytes pass
+//! through here: an answer can be cut after so many bytes of its body, or never begin, or lose its Date.
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the connection does with the answer that is written next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Orders {
+    /// Close after so many bytes of the body.
+    pub(super) cut: Option<usize>,
+    /// Reset instead of answering.
+    pub(super) reset: bool,
+    /// Take the Date header out.
+    pub(super) no_date: bool,
+}
+
+/// A handler's hold on the connection that its request came by. HTTP/1.1 answers one request at a time, so one set of orders is enough.
+#[derive(Clone, Default)]
+pub(super) struct Line(Arc<Mutex<Orders>>);
+
+impl Line {
+    pub(super) fn order(&self, orders: Orders) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = orders;
+    }
+
+    fn orders(&self) -> Orders {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connected<IncomingStream<'_, Doors>> for Line {
+    fn connect_info(stream: IncomingStream<'_, Doors>) -> Line {
+        stream.io().line.clone()
+    }
+}
+
+pub(super) struct Doors(pub(super) TcpListener);
+
+impl Listener for Doors {
+    type Io = Wire;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Wire, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Answers are written whole; waiting for more to send would only delay their last packet. A failure costs speed alone.
+        let _ = stream.set_nodelay(true);
+        (Wire { stream, line: Line::default(), left: None }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+pub(super) struct Wire {
+    stream: TcpStream,
+    line: Line,
+    /// How much of the present answer may still be written.
+    left: Option<usize>,
+}
+
+const HEAD: &[u8] = b"HTTP/1.1 ";
+const DATE: &[u8] = b"date: ";
+
+impl Wire {
+    /// How many of these bytes to write now.
+    fn allowance(&mut self, bytes: &[u8], orders: Orders) -> usize {
+        let mut most = bytes.len();
+        if bytes.starts_with(HEAD) {
+            let head = find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+            self.left = orders.cut.map(|body| head + body);
+            if let Some(at) = find(bytes, b"\r\ndate: ").filter(|_| orders.no_date) {
+                most = at + 2;
+            }
+        }
+        self.left.map_or(most, |left| most.min(left))
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let orders = self.line.orders();
+        if orders.reset {
+            // Zero linger makes the close a reset; without it the client would see an orderly end, nearly as good.
+            let _ = self.stream.set_zero_linger();
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if orders.no_date && bytes.starts_with(DATE) {
+            // The line was left to this call by the one before; it counts as written.
+            let line = find(bytes, b"\r\n").map_or(bytes.len(), |at| at + 2);
+            return Poll::Ready(Ok(line));
+        }
+        let most = self.allowance(bytes, orders);
+        if most == 0 && !bytes.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &bytes[..most]))?;
+        self.left = self.left.map(|left| left.saturating_sub(written));
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}

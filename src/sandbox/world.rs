@@ -1,0 +1,292 @@
+//! The world behind the API: feeds whose listings are added, edited, deleted, revived.
+
+use super::dice::{Dice, mix, seed_of};
+use super::facts::Draft;
+use super::feed::{Feed, Moment};
+use super::options::{Options, StampGrain};
+use super::render::{CANONICAL, Habits, record};
+use crate::record::{FeedId, ListingId, Stamp};
+use chrono::Utc;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What is true of one listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Truth {
+    /// The vendor has deleted it.
+    pub deleted: bool,
+    /// Its `MlsUpdateDate`.
+    pub stamp: Stamp,
+    draft: Draft,
+    habits: Habits,
+}
+
+impl Truth {
+    /// Its record with every field, media under `Media`; made when asked for, because a world of them would not fit in memory.
+    #[must_use]
+    pub fn record(&self) -> Value {
+        serde_json::from_str(&self.json()).expect("the sandbox writes JSON")
+    }
+
+    /// The same, as text.
+    #[must_use]
+    pub fn json(&self) -> String {
+        record(&self.draft, self.habits, CANONICAL)
+    }
+}
+
+/// What is true of every listing of some feeds.
+pub type Truths = BTreeMap<FeedId, BTreeMap<ListingId, Truth>>;
+
+/// What one random change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A listing that is new.
+    Added,
+    /// New content.
+    Edited,
+    /// Gone, and told so.
+    Deleted,
+    /// Back after a deletion.
+    Revived,
+}
+
+/// Time as the world has it.
+#[derive(Clone, Copy)]
+enum Clock {
+    Real,
+    Stopped(Stamp),
+}
+
+/// The listings of every feed, seen or hidden. The same seed and the same calls make the same world.
+///
+/// A feed that does not exist has no listings: changing one of them answers `false`, and the same goes for a listing
+/// that is not there or is not in the state that the change needs.
+pub struct World {
+    pub(super) options: Options,
+    pub(super) feeds: BTreeMap<String, Feed>,
+    dice: Dice,
+    /// For what requests draw, so that asking does not change what happens.
+    pub(super) whims: Dice,
+    clock: Clock,
+    churn_owed: f64,
+    churned_at: Stamp,
+}
+
+impl World {
+    /// Makes the world that the options describe.
+    #[must_use]
+    pub fn new(options: Options) -> World {
+        let clock = options.frozen_at.map_or(Clock::Real, |at| Clock::Stopped(at.0));
+        let dice = Dice::new(mix(options.seed, 0xD1CE));
+        let whims = Dice::new(mix(options.seed, 0x3417));
+        let mut world = World { options, feeds: BTreeMap::new(), dice, whims, clock, churn_owed: 0.0, churned_at: Stamp(0) };
+        world.churned_at = world.utc();
+        let (live, deleted, bulk) = (world.options.listings, world.options.deleted, world.options.bulk);
+        let names: Vec<String> = world.options.feeds.iter().chain(&world.options.hidden_feeds).cloned().collect();
+        for name in names {
+            world.fill(&name, live, deleted, bulk);
+        }
+        world
+    }
+
+    /// Adds a feed that the client can see, with so many live listings stamped over the whole history.
+    pub fn add_feed(&mut self, name: &str, listings: usize) {
+        self.fill(name, listings, 0, 0);
+        if !self.options.feeds.iter().any(|known| known == name) {
+            self.options.feeds.push(name.to_owned());
+        }
+    }
+
+    fn fill(&mut self, name: &str, live: usize, deleted: usize, bulk: usize) {
+        let mut dice = Dice::new(mix(self.options.seed, seed_of(name)));
+        let history = Duration::from_secs(86_400 * u64::from(self.options.history_days));
+        let now = self.utc();
+        let shared = now.minus(history / 10);
+        let mut feed = Feed::new(name, self.options.seed);
+        for index in 0..live + deleted {
+            // The cube crowds the stamps toward now, as a market's are.
+            let age = history.mul_f64(dice.share().powi(3));
+            let instant = if index < bulk.min(live) { shared } else { now.minus(age) };
+            feed.add(Moment { stamp: self.written(instant), now, visible_at: instant }, index >= live);
+        }
+        self.feeds.insert(name.to_owned(), feed);
+    }
+
+    /// The feeds that the client can see.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<FeedId> {
+        let names: std::collections::BTreeSet<&String> = self.options.feeds.iter().collect();
+        names.into_iter().filter_map(|name| self.feeds.get(name)).map(Feed::id).collect()
+    }
+
+    /// Stops the clock at an instant of UTC.
+    pub fn set_clock(&mut self, utc: Stamp) {
+        self.clock = Clock::Stopped(utc);
+    }
+
+    /// Moves the clock; a running one is stopped.
+    pub fn advance(&mut self, by: Duration) {
+        self.clock = Clock::Stopped(self.utc().plus(by));
+    }
+
+    /// The world's clock, UTC.
+    #[must_use]
+    pub fn utc(&self) -> Stamp {
+        match self.clock {
+            Clock::Real => Stamp::from_utc(Utc::now()),
+            Clock::Stopped(at) => at,
+        }
+    }
+
+    /// The world's clock as the vendor would write it now: in its zone, to its grain.
+    #[must_use]
+    pub fn now(&self) -> Stamp {
+        self.written(self.utc())
+    }
+
+    fn written(&self, utc: Stamp) -> Stamp {
+        let grain = match self.options.stamp_grain {
+            StampGrain::Tick => 1,
+            StampGrain::Millisecond => 10_000,
+            StampGrain::Second => 10_000_000,
+        };
+        let local = self.zoned(utc);
+        Stamp(local.0.div_euclid(grain) * grain)
+    }
+
+    /// An instant in the digits of the vendor's zone.
+    pub(super) fn zoned(&self, utc: Stamp) -> Stamp {
+        Stamp(utc.0.saturating_add(i64::from(self.options.zone_hours) * 36_000_000_000))
+    }
+
+    fn moment(&self, late_by: Duration) -> Moment {
+        let now = self.utc();
+        Moment { stamp: self.written(now), now, visible_at: now.plus(late_by) }
+    }
+
+    /// Adds a live listing, and the feed if there is none.
+    pub fn add(&mut self, feed: &str) -> ListingId {
+        self.add_late(feed, Duration::ZERO)
+    }
+
+    /// As [`World::add`], stamped now and seen by requests only so much later.
+    pub fn add_late(&mut self, feed: &str, late_by: Duration) -> ListingId {
+        let moment = self.moment(late_by);
+        let seed = self.options.seed;
+        self.feeds.entry(feed.to_owned()).or_insert_with(|| Feed::new(feed, seed)).add(moment, false)
+    }
+
+    /// Changes a live listing: its price at least, with its stamp.
+    pub fn edit(&mut self, feed: &str, listing: &ListingId) -> bool {
+        self.edit_late(feed, listing, Duration::ZERO)
+    }
+
+    /// As [`World::edit`], stamped now and seen by requests only so much later.
+    pub fn edit_late(&mut self, feed: &str, listing: &ListingId, late_by: Duration) -> bool {
+        let moment = self.moment(late_by);
+        self.feeds.get_mut(feed).is_some_and(|feed| feed.edit(&listing.0, moment))
+    }
+
+    /// Deletes a live listing: from now on the stream of deletions returns it, with a new stamp.
+    pub fn delete(&mut self, feed: &str, listing: &ListingId) -> bool {
+        self.delete_late(feed, listing, Duration::ZERO)
+    }
+
+    /// As [`World::delete`], stamped now and seen by requests only so much later.
+    pub fn delete_late(&mut self, feed: &str, listing: &ListingId, late_by: Duration) -> bool {
+        let moment = self.moment(late_by);
+        self.feeds.get_mut(feed).is_some_and(|feed| feed.delete(&listing.0, moment))
+    }
+
+    /// Brings a deleted listing back to life, changed, with a new stamp.
+    pub fn revive(&mut self, feed: &str, listing: &ListingId) -> bool {
+        self.revive_late(feed, listing, Duration::ZERO)
+    }
+
+    /// As [`World::revive`], stamped now and seen by requests only so much later.
+    pub fn revive_late(&mut self, feed: &str, listing: &ListingId, late_by: Duration) -> bool {
+        let moment = self.moment(late_by);
+        self.feeds.get_mut(feed).is_some_and(|feed| feed.revive(&listing.0, moment))
+    }
+
+    /// Drops a listing, live or deleted, so that no stream ever returns it again: what no vendor documents and some do.
+    pub fn remove_silently(&mut self, feed: &str, listing: &ListingId) -> bool {
+        self.feeds.get_mut(feed).is_some_and(|feed| feed.remove(&listing.0))
+    }
+
+    /// Gives so many random live listings of a feed one new stamp and no other change; returns them.
+    pub fn bulk_touch(&mut self, feed: &str, count: usize) -> Vec<ListingId> {
+        let moment = self.moment(Duration::ZERO);
+        let Some(feed) = self.feeds.get_mut(feed) else {
+            return Vec::new();
+        };
+        let mut live = feed.live();
+        self.dice.shuffle(&mut live);
+        live.truncate(count);
+        live.retain(|listing| feed.touch(&listing.0, moment));
+        live
+    }
+
+    /// One random change in a random feed in sight; `None` in a world without feeds.
+    pub fn random_change(&mut self) -> Option<(FeedId, ListingId, Change)> {
+        let feeds = self.feeds();
+        let feed = feeds.get(self.dice.index(feeds.len()))?.clone();
+        let late = self.dice.chance(self.options.late);
+        let late_by = Duration::from_millis(if late { self.options.late_by_ms } else { 0 });
+        let roll = self.dice.below(100);
+        let wanted = match roll {
+            0..15 => None,
+            15..70 => Some((Change::Edited, false)),
+            70..85 => Some((Change::Deleted, false)),
+            _ => Some((Change::Revived, true)),
+        };
+        let found = wanted.and_then(|(change, deleted)| Some((change, self.feeds.get(&feed.0)?.pick(deleted, &mut self.dice)?)));
+        let Some((change, listing)) = found else {
+            let listing = self.add_late(&feed.0, late_by);
+            return Some((feed, listing, Change::Added));
+        };
+        match change {
+            Change::Added | Change::Edited => self.edit_late(&feed.0, &listing, late_by),
+            Change::Deleted => self.delete_late(&feed.0, &listing, late_by),
+            Change::Revived => self.revive_late(&feed.0, &listing, late_by),
+        };
+        Some((feed, listing, change))
+    }
+
+    /// Applies the changes that are due before a request is answered.
+    pub(super) fn churn(&mut self) {
+        let now = self.utc();
+        self.churn_owed += self.options.churn + self.options.churn_per_second * now.since(self.churned_at).as_secs_f64();
+        self.churned_at = now;
+        while self.churn_owed >= 1.0 {
+            self.churn_owed -= 1.0;
+            self.random_change();
+        }
+    }
+
+    /// What is true of every listing of a feed now, visible to requests yet or not.
+    #[must_use]
+    pub fn truth(&self, feed: &str) -> BTreeMap<ListingId, Truth> {
+        let Some(feed) = self.feeds.get(feed) else {
+            return BTreeMap::new();
+        };
+        let habits = self.habits();
+        let truths = feed.latest().map(|draft| {
+            let (deleted, stamp) = (draft.version.deleted, draft.version.stamp);
+            (ListingId(draft.listing.to_string()), Truth { deleted, stamp, draft, habits })
+        });
+        truths.collect()
+    }
+
+    /// What is true of every feed that the client can see.
+    #[must_use]
+    pub fn truths(&self) -> Truths {
+        self.feeds().into_iter().map(|feed| (feed.clone(), self.truth(&feed.0))).collect()
+    }
+
+    pub(super) fn habits(&self) -> Habits {
+        Habits { nulls: self.options.nulls, unknown_members: self.options.unknown_members }
+    }
+}
