@@ -179,6 +179,16 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads a file of which only the database matters: who reads the mirror needs no client and no key.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not TOML, or names unknown keys.
+    pub fn read_for_reading(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+        let wrong = |error: toml::de::Error| ConfigError::Wrong { path: path.to_owned(), why: error.to_string().trim_end().to_owned() };
+        toml::from_str(&text).map_err(wrong)
+    }
+
     /// Checks a text.
     ///
     /// # Errors
@@ -207,10 +217,7 @@ impl Config {
             (self.poll.interval.0 < Duration::from_millis(100), "poll.interval must be at least 100ms"),
             (self.poll.discover.0 < Duration::from_secs(1), "poll.discover must be at least 1s"),
             (self.backfill.window_pages == 0, "backfill.window_pages must be at least 1"),
-            (
-                !(0.0001..=1000.0).contains(&self.rate.requests_per_second),
-                "rate.requests_per_second must lie between 0.0001 and 1000",
-            ),
+            (!(0.0001..=1000.0).contains(&self.rate.requests_per_second), "rate.requests_per_second must lie between 0.0001 and 1000"),
             (!(1..=64).contains(&self.rate.max_in_flight), "rate.max_in_flight must lie between 1 and 64"),
         ];
         match rules.into_iter().find(|(broken, _)| *broken) {
@@ -219,18 +226,18 @@ impl Config {
         }
     }
 
-    /// The options of the vendor's client, with the key from wherever it is.
+    /// The options of the vendor's client.
     ///
     /// # Errors
-    /// When there is no key, or the address is none.
-    pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
+    /// When the address is none.
+    pub fn client_options(&self, key: SecretString) -> Result<ClientOptions, ConfigError> {
         let vendor = &self.constellation1;
         let wrong = |why: String| ConfigError::Wrong { path: PathBuf::from("constellation1.base_url"), why };
         let base_url = reqwest::Url::parse(&vendor.base_url).map_err(|error| wrong(format!("\"{}\": {error}", vendor.base_url)))?;
         Ok(ClientOptions {
             base_url,
             client: vendor.client.clone(),
-            key: self.key()?,
+            key,
             timeout: vendor.timeout.0,
             connect_timeout: vendor.timeout.0.min(Duration::from_secs(10)),
             max_body: vendor.max_body_bytes,

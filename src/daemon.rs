@@ -11,6 +11,7 @@ use crate::record::{Failure, FeedId, Said, Stamp};
 use crate::store::{Error as StoreError, OpenError, Store};
 use crate::worker::{Ended, Tools, Worker};
 use sd_notify::NotifyState;
+use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,13 +78,13 @@ impl Daemon {
     ///
     /// # Errors
     /// When something is missing or wrong; nothing has been created then.
-    pub fn new(config: Config, options: RunOptions, stop: CancellationToken) -> Result<Daemon, StartError> {
+    pub fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> Result<Daemon, StartError> {
         let named = &config.constellation1.feeds;
         let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.contains(&feed.0));
         if let Some(feed) = strange {
             return Err(StartError::StrangeFeed(feed.clone()));
         }
-        let client = Client::new(config.client_options()?).map_err(StartError::Client)?;
+        let client = Client::new(config.client_options(key)?).map_err(StartError::Client)?;
         let vendor = Vendor::new(client, Limiter::new(config.limiter_options()));
         let (store, writer) = Store::open(&config.database, &LISTING_DETAILS)?;
         let tools = Tools { vendor: Arc::new(vendor), store, clock: Arc::new(Clock::default()), progress: Progress::default(), stop };
@@ -236,7 +237,11 @@ impl Crew {
         }
     }
 
-    fn ended(&self, ended: Result<(FeedId, Result<Ended, StoreError>), tokio::task::JoinError>, outcome: &mut Outcome) -> anyhow::Result<()> {
+    fn ended(
+        &self,
+        ended: Result<(FeedId, Result<Ended, StoreError>), tokio::task::JoinError>,
+        outcome: &mut Outcome,
+    ) -> anyhow::Result<()> {
         let (feed, ended) = ended.map_err(|error| anyhow::anyhow!("a worker did not end as it should: {error}"))?;
         match ended {
             Ok(Ended::Stopped) => outcome.stopped = true,

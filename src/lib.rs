@@ -2,8 +2,11 @@
 
 #![warn(missing_docs)]
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
+pub mod discovery;
 pub mod plan;
 pub mod progress;
 pub mod provider;

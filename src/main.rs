@@ -1,2 +1,7 @@
 //! mls-sync: keeps a local SQLite file true to a vendor's listings API.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mls_sync::cli::main()
+}

@@ -174,7 +174,7 @@ async fn bounds_from_and_zone_are_read_as_configured() {
     with.sandbox.with_world(|world| world.advance(Duration::from_secs(86_400)));
     assert_eq!(total("Status=0").await, 0);
     with.sandbox.reconfigure(|options| options.from_mode = FromMode::Ignored);
-    assert_eq!(total(AGES).await, 0);
+    assert_eq!(total("FromUpdatedDate=2026-05-02T12:00:30").await, 1);
 
     with.sandbox.reconfigure(|options| (options.from_mode, options.zone_hours) = (FromMode::Exact, -8));
     with.sandbox.with_world(|world| world.edit("GAMLS", &id));

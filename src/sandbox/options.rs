@@ -191,7 +191,7 @@ pub enum FromMode {
     Exact,
     /// Its time part is dropped.
     FloorToMidnight,
-    /// It is ignored: every request begins at today's midnight, as if it were absent.
+    /// It is ignored: every request is answered from the beginning of time.
     Ignored,
 }
 

@@ -67,7 +67,7 @@ fn matches<'a>(world: &'a World, ask: &Ask) -> Vec<Match<'a>> {
     let from = match world.options.from_mode {
         FromMode::Exact => ask.from.unwrap_or(now.midnight()),
         FromMode::FloorToMidnight => ask.from.unwrap_or(now).midnight(),
-        FromMode::Ignored => now.midnight(),
+        FromMode::Ignored => Stamp(i64::MIN),
     };
     let to = ask.to.unwrap_or(now);
     let mut found = Vec::new();

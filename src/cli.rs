@@ -1,0 +1,140 @@
+//! The command line: words become calls, results become prints and exit codes.
+
+mod demo;
+mod logging;
+mod run;
+mod show;
+mod status;
+
+use crate::config::{Config, ConfigError};
+use crate::daemon::StartError;
+use crate::record::DayTime;
+use crate::sandbox::{self, Sandbox};
+use crate::store::report::ReportError;
+use clap::{Args, Parser, Subcommand};
+use logging::LogFormat;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Something is missing or wrong before the work begins: the same as clap's for a wrong command line.
+const EXIT_USAGE: u8 = 2;
+/// The work began and did not reach its end.
+const EXIT_FAILED: u8 = 1;
+
+/// Keeps a local SQLite file true to a real-estate vendor's listings API.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Begin with:
+  mls-sync demo                 see all of it happen in memory; needs nothing
+  mls-sync run --backfill       load everything once
+  mls-sync run                  load everything, then follow every change
+  mls-sync status               how true the file is
+
+Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins.";
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration; config/example.toml explains each key
+    #[arg(long, global = true, value_name = "FILE", env = "MLS_SYNC_CONFIG", default_value = "/etc/mls-sync/config.toml")]
+    config: PathBuf,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Pretty)]
+    log_format: LogFormat,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Mirror the vendor: load what is missing, then poll for ever
+    Run(run::Arguments),
+    /// Show how true the file is, feed by feed
+    Status(status::Arguments),
+    /// Play the vendor in memory, over real HTTP
+    Sandbox(Box<SandboxArguments>),
+    /// Show the whole job against an embedded sandbox, then compare the file with the sandbox's truth
+    Demo(demo::Arguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Other paths: GET /sandbox/truth, GET /sandbox/requests, POST /sandbox/churn?n=100, POST /sandbox/quiet")]
+struct SandboxArguments {
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8440")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    options: sandbox::Options,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.global.log_format, cli.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    let result = runtime.block_on(dispatch(cli));
+    // What is still running waits for nobody: every task that matters has been joined.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| report(&error))
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Run(arguments) => run::run(Config::read(&cli.global.config)?, arguments).await,
+        Command::Status(arguments) => status::status(&Config::read_for_reading(&cli.global.config)?, &arguments),
+        Command::Sandbox(arguments) => serve_sandbox(*arguments).await,
+        Command::Demo(arguments) => demo::demo(arguments).await,
+    }
+}
+
+async fn serve_sandbox(arguments: SandboxArguments) -> anyhow::Result<ExitCode> {
+    use anyhow::Context;
+    let client = arguments.options.client.clone();
+    let sandbox = Sandbox::start(arguments.options, arguments.listen).await;
+    let sandbox = sandbox.with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    println!("The sandbox listens on {}, client \"{client}\". Stop it with Ctrl-C.", sandbox.url());
+    let stop = run::stop_on_signals()?;
+    tokio::select! {
+        ended = sandbox.run() => ended.map(|()| ExitCode::SUCCESS).context("the sandbox ended"),
+        () = stop.cancelled() => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Prints an error as one message and chooses the exit code.
+fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("mls-sync: {error:#}");
+    let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>();
+    ExitCode::from(if before_the_work { EXIT_USAGE } else { EXIT_FAILED })
+}
+
+/// A number as people read it: `12,345`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// The date a person typed.
+fn day_time(text: &str) -> Result<DayTime, String> {
+    text.parse()
+}

@@ -1,0 +1,152 @@
+//! `mls-sync demo`: the whole job against an embedded sandbox, and the proof that it was done.
+
+use super::run::stop_on_signals;
+use super::{EXIT_FAILED, grouped, show};
+use crate::config::{Config, Constellation1, Poll, Rate, Span};
+use crate::daemon::{Daemon, RunOptions};
+use crate::plan::reconcile::Action;
+use crate::progress::Progress;
+use crate::sandbox::verify::{Verdict, compare};
+use crate::sandbox::{Options, Sandbox};
+use anyhow::Context;
+use secrecy::SecretString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long the sandbox goes on changing after the load.
+const LIVELY: Duration = Duration::from_secs(8);
+/// Changes a second in the whole sandbox.
+const CHANGES_A_SECOND: f64 = 25.0;
+/// After the last change, the mirror must catch up within this.
+const CATCH_UP: Duration = Duration::from_secs(15);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The file to write; it must not exist yet. By default a new one in the directory for temporary files
+    #[arg(long, value_name = "FILE")]
+    database: Option<PathBuf>,
+    /// Listings in each of the three feeds
+    #[arg(long, default_value_t = 4000)]
+    listings: usize,
+}
+
+pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let database = arguments.database.unwrap_or_else(fresh_path);
+    anyhow::ensure!(!database.exists(), "{} exists already; name a file that does not, with --database", database.display());
+    let options =
+        Options { listings: arguments.listings, deleted: arguments.listings / 20, all_includes_deleted: true, ..Options::default() };
+    let sandbox = Sandbox::start(options.clone(), ([127, 0, 0, 1], 0).into()).await.context("cannot start the sandbox")?;
+    let config = config(&sandbox, &database, &options);
+
+    println!("1. Loading three feeds of {} listings from a vendor in memory, at {}", grouped(arguments.listings as u64), sandbox.url());
+    let load = RunOptions { once: true, ..RunOptions::default() };
+    let key = SecretString::from(options.key.0.as_str());
+    let loaded = timed(Daemon::new(config.clone(), key.clone(), load, stop.child_token())?).await?;
+    println!(
+        "   {} listings in {:.1} s, {} requests",
+        grouped(loaded.count(&[Action::Insert])),
+        loaded.seconds,
+        grouped(loaded.requests())
+    );
+    if stop.is_cancelled() {
+        return Ok(ExitCode::from(EXIT_FAILED));
+    }
+
+    println!("2. Polling while the vendor adds, edits, deletes and revives listings");
+    let enough = stop.child_token();
+    let settle = config.poll.settle.0;
+    let daemon = Daemon::new(config, key, RunOptions::default(), enough.clone())?;
+    let followed = follow(daemon, &sandbox, settle, enough).await?;
+    println!(
+        "   {} new, {} changed, {} deleted, {} revived, {} polls",
+        grouped(followed.count(&[Action::Insert])),
+        grouped(followed.count(&[Action::Update])),
+        grouped(followed.count(&[Action::Tombstone, Action::InsertTombstone])),
+        grouped(followed.count(&[Action::Revive])),
+        grouped(followed.polls()),
+    );
+
+    println!("3. Comparing the file with the vendor's truth, listing by listing, field by field");
+    let truths = sandbox.with_world(|world| world.truths());
+    let verdict = compare(&database, &truths, &options).context("cannot compare the file")?;
+    sandbox.stop().await;
+    print_verdict(&verdict, &database);
+    Ok(if verdict.agrees() && !stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+fn fresh_path() -> PathBuf {
+    std::env::temp_dir().join(format!("mls-sync-demo-{}.db", std::process::id()))
+}
+
+fn config(sandbox: &Sandbox, database: &std::path::Path, options: &Options) -> Config {
+    Config {
+        database: database.to_owned(),
+        constellation1: Constellation1 { base_url: sandbox.url(), client: options.client.clone(), ..Constellation1::default() },
+        poll: Poll { interval: Span(Duration::from_secs(1)), ..Poll::default() },
+        rate: Rate { requests_per_second: 50.0, max_in_flight: 2 },
+        ..Config::default()
+    }
+}
+
+/// What a run did, and how long it took.
+struct Done {
+    progress: Progress,
+    seconds: f64,
+}
+
+impl Done {
+    fn sum(&self, of: impl Fn(&crate::progress::Counters) -> u64) -> u64 {
+        self.progress.snapshot().values().map(of).sum()
+    }
+
+    fn count(&self, actions: &[Action]) -> u64 {
+        self.sum(|counters| actions.iter().filter_map(|action| counters.done.counts.get(action)).sum())
+    }
+
+    fn requests(&self) -> u64 {
+        self.sum(|counters| counters.requests)
+    }
+
+    fn polls(&self) -> u64 {
+        self.sum(|counters| counters.polls)
+    }
+}
+
+async fn timed(daemon: Daemon) -> anyhow::Result<Done> {
+    let progress = daemon.progress();
+    let started = Instant::now();
+    let shown = show::start(progress.clone());
+    daemon.run().await?;
+    drop(shown);
+    Ok(Done { progress, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// Polls while the sandbox changes, and on until a whole round of polls began after the last change.
+async fn follow(daemon: Daemon, sandbox: &Sandbox, settle: Duration, enough: CancellationToken) -> anyhow::Result<Done> {
+    let progress = daemon.progress();
+    let director = async {
+        sandbox.reconfigure(|options| options.churn_per_second = CHANGES_A_SECOND);
+        tokio::time::sleep(LIVELY).await;
+        sandbox.reconfigure(|options| options.churn_per_second = 0.0);
+        // What was stamped last becomes old enough to be read; then two whole rounds for every feed.
+        tokio::time::sleep(settle).await;
+        let polls = progress.snapshot();
+        let caught_up = || progress.snapshot().iter().all(|(feed, now)| now.polls >= polls.get(feed).map_or(0, |then| then.polls) + 2);
+        let deadline = Instant::now() + CATCH_UP;
+        while !caught_up() && Instant::now() < deadline && !enough.is_cancelled() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        enough.cancel();
+    };
+    let (done, ()) = tokio::join!(timed(daemon), director);
+    done
+}
+
+fn print_verdict(verdict: &Verdict, database: &std::path::Path) {
+    println!("   {verdict}");
+    println!("\nThe file:     {}", database.display());
+    println!("Try:          sqlite3 {} \"SELECT city, count(*), avg(price) FROM live_listings GROUP BY city\"", database.display());
+}

@@ -1,0 +1,111 @@
+//! `mls-sync run`: the daemon, one cycle, or one load.
+
+use super::{EXIT_FAILED, day_time, grouped, show};
+use crate::config::{Config, ConfigError};
+use crate::daemon::{Daemon, Outcome, RunOptions};
+use crate::plan::reconcile::Action;
+use crate::progress::{Counters, Progress};
+use crate::record::{DayTime, FeedId};
+use crate::store::report::{self, FeedReport};
+use anyhow::Context;
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Without --once or --backfill it runs until it is stopped (SIGTERM or Ctrl-C), which takes less than 5 seconds.")]
+pub(super) struct Arguments {
+    /// One cycle over all feeds: read what changed and whatever else is missing, then exit
+    #[arg(long, conflicts_with = "backfill")]
+    once: bool,
+    /// Load everything, going on where an interrupted load stopped; print a summary; exit 0 if every feed is complete
+    #[arg(long)]
+    backfill: bool,
+    /// With --backfill: load only what was updated since then (2024-01-31 or 2024-01-31T08:30:00)
+    #[arg(long, value_name = "DATE", requires = "backfill", value_parser = day_time)]
+    since: Option<DayTime>,
+    /// Only this feed; may be given several times
+    #[arg(long, value_name = "ID")]
+    feed: Vec<String>,
+}
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let one_shot = arguments.once || arguments.backfill;
+    // A load of everything says from when on; one cycle leaves that as it is.
+    let whole = arguments.backfill.then_some(config.backfill.since.0);
+    let options = RunOptions {
+        once: one_shot,
+        since: arguments.since.map(|since| since.0).or(whole),
+        feeds: arguments.feed.into_iter().map(FeedId).collect(),
+    };
+    let key = config.key().map_err(ConfigError::from)?;
+    let daemon = Daemon::new(config, key, options, stop)?;
+    let (progress, database) = (daemon.progress(), daemon.database());
+    let shown = one_shot.then(|| show::start(progress.clone()));
+    let outcome = daemon.run().await?;
+    drop(shown);
+    if !one_shot {
+        return Ok(ExitCode::SUCCESS);
+    }
+    print_summary(&outcome, &progress, &database)?;
+    Ok(exit_code(&outcome))
+}
+
+fn exit_code(outcome: &Outcome) -> ExitCode {
+    let complete = !outcome.stopped && outcome.no_feeds.is_none() && outcome.feeds.values().all(Vec::is_empty);
+    if complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+}
+
+fn print_summary(outcome: &Outcome, progress: &Progress, database: &Path) -> anyhow::Result<()> {
+    let reports = report::feeds(database)?;
+    let counters = progress.snapshot();
+    for report in reports.iter().filter(|report| counters.contains_key(&report.feed_id)) {
+        println!("{}", summary(report, &counters[&report.feed_id]));
+        for missing in outcome.feeds.get(&report.feed_id).into_iter().flatten() {
+            println!("{:<10}   not complete: {missing}", "");
+        }
+    }
+    if let Some(reason) = &outcome.no_feeds {
+        println!("no feeds: {reason}");
+    }
+    if outcome.stopped {
+        println!("stopped before the end; the same command goes on from here");
+    }
+    Ok(())
+}
+
+fn summary(report: &FeedReport, counters: &Counters) -> String {
+    let count = |actions: &[Action]| actions.iter().filter_map(|action| counters.done.counts.get(action)).sum::<u64>();
+    let mut parts = vec![
+        format!("{} live, {} deleted", grouped(report.live), grouped(report.deleted)),
+        format!("{} new", grouped(count(&[Action::Insert]))),
+        format!("{} changed", grouped(count(&[Action::Update, Action::Revive]))),
+        format!("{} removed", grouped(count(&[Action::Tombstone, Action::InsertTombstone]))),
+        format!("{} requests", grouped(counters.requests)),
+    ];
+    if counters.done.rejects > 0 {
+        parts.push(format!("{} rejected", grouped(counters.done.rejects)));
+    }
+    if let Some(until) = &report.complete_until {
+        parts.push(format!("complete until {until}"));
+    }
+    format!("{:<10} {}", report.feed_id.to_string(), parts.join(" · "))
+}
+
+/// A token that SIGTERM and Ctrl-C cancel.
+pub(super) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("Ctrl-C: stopping"),
+        }
+        token.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,69 @@
+//! Progress: bars on a terminal, a log line every ten seconds elsewhere.
+
+use super::grouped;
+use crate::progress::{Counters, Progress};
+use crate::record::FeedId;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const BAR_EVERY: Duration = Duration::from_millis(100);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows progress until the guard is dropped.
+pub(super) fn start(progress: Progress) -> DropGuard {
+    let stop = CancellationToken::new();
+    let guard = stop.clone().drop_guard();
+    if std::io::stderr().is_terminal() {
+        tokio::spawn(async move { stop.run_until_cancelled(bars(progress)).await });
+    } else {
+        tokio::spawn(async move { stop.run_until_cancelled(lines(progress)).await });
+    }
+    guard
+}
+
+async fn lines(progress: Progress) {
+    loop {
+        tokio::time::sleep(LINE_EVERY).await;
+        for (feed, counters) in progress.snapshot() {
+            tracing::info!(%feed, requests = counters.requests, read = counters.filled, of = counters.expected, "{}", counters.doing);
+        }
+    }
+}
+
+/// Bars of feeds that go away with this when the run ends.
+struct Bars {
+    all: MultiProgress,
+    feeds: BTreeMap<FeedId, ProgressBar>,
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.feeds.values().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+async fn bars(progress: Progress) {
+    let mut bars = Bars { all: MultiProgress::new(), feeds: BTreeMap::new() };
+    loop {
+        for (feed, counters) in progress.snapshot() {
+            let bar = bars.feeds.entry(feed.clone()).or_insert_with(|| new_bar(&bars.all, &feed));
+            draw(bar, &counters);
+        }
+        tokio::time::sleep(BAR_EVERY).await;
+    }
+}
+
+fn new_bar(all: &MultiProgress, feed: &FeedId) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("  {prefix:<10} {bar:30.cyan/black} {msg}").expect("the template is valid").progress_chars("━━╌");
+    all.add(ProgressBar::new(0).with_style(style).with_prefix(feed.to_string()))
+}
+
+fn draw(bar: &ProgressBar, counters: &Counters) {
+    bar.set_length(counters.expected.max(1));
+    bar.set_position(counters.filled.min(counters.expected));
+    bar.set_message(format!("{} of {}  {}", grouped(counters.filled), grouped(counters.expected), counters.doing));
+}
