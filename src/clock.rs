@@ -6,8 +6,9 @@ use chrono::{SecondsFormat, Utc};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Answers tell whole seconds, so what we reckon may be ahead of a new answer by less than this without being wrong.
-const GRAIN: Duration = Duration::from_secs(2);
+/// Answers tell whole seconds, rounded down, and take a moment to arrive: what we reckon may be ahead of an answer by
+/// this much without being wrong.
+const GRAIN: Duration = Duration::from_millis(1200);
 
 /// Our clocks, and the vendor's.
 #[derive(Debug)]
@@ -23,13 +24,12 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// Takes note of the vendor's clock, from an answer that just came.
+    /// Takes note of the vendor's clock, from an answer that just came. As long as it agrees with what we reckon,
+    /// ours is the finer one and stays.
     pub fn hear(&self, vendor_now: Stamp) {
         let reckoned = self.vendor();
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        // The header is rounded down: of two tellings that agree, the later one is the finer.
-        if heard.is_none() || vendor_now > reckoned || reckoned.since(vendor_now) > GRAIN {
-            *heard = Some((Instant::now(), vendor_now));
+        if vendor_now > reckoned || reckoned.since(vendor_now) > GRAIN {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), vendor_now));
         }
     }
 
