@@ -1,30 +1,23 @@
 //! The process: tasks, signals, systemd, and an ordered stop.
 
-use crate::clock::{Clock, mirror_time};
+mod crew;
+
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::discovery::{Scope, discover};
-use crate::plan::brake::Limits;
-use crate::plan::command::{Options, Rung};
 use crate::progress::Progress;
 use crate::provider::constellation1::{Client, fields::LISTING_DETAILS};
-use crate::provider::{Error as VendorError, Limiter, Vendor};
-use crate::record::{Failure, FeedId, Said, Stamp};
-use crate::store::{Error as StoreError, OpenError, Store};
-use crate::worker::{Ended, Tools, Watch, Worker};
+use crate::provider::{Limiter, Vendor};
+use crate::record::{FeedId, Stamp};
+use crate::store::{OpenError, Store};
+use crate::worker::Tools;
+use crew::Crew;
 use sd_notify::NotifyState;
 use secrecy::SecretString;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// A vendor that refuses to tell its feeds is asked again after this.
-const DISCOVER_AGAIN: Duration = Duration::from_secs(60);
-/// The same, when it does not accept the credential.
-const DISCOVER_REPROBE: Duration = Duration::from_secs(15 * 60);
 
 /// Why the process did not start; nothing was created.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +121,7 @@ impl Daemon {
     pub async fn run(self) -> anyhow::Result<Outcome> {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let stop = self.tools.stop.clone();
-        let mut crew = Crew { config: self.config, options: self.options, tools: self.tools, tasks: JoinSet::new(), busy: BTreeSet::new() };
+        let mut crew = Crew::new(self.config, self.options, self.tools);
         let outcome = crew.work().await;
         notify(&[NotifyState::Stopping]);
         stop.cancel();
@@ -148,147 +141,4 @@ fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd was not told");
     }
-}
-
-/// The workers at work.
-struct Crew {
-    config: Config,
-    options: RunOptions,
-    tools: Tools,
-    tasks: JoinSet<(FeedId, Result<Ended, StoreError>)>,
-    busy: BTreeSet<FeedId>,
-}
-
-impl Crew {
-    async fn work(&mut self) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome::default();
-        let named: BTreeSet<FeedId> = match self.options.feeds.is_empty() {
-            true => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
-            false => self.options.feeds.iter().cloned().collect(),
-        };
-        let discovering = named.is_empty();
-        let first = if discovering { self.tools.store.feeds().await?.into_iter().collect() } else { named };
-        self.start(first).await?;
-        let mut next_look = tokio::time::Instant::now();
-        loop {
-            if self.tools.stop.is_cancelled() {
-                outcome.stopped = true;
-                return Ok(outcome);
-            }
-            let looking = discovering && !(self.options.once && outcome.no_feeds.is_some());
-            if looking && tokio::time::Instant::now() >= next_look {
-                let Some(wait) = self.look(&mut outcome).await? else { continue };
-                next_look = tokio::time::Instant::now() + wait;
-                continue;
-            }
-            let look_again = looking && !self.options.once;
-            if self.tasks.is_empty() && !look_again {
-                return Ok(outcome);
-            }
-            tokio::select! {
-                Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
-                () = tokio::time::sleep_until(next_look), if look_again => {}
-                () = self.tools.stop.cancelled() => {}
-            }
-        }
-    }
-
-    /// Looks for feeds and starts a worker for each that is new; tells when to look again, `None` when stopped.
-    async fn look(&mut self, outcome: &mut Outcome) -> anyhow::Result<Option<Duration>> {
-        let streams = &self.config.constellation1.streams;
-        let live = streams.iter().copied().filter(|stream| stream.says() == Said::Live).min();
-        let scope = Scope {
-            stream: live.expect("the configuration has a live stream"),
-            since: self.config.backfill.since.0,
-            settle: self.config.poll.settle.0,
-            seed: seed(),
-        };
-        let found = match discover(&self.tools, scope, self.busy.clone()).await {
-            None => return Ok(None),
-            Some(Err(error)) => return Ok(Some(self.not_found(&error, outcome))),
-            Some(Ok(found)) => found,
-        };
-        if found.is_empty() {
-            let reason = "the credential can see no feed that has a listing";
-            tracing::warn!("{reason}");
-            outcome.no_feeds = Some(reason.to_owned());
-        }
-        let fresh: BTreeSet<FeedId> = found.difference(&self.busy).cloned().collect();
-        self.start(fresh).await?;
-        Ok(Some(if self.options.once { Duration::from_secs(u64::from(u32::MAX)) } else { self.config.poll.discover.0 }))
-    }
-
-    fn not_found(&self, error: &VendorError, outcome: &mut Outcome) -> Duration {
-        let wait = match error.failure {
-            Failure::Unauthorized | Failure::Refused => DISCOVER_REPROBE,
-            Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => DISCOVER_AGAIN,
-        };
-        tracing::error!(retry_in = ?(!self.options.once).then_some(wait), "the feeds of this credential are not known: {}", error.message);
-        outcome.no_feeds = Some(error.message.clone());
-        wait
-    }
-
-    async fn start(&mut self, feeds: BTreeSet<FeedId>) -> anyhow::Result<()> {
-        for feed in feeds {
-            let since = self.options.since.unwrap_or(self.config.backfill.since.0);
-            let insist = self.options.since.is_some();
-            let since = self.tools.store.adopt(&feed, since, insist, mirror_time()).await?;
-            if self.options.reconcile.is_some() {
-                self.tools.store.abandon_runs(&feed, mirror_time()).await?;
-            }
-            let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, &feed), self.watch()).await?;
-            tracing::info!(%feed, "mirroring");
-            self.busy.insert(feed.clone());
-            self.tasks.spawn(async move { (feed, worker.run().await) });
-        }
-        Ok(())
-    }
-
-    fn plan_options(&self, since: Stamp, feed: &FeedId) -> Options {
-        let poll = &self.config.poll;
-        Options {
-            streams: self.config.constellation1.streams.clone(),
-            interval: poll.interval.0,
-            overlap: poll.overlap.0,
-            settle: poll.settle.0,
-            since,
-            window_pages: self.config.backfill.window_pages,
-            lookbacks: self.config.lookback.ladder.iter().map(|rung| Rung { every: rung.every.0, reach: rung.reach.0 }).collect(),
-            sweep_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
-            sweep_now: self.options.reconcile.is_some(),
-            dry_run: self.options.reconcile == Some(ReconcileMode::DryRun),
-            once: self.options.once,
-            seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
-        }
-    }
-
-    fn watch(&self) -> Watch {
-        let reconcile = &self.config.reconcile;
-        let budget = reconcile.confirm_budget;
-        Watch {
-            brake: Limits { count: reconcile.brake_count, share: reconcile.brake_share, budget },
-            burst: Limits { count: reconcile.burst_count, share: reconcile.burst_share, budget },
-        }
-    }
-
-    fn ended(
-        &self,
-        ended: Result<(FeedId, Result<Ended, StoreError>), tokio::task::JoinError>,
-        outcome: &mut Outcome,
-    ) -> anyhow::Result<()> {
-        let (feed, ended) = ended.map_err(|error| anyhow::anyhow!("a worker did not end as it should: {error}"))?;
-        match ended {
-            Ok(Ended::Stopped) => outcome.stopped = true,
-            Ok(Ended::Finished { missing }) => {
-                outcome.feeds.insert(feed, missing);
-            }
-            Err(error) => return Err(anyhow::Error::new(error).context(format!("the database cannot be used any more (feed {feed})"))),
-        }
-        Ok(())
-    }
-}
-
-/// Differs from process to process, so that clients that failed together come back apart.
-fn seed() -> u64 {
-    u64::from(std::process::id()) << 20 ^ chrono::Utc::now().timestamp_subsec_nanos() as u64
 }

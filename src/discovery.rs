@@ -39,6 +39,17 @@ pub async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> O
     Some(Ok(discovery.known().clone()))
 }
 
+/// Whether the vendor still has anything of a feed; `None` when stopped.
+///
+/// # Errors
+/// The last failure, after several tries.
+pub async fn is_there(tools: &Tools, scope: Scope, feed: &FeedId) -> Option<Result<bool, VendorError>> {
+    let window = range(scope.since, tools.clock.vendor(), scope.settle);
+    let ask = Ask { feeds: vec![feed.clone()], window, page: 1 };
+    // A feed that is out of sight is answered empty, or with other feeds.
+    Some(answer(tools, scope, ask).await?.map(|(seen, _, _)| seen.contains(feed)))
+}
+
 type Answer = (BTreeSet<FeedId>, u64, bool);
 
 async fn answer(tools: &Tools, scope: Scope, ask: Ask) -> Option<Result<Answer, VendorError>> {

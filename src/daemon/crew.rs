@@ -1,0 +1,208 @@
+//! The workers at work: which feeds there are, who works for them, and how they end.
+
+use super::{Outcome, ReconcileMode, RunOptions};
+use crate::clock::mirror_time;
+use crate::config::Config;
+use crate::discovery::{Scope, discover, is_there};
+use crate::plan::brake::Limits;
+use crate::plan::command::{Options, Rung};
+use crate::provider::Error as VendorError;
+use crate::record::{Failure, FeedId, Said, Stamp};
+use crate::store::{Error as StoreError, Notice};
+use crate::worker::{Ended, Tools, Watch, Worker};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// A vendor that refuses to tell its feeds is asked again after this.
+const DISCOVER_AGAIN: Duration = Duration::from_secs(60);
+/// The same, when it does not accept the credential.
+const DISCOVER_REPROBE: Duration = Duration::from_secs(15 * 60);
+
+/// The workers at work.
+pub(super) struct Crew {
+    config: Config,
+    options: RunOptions,
+    tools: Tools,
+    pub(super) tasks: JoinSet<(FeedId, Result<Ended, StoreError>)>,
+    busy: BTreeSet<FeedId>,
+    discovering: bool,
+    looked: bool,
+}
+
+impl Crew {
+    pub(super) fn new(config: Config, options: RunOptions, tools: Tools) -> Crew {
+        Crew { config, options, tools, tasks: JoinSet::new(), busy: BTreeSet::new(), discovering: false, looked: false }
+    }
+
+    /// Works until it is stopped, or until a one-shot run is over.
+    pub(super) async fn work(&mut self) -> anyhow::Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let named: BTreeSet<FeedId> = match self.options.feeds.is_empty() {
+            true => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
+            false => self.options.feeds.iter().cloned().collect(),
+        };
+        self.discovering = named.is_empty();
+        let first = if self.discovering { self.tools.store.feeds().await?.into_iter().collect() } else { named };
+        self.start(first).await?;
+        // What is named needs no discovery; whether it is still there is asked later.
+        let every = self.config.poll.discover.0;
+        let mut next_look = tokio::time::Instant::now() + if self.discovering { Duration::ZERO } else { every };
+        loop {
+            let looking = if self.options.once { self.discovering && !self.looked } else { true };
+            if self.tools.stop.is_cancelled() {
+                outcome.stopped = true;
+                return Ok(outcome);
+            }
+            if looking && tokio::time::Instant::now() >= next_look {
+                let Some(wait) = self.look(&mut outcome).await? else { continue };
+                next_look = tokio::time::Instant::now() + wait;
+                continue;
+            }
+            if self.tasks.is_empty() && !looking {
+                return Ok(outcome);
+            }
+            tokio::select! {
+                Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
+                () = tokio::time::sleep_until(next_look), if looking => {}
+                () = self.tools.stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.
+    async fn look(&mut self, outcome: &mut Outcome) -> anyhow::Result<Option<Duration>> {
+        if self.discovering {
+            match discover(&self.tools, self.scope(), self.busy.clone()).await {
+                None => return Ok(None),
+                Some(Err(error)) => return Ok(Some(self.not_found(&error, outcome))),
+                Some(Ok(found)) => self.found(found, outcome).await?,
+            }
+        }
+        // The workers that begin with the process see for themselves at first.
+        if self.looked && !self.options.once && self.look_for_the_gone().await?.is_none() {
+            return Ok(None);
+        }
+        self.looked = true;
+        Ok(Some(self.config.poll.discover.0))
+    }
+
+    async fn found(&mut self, found: BTreeSet<FeedId>, outcome: &mut Outcome) -> anyhow::Result<()> {
+        if found.is_empty() {
+            let reason = "the credential can see no feed that has a listing";
+            tracing::warn!("{reason}");
+            outcome.no_feeds = Some(reason.to_owned());
+        }
+        let fresh: BTreeSet<FeedId> = found.difference(&self.busy).cloned().collect();
+        self.start(fresh).await
+    }
+
+    /// A feed that was taken from the credential is answered like a feed without listings. Its rows are kept until a
+    /// person decides.
+    async fn look_for_the_gone(&self) -> anyhow::Result<Option<()>> {
+        for feed in &self.busy {
+            let Some(there) = is_there(&self.tools, self.scope(), feed).await else { return Ok(None) };
+            let Ok(there) = there.inspect_err(|error| tracing::debug!(%feed, "whether the feed is there is not known: {}", error.message))
+            else {
+                continue;
+            };
+            let gone = !there && self.tools.store.live(feed).await? > 0;
+            let note = gone.then(|| {
+                format!(
+                    "the vendor has nothing of this feed any more; its rows are kept. If it is gone for good: mls-sync feeds remove {feed}"
+                )
+            });
+            if let Some(note) = &note {
+                tracing::warn!(%feed, "{note}");
+            }
+            self.tools.store.notice(Notice { feed: Some(feed.clone()), kind: "vanished", note, at: mirror_time() }).await?;
+        }
+        Ok(Some(()))
+    }
+
+    fn scope(&self) -> Scope {
+        let streams = &self.config.constellation1.streams;
+        let live = streams.iter().copied().filter(|stream| stream.says() == Said::Live).min();
+        Scope {
+            stream: live.expect("the configuration has a live stream"),
+            since: self.config.backfill.since.0,
+            settle: self.config.poll.settle.0,
+            seed: seed(),
+        }
+    }
+
+    fn not_found(&mut self, error: &VendorError, outcome: &mut Outcome) -> Duration {
+        let wait = match error.failure {
+            Failure::Unauthorized | Failure::Refused => DISCOVER_REPROBE,
+            Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => DISCOVER_AGAIN,
+        };
+        tracing::error!(retry_in = ?(!self.options.once).then_some(wait), "the feeds of this credential are not known: {}", error.message);
+        outcome.no_feeds = Some(error.message.clone());
+        self.looked |= self.options.once;
+        wait
+    }
+
+    async fn start(&mut self, feeds: BTreeSet<FeedId>) -> anyhow::Result<()> {
+        for feed in feeds {
+            let since = self.options.since.unwrap_or(self.config.backfill.since.0);
+            let insist = self.options.since.is_some();
+            let since = self.tools.store.adopt(&feed, since, insist, mirror_time()).await?;
+            if self.options.reconcile.is_some() {
+                self.tools.store.abandon_runs(&feed, mirror_time()).await?;
+            }
+            let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, &feed), self.watch()).await?;
+            tracing::info!(%feed, "mirroring");
+            self.busy.insert(feed.clone());
+            self.tasks.spawn(async move { (feed, worker.run().await) });
+        }
+        Ok(())
+    }
+
+    fn plan_options(&self, since: Stamp, feed: &FeedId) -> Options {
+        let poll = &self.config.poll;
+        Options {
+            streams: self.config.constellation1.streams.clone(),
+            interval: poll.interval.0,
+            overlap: poll.overlap.0,
+            settle: poll.settle.0,
+            since,
+            window_pages: self.config.backfill.window_pages,
+            lookbacks: self.config.lookback.ladder.iter().map(|rung| Rung { every: rung.every.0, reach: rung.reach.0 }).collect(),
+            sweep_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
+            sweep_now: self.options.reconcile.is_some(),
+            dry_run: self.options.reconcile == Some(ReconcileMode::DryRun),
+            once: self.options.once,
+            seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
+        }
+    }
+
+    fn watch(&self) -> Watch {
+        let reconcile = &self.config.reconcile;
+        let budget = reconcile.confirm_budget;
+        Watch {
+            brake: Limits { count: reconcile.brake_count, share: reconcile.brake_share, budget },
+            burst: Limits { count: reconcile.burst_count, share: reconcile.burst_share, budget },
+        }
+    }
+
+    fn ended(
+        &self,
+        ended: Result<(FeedId, Result<Ended, StoreError>), tokio::task::JoinError>,
+        outcome: &mut Outcome,
+    ) -> anyhow::Result<()> {
+        let (feed, ended) = ended.map_err(|error| anyhow::anyhow!("a worker did not end as it should: {error}"))?;
+        match ended {
+            Ok(Ended::Stopped) => outcome.stopped = true,
+            Ok(Ended::Finished { missing }) => {
+                outcome.feeds.insert(feed, missing);
+            }
+            Err(error) => return Err(anyhow::Error::new(error).context(format!("the database cannot be used any more (feed {feed})"))),
+        }
+        Ok(())
+    }
+}
+
+/// Differs from process to process, so that clients that failed together come back apart.
+fn seed() -> u64 {
+    u64::from(std::process::id()) << 20 ^ chrono::Utc::now().timestamp_subsec_nanos() as u64
+}
