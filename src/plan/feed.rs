@@ -1,25 +1,24 @@
 //! One feed's next step: a closed state machine that asks for pages and is told what came.
 
-use super::command::{
-    Checkpoint, Command, LookbackTimes, Now, Open, Options, PageSeen, Purpose, Saved, SavedSweep, Verdict, WindowSave, WindowState,
-};
+mod outcome;
+mod second;
+
+use super::command::{Checkpoint, Command, LookbackTimes, Now, Open, Options, PageSeen, Purpose, Saved, Verdict, WindowSave};
 use super::coverage::Coverage;
 use super::lane::{Lane, Retry};
-use super::paging::{Mark, Reading, Step};
+use super::paging::{Reading, Step};
 use super::review::{self, Review};
 use super::suspects::{ONCE_READINGS, Suspects};
-use super::window::{FromRule, Range, StreamState, Task, next_gap, task_for};
+use super::window::{Range, StreamState, Task, next_gap};
 use super::zone::{self, ZoneFinding, ZoneWatch};
-use crate::record::{Failure, FeedId, ListingId, PageRequest, Said, Stamp, Stream, Window};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream};
+use outcome::MAX_PASSES;
+use second::Sweep;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Records a page, until a page has shown it.
 const USUAL_PAGE: u64 = 200;
-/// Passes over a window before it is suspect.
-const MAX_PASSES: u32 = 4;
-/// The same where the order is known not to stay and the window cannot be cut: each pass sees another part.
-const MAX_STRICT_PASSES: u32 = 16;
 /// A window whose `To` turns out to lie ahead of the vendor's clock is opened anew this often.
 const MAX_REOPENED: u32 = 2;
 /// The vendor's clock is told in whole seconds.
@@ -31,15 +30,6 @@ struct Round {
     to: Stamp,
     left: Vec<Stream>,
     reopened: u32,
-}
-
-/// The reconcile run that is under way.
-#[derive(Clone, Debug)]
-struct Sweep {
-    run: i64,
-    review: Review,
-    /// What is left to ask the vendor about; `None` while it is reading.
-    to_confirm: Option<VecDeque<ListingId>>,
 }
 
 /// The plan of one feed.
@@ -225,82 +215,10 @@ impl FeedPlan {
         open || self.lookback.is_some() || self.sweep.is_some() || self.sweep_wanted || self.next_fill(now).is_some()
     }
 
-    fn begin_lookback(&mut self, now: Now) -> Option<()> {
-        // What was never polled cannot have been missed.
-        if self.rounds == 0 {
-            return None;
-        }
-        if self.lookback.is_none() {
-            let due = review::due(&self.options.lookbacks, &self.lookback_times, self.settled(now), (now.vendor, now.ours));
-            let (name, range) = due?;
-            let done = self.lookback_times.get(&name).map_or(Stamp(0), |times| times.done);
-            self.lookback_times.insert(name.clone(), LookbackTimes { begun: now.ours, done });
-            self.lookback = Some(Review::new(Some(name), range, &self.options.streams));
-        }
-        let task = self.lookback.as_ref()?.next(&self.spans)?;
-        self.begin(Purpose::Lookback, task, now);
-        Some(())
-    }
-
     fn next_fill(&self, now: Now) -> Option<Task> {
         let range = self.range(now);
         let reach = |stream: Stream, state: &StreamState| (stream, range.reach(state, self.suspects.barred(stream, now.up)));
         next_gap(&self.streams.iter().map(|(stream, state)| reach(*stream, state)).collect(), &self.spans)
-    }
-
-    fn sweep_step(&mut self, now: Now) -> Option<Command> {
-        let Some(sweep) = &self.sweep else {
-            // A sweep is set against a file that is complete otherwise.
-            let due = self.sweep_wanted || self.sweep_due(now);
-            let range = Window { from: self.options.since, to: self.settled(now) };
-            return (due && self.rounds > 0 && self.next_fill(now).is_none()).then_some(Command::BeginSweep { range });
-        };
-        let run = sweep.run;
-        if let Some(listings) = &sweep.to_confirm {
-            let next = listings.front().cloned();
-            return Some(next.map_or(Command::EndSweep { run }, |listing| Command::Confirm { run, listing }));
-        }
-        match sweep.review.next(&self.spans) {
-            Some(task) => {
-                self.begin(Purpose::Sweep, task, now);
-                Some(self.fetch(Purpose::Sweep))
-            }
-            None => Some(Command::Judge { run, proven: !sweep.review.doubtful }),
-        }
-    }
-
-    fn sweep_due(&self, now: Now) -> bool {
-        let every = self.options.sweep_every.filter(|_| !self.options.once);
-        every.is_some_and(|every| self.last_sweep.is_some_and(|last| now.ours.since(last) >= every))
-    }
-
-    /// A run got its row.
-    pub fn sweep_begun(&mut self, run: i64, range: Window, now: Now) {
-        self.sweep_wanted = false;
-        self.last_sweep = Some(now.ours);
-        let mut streams = vec![Stream::All];
-        streams.extend(self.options.streams.iter().copied().filter(|stream| stream.says() == Said::Deleted));
-        self.sweep = Some(Sweep { run, review: Review::new(None, range, &streams), to_confirm: None });
-    }
-
-    /// The rows that a run's reading lacks, to be asked about.
-    pub fn judged(&mut self, to_confirm: Vec<ListingId>) {
-        if let Some(sweep) = &mut self.sweep {
-            sweep.to_confirm = Some(to_confirm.into());
-        }
-    }
-
-    /// A row was asked about.
-    pub fn confirmed(&mut self) {
-        self.lanes.insert(Purpose::Sweep, Lane::default());
-        if let Some(listings) = self.sweep.as_mut().and_then(|sweep| sweep.to_confirm.as_mut()) {
-            listings.pop_front();
-        }
-    }
-
-    /// A run was ended.
-    pub fn swept(&mut self) {
-        self.sweep = None;
     }
 
     /// When something may be done again; `None` when a one-shot run has nothing left.
@@ -421,136 +339,6 @@ impl FeedPlan {
         true
     }
 
-    fn follow(&mut self, purpose: Purpose, mut open: Open, step: Step, marks: Vec<Mark>, now: Now) -> Option<WindowSave> {
-        match step {
-            Step::Continue => Some(self.keep(purpose, open, marks)),
-            Step::Complete => {
-                self.complete(purpose, &open, now);
-                Some(close(purpose, open, WindowState::Complete))
-            }
-            Step::TooDeep { pages } => match self.cut(purpose, &open, pages, self.options.window_pages) {
-                Some(smaller) => {
-                    self.begin(purpose, smaller, now);
-                    None
-                }
-                None if open.reading.go_deep() => Some(self.keep(purpose, open, marks)),
-                None => Some(self.suspect(purpose, open, now)),
-            },
-            Step::Unproven | Step::Unreadable => {
-                let strict = open.reading.strict;
-                if strict {
-                    self.disordered.insert(open.task.stream);
-                }
-                let pages = open.reading.total_last.div_ceil(open.reading.page_size.max(1));
-                let smaller = if strict && pages > 1 { self.cut(purpose, &open, pages, 1) } else { None };
-                if let Some(smaller) = smaller {
-                    self.begin(purpose, smaller, now);
-                    return open.row.is_some().then(|| close(purpose, open, WindowState::Cut));
-                }
-                let most = if strict { MAX_STRICT_PASSES } else { MAX_PASSES };
-                if open.reading.passes >= most {
-                    return Some(self.suspect(purpose, open, now));
-                }
-                open.reading.again();
-                Some(self.keep(purpose, open, Vec::new()))
-            }
-        }
-    }
-
-    /// The newer part of a window that is too deep. What is cut off a poll becomes a gap, to be filled behind it.
-    fn cut(&mut self, purpose: Purpose, open: &Open, pages: u64, deepest: u64) -> Option<Task> {
-        let stream = open.task.stream;
-        let rule = self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule);
-        let newer = StreamState { from_rule: rule, ..StreamState::default() }.cut(open.task.claim, pages, deepest)?;
-        match (purpose, self.streams.get_mut(&stream)) {
-            (Purpose::Poll, Some(state)) => state.coverage.remove(Window { from: open.task.asked.from, to: newer.from }),
-            (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Sweep, _) => {
-                self.spans.insert(stream, newer.to.since(newer.from));
-            }
-        }
-        Some(task_for(stream, newer))
-    }
-
-    fn complete(&mut self, purpose: Purpose, open: &Open, now: Now) {
-        let stream = open.task.stream;
-        let claim = open.task.claim;
-        let pages = open.reading.total_last.div_ceil(self.page_size);
-        if let Some(state) = self.streams.get_mut(&stream) {
-            match purpose {
-                Purpose::Poll => {
-                    state.coverage.insert(claim);
-                    state.advance(claim, pages, now.vendor);
-                    self.zone.polled(now.vendor);
-                }
-                Purpose::Fill => state.coverage.insert(claim),
-                Purpose::Lookback | Purpose::Sweep => {}
-            }
-        }
-        if purpose == Purpose::Poll {
-            return self.end_of_poll(false);
-        }
-        self.read_since_round |= purpose != Purpose::Lookback;
-        if open.reading.total_last * 2 <= self.deepest(stream) * self.page_size {
-            self.spans.entry(stream).and_modify(|span| *span = span.saturating_mul(2));
-        }
-        if purpose == Purpose::Fill {
-            self.suspects.clear(stream, claim);
-        }
-        self.reviewed(purpose, open.task, true, now);
-    }
-
-    /// A window of a look-back or a sweep is over.
-    fn reviewed(&mut self, purpose: Purpose, task: Task, proven: bool, now: Now) {
-        match purpose {
-            Purpose::Lookback => {
-                let Some(review) = &mut self.lookback else { return };
-                review.read(task, proven);
-                if review.next(&self.spans).is_none() {
-                    let name = review.name.clone().unwrap_or_default();
-                    self.lookback_times.entry(name).and_modify(|times| times.done = now.ours);
-                    self.lookback = None;
-                }
-            }
-            Purpose::Sweep => {
-                if let Some(sweep) = &mut self.sweep {
-                    sweep.review.read(task, proven);
-                }
-            }
-            Purpose::Poll | Purpose::Fill => {}
-        }
-    }
-
-    /// A poll of one stream is over; after the last one the round is.
-    fn end_of_poll(&mut self, suspect: bool) {
-        self.round_suspect |= suspect;
-        if self.round.as_ref().is_some_and(|round| !round.left.is_empty()) {
-            return;
-        }
-        self.round = None;
-        self.rounds += 1;
-        if std::mem::take(&mut self.round_suspect) {
-            self.suspect_rounds += 1;
-        } else {
-            self.suspect_rounds = 0;
-            self.proven_rounds += 1;
-        }
-    }
-
-    fn suspect(&mut self, purpose: Purpose, open: Open, now: Now) -> WindowSave {
-        match purpose {
-            Purpose::Poll => self.end_of_poll(true),
-            Purpose::Fill => self.suspects.add(open.task, now.up, self.options.once),
-            Purpose::Lookback | Purpose::Sweep => self.reviewed(purpose, open.task, false, now),
-        }
-        close(purpose, open, WindowState::Suspect)
-    }
-
-    fn keep(&mut self, purpose: Purpose, mut open: Open, marks: Vec<Mark>) -> WindowSave {
-        let forget_marks = open.reading.take_cleared();
-        self.open.insert(purpose, open.clone());
-        WindowSave { purpose, state: WindowState::Open, open, forget_marks, marks }
-    }
-
     fn checkpoint(&self, purpose: Purpose, stream: Stream, window: Option<WindowSave>, read_before: Coverage) -> Verdict {
         let run = self.sweep.as_ref().filter(|_| purpose == Purpose::Sweep).map(|sweep| sweep.run);
         let state = self.streams.get(&stream).cloned();
@@ -599,17 +387,6 @@ impl FeedPlan {
         open.reading.again();
         true
     }
-}
-
-impl Sweep {
-    fn resume(saved: SavedSweep) -> Sweep {
-        let review = Review { name: None, range: saved.range, coverage: saved.coverage, doubtful: saved.doubtful };
-        Sweep { run: saved.run, review, to_confirm: saved.to_confirm.map(Into::into) }
-    }
-}
-
-fn close(purpose: Purpose, open: Open, state: WindowState) -> WindowSave {
-    WindowSave { purpose, state, open, forget_marks: true, marks: Vec::new() }
 }
 
 /// Deletions first: a tombstone must stand before `Status=0` can show its listing.

@@ -1,0 +1,120 @@
+//! Second readings of a feed: look-backs, and the sweep of a reconcile.
+
+use super::FeedPlan;
+use crate::plan::command::{Command, LookbackTimes, Now, Purpose, SavedSweep};
+use crate::plan::lane::Lane;
+use crate::plan::review::{self, Review};
+use crate::plan::window::Task;
+use crate::record::{ListingId, Said, Stamp, Stream, Window};
+use std::collections::VecDeque;
+
+/// The reconcile run that is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Sweep {
+    pub(super) run: i64,
+    pub(super) review: Review,
+    /// What is left to ask the vendor about; `None` while it is reading.
+    pub(super) to_confirm: Option<VecDeque<ListingId>>,
+}
+
+impl Sweep {
+    pub(super) fn resume(saved: SavedSweep) -> Sweep {
+        let review = Review { name: None, range: saved.range, coverage: saved.coverage, doubtful: saved.doubtful };
+        Sweep { run: saved.run, review, to_confirm: saved.to_confirm.map(Into::into) }
+    }
+}
+
+impl FeedPlan {
+    pub(super) fn begin_lookback(&mut self, now: Now) -> Option<()> {
+        // What was never polled cannot have been missed.
+        if self.rounds == 0 {
+            return None;
+        }
+        if self.lookback.is_none() {
+            let due = review::due(&self.options.lookbacks, &self.lookback_times, self.settled(now), (now.vendor, now.ours));
+            let (name, range) = due?;
+            let done = self.lookback_times.get(&name).map_or(Stamp(0), |times| times.done);
+            self.lookback_times.insert(name.clone(), LookbackTimes { begun: now.ours, done });
+            self.lookback = Some(Review::new(Some(name), range, &self.options.streams));
+        }
+        let task = self.lookback.as_ref()?.next(&self.spans)?;
+        self.begin(Purpose::Lookback, task, now);
+        Some(())
+    }
+
+    pub(super) fn sweep_step(&mut self, now: Now) -> Option<Command> {
+        let Some(sweep) = &self.sweep else {
+            // A sweep is set against a file that is complete otherwise.
+            let due = self.sweep_wanted || self.sweep_due(now);
+            let range = Window { from: self.options.since, to: self.settled(now) };
+            return (due && self.rounds > 0 && self.next_fill(now).is_none()).then_some(Command::BeginSweep { range });
+        };
+        let run = sweep.run;
+        if let Some(listings) = &sweep.to_confirm {
+            let next = listings.front().cloned();
+            return Some(next.map_or(Command::EndSweep { run }, |listing| Command::Confirm { run, listing }));
+        }
+        match sweep.review.next(&self.spans) {
+            Some(task) => {
+                self.begin(Purpose::Sweep, task, now);
+                Some(self.fetch(Purpose::Sweep))
+            }
+            None => Some(Command::Judge { run, proven: !sweep.review.doubtful }),
+        }
+    }
+
+    pub(super) fn sweep_due(&self, now: Now) -> bool {
+        let every = self.options.sweep_every.filter(|_| !self.options.once);
+        every.is_some_and(|every| self.last_sweep.is_some_and(|last| now.ours.since(last) >= every))
+    }
+
+    /// A run got its row.
+    pub fn sweep_begun(&mut self, run: i64, range: Window, now: Now) {
+        self.sweep_wanted = false;
+        self.last_sweep = Some(now.ours);
+        let mut streams = vec![Stream::All];
+        streams.extend(self.options.streams.iter().copied().filter(|stream| stream.says() == Said::Deleted));
+        self.sweep = Some(Sweep { run, review: Review::new(None, range, &streams), to_confirm: None });
+    }
+
+    /// The rows that a run's reading lacks, to be asked about.
+    pub fn judged(&mut self, to_confirm: Vec<ListingId>) {
+        if let Some(sweep) = &mut self.sweep {
+            sweep.to_confirm = Some(to_confirm.into());
+        }
+    }
+
+    /// A row was asked about.
+    pub fn confirmed(&mut self) {
+        self.lanes.insert(Purpose::Sweep, Lane::default());
+        if let Some(listings) = self.sweep.as_mut().and_then(|sweep| sweep.to_confirm.as_mut()) {
+            listings.pop_front();
+        }
+    }
+
+    /// A run was ended.
+    pub fn swept(&mut self) {
+        self.sweep = None;
+    }
+
+    /// A window of a look-back or a sweep is over.
+    pub(super) fn reviewed(&mut self, purpose: Purpose, task: Task, proven: bool, now: Now) {
+        match purpose {
+            Purpose::Lookback => {
+                let Some(review) = &mut self.lookback else { return };
+                review.read(task, proven);
+                if review.next(&self.spans).is_none() {
+                    let name = review.name.clone().unwrap_or_default();
+                    self.lookback_times.entry(name).and_modify(|times| times.done = now.ours);
+                    self.lookback = None;
+                }
+            }
+            Purpose::Sweep => {
+                if let Some(sweep) = &mut self.sweep {
+                    sweep.review.read(task, proven);
+                }
+            }
+            Purpose::Poll | Purpose::Fill => {}
+        }
+    }
+}
