@@ -472,7 +472,7 @@ CREATE TABLE covered (
     PRIMARY KEY (feed_id, status, from_date)
 ) STRICT, WITHOUT ROWID;
 
--- One row a window that was asked for.
+-- One row a window that was asked for. Polls and look-backs that were proven are kept for 30 days.
 CREATE TABLE windows (
     window_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
     feed_id                         TEXT NOT NULL,
@@ -497,7 +497,7 @@ CREATE TABLE windows (
     closed_at                       TEXT            -- null while open
 ) STRICT;
 
-CREATE INDEX windows_of_feed ON windows (feed_id, state);
+CREATE INDEX windows_of_feed ON windows (feed_id, state, closed_at);
 
 -- When each look-back was last begun and last proven.
 CREATE TABLE lookbacks (

@@ -12,7 +12,7 @@ use crate::plan::reconcile::Action;
 use crate::progress::Progress;
 use crate::provider::{Error as VendorError, Priority, Vendor, constellation1};
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Stream, Window};
-use crate::store::{Committed, Confirmation, Error as StoreError, PageCommit, Store};
+use crate::store::{Committed, Confirmation, Error as StoreError, Store};
 use digest::Moment;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -92,8 +92,35 @@ impl Worker {
     /// When the file cannot be written any more.
     pub async fn run(mut self) -> Result<Ended, StoreError> {
         loop {
-            if let Some(ended) = self.step().await? {
-                return Ok(ended);
+            match self.step().await {
+                Ok(None) => self.store_fails = 0,
+                Ok(Some(ended)) => return Ok(ended),
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(error) => self.recover(error).await?,
+            }
+        }
+    }
+
+    /// The database refused: nothing of the step was stored, so the plan is read again from the file, when that works.
+    async fn recover(&mut self, error: StoreError) -> Result<(), StoreError> {
+        let mut error = error;
+        loop {
+            self.store_fails += 1;
+            if self.options.once && self.store_fails >= ONCE_STORE_FAULTS {
+                return Err(error);
+            }
+            let wait = backoff::wait(&Failure::Unavailable, self.store_fails, self.options.seed);
+            tracing::error!(feed = %self.feed, %error, retry_in = ?wait, "the database cannot be used; nothing is lost, what was read will be read again");
+            if self.tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                return Ok(());
+            }
+            match self.tools.store.load(&self.feed).await {
+                Ok(saved) => {
+                    self.plan = FeedPlan::resume(self.feed.clone(), self.options.clone(), saved, self.tools.clock.now());
+                    return Ok(());
+                }
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(again) => error = again,
             }
         }
     }
@@ -159,7 +186,10 @@ impl Worker {
                 let commit = digest::prepare(request, page, &stored, *checkpoint, moment);
                 commit.rejects.iter().for_each(|reject| self.voice.rejected(request.stream, reject));
                 let records = commit.records.len() as u64;
-                let Some(committed) = self.commit(purpose, commit).await? else { return Ok(()) };
+                let committed = self.tools.store.commit(commit).await?;
+                if let Some(row) = committed.window {
+                    self.plan.saved(purpose, row);
+                }
                 self.count(purpose, &committed, records, fill_total);
                 self.voice.recovered(purpose, request).await?;
                 self.voice.observed(state.as_ref(), zone).await?;
@@ -169,32 +199,6 @@ impl Worker {
                     self.voice.note("waiting", None, true).await?;
                 }
                 Ok(())
-            }
-        }
-    }
-
-    /// A commit that failed has stored nothing, so the plan is read again from the file; `None` then.
-    async fn commit(&mut self, purpose: Purpose, commit: PageCommit) -> Result<Option<Committed>, StoreError> {
-        match self.tools.store.commit(commit).await {
-            Ok(committed) => {
-                if let Some(row) = committed.window {
-                    self.plan.saved(purpose, row);
-                }
-                self.store_fails = 0;
-                Ok(Some(committed))
-            }
-            Err(StoreError::Closed) => Err(StoreError::Closed),
-            Err(error) => {
-                self.store_fails += 1;
-                let wait = backoff::wait(&Failure::Unavailable, self.store_fails, self.options.seed);
-                tracing::error!(feed = %self.feed, %error, retry_in = ?wait, "the page could not be stored; nothing of it was, and it will be read again");
-                if self.options.once && self.store_fails >= ONCE_STORE_FAULTS {
-                    return Err(error);
-                }
-                self.tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
-                let saved = self.tools.store.load(&self.feed).await?;
-                self.plan = FeedPlan::resume(self.feed.clone(), self.options.clone(), saved, self.tools.clock.now());
-                Ok(None)
             }
         }
     }

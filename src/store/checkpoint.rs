@@ -68,7 +68,20 @@ fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: 
         closed_at,
     ])?;
     save_marks(tx, id, save)?;
+    if save.state != WindowState::Open && matches!(save.purpose, Purpose::Poll | Purpose::Lookback) {
+        prune_windows(tx, &checkpoint.feed, at)?;
+    }
     Ok(id)
+}
+
+/// Polls leave a row a minute: those that have nothing more to tell than the coverage does go after a month.
+fn prune_windows(tx: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> {
+    tx.prepare_cached(
+        "DELETE FROM windows WHERE feed_id = ?1 AND state IN ('complete', 'cut') AND purpose IN ('poll', 'lookback')
+             AND closed_at < strftime('%Y-%m-%dT%H:%M:%fZ', ?2, '-30 days')",
+    )?
+    .execute(params![feed.0, at])?;
+    Ok(())
 }
 
 fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<i64, Error> {
