@@ -395,3 +395,218 @@ fn in_order(streams: &[Stream]) -> Vec<Stream> {
     ordered.sort_by_key(|stream| (stream.says() == Said::Live, *stream));
     ordered
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::command::{Rung, WindowState};
+    use crate::plan::paging::Answer;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn now(seconds: u64) -> Now {
+        let begin = Stamp::parse("2024-06-01T12:00:00").expect("a date");
+        let up = Duration::from_secs(seconds);
+        Now { vendor: begin.plus(up), ours: begin.plus(up), up }
+    }
+
+    fn options(once: bool) -> Options {
+        Options {
+            streams: vec![Stream::All, Stream::Deleted],
+            interval: SECOND * 60,
+            overlap: SECOND * 120,
+            settle: SECOND * 2,
+            since: Stamp::parse("1900-01-01").expect("a date"),
+            window_pages: 20,
+            lookbacks: vec![Rung { every: SECOND * 1200, reach: SECOND * 7200 }],
+            sweep_every: None,
+            sweep_now: false,
+            dry_run: false,
+            once,
+            seed: 1,
+        }
+    }
+
+    fn plan(once: bool) -> FeedPlan {
+        FeedPlan::resume(FeedId("A".to_owned()), options(once), Saved::default(), now(0))
+    }
+
+    fn asked(plan: &mut FeedPlan, at: u64) -> (Purpose, PageRequest) {
+        match plan.next(now(at)) {
+            Command::Fetch { purpose, request } => (purpose, request),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn page(request: &PageRequest, total: u64, marks: &[&str]) -> PageSeen {
+        let marks = marks.iter().map(|mark| (*mark).to_owned()).collect();
+        let more = total > 0 && u64::from(request.page) * 2 < total;
+        PageSeen { answer: Answer { page: request.page, marks, total, more }, ..PageSeen::default() }
+    }
+
+    /// Answers everything as empty until nothing but waiting is left; tells what was asked for.
+    fn settle(plan: &mut FeedPlan, at: u64) -> Vec<(Purpose, Stream)> {
+        let mut seen = Vec::new();
+        while let Command::Fetch { purpose, request } = plan.next(now(at)) {
+            seen.push((purpose, request.stream));
+            assert!(seen.len() < 50, "{seen:?}");
+            plan.on_page(purpose, page(&request, 0, &[]), now(at));
+        }
+        seen
+    }
+
+    #[test]
+    fn polls_go_first_and_deletions_before_all() {
+        use Purpose::{Fill, Lookback, Poll};
+        let (all, deleted) = (Stream::All, Stream::Deleted);
+        let expected = [(Poll, deleted), (Poll, all), (Lookback, deleted), (Lookback, all), (Fill, deleted), (Fill, all)];
+        let mut plan = plan(false);
+        assert_eq!(settle(&mut plan, 0), expected);
+        assert_eq!(plan.next(now(0)), Command::Wait { until: SECOND * 60 });
+    }
+
+    #[test]
+    fn both_streams_of_a_round_end_at_the_same_moment() {
+        let mut plan = plan(false);
+        let (purpose, first) = asked(&mut plan, 0);
+        plan.on_page(purpose, page(&first, 0, &[]), now(5));
+        let (_, second) = asked(&mut plan, 9);
+        assert_eq!((first.stream, second.stream), (Stream::Deleted, Stream::All));
+        assert_eq!(first.window.to, second.window.to);
+        assert_eq!(first.window.to, now(0).vendor.minus(SECOND * 2));
+    }
+
+    #[test]
+    fn a_one_shot_run_ends_with_a_poll_and_a_second_one_asks_for_little() {
+        let mut first = plan(true);
+        let asked = settle(&mut first, 0);
+        assert_eq!(asked.last(), Some(&(Purpose::Poll, Stream::All)));
+        assert_eq!(first.next(now(0)), Command::Finished { missing: Vec::new() });
+        let saved = Saved { streams: first.streams.clone(), lookbacks: first.lookback_times.clone(), ..Saved::default() };
+        let mut second = FeedPlan::resume(FeedId("A".to_owned()), options(true), saved, now(60));
+        assert_eq!(settle(&mut second, 60), [(Purpose::Poll, Stream::Deleted), (Purpose::Poll, Stream::All)]);
+    }
+
+    #[test]
+    fn a_poll_comes_between_the_pages_of_a_fill() {
+        let mut plan = plan(false);
+        while asked(&mut plan, 0).0 != Purpose::Fill {
+            let (purpose, request) = asked(&mut plan, 0);
+            plan.on_page(purpose, page(&request, 0, &[]), now(0));
+        }
+        let (_, request) = asked(&mut plan, 1);
+        plan.on_page(Purpose::Fill, page(&request, 4, &["a", "b"]), now(1));
+        assert_eq!(asked(&mut plan, 2).1.page, 2, "the last page is next");
+        assert_eq!(asked(&mut plan, 60).0, Purpose::Poll);
+    }
+
+    #[test]
+    fn a_window_that_ends_ahead_of_the_vendors_clock_is_opened_anew() {
+        let mut plan = plan(false);
+        let (purpose, request) = asked(&mut plan, 0);
+        let vendor_now = now(0).vendor.minus(SECOND * 3600);
+        let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
+        let Verdict::Store(checkpoint) = plan.on_page(purpose, seen, now(0)) else { panic!("not stored") };
+        assert_eq!(checkpoint.window, None);
+        assert_eq!(asked(&mut plan, 0).1.window.to, vendor_now.minus(SECOND * 2));
+    }
+
+    #[test]
+    fn a_poll_that_is_too_deep_keeps_its_newest_part_and_leaves_a_gap() {
+        let mut plan = plan(false);
+        settle(&mut plan, 0);
+        let (purpose, request) = asked(&mut plan, 100_000);
+        plan.on_page(purpose, page(&request, 1_000, &["a", "b"]), now(100_000));
+        let (_, smaller) = asked(&mut plan, 100_000);
+        assert_eq!(smaller.window.to, request.window.to);
+        assert!(smaller.window.from > request.window.from);
+        let gaps = plan.range(now(100_000)).gaps(&plan.streams[&request.stream]);
+        assert!(gaps.is_empty(), "the newest part is not read yet, so the rest is no gap between readings: {gaps:?}");
+        plan.on_page(purpose, page(&smaller, 0, &[]), now(100_000));
+        let gaps = plan.range(now(100_000)).gaps(&plan.streams[&request.stream]);
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert!(gaps[0].from <= request.window.from && gaps[0].to >= smaller.window.from, "{gaps:?}");
+    }
+
+    #[test]
+    fn a_failure_of_one_kind_of_work_does_not_stop_another() {
+        let mut plan = plan(false);
+        settle(&mut plan, 0);
+        let (purpose, _) = asked(&mut plan, 1_150);
+        plan.on_failure(purpose, &Failure::Refused, now(1_150), "HTTP 400");
+        assert_eq!(settle(&mut plan, 1_300), [(Purpose::Lookback, Stream::Deleted), (Purpose::Lookback, Stream::All)].repeat(2));
+    }
+
+    #[test]
+    fn a_credential_that_is_not_accepted_stops_all_work_for_a_while() {
+        let mut plan = plan(false);
+        let (purpose, request) = asked(&mut plan, 0);
+        plan.on_failure(purpose, &Failure::Unauthorized, now(0), "HTTP 403");
+        let Command::Wait { until } = plan.next(now(1)) else { panic!("it asks on") };
+        assert!(until >= SECOND * 900);
+        assert_eq!(asked(&mut plan, 2_000).1, request, "the same window is asked for again");
+    }
+
+    #[test]
+    fn a_one_shot_run_says_why_it_gave_up() {
+        let mut plan = plan(true);
+        let (purpose, _) = asked(&mut plan, 0);
+        plan.on_failure(purpose, &Failure::Unauthorized, now(0), "HTTP 403");
+        let Command::Finished { missing } = plan.next(now(0)) else { panic!("it goes on") };
+        assert_eq!(missing[0], "HTTP 403");
+    }
+
+    #[test]
+    fn a_page_that_is_gone_begins_the_window_anew_but_a_refused_first_page_does_not() {
+        let mut plan = plan(false);
+        let (purpose, request) = asked(&mut plan, 0);
+        plan.on_page(purpose, page(&request, 4, &["a", "b"]), now(0));
+        assert_eq!(asked(&mut plan, 0).1.page, 2);
+        let retry = plan.on_failure(purpose, &Failure::Refused, now(0), "HTTP 404");
+        assert!(retry.wait < SECOND);
+        assert_eq!(asked(&mut plan, 1).1.page, 1);
+        let retry = plan.on_failure(purpose, &Failure::Refused, now(1), "HTTP 404");
+        assert!(retry.wait >= SECOND * 900);
+    }
+
+    #[test]
+    fn other_feeds_in_the_answer_stop_the_feed_before_any_page_is_read() {
+        let mut plan = plan(false);
+        let (purpose, request) = asked(&mut plan, 0);
+        let seen = PageSeen { foreign: 2, ..page(&request, 900, &["B\u{0}1", "B\u{0}2"]) };
+        assert!(matches!(plan.on_page(purpose, seen, now(0)), Verdict::Refuse(Failure::Unauthorized, _)));
+        assert!(matches!(plan.next(now(0)), Command::Wait { .. }));
+    }
+
+    #[test]
+    fn an_open_window_is_gone_on_with_after_a_restart() {
+        let mut before = plan(false);
+        let (purpose, request) = asked(&mut before, 0);
+        let Verdict::Store(checkpoint) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
+        let window = checkpoint.window.expect("the window has a row");
+        assert_eq!(window.state, WindowState::Open);
+        let open = Open { row: Some(1), ..window.open };
+        let saved = Saved { open: vec![(purpose, open)], ..Saved::default() };
+        let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(false), saved, now(500));
+        let (_, next) = asked(&mut after, 500);
+        assert_eq!(next, PageRequest { page: 3, ..request });
+    }
+
+    #[test]
+    fn a_sweep_waits_until_the_file_is_complete_and_judges_only_when_all_was_read() {
+        let options = Options { sweep_now: true, ..options(true) };
+        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options, Saved::default(), now(0));
+        settle(&mut plan, 0);
+        let Command::BeginSweep { range } = plan.next(now(0)) else { panic!("no sweep") };
+        plan.sweep_begun(7, range, now(0));
+        assert_eq!(settle(&mut plan, 0), [(Purpose::Sweep, Stream::Deleted), (Purpose::Sweep, Stream::All)]);
+        assert_eq!(plan.next(now(0)), Command::Judge { run: 7, proven: true });
+        plan.judged(vec![crate::record::ListingId("x".to_owned())]);
+        assert!(matches!(plan.next(now(0)), Command::Confirm { run: 7, .. }));
+        plan.confirmed();
+        assert_eq!(plan.next(now(0)), Command::EndSweep { run: 7 });
+        plan.swept();
+        assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose == Purpose::Poll));
+        assert!(matches!(plan.next(now(0)), Command::Finished { .. }));
+    }
+}
