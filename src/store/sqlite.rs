@@ -59,8 +59,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     create_empty(path)?;
     let failed = |error: rusqlite::Error| unusable(path, format!("{error}. Is it writable, and on a local disk?"));
     let mut connection = Connection::open(path).map_err(failed)?;
-    prepare(&connection).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
     create_schema(&mut connection).map_err(failed)?;
+    prepare(&connection).map_err(failed)?;
     check_version(path, &connection)?;
     Ok(connection)
 }
@@ -131,10 +132,7 @@ fn create_empty(path: &Path) -> Result<(), OpenError> {
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    // Rows of 317 columns: larger pages make a smaller file. It has an effect on a new file only.
-    connection.pragma_update(None, "page_size", 16384)?;
     // Readers never wait for the writer, nor the writer for them.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     // A power cut may take back the last commits, but rows and cursor go back together.
@@ -144,7 +142,11 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.file_control(None::<&str>, FileControl::PersistWal(&mut 1))
 }
 
+/// Creates the schema before the file turns to WAL: whose it is must stand in the file itself, where a process that was
+/// killed right away has left no WAL behind, or one that is not folded in.
 fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
+    // Rows of 317 columns: larger pages make a smaller file. It has an effect on an empty file only.
+    connection.pragma_update(None, "page_size", 16384)?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
