@@ -42,9 +42,10 @@ const RULES: &[Rule] = &[
     Rule { module: "provider", may: &["record"], never: &["rusqlite"], wordless: false },
     Rule { module: "store", may: &["record", "plan"], never: &["reqwest"], wordless: false },
     Rule { module: "sandbox", may: &["record", "provider::constellation1::fields"], never: &["reqwest"], wordless: false },
-    Rule { module: "clock", may: &["record", "plan"], never: NETWORK_AND_FILES, wordless: true },
+    Rule { module: "zone", may: &["record"], never: IMPURE, wordless: true },
+    Rule { module: "clock", may: &["record", "plan", "zone"], never: NETWORK_AND_FILES, wordless: true },
     Rule { module: "progress", may: &["record", "store"], never: NETWORK_AND_FILES, wordless: true },
-    Rule { module: "config", may: &["record", "provider"], never: &["rusqlite"], wordless: false },
+    Rule { module: "config", may: &["record", "provider", "zone"], never: &["rusqlite"], wordless: false },
     Rule { module: "worker", may: &["clock", "plan", "progress", "provider", "record", "store"], never: NETWORK_AND_FILES, wordless: true },
     Rule { module: "discovery", may: &["plan", "provider", "record", "worker"], never: NETWORK_AND_FILES, wordless: true },
     Rule {
