@@ -1,0 +1,326 @@
+//! What others rely on: the schema, the command line, the unit and what the README says of them.
+
+use mls_sync::config::Config;
+use mls_sync::provider::constellation1::fields::LISTING_DETAILS;
+use mls_sync::record::Kind;
+use mls_sync::store::Store;
+use rusqlite::types::Null;
+use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const SCHEMA: &str = include_str!("../schema.sql");
+const README: &str = include_str!("../README.md");
+const CHANGELOG: &str = include_str!("../CHANGELOG.md");
+const EXAMPLE: &str = include_str!("../config/example.toml");
+const UNIT: &str = include_str!("../systemd/mls-sync.service");
+
+/// What the mirror adds to the vendor's fields, in order.
+const OWN_COLUMNS: [(&str, &str); 9] = [
+    ("extra", "TEXT"),
+    ("first_seen_at", "TEXT"),
+    ("changed_at", "TEXT"),
+    ("deleted_at", "TEXT"),
+    ("deleted_cause", "TEXT"),
+    ("change_seq", "INTEGER"),
+    ("stamp", "TEXT"),
+    ("raw_hash", "BLOB"),
+    ("content_hash", "BLOB"),
+];
+
+fn schema() -> Connection {
+    let connection = Connection::open_in_memory().expect("SQLite opens");
+    connection.execute_batch(SCHEMA).expect("schema.sql is valid");
+    connection
+}
+
+fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let rows = statement.query_map([], |row| row.get(0)).expect(sql);
+    rows.collect::<rusqlite::Result<_>>().expect(sql)
+}
+
+#[test]
+fn the_columns_of_listings_are_the_fields_and_then_the_mirrors_own() {
+    let connection = schema();
+    let mut statement = connection.prepare("SELECT name, type FROM pragma_table_info('listings') ORDER BY cid").expect("a query");
+    let columns: Vec<(String, String)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("columns").map(Result::unwrap).collect();
+    let fields = LISTING_DETAILS.iter().map(|field| (field.column, field.kind.column_type()));
+    let expected: Vec<(String, String)> = fields.chain(OWN_COLUMNS).map(|(column, kind)| (column.to_owned(), kind.to_owned())).collect();
+    for (column, expected) in columns.iter().zip(&expected) {
+        assert_eq!(column, expected);
+    }
+    assert_eq!(columns.len(), expected.len());
+}
+
+#[test]
+fn the_317_fields_have_names_of_their_own_in_snake_case() {
+    let wires: BTreeSet<&str> = LISTING_DETAILS.iter().map(|field| field.wire).collect();
+    let columns: BTreeSet<&str> = LISTING_DETAILS.iter().map(|field| field.column).collect();
+    assert_eq!((wires.len(), columns.len(), LISTING_DETAILS.len()), (317, 317, 317));
+    for field in &LISTING_DETAILS {
+        assert_eq!(field.column, snake_case(field.wire));
+    }
+    let taken: Vec<&str> = OWN_COLUMNS.iter().map(|(column, _)| *column).filter(|column| columns.contains(column)).collect();
+    assert!(taken.is_empty(), "the mirror's own columns must not be the vendor's: {taken:?}");
+}
+
+fn snake_case(wire: &str) -> String {
+    let mut snake = String::new();
+    for letter in wire.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+#[test]
+fn fields_whose_type_the_document_gives_in_two_ways_are_text_that_takes_either() {
+    let loose: Vec<&str> = LISTING_DETAILS.iter().filter(|field| field.kind == Kind::Loose).map(|field| field.wire).collect();
+    assert_eq!(loose, ["AboveGroundSqFt", "DockHeight", "FinishedSquareFeet", "FireplaceCount", "GarageSpaces"]);
+    assert_eq!(Kind::Loose.column_type(), "TEXT");
+    let kind_of = |wire: &str| LISTING_DETAILS.iter().find(|field| field.wire == wire).map(|field| field.kind);
+    assert_eq!(kind_of("NumberOfUnits"), Some(Kind::Integer), "int? and short? fit 64 bits");
+}
+
+#[test]
+fn every_table_is_strict() {
+    let connection = schema();
+    let lax = texts(
+        &connection,
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' AND NOT strict",
+    );
+    assert_eq!(lax, Vec::<String>::new());
+}
+
+#[test]
+fn the_readme_names_every_table_and_view() {
+    let names = texts(&schema(), "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'");
+    assert!(names.len() >= 11, "{names:?}");
+    let missing: Vec<&String> = names.iter().filter(|name| !README.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "README.md says nothing of {missing:?}");
+}
+
+/// No step of the query reads a whole table; `expected` is the index that it uses.
+fn check_plan(sql: &str, expected: &str) {
+    let connection = schema();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let nulls = rusqlite::params_from_iter(vec![Null; statement.parameter_count()]);
+    let plan: Vec<String> = statement.query_map(nulls, |row| row.get("detail")).expect("a plan").map(Result::unwrap).collect();
+    let plan = plan.join("\n");
+    assert!(plan.contains(expected), "{sql}\ndoes not use {expected}:\n{plan}");
+    let whole = plan.lines().find(|step| step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE"));
+    assert_eq!(whole, None, "{sql}\nreads a whole table:\n{plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{sql}\nsorts:\n{plan}");
+}
+
+#[test]
+fn hot_queries_use_an_index() {
+    let key = "USING INDEX sqlite_autoindex_listings_2 (feed_id=? AND listing_id=?)";
+    check_plan("SELECT * FROM listings WHERE feed_id = ?1 AND listing_id = ?2", key);
+    check_plan("SELECT * FROM live_listings WHERE feed_id = ?1 AND listing_id = ?2", key);
+    check_plan("SELECT * FROM listing_photos WHERE feed_id = ?1 AND listing_id = ?2", key);
+    check_plan("SELECT * FROM listing_open_houses WHERE feed_id = ?1 AND listing_id = ?2", key);
+    check_plan("SELECT * FROM listings WHERE change_seq > ?1 ORDER BY change_seq LIMIT 1000", "sqlite_autoindex_listings_1 (change_seq>?)");
+    check_plan("SELECT * FROM changes WHERE change_seq > ?1 ORDER BY change_seq", "USING INTEGER PRIMARY KEY (rowid>?)");
+    check_plan("SELECT * FROM changes WHERE feed_id = ?1 AND listing_id = ?2", "changes_of_listing");
+    check_plan("SELECT listing_id FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL", "listings_deleted");
+}
+
+/// The code blocks of the README that are marked with `language`.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    README.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+#[test]
+fn every_query_of_the_readme_is_valid() {
+    let connection = schema();
+    let queries: Vec<&str> = blocks("sql").into_iter().flat_map(|block| block.split_inclusive(';')).collect();
+    let queries: Vec<&str> = queries.into_iter().filter(|query| query.contains("SELECT")).collect();
+    assert!(queries.len() >= 4, "the README has {} queries", queries.len());
+    for query in queries {
+        connection.prepare(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+    }
+}
+
+#[test]
+fn every_key_of_the_readme_is_in_the_example() {
+    let example: toml::Table = EXAMPLE.parse().expect("the example is TOML");
+    let blocks = blocks("toml");
+    assert!(!blocks.is_empty(), "the README shows no configuration");
+    for block in blocks {
+        Config::parse(block).unwrap_or_else(|error| panic!("{block}\n{error}"));
+        for (section, shown) in block.parse::<toml::Table>().expect("TOML") {
+            let known = example.get(&section).unwrap_or_else(|| panic!("{section} is not in config/example.toml"));
+            for key in shown.as_table().into_iter().flat_map(toml::Table::keys) {
+                assert!(known.get(key).is_some(), "{section}.{key} is not in config/example.toml");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_two_commands_of_the_readme_are_the_ones_that_are_checked() {
+    let commands: Vec<&str> = blocks("sh")[0].lines().collect();
+    assert_eq!(commands, ["cargo run --release -- demo", "cargo test"]);
+    assert!(include_str!("../.ci/run").lines().any(|line| line == commands[1]), ".ci/run does not run `{}`", commands[1]);
+}
+
+#[test]
+fn every_line_that_hardens_the_unit_has_its_reason() {
+    let hardening = UNIT.split("NoNewPrivileges").next().map_or(0, |before| before.lines().count());
+    let lines: Vec<&str> = UNIT.lines().collect();
+    let end = lines.iter().position(|line| *line == "[Install]").expect("an install section");
+    for (index, line) in lines.iter().enumerate().take(end).skip(hardening) {
+        let reasoned = line.is_empty() || line.starts_with('#') || lines[index - 1].starts_with("# ");
+        assert!(reasoned, "{line} has no reason");
+    }
+}
+
+#[test]
+fn the_changelog_has_this_version() {
+    let heading = format!("\n## [{}]", env!("CARGO_PKG_VERSION"));
+    assert!(CHANGELOG.contains(&heading), "CHANGELOG.md lacks{heading}");
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mls-sync"));
+    for variable in ["MLS_SYNC_CONFIG", "MLS_SYNC_SYSTEM_ACCESS_KEY", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn help(arguments: &[&str]) -> String {
+    let output = program().args(arguments).arg("--help").output().expect("the program starts");
+    assert!(output.status.success(), "{arguments:?} --help: {}", said(&output));
+    String::from_utf8(output.stdout).expect("help is text")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn subcommands() -> Vec<String> {
+    let help = help(&[]);
+    let list = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list of commands");
+    // A description that does not fit goes on deeper.
+    let lines = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readme_names_every_subcommand_and_every_flag_of_run_and_status() {
+    let subcommands = subcommands();
+    assert_eq!(subcommands, ["run", "status", "sandbox", "demo"]);
+    for subcommand in &subcommands {
+        assert!(README.contains(&format!("mls-sync {subcommand}")), "README.md does not name `mls-sync {subcommand}`");
+        help(&[subcommand]);
+    }
+    for subcommand in ["run", "status"] {
+        let flags: BTreeSet<String> = help(&[subcommand]).split_whitespace().filter_map(flag).collect();
+        assert!(flags.contains("--config"), "{flags:?}");
+        for flag in flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.as_str())) {
+            assert!(README.contains(flag.as_str()), "README.md does not name {flag} of `mls-sync {subcommand}`");
+        }
+    }
+}
+
+fn flag(word: &str) -> Option<String> {
+    let name = word.strip_prefix("--")?;
+    let name: String = name.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '-').collect();
+    (!name.is_empty()).then(|| format!("--{name}"))
+}
+
+/// The value of a key of the unit.
+fn unit(key: &str) -> &'static str {
+    let value = UNIT.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    value.unwrap_or_else(|| panic!("the unit has no {key}"))
+}
+
+#[test]
+fn the_unit_starts_the_program_with_words_that_it_knows() {
+    let mut words = unit("ExecStart").split_whitespace();
+    assert_eq!(words.next(), Some("/usr/local/bin/mls-sync"));
+    let arguments: Vec<&str> = words.collect();
+    assert!(arguments.contains(&"run"), "{arguments:?}");
+    assert!(help(&arguments).starts_with("Mirror the vendor"), "{arguments:?}");
+    assert_eq!(unit("Type"), "notify");
+}
+
+/// A configuration in `directory` that lacks nothing but a key, and whose database is in a directory that does not exist.
+fn config_without_a_key(directory: &Path) -> PathBuf {
+    let path = directory.join("config.toml");
+    std::fs::write(&path, "database = \"missing/mls.db\"\n[constellation1]\nclient = \"C\"\n").expect("the configuration is written");
+    path
+}
+
+#[test]
+fn the_unit_does_not_restart_what_a_restart_cannot_help() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = config_without_a_key(directory.path());
+    let output = program().current_dir(&directory).arg("--config").arg(config).arg("run").output().expect("the program starts");
+    assert_eq!(output.status.code().map(|code| code.to_string()).as_deref(), Some(unit("RestartPreventExitStatus")));
+    assert!(said(&output).contains("there is no system access key"), "{}", said(&output));
+}
+
+#[test]
+fn the_credential_of_the_unit_is_the_one_that_the_program_looks_for() {
+    let (name, _) = unit("LoadCredential").split_once(':').expect("a name and a path");
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = config_without_a_key(directory.path());
+    std::fs::write(directory.path().join(name), "key\n").expect("the credential is written");
+    let mut command = program();
+    command.current_dir(&directory).env("CREDENTIALS_DIRECTORY", directory.path()).arg("--config").arg(config).arg("run");
+    let output = command.output().expect("the program starts");
+    assert!(said(&output).contains("the directory missing does not exist"), "{}", said(&output));
+}
+
+/// What is in a directory, without what was there before.
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(directory).expect("the directory can be read");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_database_of_the_program_can_be_read_by_others_when_the_program_has_stopped() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("mls.db");
+    let (store, writer) = Store::open(&path, &LISTING_DETAILS).expect("the store opens");
+    drop(store);
+    writer.join().expect("the writer ends");
+
+    // Without the two companions, readers without the right to write could not open it.
+    assert_eq!(names(directory.path()), BTreeSet::from(["mls.db", "mls.db-shm", "mls.db-wal"].map(str::to_owned)));
+    for name in names(directory.path()) {
+        let mode = std::fs::metadata(directory.path().join(&name)).expect("it exists").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o640, "{name} has mode {mode:o}");
+    }
+    assert_eq!(std::fs::metadata(directory.path().join("mls.db-wal")).expect("it exists").len(), 0, "the WAL is folded in");
+
+    let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens for reading");
+    let pragma = |name: &str| reader.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).expect(name);
+    assert_eq!((pragma("application_id"), pragma("user_version")), (0x4d4c_5353, 1));
+    assert!(SCHEMA.contains("application_id = 0x4d4c5353") && SCHEMA.contains("user_version = 1"), "schema.sql tells the same numbers");
+    let mode: String = reader.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("a mode");
+    assert_eq!(mode, "wal");
+    let live: i64 = reader.query_row("SELECT count(*) FROM live_listings", [], |row| row.get(0)).expect("a count");
+    assert_eq!(live, 0);
+}
+
+#[test]
+fn the_file_holds_what_schema_sql_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("mls.db");
+    drop(Store::open(&path, &LISTING_DETAILS).expect("the store opens"));
+    let file = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens for reading");
+    let sql = "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY type, name";
+    assert_eq!(texts(&file, sql), texts(&schema(), sql));
+}
