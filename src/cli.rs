@@ -11,6 +11,7 @@ use crate::daemon::StartError;
 use crate::record::DayTime;
 use crate::sandbox::{self, Sandbox};
 use crate::store::report::ReportError;
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use logging::LogFormat;
 use std::net::SocketAddr;
@@ -102,10 +103,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve_sandbox(arguments: SandboxArguments) -> anyhow::Result<ExitCode> {
-    use anyhow::Context;
     let client = arguments.options.client.clone();
     let sandbox = Sandbox::start(arguments.options, arguments.listen).await;
-    let sandbox = sandbox.with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let sandbox = sandbox.map_err(|error| UsageError(format!("cannot listen on {}: {error}", arguments.listen)))?;
     println!("The sandbox listens on {}, client \"{client}\". Stop it with Ctrl-C.", sandbox.url());
     let stop = run::stop_on_signals()?;
     tokio::select! {
@@ -114,10 +114,15 @@ async fn serve_sandbox(arguments: SandboxArguments) -> anyhow::Result<ExitCode> 
     }
 }
 
+/// A wrong word on the command line that only shows when it is used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
 /// Prints an error as one message and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("mls-sync: {error:#}");
-    let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>();
+    let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>() || error.is::<UsageError>();
     ExitCode::from(if before_the_work { EXIT_USAGE } else { EXIT_FAILED })
 }
 

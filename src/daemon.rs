@@ -26,8 +26,15 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The address, the client name or the key.
-    #[error("the configuration is wrong: {0}")]
-    Client(String),
+    #[error("the configuration is wrong: constellation1.base_url = \"{base_url}\", client = \"{client}\": {why}")]
+    Client {
+        /// Where the API should be.
+        base_url: String,
+        /// The client's name.
+        client: String,
+        /// What is wrong.
+        why: String,
+    },
     /// `--feed` names a feed that the configuration leaves out.
     #[error("the feed {0} is not among constellation1.feeds of the configuration")]
     StrangeFeed(FeedId),
@@ -89,7 +96,10 @@ impl Daemon {
         if let Some(feed) = strange {
             return Err(StartError::StrangeFeed(feed.clone()));
         }
-        let client = Client::new(config.client_options(key)?).map_err(StartError::Client)?;
+        let client = config.client_options(key).and_then(Client::new).map_err(|why| {
+            let vendor = &config.constellation1;
+            StartError::Client { base_url: vendor.base_url.clone(), client: vendor.client.clone(), why }
+        })?;
         let vendor = Vendor::new(client, Limiter::new(config.limiter_options()));
         let (store, writer) = Store::open(&config.database, &LISTING_DETAILS)?;
         let tools = Tools {

@@ -141,7 +141,8 @@ impl Worker {
                 self.sleep_until(until).await
             }
             Command::Finished { missing } => {
-                let note = (!missing.is_empty()).then(|| missing.join("; "));
+                // The gaps behind the reason have lines of their own.
+                let note = missing.first().cloned();
                 self.voice.note(if missing.is_empty() { "waiting" } else { "blocked" }, note, false).await?;
                 return Ok(Some(Ended::Finished { missing }));
             }

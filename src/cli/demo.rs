@@ -1,7 +1,7 @@
 //! `mls-sync demo`: the whole job against an embedded sandbox, and the proof that it was done.
 
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, grouped, show};
+use super::{EXIT_FAILED, UsageError, grouped, show};
 use crate::config::{Config, Constellation1, Poll, Rate, Span};
 use crate::daemon::{Daemon, RunOptions};
 use crate::plan::reconcile::Action;
@@ -35,7 +35,9 @@ pub(super) struct Arguments {
 pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let database = arguments.database.unwrap_or_else(fresh_path);
-    anyhow::ensure!(!database.exists(), "{} exists already; name a file that does not, with --database", database.display());
+    if database.exists() {
+        return Err(UsageError(format!("{} exists already; name a file that does not, with --database", database.display())).into());
+    }
     let options =
         Options { listings: arguments.listings, deleted: arguments.listings / 20, all_includes_deleted: true, ..Options::default() };
     let sandbox = Sandbox::start(options.clone(), ([127, 0, 0, 1], 0).into()).await.context("cannot start the sandbox")?;

@@ -56,8 +56,12 @@ pub struct FeedPlan {
     disordered: BTreeSet<Stream>,
     suspects: Suspects,
     page_size: u64,
+    /// What the stamps of polls show of the zone.
     zone: ZoneWatch,
     zone_found: Option<ZoneFinding>,
+    /// Stamps ahead of the clock, as the last look ahead found them; and as the one under way does.
+    ahead: Option<ZoneFinding>,
+    ahead_so_far: Option<ZoneFinding>,
 }
 
 impl FeedPlan {
@@ -99,6 +103,8 @@ impl FeedPlan {
             page_size: USUAL_PAGE,
             zone: ZoneWatch::default(),
             zone_found: None,
+            ahead: None,
+            ahead_so_far: None,
         };
         saved.open.into_iter().for_each(|(purpose, open)| plan.reopen(purpose, open));
         plan
@@ -315,7 +321,7 @@ impl FeedPlan {
         let is_poll = purpose == Purpose::Poll;
         let looking_ahead = self.lookback.as_ref().is_some_and(|review| review.name.as_deref() == Some(review::AHEAD_NAME));
         if purpose == Purpose::Lookback && looking_ahead {
-            self.zone_found = zone::ahead(stamps, now.vendor).or(self.zone_found);
+            self.ahead_so_far = zone::ahead(stamps, now.vendor).or(self.ahead_so_far);
             return;
         }
         let Some(state) = self.streams.get_mut(&open.task.stream) else { return };
@@ -352,7 +358,7 @@ impl FeedPlan {
             run,
             dry_run: self.options.dry_run && run.is_some(),
             read_before,
-            zone: self.zone_found,
+            zone: self.ahead.or(self.zone_found),
         }))
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Stamps further ahead of the vendor's clock than this are looked for by themselves: no window that ends now shows them.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 /// How often they are looked for.
-const AHEAD_EVERY: Duration = Duration::from_secs(20 * 60);
+pub(super) const AHEAD_EVERY: Duration = Duration::from_secs(20 * 60);
 /// The name of that look-back.
 pub(super) const AHEAD_NAME: &str = "ahead";
 /// 9999-12-31T00:00:00, as far as a vendor's date can go.

@@ -69,7 +69,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
 /// Opens the file for reading, as any consumer would.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     if !path.exists() {
-        return Err(unusable(path, "it does not exist yet. `mls-sync run` creates it"));
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        return Err(unusable(
+            &whole,
+            "it does not exist yet. `mls-sync run` creates it; a relative `database` counts from where it is started",
+        ));
     }
     check_header(path)?;
     let failed = |error: rusqlite::Error| unusable(path, error.to_string());

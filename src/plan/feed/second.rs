@@ -5,6 +5,7 @@ use crate::plan::command::{Command, LookbackTimes, Now, Purpose, SavedSweep};
 use crate::plan::lane::Lane;
 use crate::plan::review::{self, Review};
 use crate::plan::window::Task;
+use crate::plan::zone::ZoneFinding;
 use crate::record::{ListingId, Said, Stamp, Stream, Window};
 use std::collections::VecDeque;
 
@@ -105,7 +106,9 @@ impl FeedPlan {
                 review.read(task, proven);
                 if review.next(&self.spans).is_none() {
                     let name = review.name.clone().unwrap_or_default();
-                    self.lookback_times.entry(name).and_modify(|times| times.done = now.ours);
+                    let times =
+                        if name == review::AHEAD_NAME { self.looked_ahead(now) } else { LookbackTimes { begun: now.ours, done: now.ours } };
+                    self.lookback_times.insert(name, times);
                     self.lookback = None;
                 }
             }
@@ -116,5 +119,17 @@ impl FeedPlan {
             }
             Purpose::Poll | Purpose::Fill => {}
         }
+    }
+
+    /// While stamps are seen ahead of the clock, they are looked for as often as the others are polled.
+    fn looked_ahead(&mut self, now: Now) -> LookbackTimes {
+        let found = self.ahead_so_far.take();
+        if found.is_none() && self.ahead.is_some() {
+            self.zone_found.get_or_insert(ZoneFinding::Agrees);
+        }
+        self.ahead = found;
+        let every = if found.is_some() { self.options.interval } else { review::AHEAD_EVERY };
+        let done = now.ours.minus(review::AHEAD_EVERY.saturating_sub(every));
+        LookbackTimes { begun: done, done }
     }
 }

@@ -107,7 +107,8 @@ fn errors(members: &Members) -> Vec<String> {
     let data = members.known("Data").and_then(|data| Members::read(data).ok());
     let errors = data.as_ref().and_then(|data| data.known("Errors")).and_then(|errors| Members::read(errors).ok());
     let errors = errors.map(|errors| errors.0).unwrap_or_default();
-    errors.iter().filter_map(|(field, what)| Some(format!("{field}: {}", text(what)?))).collect()
+    // What is no text, such as a list of reasons, is shown as sent.
+    errors.iter().map(|(field, what)| format!("{field}: {}", text(what).unwrap_or_else(|| what.to_string().into()))).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +149,8 @@ mod tests {
         assert_eq!(error(400, body).message, shown);
         assert_eq!(error(400, r#"{"Message":"No","Data":{"Errors":null}}"#).message, "the vendor answered HTTP 400 Bad Request: No");
         assert_eq!(error(400, "{\u{201c}Message\u{201d}: \u{201c}No\u{201d}}").message, "the vendor answered HTTP 400 Bad Request: No");
+        let list = r#"{"Message":"No","Data":{"Errors":{"Page":["bad","worse"]}}}"#;
+        assert_eq!(error(400, list).message, r#"the vendor answered HTTP 400 Bad Request: No | Page: ["bad","worse"]"#);
         for silent in ["", "<html>secret</html>", "[]", r#"{"Message":5,"Data":[]}"#, r#"{"Message":""}"#] {
             assert_eq!(error(400, silent).message, "the vendor answered HTTP 400 Bad Request", "{silent}");
         }
