@@ -344,6 +344,10 @@ CREATE TABLE listings (
     changed_at                      TEXT NOT NULL,  -- when the mirror last stored a real change
     deleted_at                      TEXT,           -- when the mirror learnt that it was deleted; null while live.
                                                     -- A deleted row keeps the values that it last had
+    deleted_cause                   TEXT CHECK (deleted_cause IN ('vendor', 'absent', 'feed_removed')),
+                                                    -- how it was learnt: the vendor said so; it was missing from a
+                                                    -- whole reading and the vendor confirmed; a person removed the feed.
+                                                    -- Null while live
     change_seq                      INTEGER NOT NULL UNIQUE,
                                                     -- rises with every real change of any listing, and with nothing else
 
@@ -414,11 +418,38 @@ CREATE TABLE feeds (
     feed_id                         TEXT NOT NULL PRIMARY KEY,
     added_at                        TEXT NOT NULL,
     since                           TEXT NOT NULL,  -- date-time: the oldest mls_update_date that the mirror holds
-    activity                        TEXT NOT NULL CHECK (activity IN ('new', 'polling', 'filling', 'waiting', 'retrying', 'blocked')),
+    activity                        TEXT NOT NULL CHECK (activity IN ('new', 'polling', 'filling', 'reconciling', 'waiting', 'retrying', 'blocked')),
     activity_at                     TEXT NOT NULL,
     note                            TEXT,           -- why, for a person; null when all is well
-    polled_at                       TEXT            -- when the newest changes were last proven complete; null if never
+    polled_at                       TEXT,           -- when the newest changes were last proven complete; null if never
+    removed_at                      TEXT,           -- when a person removed it; null while mirrored
+    rejects_cut                     INTEGER NOT NULL DEFAULT 0,
+                                                    -- rejects that were not kept because there were too many
+    extra_cut                       INTEGER NOT NULL DEFAULT 0
+                                                    -- records whose `extra` was not kept because it was too long
 ) STRICT, WITHOUT ROWID;
+
+-- What a person should know about a feed, until it no longer holds.
+CREATE TABLE notices (
+    feed_id                         TEXT NOT NULL,  -- empty: about the vendor or the machine
+    kind                            TEXT NOT NULL,  -- one word; at most one notice a kind and feed
+    note                            TEXT NOT NULL,
+    noticed_at                      TEXT NOT NULL,
+    PRIMARY KEY (feed_id, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Listings that came after their stretch of time had been read whole: the vendor stamps first and publishes later.
+CREATE TABLE late_listings (
+    late_id                         INTEGER PRIMARY KEY AUTOINCREMENT,
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    stamp                           TEXT NOT NULL,  -- date-time of the record
+    late_s                          REAL NOT NULL,  -- seconds from the stamp to when it was found: at most so late
+    found_by                        TEXT NOT NULL CHECK (found_by IN ('poll', 'lookback', 'fill', 'sweep')),
+    found_at                        TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX late_listings_of_feed ON late_listings (feed_id, late_s);
 
 -- One row a stream of a feed: where the next poll begins.
 CREATE TABLE cursors (
@@ -446,7 +477,8 @@ CREATE TABLE windows (
     window_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
     feed_id                         TEXT NOT NULL,
     status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
-    purpose                         TEXT NOT NULL CHECK (purpose IN ('poll', 'fill')),
+    purpose                         TEXT NOT NULL CHECK (purpose IN ('poll', 'lookback', 'fill', 'sweep')),
+    run_id                          INTEGER,        -- the reconcile run of a sweep; null otherwise
     state                           TEXT NOT NULL CHECK (state IN ('open', 'complete', 'suspect', 'cut')),
     from_date                       TEXT NOT NULL,  -- date-time asked for
     to_date                         TEXT NOT NULL,  -- date-time asked for
@@ -466,6 +498,80 @@ CREATE TABLE windows (
 ) STRICT;
 
 CREATE INDEX windows_of_feed ON windows (feed_id, state);
+
+-- When each look-back was last begun and last proven.
+CREATE TABLE lookbacks (
+    feed_id                         TEXT NOT NULL,
+    name                            TEXT NOT NULL,
+    begun_at                        TEXT NOT NULL,
+    done_at                         TEXT NOT NULL,
+    PRIMARY KEY (feed_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- For each feed, up to when it is complete: everything stamped from `since` to `complete_until` was read whole. Null
+-- while the beginning is unread. `gaps` counts the unread stretches between what was read; they are filled by themselves.
+CREATE VIEW coverage AS
+SELECT
+    feeds.feed_id,
+    feeds.since,
+    (
+        SELECT min(reach.until)
+        FROM (
+            SELECT max(CASE WHEN covered.from_date <= feeds.since AND covered.to_date > feeds.since THEN covered.to_date END) AS until,
+                   cursors.status
+            FROM cursors
+            LEFT JOIN covered ON covered.feed_id = cursors.feed_id AND covered.status = cursors.status
+            WHERE cursors.feed_id = feeds.feed_id
+            GROUP BY cursors.status
+        ) AS reach
+        HAVING count(*) = count(reach.until)
+    ) AS complete_until,
+    (
+        SELECT count(*)
+        FROM covered
+        WHERE covered.feed_id = feeds.feed_id
+            AND covered.from_date > feeds.since
+    ) AS gaps,
+    feeds.polled_at
+FROM feeds
+WHERE feeds.removed_at IS NULL;
+
+-- One row a reconcile run: a whole reading set against the live rows.
+CREATE TABLE reconcile_runs (
+    run_id                          INTEGER PRIMARY KEY AUTOINCREMENT,
+    feed_id                         TEXT NOT NULL,
+    state                           TEXT NOT NULL CHECK (state IN ('sweeping', 'confirming', 'done', 'withheld', 'approved', 'failed')),
+    dry_run                         INTEGER NOT NULL,  -- boolean: nothing is changed
+    from_date                       TEXT NOT NULL,  -- date-time: the stretch that is read
+    to_date                         TEXT NOT NULL,  -- date-time
+    started_at                      TEXT NOT NULL,
+    ended_at                        TEXT,           -- null while it runs
+    read                            INTEGER NOT NULL DEFAULT 0,  -- live records seen, repetitions included
+    missing                         INTEGER NOT NULL DEFAULT 0,  -- listings that the file lacked; stored
+    stale                           INTEGER NOT NULL DEFAULT 0,  -- listings that the file had an older version of; renewed
+    live_before                     INTEGER NOT NULL DEFAULT 0,  -- live rows that were there before it began
+    absent                          INTEGER NOT NULL DEFAULT 0,  -- of those, rows that the reading lacks
+    deleted                         INTEGER NOT NULL DEFAULT 0,  -- of those, rows that became tombstones
+    note                            TEXT            -- why it failed or was withheld, for a person; null otherwise
+) STRICT;
+
+-- Live listings seen by runs that are under way.
+CREATE TABLE reconcile_seen (
+    run_id                          INTEGER NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    PRIMARY KEY (run_id, listing_id)
+) STRICT, WITHOUT ROWID;
+
+-- The rows that a run's reading lacks, and what was found of each.
+CREATE TABLE reconcile_absent (
+    run_id                          INTEGER NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    verdict                         TEXT NOT NULL CHECK (verdict IN ('unasked', 'gone', 'deleted', 'present', 'unclear')),
+                                                    -- what GetListingDetail said
+    applied                         INTEGER NOT NULL DEFAULT 0,  -- boolean: it became a tombstone
+    twin_id                         TEXT,           -- a listing that appeared with the same address, price and place
+    PRIMARY KEY (run_id, listing_id)
+) STRICT, WITHOUT ROWID;
 
 -- What was seen of the windows that are open: the proof in the making.
 CREATE TABLE window_marks (

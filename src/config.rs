@@ -7,6 +7,7 @@ pub use key::KeyError;
 use crate::provider::LimiterOptions;
 use crate::provider::constellation1::ClientOptions;
 use crate::record::{DayTime, Stamp, Stream};
+use crate::zone::TimestampZone;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,10 @@ pub struct Config {
     pub poll: Poll,
     /// The load of the past.
     pub backfill: Backfill,
+    /// Reading again what was complete.
+    pub lookback: Lookback,
+    /// The whole reading that is set against the file.
+    pub reconcile: Reconcile,
     /// Politeness.
     pub rate: Rate,
 }
@@ -50,6 +55,8 @@ pub struct Constellation1 {
     pub client: String,
     /// The file that holds the system access key.
     pub system_access_key_file: Option<PathBuf>,
+    /// The zone of the vendor's dates.
+    pub timestamp_zone: TimestampZone,
     /// The Status values polled.
     pub streams: Vec<Stream>,
     /// The feeds mirrored; empty for every feed that the credential can see.
@@ -84,6 +91,42 @@ pub struct Backfill {
     pub window_pages: u64,
 }
 
+/// Reading again what was complete, for listings that are published later than they are stamped.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lookback {
+    /// How often, and how far back.
+    pub ladder: Vec<Rung>,
+}
+
+/// One look-back.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// How often.
+    pub every: Span,
+    /// How far back.
+    pub reach: Span,
+}
+
+/// The whole reading that is set against the file, and the brake on what it may delete.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reconcile {
+    /// From the beginning of one to the beginning of the next; zero for never.
+    pub every: Span,
+    /// Absent listings that the vendor is asked about in a run.
+    pub confirm_budget: u64,
+    /// Inferred deletions up to this number need no approval.
+    pub brake_count: u64,
+    /// Inferred deletions up to this share of a feed's live listings need no approval.
+    pub brake_share: f64,
+    /// Deletions that the vendor states within an hour are reported loudly above this number,
+    pub burst_count: u64,
+    /// if they are also more than this share of the feed's live listings.
+    pub burst_share: f64,
+}
+
 /// How fast the vendor may be asked.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
@@ -101,6 +144,8 @@ impl Default for Config {
             constellation1: Constellation1::default(),
             poll: Poll::default(),
             backfill: Backfill::default(),
+            lookback: Lookback::default(),
+            reconcile: Reconcile::default(),
             rate: Rate::default(),
         }
     }
@@ -112,6 +157,7 @@ impl Default for Constellation1 {
             base_url: "https://api.marketleader.com".to_owned(),
             client: String::new(),
             system_access_key_file: None,
+            timestamp_zone: TimestampZone::default(),
             streams: vec![Stream::All, Stream::Deleted],
             feeds: Vec::new(),
             timeout: Span(Duration::from_secs(60)),
@@ -135,6 +181,26 @@ impl Default for Backfill {
     fn default() -> Self {
         let since = Stamp::parse("1900-01-01").expect("1900-01-01 is a date");
         Backfill { since: DayTime(since), window_pages: 20 }
+    }
+}
+
+impl Default for Lookback {
+    fn default() -> Self {
+        let rung = |every, reach| Rung { every: Span(Duration::from_secs(every)), reach: Span(Duration::from_secs(reach)) };
+        Lookback { ladder: vec![rung(20 * 60, 2 * 3600), rung(86_400, 3 * 86_400)] }
+    }
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Reconcile {
+            every: Span(Duration::from_secs(7 * 86_400)),
+            confirm_budget: 1000,
+            brake_count: 100,
+            brake_share: 0.05,
+            burst_count: 1000,
+            burst_share: 0.2,
+        }
     }
 }
 
@@ -216,6 +282,14 @@ impl Config {
             (vendor.max_body_bytes < 1 << 20, "constellation1.max_body_bytes must be at least 1048576"),
             (self.poll.interval.0 < Duration::from_millis(100), "poll.interval must be at least 100ms"),
             (self.poll.discover.0 < Duration::from_secs(1), "poll.discover must be at least 1s"),
+            (
+                self.lookback.ladder.iter().any(|rung| rung.every.0 < Duration::from_secs(1) || rung.reach.0 <= self.poll.settle.0),
+                "lookback.ladder needs every of at least 1s, and reach above poll.settle",
+            ),
+            (
+                !(0.0..=1.0).contains(&self.reconcile.brake_share) || !(0.0..=1.0).contains(&self.reconcile.burst_share),
+                "reconcile.brake_share and reconcile.burst_share must lie between 0 and 1",
+            ),
             (self.backfill.window_pages == 0, "backfill.window_pages must be at least 1"),
             (!(0.0001..=1000.0).contains(&self.rate.requests_per_second), "rate.requests_per_second must lie between 0.0001 and 1000"),
             (!(1..=64).contains(&self.rate.max_in_flight), "rate.max_in_flight must lie between 1 and 64"),
@@ -300,6 +374,9 @@ mod tests {
         assert_eq!(shown.constellation1.system_access_key_file.take(), Some(PathBuf::from("/etc/mls-sync/system-access-key")));
         assert_eq!(shown, Config::default());
         for key in ["database", "base_url", "client", "system_access_key_file", "streams", "feeds", "timeout", "max_body_bytes"] {
+            assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
+        }
+        for key in ["timestamp_zone", "ladder", "every", "confirm_budget", "brake_count", "brake_share", "burst_count", "burst_share"] {
             assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
         }
         for key in ["interval", "overlap", "settle", "discover", "since", "window_pages", "requests_per_second", "max_in_flight"] {

@@ -3,13 +3,14 @@
 use crate::clock::{Clock, mirror_time};
 use crate::config::{Config, ConfigError};
 use crate::discovery::{Scope, discover};
-use crate::plan::feed::Options;
+use crate::plan::brake::Limits;
+use crate::plan::command::{Options, Rung};
 use crate::progress::Progress;
 use crate::provider::constellation1::{Client, fields::LISTING_DETAILS};
 use crate::provider::{Error as VendorError, Limiter, Vendor};
 use crate::record::{Failure, FeedId, Said, Stamp};
 use crate::store::{Error as StoreError, OpenError, Store};
-use crate::worker::{Ended, Tools, Worker};
+use crate::worker::{Ended, Tools, Watch, Worker};
 use sd_notify::NotifyState;
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,17 @@ pub struct RunOptions {
     pub since: Option<Stamp>,
     /// Only these feeds; empty for all.
     pub feeds: Vec<FeedId>,
+    /// Set a whole reading against the file.
+    pub reconcile: Option<ReconcileMode>,
+}
+
+/// What a reconcile may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconcileMode {
+    /// Repair and delete.
+    Apply,
+    /// Only tell.
+    DryRun,
 }
 
 /// How a one-shot run ended: what each feed lacks, if anything.
@@ -87,7 +99,13 @@ impl Daemon {
         let client = Client::new(config.client_options(key)?).map_err(StartError::Client)?;
         let vendor = Vendor::new(client, Limiter::new(config.limiter_options()));
         let (store, writer) = Store::open(&config.database, &LISTING_DETAILS)?;
-        let tools = Tools { vendor: Arc::new(vendor), store, clock: Arc::new(Clock::default()), progress: Progress::default(), stop };
+        let tools = Tools {
+            vendor: Arc::new(vendor),
+            store,
+            clock: Arc::new(Clock::new(config.constellation1.timestamp_zone)),
+            progress: Progress::default(),
+            stop,
+        };
         Ok(Daemon { config, options, tools, writer })
     }
 
@@ -213,9 +231,12 @@ impl Crew {
     async fn start(&mut self, feeds: BTreeSet<FeedId>) -> anyhow::Result<()> {
         for feed in feeds {
             let since = self.options.since.unwrap_or(self.config.backfill.since.0);
-            let insist = self.options.once || self.options.since.is_some();
+            let insist = self.options.since.is_some();
             let since = self.tools.store.adopt(&feed, since, insist, mirror_time()).await?;
-            let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, &feed)).await?;
+            if self.options.reconcile.is_some() {
+                self.tools.store.abandon_runs(&feed, mirror_time()).await?;
+            }
+            let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, &feed), self.watch()).await?;
             tracing::info!(%feed, "mirroring");
             self.busy.insert(feed.clone());
             self.tasks.spawn(async move { (feed, worker.run().await) });
@@ -232,8 +253,21 @@ impl Crew {
             settle: poll.settle.0,
             since,
             window_pages: self.config.backfill.window_pages,
+            lookbacks: self.config.lookback.ladder.iter().map(|rung| Rung { every: rung.every.0, reach: rung.reach.0 }).collect(),
+            sweep_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
+            sweep_now: self.options.reconcile.is_some(),
+            dry_run: self.options.reconcile == Some(ReconcileMode::DryRun),
             once: self.options.once,
             seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
+        }
+    }
+
+    fn watch(&self) -> Watch {
+        let reconcile = &self.config.reconcile;
+        let budget = reconcile.confirm_budget;
+        Watch {
+            brake: Limits { count: reconcile.brake_count, share: reconcile.brake_share, budget },
+            burst: Limits { count: reconcile.burst_count, share: reconcile.burst_share, budget },
         }
     }
 

@@ -14,3 +14,4 @@ pub mod record;
 pub mod sandbox;
 pub mod store;
 pub mod worker;
+pub mod zone;

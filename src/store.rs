@@ -2,14 +2,17 @@
 
 mod checkpoint;
 mod commit;
+mod notice;
+mod reconcile_run;
 pub mod report;
 mod row;
 mod sqlite;
 mod writer;
 
 pub use commit::{Committed, Incoming, PageCommit};
+pub use reconcile_run::{Confirmation, Judgement, RunReport};
 pub use sqlite::OpenError;
-pub use writer::{FeedNote, Store};
+pub use writer::{FeedNote, Notice, Store};
 
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]

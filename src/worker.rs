@@ -1,19 +1,29 @@
 //! One feed: asks the plan, obeys, reports back; it decides nothing itself.
 
+pub mod digest;
+mod voice;
+
 use crate::clock::{Clock, mirror_time};
 use crate::plan::backoff;
-use crate::plan::feed::{Checkpoint, Command, FeedPlan, Options, PageSeen, Purpose, Retry, Verdict};
-use crate::plan::paging::Answer;
+use crate::plan::brake::{Limits, Ruling};
+use crate::plan::command::{Command, Options, Purpose, Verdict};
+use crate::plan::feed::FeedPlan;
+use crate::plan::reconcile::Action;
 use crate::progress::Progress;
 use crate::provider::{Error as VendorError, Priority, Vendor, constellation1};
-use crate::record::{Failure, FeedId, Page, PageRequest, Record, Reject, Said, Stream};
-use crate::store::{Committed, Error as StoreError, FeedNote, Incoming, PageCommit, Store};
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Stream, Window};
+use crate::store::{Committed, Confirmation, Error as StoreError, PageCommit, Store};
+use digest::Moment;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use voice::Voice;
 
 /// A one-shot run gives up after this many failed transactions in a row.
 const ONCE_STORE_FAULTS: u32 = 5;
+/// Deletions are counted over this long.
+const BURST: Duration = Duration::from_secs(3600);
 
 /// What every worker works with.
 #[derive(Clone, Debug)]
@@ -28,6 +38,15 @@ pub struct Tools {
     pub progress: Progress,
     /// Ends every wait.
     pub stop: CancellationToken,
+}
+
+/// Above which numbers deletions are suspicious.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    /// Of inferred deletions, in a run.
+    pub brake: Limits,
+    /// Of stated deletions, within an hour.
+    pub burst: Limits,
 }
 
 /// How a worker ended.
@@ -48,9 +67,11 @@ pub struct Worker {
     tools: Tools,
     feed: FeedId,
     options: Options,
+    watch: Watch,
     plan: FeedPlan,
-    noted: Option<(&'static str, Option<String>)>,
+    voice: Voice,
     store_fails: u32,
+    stated_deletions: VecDeque<(Duration, u64)>,
 }
 
 impl Worker {
@@ -58,10 +79,11 @@ impl Worker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn resume(tools: Tools, feed: FeedId, options: Options) -> Result<Worker, StoreError> {
+    pub async fn resume(tools: Tools, feed: FeedId, options: Options, watch: Watch) -> Result<Worker, StoreError> {
         let saved = tools.store.load(&feed).await?;
-        let plan = FeedPlan::resume(feed.clone(), options.clone(), saved);
-        Ok(Worker { tools, feed, options, plan, noted: None, store_fails: 0 })
+        let plan = FeedPlan::resume(feed.clone(), options.clone(), saved, tools.clock.now());
+        let voice = Voice::new(tools.clone(), feed.clone());
+        Ok(Worker { tools, feed, options, watch, plan, voice, store_fails: 0, stated_deletions: VecDeque::new() })
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
@@ -70,35 +92,34 @@ impl Worker {
     /// When the file cannot be written any more.
     pub async fn run(mut self) -> Result<Ended, StoreError> {
         loop {
-            match self.plan.next(self.tools.clock.now()) {
-                Command::Fetch { purpose, request } => {
-                    self.note_work(purpose, &request).await?;
-                    let priority = match purpose {
-                        Purpose::Poll => Priority::Poll,
-                        Purpose::Fill => Priority::Fill,
-                    };
-                    let Some(answer) = self.tools.vendor.sync_listings(&request, priority, &self.tools.stop).await else {
-                        return Ok(Ended::Stopped);
-                    };
-                    self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
-                    match answer {
-                        Ok(page) => self.take(purpose, &request, page).await?,
-                        Err(error) => self.failed(purpose, &request, &error).await?,
-                    }
-                }
-                Command::Wait { until } => {
-                    self.note_wait().await?;
-                    if !self.sleep_until(until).await {
-                        return Ok(Ended::Stopped);
-                    }
-                }
-                Command::Finished { missing } => {
-                    let note = (!missing.is_empty()).then(|| missing.join("; "));
-                    self.note(if missing.is_empty() { "waiting" } else { "blocked" }, note, false).await?;
-                    return Ok(Ended::Finished { missing });
-                }
+            if let Some(ended) = self.step().await? {
+                return Ok(ended);
             }
         }
+    }
+
+    async fn step(&mut self) -> Result<Option<Ended>, StoreError> {
+        let going = match self.plan.next(self.tools.clock.now()) {
+            Command::Fetch { purpose, request } => self.fetch(purpose, request).await?,
+            Command::BeginSweep { range } => self.begin_sweep(range).await?,
+            Command::Judge { run, proven } => self.judge(run, proven).await?,
+            Command::Confirm { run, listing } => self.confirm(run, listing).await?,
+            Command::EndSweep { run } => {
+                self.tools.store.end_run(run, mirror_time()).await?;
+                self.plan.swept();
+                true
+            }
+            Command::Wait { until } => {
+                self.voice.waiting().await?;
+                self.sleep_until(until).await
+            }
+            Command::Finished { missing } => {
+                let note = (!missing.is_empty()).then(|| missing.join("; "));
+                self.voice.note(if missing.is_empty() { "waiting" } else { "blocked" }, note, false).await?;
+                return Ok(Some(Ended::Finished { missing }));
+            }
+        };
+        Ok((!going).then_some(Ended::Stopped))
     }
 
     /// `false` when stopped.
@@ -107,76 +128,49 @@ impl Worker {
         self.tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
     }
 
-    async fn take(&mut self, purpose: Purpose, request: &PageRequest, page: Page) -> Result<(), StoreError> {
-        if let Some(vendor_now) = page.vendor_now {
-            self.tools.clock.hear(vendor_now);
+    /// `false` when stopped.
+    async fn fetch(&mut self, purpose: Purpose, request: PageRequest) -> Result<bool, StoreError> {
+        self.voice.working(purpose, &request).await?;
+        let Some(answer) = self.tools.vendor.sync_listings(&request, priority(purpose), &self.tools.stop).await else {
+            return Ok(false);
+        };
+        self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
+        match answer {
+            Ok(page) => self.take(purpose, &request, page).await?,
+            Err(error) => self.failed(purpose, &request, &error).await?,
         }
+        Ok(true)
+    }
+
+    async fn take(&mut self, purpose: Purpose, request: &PageRequest, page: Page) -> Result<(), StoreError> {
+        let clock = self.tools.clock.clone();
+        page.vendor_now.inspect(|utc| clock.hear(*utc));
         let rounds = self.plan.proven_rounds();
-        let seen = self.describe(request, &page);
-        match self.plan.on_page(purpose, seen, self.tools.clock.now()) {
-            Verdict::Refuse(failure, reason) => {
-                let error = VendorError { failure, message: reason, vendor_now: None };
-                self.say_failed(purpose, request, &error, None).await
+        let seen = digest::describe(&self.feed, request, &page, page.vendor_now.map(|utc| clock.as_written(utc)));
+        match self.plan.on_page(purpose, seen, clock.now()) {
+            Verdict::Refuse(failure, message) => {
+                self.voice.failed(purpose, request, &VendorError { failure, message, vendor_now: None }, None).await
             }
             Verdict::Store(checkpoint) => {
                 let fill_total = (purpose == Purpose::Fill && request.page == 1).then_some(page.total);
-                let commit = self.prepare(request, page, *checkpoint).await?;
+                let (state, zone) = (checkpoint.state.clone(), checkpoint.zone);
+                let stored = self.tools.store.hashes(digest::keys(&self.feed, &page)).await?;
+                let moment = Moment { vendor_now: clock.vendor(), at: mirror_time() };
+                let commit = digest::prepare(request, page, &stored, *checkpoint, moment);
+                commit.rejects.iter().for_each(|reject| self.voice.rejected(request.stream, reject));
                 let records = commit.records.len() as u64;
                 let Some(committed) = self.commit(purpose, commit).await? else { return Ok(()) };
                 self.count(purpose, &committed, records, fill_total);
-                if self.in_trouble() {
-                    tracing::info!(feed = %self.feed, "the vendor answers again");
-                    self.noted = None;
-                    self.note_work(purpose, request).await?;
-                }
+                self.voice.recovered(purpose, request).await?;
+                self.voice.observed(state.as_ref(), zone).await?;
+                self.watch_deletions(request.stream, &committed).await?;
                 if self.plan.proven_rounds() > rounds {
                     self.tools.progress.update(&self.feed, |counters| counters.polls += 1);
-                    self.note("waiting", None, true).await?;
+                    self.voice.note("waiting", None, true).await?;
                 }
                 Ok(())
             }
         }
-    }
-
-    fn describe(&self, request: &PageRequest, page: &Page) -> PageSeen {
-        let own = |record: &&Record| record.key.feed == self.feed;
-        let mark = |record: &Record| match own(&record) {
-            true => record.key.listing.0.clone(),
-            false => format!("{}\u{0}{}", record.key.feed.0, record.key.listing.0),
-        };
-        let rejects = page.rejects.iter().map(|reject| format!("\u{0}{:x}", u128::from_be_bytes(reject.raw_hash)));
-        PageSeen {
-            answer: Answer {
-                page: request.page,
-                marks: page.records.iter().map(mark).chain(rejects).collect(),
-                total: page.total,
-                more: page.next_page.is_some(),
-            },
-            stamps: page.records.iter().filter(own).filter_map(|record| record.stamp).collect(),
-            foreign: page.records.iter().filter(|record| !own(record)).count(),
-            vendor_now: page.vendor_now,
-        }
-    }
-
-    /// Decodes what is not stored already.
-    async fn prepare(&self, request: &PageRequest, page: Page, checkpoint: Checkpoint) -> Result<PageCommit, StoreError> {
-        let own: Vec<Record> = page.records.into_iter().filter(|record| record.key.feed == self.feed).collect();
-        let stored = self.tools.store.hashes(own.iter().map(|record| record.key.clone()).collect()).await?;
-        let said = request.stream.says();
-        let mut commit = PageCommit { feed: self.feed.clone(), records: Vec::new(), rejects: page.rejects, checkpoint, at: mirror_time() };
-        for record in own {
-            let known = stored.get(&record.key);
-            // A deletion of a row that is there needs no content: the row keeps what it last had.
-            let needed = known.is_none_or(|hash| *hash != record.raw_hash && said == Said::Live);
-            match needed.then(|| constellation1::decode(&record)).transpose() {
-                Ok(content) => commit.records.push(incoming(record, said, content)),
-                Err(reject) => commit.rejects.push(reject),
-            }
-        }
-        for reject in &commit.rejects {
-            self.say_rejected(request.stream, reject);
-        }
-        Ok(commit)
     }
 
     /// A commit that failed has stored nothing, so the plan is read again from the file; `None` then.
@@ -198,7 +192,8 @@ impl Worker {
                     return Err(error);
                 }
                 self.tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
-                self.plan = FeedPlan::resume(self.feed.clone(), self.options.clone(), self.tools.store.load(&self.feed).await?);
+                let saved = self.tools.store.load(&self.feed).await?;
+                self.plan = FeedPlan::resume(self.feed.clone(), self.options.clone(), saved, self.tools.clock.now());
                 Ok(None)
             }
         }
@@ -218,93 +213,91 @@ impl Worker {
         });
     }
 
-    async fn failed(&mut self, purpose: Purpose, request: &PageRequest, error: &VendorError) -> Result<(), StoreError> {
-        if let Some(vendor_now) = error.vendor_now {
-            self.tools.clock.hear(vendor_now);
-        }
-        let retry = self.plan.on_failure(purpose, &error.failure, self.tools.clock.now(), &error.message);
-        self.say_failed(purpose, request, error, Some(retry)).await
-    }
-
-    async fn say_failed(
-        &mut self,
-        purpose: Purpose,
-        request: &PageRequest,
-        error: &VendorError,
-        retry: Option<Retry>,
-    ) -> Result<(), StoreError> {
-        let activity = match error.failure {
-            Failure::Unauthorized | Failure::Refused => "blocked",
-            Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => "retrying",
-        };
-        let wait = self.tools.vendor.closed_for().unwrap_or_default().max(retry.map(|retry| retry.wait).unwrap_or_default());
-        tracing::warn!(
-            feed = %self.feed,
-            status = request.stream.status(),
-            page = request.page,
-            window = %request.window,
-            work = ?purpose,
-            fails = retry.map(|retry| retry.fails),
-            retry_in = ?Duration::from_millis(wait.as_millis() as u64),
-            "{}",
-            error.message
-        );
-        let until = chrono::Utc::now() + wait;
-        let note = match &error.failure {
-            Failure::Throttled { wait } => {
-                format!("rate limited until {} (vendor said {:.1} s)", until.format("%H:%M:%S"), wait.as_secs_f64())
-            }
-            Failure::Unavailable | Failure::Unauthorized | Failure::Refused | Failure::Malformed => error.message.clone(),
-        };
-        self.note(activity, Some(note), false).await
-    }
-
-    fn say_rejected(&self, stream: Stream, reject: &Reject) {
-        let listing = reject.listing.as_ref().map(tracing::field::display);
-        tracing::warn!(feed = %self.feed, status = stream.status(), listing, "a record could not be stored and is kept in rejects: {}", reject.reason);
-    }
-
-    async fn note_work(&mut self, purpose: Purpose, request: &PageRequest) -> Result<(), StoreError> {
-        self.tools.progress.update(&self.feed, |counters| {
-            counters.doing = format!("{} {}", if purpose == Purpose::Poll { "polling" } else { "filling" }, request.window);
-        });
-        match purpose {
-            // While a fault lasts, its reason stays to be seen.
-            _ if self.in_trouble() => Ok(()),
-            // A poll in between does not change what a feed is busy with.
-            Purpose::Poll if self.noted.is_some() => Ok(()),
-            Purpose::Poll => self.note("polling", None, false).await,
-            Purpose::Fill => self.note("filling", None, false).await,
-        }
-    }
-
-    async fn note_wait(&mut self) -> Result<(), StoreError> {
-        self.tools.progress.update(&self.feed, |counters| counters.doing = "waiting".to_owned());
-        if self.in_trouble() { Ok(()) } else { self.note("waiting", None, false).await }
-    }
-
-    fn in_trouble(&self) -> bool {
-        self.noted.as_ref().is_some_and(|(activity, _)| matches!(*activity, "retrying" | "blocked"))
-    }
-
-    async fn note(&mut self, activity: &'static str, note: Option<String>, polled: bool) -> Result<(), StoreError> {
-        let fresh = Some((activity, note.clone()));
-        if fresh == self.noted && !polled {
+    /// The vendor's deletions are always applied; very many of them at once are reported.
+    async fn watch_deletions(&mut self, stream: Stream, committed: &Committed) -> Result<(), StoreError> {
+        let count = committed.counts.get(&Action::Tombstone).copied().unwrap_or(0);
+        if count == 0 || stream != Stream::Deleted {
             return Ok(());
         }
-        self.noted = fresh;
-        let note = FeedNote { feed: self.feed.clone(), activity, note, polled, at: mirror_time() };
-        match self.tools.store.note(note).await {
-            // What is shown is not worth a stop; what is stored has its own retries.
-            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => {
-                tracing::warn!(feed = %self.feed, %error, "the feed's state could not be written down");
-                Ok(())
-            }
-            done => done,
+        let up = self.tools.clock.now().up;
+        self.stated_deletions.push_back((up, count));
+        self.stated_deletions.retain(|(at, _)| *at + BURST > up);
+        let recent: u64 = self.stated_deletions.iter().map(|(_, count)| count).sum();
+        if recent <= self.watch.burst.count {
+            return Ok(());
         }
+        let before = self.tools.store.live(&self.feed).await? + recent;
+        if recent as f64 <= self.watch.burst.share * before as f64 {
+            return Ok(());
+        }
+        let note =
+            format!("the vendor deleted {recent} of {before} live listings within an hour; they are tombstones, their rows are kept");
+        self.voice.notice("burst", Some(note)).await
+    }
+
+    async fn failed(&mut self, purpose: Purpose, request: &PageRequest, error: &VendorError) -> Result<(), StoreError> {
+        error.vendor_now.inspect(|utc| self.tools.clock.hear(*utc));
+        let retry = self.plan.on_failure(purpose, &error.failure, self.tools.clock.now(), &error.message);
+        self.voice.failed(purpose, request, error, Some(retry)).await
+    }
+
+    async fn begin_sweep(&mut self, range: Window) -> Result<bool, StoreError> {
+        let run = self.tools.store.begin_run(&self.feed, range, self.options.dry_run, mirror_time()).await?;
+        tracing::info!(feed = %self.feed, run, %range, "reconciling: reading everything again");
+        self.plan.sweep_begun(run, range, self.tools.clock.now());
+        Ok(true)
+    }
+
+    async fn judge(&mut self, run: i64, proven: bool) -> Result<bool, StoreError> {
+        let judgement = self.tools.store.judge(run, proven, self.watch.brake, mirror_time()).await?;
+        match judgement.ruling {
+            Ruling::Confirm if self.options.dry_run => self.plan.swept(),
+            Ruling::Confirm => {
+                self.voice.notice("withheld", None).await?;
+                self.plan.judged(judgement.to_confirm);
+            }
+            Ruling::Withhold(why) => {
+                let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
+                self.voice.notice("withheld", Some(note)).await?;
+                self.plan.swept();
+            }
+            Ruling::Fail(why) => {
+                tracing::error!(feed = %self.feed, run, "reconcile: {why}");
+                self.plan.swept();
+            }
+        }
+        Ok(true)
+    }
+
+    /// `false` when stopped.
+    async fn confirm(&mut self, run: i64, listing: ListingId) -> Result<bool, StoreError> {
+        let answer = self.tools.vendor.listing_detail(&self.feed, &listing, Priority::Fill, &self.tools.stop).await;
+        let Some(answer) = answer else { return Ok(false) };
+        self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
+        let said = match answer {
+            Ok(None) => Confirmation::Gone,
+            Ok(Some(record)) => match constellation1::decode(&record) {
+                Ok(content) if constellation1::looks_deleted(&content) => Confirmation::Deleted,
+                Ok(_) => Confirmation::Present,
+                Err(_) => Confirmation::Unclear,
+            },
+            // The same question would be refused again; it is left for the next run.
+            Err(error) if error.failure == Failure::Refused => Confirmation::Unclear,
+            Err(error) => {
+                let retry = self.plan.on_failure(Purpose::Sweep, &error.failure, self.tools.clock.now(), &error.message);
+                tracing::warn!(feed = %self.feed, %listing, retry_in = ?retry.wait, "asking for an absent listing: {}", error.message);
+                return Ok(true);
+            }
+        };
+        self.tools.store.confirm(run, listing, said, mirror_time()).await?;
+        self.plan.confirmed();
+        Ok(true)
     }
 }
 
-fn incoming(record: Record, said: Said, content: Option<crate::record::Content>) -> Incoming {
-    Incoming { key: record.key, stamp: record.stamp, said, raw_hash: record.raw_hash, content }
+fn priority(purpose: Purpose) -> Priority {
+    match purpose {
+        Purpose::Poll => Priority::Poll,
+        Purpose::Lookback | Purpose::Fill | Purpose::Sweep => Priority::Fill,
+    }
 }

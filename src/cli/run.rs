@@ -39,6 +39,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
         once: one_shot,
         since: arguments.since.map(|since| since.0).or(whole),
         feeds: arguments.feed.into_iter().map(FeedId).collect(),
+        reconcile: None,
     };
     let key = config.key().map_err(ConfigError::from)?;
     let daemon = Daemon::new(config, key, options, stop)?;

@@ -27,6 +27,12 @@ impl Coverage {
         self.0.last().map(|window| window.to)
     }
 
+    /// Whether a stamp lies in what is covered.
+    #[must_use]
+    pub fn contains(&self, stamp: Stamp) -> bool {
+        self.0.iter().any(|window| window.from <= stamp && stamp <= window.to)
+    }
+
     /// Adds a window; one that touches others is merged with them. A window that ends before it begins is empty.
     pub fn insert(&mut self, added: Window) {
         if added.to < added.from {

@@ -1,10 +1,17 @@
 //! One feed's next step: a closed state machine that asks for pages and is told what came.
 
-use super::backoff;
-use super::paging::{Answer, Mark, Reading, Step};
-use super::window::{Range, StreamState, Task, next_fill, task_for};
-use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream, Window};
-use std::collections::{BTreeMap, BTreeSet};
+use super::command::{
+    Checkpoint, Command, LookbackTimes, Now, Open, Options, PageSeen, Purpose, Saved, SavedSweep, Verdict, WindowSave, WindowState,
+};
+use super::coverage::Coverage;
+use super::lane::{Lane, Retry};
+use super::paging::{Mark, Reading, Step};
+use super::review::{self, Review};
+use super::suspects::{ONCE_READINGS, Suspects};
+use super::window::{FromRule, Range, StreamState, Task, next_gap, task_for};
+use super::zone::{self, ZoneFinding, ZoneWatch};
+use crate::record::{Failure, FeedId, ListingId, PageRequest, Said, Stamp, Stream, Window};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Records a page, until a page has shown it.
@@ -13,174 +20,10 @@ const USUAL_PAGE: u64 = 200;
 const MAX_PASSES: u32 = 4;
 /// The same where the order is known not to stay and the window cannot be cut: each pass sees another part.
 const MAX_STRICT_PASSES: u32 = 16;
-/// The first wait before a suspect window is read again; it doubles up to [`SUSPECT_LONGEST`].
-const SUSPECT_FIRST: Duration = Duration::from_secs(10 * 60);
-const SUSPECT_LONGEST: Duration = Duration::from_secs(6 * 3600);
-/// A one-shot run reads a suspect window this often before it gives up on it.
-const ONCE_READINGS: u32 = 2;
-/// A one-shot run gives up on a request after this many faults in a row.
-const ONCE_FAULTS: u32 = 8;
-/// A one-shot run gives up after being throttled this often in a row.
-const ONCE_THROTTLES: u32 = 20;
 /// A window whose `To` turns out to lie ahead of the vendor's clock is opened anew this often.
 const MAX_REOPENED: u32 = 2;
 /// The vendor's clock is told in whole seconds.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
-
-/// What a feed is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The streams polled.
-    pub streams: Vec<Stream>,
-    /// From the beginning of one poll to the beginning of the next.
-    pub interval: Duration,
-    /// How far a poll reaches back behind the cursor.
-    pub overlap: Duration,
-    /// How far a window's end stays behind the vendor's clock.
-    pub settle: Duration,
-    /// The oldest stamp that the mirror is to hold.
-    pub since: Stamp,
-    /// A window with more pages than this is cut in time.
-    pub window_pages: u64,
-    /// Stop when everything is read, instead of polling for ever.
-    pub once: bool,
-    /// Spreads clients that failed together.
-    pub seed: u64,
-}
-
-/// The two kinds of work; polling goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Purpose {
-    /// Bringing what changed since the last poll.
-    Poll,
-    /// Filling a gap of the past.
-    Fill,
-}
-
-/// Now, in the two clocks that decisions need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// The vendor's clock, as its answers show it.
-    pub vendor: Stamp,
-    /// Time since the process began: never steps.
-    pub up: Duration,
-}
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Ask for a page.
-    Fetch {
-        /// Which kind of work it is.
-        purpose: Purpose,
-        /// The request.
-        request: PageRequest,
-    },
-    /// Nothing to do before this time of [`Now::up`].
-    Wait {
-        /// When to ask again.
-        until: Duration,
-    },
-    /// A one-shot run is over.
-    Finished {
-        /// Why the feed is not complete; empty if it is.
-        missing: Vec<String>,
-    },
-}
-
-/// An answered page, as far as decisions depend on it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PageSeen {
-    /// What paging needs.
-    pub answer: Answer,
-    /// The stamps of the feed's own records.
-    pub stamps: Vec<Stamp>,
-    /// Records of feeds that were not asked for.
-    pub foreign: usize,
-    /// The vendor's clock, if the answer told it.
-    pub vendor_now: Option<Stamp>,
-}
-
-/// A window that is being read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Open {
-    /// Its row in the database, once it has one.
-    pub row: Option<i64>,
-    /// What it is asked for.
-    pub task: Task,
-    /// How far its reading is.
-    pub reading: Reading,
-    /// The vendor's clock when it was opened.
-    pub opened: Stamp,
-}
-
-/// What became of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WindowState {
-    /// Being read.
-    Open,
-    /// Proven whole.
-    Complete,
-    /// Read as often as is sensible, without proof.
-    Suspect,
-    /// Given up in favour of smaller windows.
-    Cut,
-}
-
-/// What is to be saved in the transaction that stores the page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Which stream it is about.
-    pub stream: Stream,
-    /// Where the mirror stands with the stream.
-    pub state: StreamState,
-    /// The window, if it deserves a row.
-    pub window: Option<WindowSave>,
-}
-
-/// What is to be saved of a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WindowSave {
-    /// Which kind of work it is.
-    pub purpose: Purpose,
-    /// What became of it.
-    pub state: WindowState,
-    /// The window.
-    pub open: Open,
-    /// The marks saved so far no longer count.
-    pub forget_marks: bool,
-    /// The marks to add.
-    pub marks: Vec<Mark>,
-}
-
-/// What the database remembers of a feed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Saved {
-    /// Its streams.
-    pub streams: BTreeMap<Stream, StreamState>,
-    /// Its windows that are being read.
-    pub open: Vec<(Purpose, Open)>,
-}
-
-/// What became of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Store it, with this checkpoint.
-    Store(Box<Checkpoint>),
-    /// It does not count as read; the plan has taken it as this failure.
-    Refuse(Failure, String),
-}
-
-/// How a failure is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// The wait before the next try.
-    pub wait: Duration,
-    /// Failures in a row, this one included.
-    pub fails: u32,
-    /// A one-shot run does not try again.
-    pub gave_up: bool,
-}
 
 /// Polls of all streams up to the same moment, deletions first.
 #[derive(Clone, Debug)]
@@ -190,19 +33,13 @@ struct Round {
     reopened: u32,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Lane {
-    fails: u32,
-    not_before: Duration,
-    gave_up: Option<String>,
-}
-
+/// The reconcile run that is under way.
 #[derive(Clone, Debug)]
-struct Suspect {
-    stream: Stream,
-    claim: Window,
-    readings: u32,
-    retry_at: Duration,
+struct Sweep {
+    run: i64,
+    review: Review,
+    /// What is left to ask the vendor about; `None` while it is reading.
+    to_confirm: Option<VecDeque<ListingId>>,
 }
 
 /// The plan of one feed.
@@ -217,48 +54,81 @@ pub struct FeedPlan {
     next_poll: Duration,
     rounds: u32,
     proven_rounds: u32,
-    filled_since_round: bool,
+    read_since_round: bool,
     round_suspect: bool,
     suspect_rounds: u32,
+    lookback: Option<Review>,
+    lookback_times: BTreeMap<String, LookbackTimes>,
+    sweep: Option<Sweep>,
+    last_sweep: Option<Stamp>,
+    sweep_wanted: bool,
     spans: BTreeMap<Stream, Duration>,
     disordered: BTreeSet<Stream>,
-    suspects: Vec<Suspect>,
+    suspects: Suspects,
     page_size: u64,
+    zone: ZoneWatch,
+    zone_found: Option<ZoneFinding>,
 }
 
 impl FeedPlan {
     /// Goes on where the database says that the feed stands.
     #[must_use]
-    pub fn resume(feed: FeedId, options: Options, saved: Saved) -> FeedPlan {
-        let configured = |stream: &Stream| options.streams.contains(stream);
+    pub fn resume(feed: FeedId, options: Options, saved: Saved, now: Now) -> FeedPlan {
         let mut streams = saved.streams;
-        streams.retain(|stream, _| configured(stream));
+        streams.retain(|stream, _| options.streams.contains(stream));
         for stream in &options.streams {
             streams.entry(*stream).or_default();
         }
-        let open: BTreeMap<_, _> = saved.open.into_iter().filter(|(_, open)| configured(&open.task.stream)).collect();
-        let round = open.get(&Purpose::Poll).map(|open| {
-            let left = in_order(&options.streams).into_iter().skip_while(|stream| *stream != open.task.stream).skip(1).collect();
-            Round { to: open.task.asked.to, left, reopened: 0 }
-        });
-        FeedPlan {
+        let mut lookback_times = saved.lookbacks;
+        for rung in &options.lookbacks {
+            // What was never looked back at is being read for the first time: that is as good.
+            lookback_times.entry(review::rung_name(*rung)).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
+        }
+        let sweep = saved.sweep.map(Sweep::resume);
+        let mut plan = FeedPlan {
+            lanes: Purpose::ALL.into_iter().map(|purpose| (purpose, Lane::default())).collect(),
+            sweep_wanted: options.sweep_now && sweep.is_none(),
             feed,
             options,
             streams,
-            open,
-            lanes: BTreeMap::from([(Purpose::Poll, Lane::default()), (Purpose::Fill, Lane::default())]),
-            round,
+            open: BTreeMap::new(),
+            round: None,
             next_poll: Duration::ZERO,
             rounds: 0,
             proven_rounds: 0,
-            filled_since_round: false,
+            read_since_round: false,
             round_suspect: false,
             suspect_rounds: 0,
+            lookback: None,
+            lookback_times,
+            sweep,
+            last_sweep: saved.last_sweep,
             spans: BTreeMap::new(),
             disordered: BTreeSet::new(),
-            suspects: Vec::new(),
+            suspects: Suspects::default(),
             page_size: USUAL_PAGE,
+            zone: ZoneWatch::default(),
+            zone_found: None,
+        };
+        saved.open.into_iter().for_each(|(purpose, open)| plan.reopen(purpose, open));
+        plan
+    }
+
+    fn reopen(&mut self, purpose: Purpose, open: Open) {
+        let stream = open.task.stream;
+        let wanted = match purpose {
+            Purpose::Poll | Purpose::Fill => self.streams.contains_key(&stream),
+            Purpose::Lookback => false,
+            Purpose::Sweep => self.sweep.is_some(),
+        };
+        if !wanted {
+            return;
         }
+        if purpose == Purpose::Poll {
+            let left = in_order(&self.options.streams).into_iter().skip_while(|later| *later != stream).skip(1).collect();
+            self.round = Some(Round { to: open.task.asked.to, left, reopened: 0 });
+        }
+        self.open.insert(purpose, open);
     }
 
     /// The feed.
@@ -279,23 +149,21 @@ impl FeedPlan {
         &self.streams
     }
 
-    /// Whether anything of the past is still unread.
-    #[must_use]
-    pub fn has_gaps(&self, now: Now) -> bool {
-        self.streams.values().any(|state| !self.range(now).gaps(state).is_empty())
-    }
-
     fn range(&self, now: Now) -> Range {
         Range { since: self.options.since, now: now.vendor }
     }
 
+    fn settled(&self, now: Now) -> Stamp {
+        now.vendor.minus(self.options.settle)
+    }
+
     /// Decides what to do next.
     pub fn next(&mut self, now: Now) -> Command {
-        if self.ready(Purpose::Poll, now) && self.open_poll(now) {
-            return self.fetch(Purpose::Poll);
-        }
-        if self.ready(Purpose::Fill, now) && self.open_fill(now) {
-            return self.fetch(Purpose::Fill);
+        for purpose in Purpose::ALL {
+            let ready = self.lanes[&purpose].not_before().is_some_and(|not_before| not_before <= now.up);
+            if ready && let Some(command) = self.work(purpose, now) {
+                return command;
+            }
         }
         match self.wake_at(now) {
             Some(until) => Command::Wait { until },
@@ -303,9 +171,19 @@ impl FeedPlan {
         }
     }
 
-    fn ready(&self, purpose: Purpose, now: Now) -> bool {
-        let lane = &self.lanes[&purpose];
-        lane.gave_up.is_none() && lane.not_before <= now.up
+    fn work(&mut self, purpose: Purpose, now: Now) -> Option<Command> {
+        if !self.open.contains_key(&purpose) {
+            match purpose {
+                Purpose::Poll => self.begin_poll(now)?,
+                Purpose::Lookback => self.begin_lookback(now)?,
+                Purpose::Fill => {
+                    let task = self.next_fill(now)?;
+                    self.begin(Purpose::Fill, task, now);
+                }
+                Purpose::Sweep => return self.sweep_step(now),
+            }
+        }
+        Some(self.fetch(purpose))
     }
 
     fn fetch(&self, purpose: Purpose) -> Command {
@@ -315,22 +193,21 @@ impl FeedPlan {
         Command::Fetch { purpose, request }
     }
 
-    /// Makes sure that a poll's window is open, if one is due.
-    fn open_poll(&mut self, now: Now) -> bool {
-        if self.open.contains_key(&Purpose::Poll) {
-            return true;
-        }
+    fn begin(&mut self, purpose: Purpose, task: Task, now: Now) {
+        self.open.insert(purpose, Open { row: None, task, reading: Reading::new(), opened: now.vendor });
+    }
+
+    fn begin_poll(&mut self, now: Now) -> Option<()> {
         if self.round.is_none() && self.poll_due(now) {
             self.next_poll = now.up + self.options.interval;
-            self.filled_since_round = false;
-            let to = now.vendor.minus(self.options.settle);
-            self.round = Some(Round { to, left: in_order(&self.options.streams), reopened: 0 });
+            self.read_since_round = false;
+            self.round = Some(Round { to: self.settled(now), left: in_order(&self.options.streams), reopened: 0 });
         }
-        let Some(round) = &mut self.round else { return false };
+        let round = self.round.as_mut()?;
         let stream = round.left.remove(0);
         let task = self.streams[&stream].poll(stream, round.to, self.options.overlap);
         self.begin(Purpose::Poll, task, now);
-        true
+        Some(())
     }
 
     fn poll_due(&self, now: Now) -> bool {
@@ -338,51 +215,130 @@ impl FeedPlan {
             return self.next_poll <= now.up;
         }
         // A one-shot run ends with a poll, so that the file is as new as the run's end.
-        let filled = !self.open.contains_key(&Purpose::Fill) && self.next_gap(now).is_none();
-        let again = filled && (self.filled_since_round || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS));
-        self.rounds == 0 || again
+        let again = self.read_since_round || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
+        self.rounds == 0 || (again && !self.has_more(now))
     }
 
-    fn open_fill(&mut self, now: Now) -> bool {
-        if self.open.contains_key(&Purpose::Fill) {
-            return true;
+    /// Whether a one-shot run has anything left besides polls.
+    fn has_more(&self, now: Now) -> bool {
+        let open = self.open.keys().any(|purpose| *purpose != Purpose::Poll);
+        open || self.lookback.is_some() || self.sweep.is_some() || self.sweep_wanted || self.next_fill(now).is_some()
+    }
+
+    fn begin_lookback(&mut self, now: Now) -> Option<()> {
+        // What was never polled cannot have been missed.
+        if self.rounds == 0 {
+            return None;
         }
-        let Some(task) = self.next_gap(now) else { return false };
-        self.begin(Purpose::Fill, task, now);
-        true
+        if self.lookback.is_none() {
+            let due = review::due(&self.options.lookbacks, &self.lookback_times, self.settled(now), (now.vendor, now.ours));
+            let (name, range) = due?;
+            let done = self.lookback_times.get(&name).map_or(Stamp(0), |times| times.done);
+            self.lookback_times.insert(name.clone(), LookbackTimes { begun: now.ours, done });
+            self.lookback = Some(Review::new(Some(name), range, &self.options.streams));
+        }
+        let task = self.lookback.as_ref()?.next(&self.spans)?;
+        self.begin(Purpose::Lookback, task, now);
+        Some(())
     }
 
-    fn next_gap(&self, now: Now) -> Option<Task> {
-        let barred = |suspect: &&Suspect| suspect.retry_at > now.up;
-        let barred: Vec<_> = self.suspects.iter().filter(barred).map(|suspect| (suspect.stream, suspect.claim)).collect();
-        next_fill(&self.streams, self.range(now), &self.spans, &barred)
+    fn next_fill(&self, now: Now) -> Option<Task> {
+        let range = self.range(now);
+        let reach = |stream: Stream, state: &StreamState| (stream, range.reach(state, self.suspects.barred(stream, now.up)));
+        next_gap(&self.streams.iter().map(|(stream, state)| reach(*stream, state)).collect(), &self.spans)
     }
 
-    fn begin(&mut self, purpose: Purpose, task: Task, now: Now) {
-        self.open.insert(purpose, Open { row: None, task, reading: Reading::new(), opened: now.vendor });
+    fn sweep_step(&mut self, now: Now) -> Option<Command> {
+        let Some(sweep) = &self.sweep else {
+            // A sweep is set against a file that is complete otherwise.
+            let due = self.sweep_wanted || self.sweep_due(now);
+            let range = Window { from: self.options.since, to: self.settled(now) };
+            return (due && self.rounds > 0 && self.next_fill(now).is_none()).then_some(Command::BeginSweep { range });
+        };
+        let run = sweep.run;
+        if let Some(listings) = &sweep.to_confirm {
+            let next = listings.front().cloned();
+            return Some(next.map_or(Command::EndSweep { run }, |listing| Command::Confirm { run, listing }));
+        }
+        match sweep.review.next(&self.spans) {
+            Some(task) => {
+                self.begin(Purpose::Sweep, task, now);
+                Some(self.fetch(Purpose::Sweep))
+            }
+            None => Some(Command::Judge { run, proven: !sweep.review.doubtful }),
+        }
+    }
+
+    fn sweep_due(&self, now: Now) -> bool {
+        let every = self.options.sweep_every.filter(|_| !self.options.once);
+        every.is_some_and(|every| self.last_sweep.is_some_and(|last| now.ours.since(last) >= every))
+    }
+
+    /// A run got its row.
+    pub fn sweep_begun(&mut self, run: i64, range: Window, now: Now) {
+        self.sweep_wanted = false;
+        self.last_sweep = Some(now.ours);
+        let mut streams = vec![Stream::All];
+        streams.extend(self.options.streams.iter().copied().filter(|stream| stream.says() == Said::Deleted));
+        self.sweep = Some(Sweep { run, review: Review::new(None, range, &streams), to_confirm: None });
+    }
+
+    /// The rows that a run's reading lacks, to be asked about.
+    pub fn judged(&mut self, to_confirm: Vec<ListingId>) {
+        if let Some(sweep) = &mut self.sweep {
+            sweep.to_confirm = Some(to_confirm.into());
+        }
+    }
+
+    /// A row was asked about.
+    pub fn confirmed(&mut self) {
+        self.lanes.insert(Purpose::Sweep, Lane::default());
+        if let Some(listings) = self.sweep.as_mut().and_then(|sweep| sweep.to_confirm.as_mut()) {
+            listings.pop_front();
+        }
+    }
+
+    /// A run was ended.
+    pub fn swept(&mut self) {
+        self.sweep = None;
     }
 
     /// When something may be done again; `None` when a one-shot run has nothing left.
     fn wake_at(&self, now: Now) -> Option<Duration> {
-        let lane = |purpose: Purpose| {
-            let lane = &self.lanes[&purpose];
-            (lane.gave_up.is_none()).then_some(lane.not_before)
+        let due = |purpose: Purpose| {
+            let not_before = self.lanes[&purpose].not_before()?;
+            let due = if self.open.contains_key(&purpose) { Some(Duration::ZERO) } else { self.due_at(purpose, now) };
+            due.map(|due| due.max(not_before))
         };
-        let poll = lane(Purpose::Poll).and_then(|not_before| {
-            let waiting = self.open.contains_key(&Purpose::Poll) || self.round.is_some() || self.poll_due(now);
-            let due = if waiting { Duration::ZERO } else { self.next_poll };
-            (waiting || !self.options.once).then_some(due.max(not_before))
-        });
-        let fill = lane(Purpose::Fill).and_then(|not_before| {
-            let waiting = self.open.contains_key(&Purpose::Fill) || self.next_gap(now).is_some();
-            waiting.then_some(not_before)
-        });
-        let suspect = self.suspects.iter().map(|suspect| suspect.retry_at).filter(|at| *at > now.up && *at < Duration::MAX).min();
-        [poll, fill, suspect].into_iter().flatten().min()
+        Purpose::ALL.into_iter().filter_map(due).chain(self.suspects.next_retry(now.up)).min()
+    }
+
+    /// When a kind of work that has no window open will have one, on the clock of [`Now::up`].
+    fn due_at(&self, purpose: Purpose, now: Now) -> Option<Duration> {
+        let at_once = |waiting: bool| waiting.then_some(Duration::ZERO);
+        let on_our_clock = |at: Stamp| now.up + at.since(now.ours);
+        match purpose {
+            Purpose::Poll if self.round.is_some() || self.poll_due(now) => Some(Duration::ZERO),
+            Purpose::Poll => (!self.options.once).then_some(self.next_poll),
+            Purpose::Lookback if self.lookback.is_some() => Some(Duration::ZERO),
+            Purpose::Lookback if self.rounds == 0 => None,
+            Purpose::Lookback => {
+                let at = review::next_due(&self.options.lookbacks, &self.lookback_times).map(on_our_clock);
+                at.filter(|at| !self.options.once || *at <= now.up)
+            }
+            Purpose::Fill => at_once(self.next_fill(now).is_some()),
+            Purpose::Sweep if self.sweep.is_some() => Some(Duration::ZERO),
+            Purpose::Sweep if self.rounds == 0 || self.next_fill(now).is_some() => None,
+            Purpose::Sweep if self.sweep_wanted || self.sweep_due(now) => Some(Duration::ZERO),
+            Purpose::Sweep => {
+                let every = self.options.sweep_every.filter(|_| !self.options.once)?;
+                self.last_sweep.map(|last| on_our_clock(last.plus(every)))
+            }
+        }
     }
 
     fn missing(&self, now: Now) -> Vec<String> {
-        let mut missing: Vec<String> = self.lanes.values().filter_map(|lane| lane.gave_up.clone()).collect();
+        let mut missing: Vec<String> = self.lanes.values().filter_map(Lane::gave_up).cloned().collect();
         missing.dedup();
         if self.suspect_rounds > 0 {
             missing.push("the newest changes could not be proven complete".to_owned());
@@ -400,35 +356,55 @@ impl FeedPlan {
             return Verdict::Refuse(Failure::Malformed, "no window is open".to_owned());
         };
         let stream = open.task.stream;
-        if page.foreign > 0 && page.foreign == page.answer.marks.len() && open.reading.page_size == 0 {
-            let reason = "the vendor answers with other feeds only: this feed is not visible to the credential".to_owned();
-            self.open.insert(purpose, open);
-            self.on_failure(purpose, &Failure::Unauthorized, now, &reason);
-            return Verdict::Refuse(Failure::Unauthorized, reason);
-        }
-        let deepest = if self.disordered.contains(&stream) { 1 } else { self.options.window_pages };
-        let marks = page.answer.marks.clone();
         let probe = open.reading.page_size == 0;
-        if probe && self.ahead_of_the_clock(purpose, &open, page.vendor_now) {
-            self.note(&open, &page.stamps, purpose, now);
-            return self.checkpoint(stream, None);
+        if probe && page.foreign > 0 && page.foreign == page.answer.marks.len() {
+            let reason = "the vendor answers with other feeds only: this feed is not visible to the credential";
+            return self.refuse(purpose, open, Failure::Unauthorized, reason, now);
         }
-        let step = open.reading.on_answer(page.answer, deepest);
+        let read_before = self.read_before(stream);
+        if probe && self.ahead_of_the_clock(purpose, &open, page.vendor_now) {
+            self.note(purpose, &open, &page.stamps, now);
+            return self.checkpoint(purpose, stream, None, read_before);
+        }
+        let marks = page.answer.marks.clone();
+        let step = open.reading.on_answer(page.answer, self.deepest(stream));
         if step == Step::Unreadable {
-            let reason = "the page is empty although its Total is not zero".to_owned();
-            self.open.insert(purpose, open);
-            self.on_failure(purpose, &Failure::Malformed, now, &reason);
-            return Verdict::Refuse(Failure::Malformed, reason);
+            return self.refuse(purpose, open, Failure::Malformed, "the page is empty although its Total is not zero", now);
         }
         self.lanes.insert(purpose, Lane::default());
-        self.note(&open, &page.stamps, purpose, now);
+        self.note(purpose, &open, &page.stamps, now);
         self.page_size = self.page_size.max(open.reading.page_size);
-        self.follow(purpose, open, step, marks, now)
+        let window = self.follow(purpose, open, step, marks, now);
+        self.checkpoint(purpose, stream, window, read_before)
     }
 
-    fn note(&mut self, open: &Open, stamps: &[Stamp], purpose: Purpose, now: Now) {
-        let state = self.streams.entry(open.task.stream).or_default();
-        state.observe(stamps, open.task.asked, open.opened, now.vendor, purpose == Purpose::Poll);
+    fn refuse(&mut self, purpose: Purpose, open: Open, failure: Failure, reason: &str, now: Now) -> Verdict {
+        self.open.insert(purpose, open);
+        self.on_failure(purpose, &failure, now, reason);
+        Verdict::Refuse(failure, reason.to_owned())
+    }
+
+    fn deepest(&self, stream: Stream) -> u64 {
+        if self.disordered.contains(&stream) { 1 } else { self.options.window_pages }
+    }
+
+    fn read_before(&self, stream: Stream) -> Coverage {
+        self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default()
+    }
+
+    /// Takes note of what a page shows of the vendor's stamps.
+    fn note(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
+        let is_poll = purpose == Purpose::Poll;
+        let looking_ahead = self.lookback.as_ref().is_some_and(|review| review.name.as_deref() == Some(review::AHEAD_NAME));
+        if purpose == Purpose::Lookback && looking_ahead {
+            self.zone_found = zone::ahead(stamps, now.vendor).or(self.zone_found);
+            return;
+        }
+        let Some(state) = self.streams.get_mut(&open.task.stream) else { return };
+        if is_poll {
+            self.zone_found = self.zone.look(state, stamps, now.vendor, self.options.interval).or(self.zone_found);
+        }
+        state.observe(stamps, open.task.asked, open.opened, now.vendor, is_poll);
     }
 
     /// A window whose end was not yet past when its first page was answered is not frozen. That happens once, when our
@@ -445,137 +421,151 @@ impl FeedPlan {
         true
     }
 
-    fn follow(&mut self, purpose: Purpose, mut open: Open, step: Step, marks: Vec<Mark>, now: Now) -> Verdict {
-        let stream = open.task.stream;
+    fn follow(&mut self, purpose: Purpose, mut open: Open, step: Step, marks: Vec<Mark>, now: Now) -> Option<WindowSave> {
         match step {
-            Step::Continue => self.keep(purpose, open, marks),
+            Step::Continue => Some(self.keep(purpose, open, marks)),
             Step::Complete => {
                 self.complete(purpose, &open, now);
-                self.close(purpose, open, WindowState::Complete)
+                Some(close(purpose, open, WindowState::Complete))
             }
             Step::TooDeep { pages } => match self.cut(purpose, &open, pages, self.options.window_pages) {
                 Some(smaller) => {
                     self.begin(purpose, smaller, now);
-                    self.checkpoint(stream, None)
+                    None
                 }
-                None if open.reading.go_deep() => self.keep(purpose, open, marks),
-                None => self.suspect(purpose, open, now),
+                None if open.reading.go_deep() => Some(self.keep(purpose, open, marks)),
+                None => Some(self.suspect(purpose, open, now)),
             },
             Step::Unproven | Step::Unreadable => {
                 let strict = open.reading.strict;
                 if strict {
-                    self.disordered.insert(stream);
+                    self.disordered.insert(open.task.stream);
                 }
                 let pages = open.reading.total_last.div_ceil(open.reading.page_size.max(1));
                 let smaller = if strict && pages > 1 { self.cut(purpose, &open, pages, 1) } else { None };
                 if let Some(smaller) = smaller {
-                    let saved = self.close_cut(purpose, open);
                     self.begin(purpose, smaller, now);
-                    return saved;
+                    return open.row.is_some().then(|| close(purpose, open, WindowState::Cut));
                 }
                 let most = if strict { MAX_STRICT_PASSES } else { MAX_PASSES };
                 if open.reading.passes >= most {
-                    return self.suspect(purpose, open, now);
+                    return Some(self.suspect(purpose, open, now));
                 }
                 open.reading.again();
-                self.keep(purpose, open, Vec::new())
+                Some(self.keep(purpose, open, Vec::new()))
             }
         }
     }
 
     /// The newer part of a window that is too deep. What is cut off a poll becomes a gap, to be filled behind it.
     fn cut(&mut self, purpose: Purpose, open: &Open, pages: u64, deepest: u64) -> Option<Task> {
-        let state = self.streams.entry(open.task.stream).or_default();
-        let newer = state.cut(open.task.claim, pages, deepest)?;
-        match purpose {
-            Purpose::Poll => state.coverage.remove(Window { from: open.task.asked.from, to: newer.from }),
-            Purpose::Fill => {
-                self.spans.insert(open.task.stream, newer.to.since(newer.from));
+        let stream = open.task.stream;
+        let rule = self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule);
+        let newer = StreamState { from_rule: rule, ..StreamState::default() }.cut(open.task.claim, pages, deepest)?;
+        match (purpose, self.streams.get_mut(&stream)) {
+            (Purpose::Poll, Some(state)) => state.coverage.remove(Window { from: open.task.asked.from, to: newer.from }),
+            (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Sweep, _) => {
+                self.spans.insert(stream, newer.to.since(newer.from));
             }
         }
-        Some(task_for(open.task.stream, newer))
+        Some(task_for(stream, newer))
     }
 
     fn complete(&mut self, purpose: Purpose, open: &Open, now: Now) {
         let stream = open.task.stream;
         let claim = open.task.claim;
         let pages = open.reading.total_last.div_ceil(self.page_size);
-        let deepest = if self.disordered.contains(&stream) { 1 } else { self.options.window_pages };
-        let state = self.streams.entry(stream).or_default();
-        state.coverage.insert(claim);
-        match purpose {
-            Purpose::Poll => state.advance(claim, pages, now.vendor),
-            Purpose::Fill => {
-                self.filled_since_round = true;
-                if open.reading.total_last * 2 <= deepest * self.page_size {
-                    self.spans.entry(stream).and_modify(|span| *span = span.saturating_mul(2));
+        if let Some(state) = self.streams.get_mut(&stream) {
+            match purpose {
+                Purpose::Poll => {
+                    state.coverage.insert(claim);
+                    state.advance(claim, pages, now.vendor);
+                    self.zone.polled(now.vendor);
                 }
-                self.suspects.retain(|suspect| suspect.stream != stream || suspect.claim.from < claim.from || suspect.claim.to > claim.to);
+                Purpose::Fill => state.coverage.insert(claim),
+                Purpose::Lookback | Purpose::Sweep => {}
             }
         }
         if purpose == Purpose::Poll {
-            self.end_of_poll(false);
+            return self.end_of_poll(false);
+        }
+        self.read_since_round |= purpose != Purpose::Lookback;
+        if open.reading.total_last * 2 <= self.deepest(stream) * self.page_size {
+            self.spans.entry(stream).and_modify(|span| *span = span.saturating_mul(2));
+        }
+        if purpose == Purpose::Fill {
+            self.suspects.clear(stream, claim);
+        }
+        self.reviewed(purpose, open.task, true, now);
+    }
+
+    /// A window of a look-back or a sweep is over.
+    fn reviewed(&mut self, purpose: Purpose, task: Task, proven: bool, now: Now) {
+        match purpose {
+            Purpose::Lookback => {
+                let Some(review) = &mut self.lookback else { return };
+                review.read(task, proven);
+                if review.next(&self.spans).is_none() {
+                    let name = review.name.clone().unwrap_or_default();
+                    self.lookback_times.entry(name).and_modify(|times| times.done = now.ours);
+                    self.lookback = None;
+                }
+            }
+            Purpose::Sweep => {
+                if let Some(sweep) = &mut self.sweep {
+                    sweep.review.read(task, proven);
+                }
+            }
+            Purpose::Poll | Purpose::Fill => {}
         }
     }
 
     /// A poll of one stream is over; after the last one the round is.
     fn end_of_poll(&mut self, suspect: bool) {
         self.round_suspect |= suspect;
-        let Some(round) = &self.round else { return };
-        if round.left.is_empty() {
-            self.round = None;
-            self.rounds += 1;
-            match std::mem::take(&mut self.round_suspect) {
-                true => self.suspect_rounds += 1,
-                false => {
-                    self.suspect_rounds = 0;
-                    self.proven_rounds += 1;
-                }
-            }
+        if self.round.as_ref().is_some_and(|round| !round.left.is_empty()) {
+            return;
+        }
+        self.round = None;
+        self.rounds += 1;
+        if std::mem::take(&mut self.round_suspect) {
+            self.suspect_rounds += 1;
+        } else {
+            self.suspect_rounds = 0;
+            self.proven_rounds += 1;
         }
     }
 
-    fn suspect(&mut self, purpose: Purpose, open: Open, now: Now) -> Verdict {
+    fn suspect(&mut self, purpose: Purpose, open: Open, now: Now) -> WindowSave {
         match purpose {
             Purpose::Poll => self.end_of_poll(true),
-            Purpose::Fill => self.bar(open.task, now),
+            Purpose::Fill => self.suspects.add(open.task, now.up, self.options.once),
+            Purpose::Lookback | Purpose::Sweep => self.reviewed(purpose, open.task, false, now),
         }
-        self.close(purpose, open, WindowState::Suspect)
+        close(purpose, open, WindowState::Suspect)
     }
 
-    fn bar(&mut self, task: Task, now: Now) {
-        let known = self.suspects.iter().position(|suspect| suspect.stream == task.stream && suspect.claim == task.claim);
-        let readings = known.map_or(0, |at| self.suspects.swap_remove(at).readings) + 1;
-        let retry_at = match self.options.once {
-            true if readings < ONCE_READINGS => now.up,
-            true => Duration::MAX,
-            false => now.up + SUSPECT_FIRST.saturating_mul(1 << (readings - 1).min(16)).min(SUSPECT_LONGEST),
-        };
-        self.suspects.push(Suspect { stream: task.stream, claim: task.claim, readings, retry_at });
-    }
-
-    fn keep(&mut self, purpose: Purpose, mut open: Open, marks: Vec<Mark>) -> Verdict {
+    fn keep(&mut self, purpose: Purpose, mut open: Open, marks: Vec<Mark>) -> WindowSave {
         let forget_marks = open.reading.take_cleared();
-        let stream = open.task.stream;
         self.open.insert(purpose, open.clone());
-        self.checkpoint(stream, Some(WindowSave { purpose, state: WindowState::Open, open, forget_marks, marks }))
+        WindowSave { purpose, state: WindowState::Open, open, forget_marks, marks }
     }
 
-    fn close(&mut self, purpose: Purpose, open: Open, state: WindowState) -> Verdict {
-        let stream = open.task.stream;
-        self.checkpoint(stream, Some(WindowSave { purpose, state, open, forget_marks: true, marks: Vec::new() }))
-    }
-
-    fn close_cut(&mut self, purpose: Purpose, open: Open) -> Verdict {
-        let stream = open.task.stream;
-        if open.row.is_none() {
-            return self.checkpoint(stream, None);
-        }
-        self.close(purpose, open, WindowState::Cut)
-    }
-
-    fn checkpoint(&self, stream: Stream, window: Option<WindowSave>) -> Verdict {
-        Verdict::Store(Box::new(Checkpoint { stream, state: self.streams[&stream].clone(), window }))
+    fn checkpoint(&self, purpose: Purpose, stream: Stream, window: Option<WindowSave>, read_before: Coverage) -> Verdict {
+        let run = self.sweep.as_ref().filter(|_| purpose == Purpose::Sweep).map(|sweep| sweep.run);
+        let state = self.streams.get(&stream).cloned();
+        Verdict::Store(Box::new(Checkpoint {
+            feed: self.feed.clone(),
+            purpose,
+            stream,
+            state,
+            window,
+            lookbacks: self.lookback_times.clone(),
+            run,
+            dry_run: self.options.dry_run && run.is_some(),
+            read_before,
+            zone: self.zone_found,
+        }))
     }
 
     /// Tells which row a window got when its checkpoint was saved.
@@ -588,21 +578,8 @@ impl FeedPlan {
     /// Takes in a failed request. `reason` is for the report of a one-shot run.
     pub fn on_failure(&mut self, purpose: Purpose, failure: &Failure, now: Now, reason: &str) -> Retry {
         let failure = if *failure == Failure::Refused && self.page_may_be_gone(purpose) { &Failure::Unavailable } else { failure };
-        let seed = self.options.seed;
         let lane = self.lanes.entry(purpose).or_default();
-        lane.fails = lane.fails.saturating_add(1);
-        let retry_wait = backoff::wait(failure, lane.fails, seed);
-        let most = match failure {
-            Failure::Throttled { .. } => ONCE_THROTTLES,
-            Failure::Unavailable | Failure::Malformed => ONCE_FAULTS,
-            Failure::Unauthorized | Failure::Refused => 1,
-        };
-        let gave_up = self.options.once && lane.fails >= most;
-        lane.not_before = now.up + retry_wait;
-        if gave_up {
-            lane.gave_up = Some(reason.to_owned());
-        }
-        let retry = Retry { wait: retry_wait, fails: lane.fails, gave_up };
+        let retry = lane.fail(failure, now.up, reason, self.options.once, self.options.seed);
         // A credential that is not accepted is not accepted for anything.
         if *failure == Failure::Unauthorized {
             let lane = lane.clone();
@@ -622,6 +599,17 @@ impl FeedPlan {
         open.reading.again();
         true
     }
+}
+
+impl Sweep {
+    fn resume(saved: SavedSweep) -> Sweep {
+        let review = Review { name: None, range: saved.range, coverage: saved.coverage, doubtful: saved.doubtful };
+        Sweep { run: saved.run, review, to_confirm: saved.to_confirm.map(Into::into) }
+    }
+}
+
+fn close(purpose: Purpose, open: Open, state: WindowState) -> WindowSave {
+    WindowSave { purpose, state, open, forget_marks: true, marks: Vec::new() }
 }
 
 /// Deletions first: a tombstone must stand before `Status=0` can show its listing.

@@ -9,6 +9,8 @@ pub struct Known {
     pub stamp: Option<Stamp>,
     /// Whether the row is a tombstone.
     pub deleted: bool,
+    /// Whether that was worked out, and not said by the vendor.
+    pub inferred: bool,
 }
 
 /// The record that came in.
@@ -43,7 +45,8 @@ pub enum Action {
     Stale,
 }
 
-/// The newest wins, whatever the order of arrival; at a tie a deletion stands.
+/// The newest wins, whatever the order of arrival; at a tie a deletion stands, unless it was only inferred: a live copy
+/// then shows that the inference was wrong.
 ///
 /// A record without a readable stamp cannot be ordered. As a deletion it is believed, because the vendor says it now;
 /// as a live copy it updates a live row but never wakes a tombstone.
@@ -62,7 +65,7 @@ pub fn reconcile(known: Option<Known>, incoming: Incoming) -> Action {
         (false, Said::Live) if incoming.same => Action::Unchanged,
         (false, Said::Live) => Action::Update,
         (false, Said::Deleted) => Action::Tombstone,
-        (true, Said::Live) if later => Action::Revive,
+        (true, Said::Live) if later || known.inferred => Action::Revive,
         (true, Said::Deleted) if later => Action::Restamp,
         (true, Said::Live | Said::Deleted) => Action::Unchanged,
     }
@@ -75,7 +78,7 @@ mod tests {
     use Said::{Deleted, Live};
 
     fn check(known: Option<(bool, i64)>, said: Said, stamp: i64, expected: Action) {
-        let known = known.map(|(deleted, stamp)| Known { stamp: at(stamp), deleted });
+        let known = known.map(|(deleted, stamp)| Known { stamp: at(stamp), deleted, inferred: false });
         let incoming = Incoming { stamp: at(stamp), said, same: false };
         assert_eq!(reconcile(known, incoming), expected, "{known:?} then {incoming:?}");
     }
@@ -128,8 +131,15 @@ mod tests {
     }
 
     #[test]
+    fn an_inferred_tombstone_gives_way_to_any_live_copy_that_is_not_older() {
+        let known = Known { stamp: at(5), deleted: true, inferred: true };
+        let live = |stamp| reconcile(Some(known), Incoming { stamp: at(stamp), said: Live, same: true });
+        assert_eq!([live(4), live(5), live(6)], [Stale, Revive, Revive]);
+    }
+
+    #[test]
     fn the_same_content_changes_nothing() {
-        let known = Known { stamp: at(5), deleted: false };
+        let known = Known { stamp: at(5), deleted: false, inferred: false };
         let incoming = Incoming { stamp: at(5), said: Live, same: true };
         assert_eq!(reconcile(Some(known), incoming), Unchanged);
     }

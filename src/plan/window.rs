@@ -115,40 +115,37 @@ pub fn task_for(stream: Stream, claim: Window) -> Task {
     Task { stream, asked: Window { from: claim.from.minus(PAD), to: claim.to.plus(PAD) }, claim }
 }
 
-/// Chooses the next gap to fill: the newest of a live stream, unless the deletions of that stretch are still unread.
+/// A stream's part of a stretch that is to be read: what of it was read, and its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// What was read, or may not be read yet.
+    pub coverage: Coverage,
+    /// The stretch.
+    pub range: Window,
+}
+
+/// Chooses the next gap to read: the newest of a live stream, unless the deletions of that stretch are still unread.
 ///
 /// Deletions go first because `Status=0` may return deleted listings too: their tombstones must stand before such a
 /// copy is read, or consumers would see a deleted listing come up and go away again. `spans` limits how long a window
-/// to open; `barred` are windows that may not be read yet.
+/// to open.
 #[must_use]
-pub fn next_fill(
-    streams: &BTreeMap<Stream, StreamState>,
-    range: Range,
-    spans: &BTreeMap<Stream, Duration>,
-    barred: &[(Stream, Window)],
-) -> Option<Task> {
-    let open: BTreeMap<Stream, Coverage> = streams.iter().map(|(stream, state)| (*stream, barred_out(*stream, state, barred))).collect();
-    let newest_gap = |stream: Stream, within: Window| open.get(&stream).and_then(|coverage| coverage.gaps(within).first().copied());
+pub fn next_gap(streams: &BTreeMap<Stream, Reach>, spans: &BTreeMap<Stream, Duration>) -> Option<Task> {
+    let newest = |stream: Stream, within: Window| streams.get(&stream).and_then(|reach| reach.coverage.gaps(within).first().copied());
     let shorten = |stream: Stream, gap: Window| {
         let from = spans.get(&stream).map_or(gap.from, |span| gap.to.minus(*span).max(gap.from));
         task_for(stream, Window { from, to: gap.to })
     };
-    let gaps = streams.iter().filter_map(|(stream, state)| newest_gap(*stream, range.of(state)).map(|gap| (*stream, gap)));
+    let gaps = streams.iter().filter_map(|(stream, reach)| newest(*stream, reach.range).map(|gap| (*stream, gap)));
     let (deletions, live): (Vec<_>, Vec<_>) = gaps.partition(|(stream, _)| stream.says() == Said::Deleted);
     let Some((stream, gap)) = live.into_iter().max_by_key(|(_, gap)| gap.to) else {
         return deletions.first().map(|(stream, gap)| shorten(*stream, *gap));
     };
-    match newest_gap(Stream::Deleted, gap) {
+    match newest(Stream::Deleted, gap) {
         Some(unread) if unread.to == gap.to => Some(shorten(Stream::Deleted, unread)),
         Some(unread) => Some(shorten(stream, Window { from: unread.to, to: gap.to })),
         None => Some(shorten(stream, gap)),
     }
-}
-
-fn barred_out(stream: Stream, state: &StreamState, barred: &[(Stream, Window)]) -> Coverage {
-    let mut coverage = state.coverage.clone();
-    barred.iter().filter(|(barred, _)| *barred == stream).for_each(|(_, window)| coverage.insert(*window));
-    coverage
 }
 
 /// The stretch that the mirror is to hold.
@@ -161,16 +158,20 @@ pub struct Range {
 }
 
 impl Range {
-    /// The part of it that gaps are filled in; what is newer is the polls' part.
-    fn of(self, state: &StreamState) -> Window {
+    /// The part of it that gaps are filled in; what is newer is the polls' part. `barred` may not be read yet.
+    #[must_use]
+    pub fn reach(self, state: &StreamState, barred: impl Iterator<Item = Window>) -> Reach {
         let to = state.coverage.end().unwrap_or_else(|| self.now.minus(FIRST_POLL));
-        Window { from: self.since, to }
+        let mut coverage = state.coverage.clone();
+        barred.for_each(|window| coverage.insert(window));
+        Reach { coverage, range: Window { from: self.since, to } }
     }
 
     /// What is unread in it.
     #[must_use]
     pub fn gaps(self, state: &StreamState) -> Vec<Window> {
-        state.coverage.gaps(self.of(state))
+        let reach = self.reach(state, std::iter::empty());
+        reach.coverage.gaps(reach.range)
     }
 }
 
@@ -196,7 +197,8 @@ mod tests {
     fn check_fill(all: StreamState, deleted: StreamState, expected: Option<(Stream, &str, &str)>) {
         let streams = BTreeMap::from([(Stream::All, all), (Stream::Deleted, deleted)]);
         let range = Range { since: at("2020-01-01"), now: at("2024-01-02") };
-        let found = next_fill(&streams, range, &BTreeMap::new(), &[]).map(|task| (task.stream, task.claim));
+        let reaches = streams.iter().map(|(stream, state)| (*stream, range.reach(state, std::iter::empty()))).collect();
+        let found = next_gap(&reaches, &BTreeMap::new()).map(|task| (task.stream, task.claim));
         assert_eq!(found, expected.map(|(stream, from, to)| (stream, window(from, to))));
     }
 
@@ -218,10 +220,9 @@ mod tests {
 
     #[test]
     fn a_barred_window_does_not_hide_what_lies_behind_it() {
-        let streams = BTreeMap::from([(Stream::All, covered(&[]))]);
         let range = Range { since: at("2020-01-01"), now: at("2024-01-02") };
-        let barred = [(Stream::All, window("2022-01-01", "2024-01-01"))];
-        let found = next_fill(&streams, range, &BTreeMap::new(), &barred).map(|task| task.claim);
+        let reach = range.reach(&covered(&[]), [window("2022-01-01", "2024-01-01")].into_iter());
+        let found = next_gap(&BTreeMap::from([(Stream::All, reach)]), &BTreeMap::new()).map(|task| task.claim);
         assert_eq!(found, Some(window("2020-01-01", "2022-01-01")));
     }
 

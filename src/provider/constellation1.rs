@@ -13,4 +13,4 @@ mod throttle;
 mod wire;
 
 pub use client::{Client, ClientOptions};
-pub use decode::decode;
+pub use decode::{decode, looks_deleted};

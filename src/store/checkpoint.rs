@@ -1,26 +1,37 @@
 //! Cursors, coverage and windows: where the reading of a feed stands, saved and loaded.
 
 use super::Error;
+use crate::plan::command::{Checkpoint, LookbackTimes, Open, Purpose, Saved, SavedSweep, WindowSave, WindowState};
 use crate::plan::coverage::Coverage;
-use crate::plan::feed::{Checkpoint, Open, Purpose, Saved, WindowSave, WindowState};
 use crate::plan::paging::Reading;
 use crate::plan::window::{FromRule, StreamState, Task};
-use crate::record::{FeedId, Stamp, Stream, Window};
+use crate::record::{FeedId, ListingId, Stamp, Stream, Window};
 use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
 
 /// Saves a checkpoint; tells the row of its window.
-pub(super) fn save(tx: &Connection, feed: &FeedId, checkpoint: &Checkpoint, at: &str) -> Result<Option<i64>, Error> {
-    let status = checkpoint.stream.status();
-    let state = &checkpoint.state;
+pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result<Option<i64>, Error> {
+    let feed = &checkpoint.feed;
+    if let Some(state) = &checkpoint.state {
+        save_state(tx, feed, checkpoint.stream, state)?;
+    }
+    for (name, times) in &checkpoint.lookbacks {
+        tx.prepare_cached("INSERT OR REPLACE INTO lookbacks (feed_id, name, begun_at, done_at) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![feed.0, name, times.begun.to_string(), times.done.to_string()])?;
+    }
+    checkpoint.window.as_ref().map(|window| save_window(tx, checkpoint, window, at)).transpose()
+}
+
+fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamState) -> Result<(), Error> {
     tx.prepare_cached(
         "INSERT INTO cursors (feed_id, status, cursor, newest, aligned, from_rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (feed_id, status) DO UPDATE SET cursor = ?3, newest = ?4, aligned = ?5, from_rule = ?6",
     )?
-    .execute(params![feed.0, status, text(state.cursor), text(state.newest), state.aligned, rule_name(state.from_rule)])?;
-    if load_coverage(tx, feed, checkpoint.stream)? != state.coverage {
-        save_coverage(tx, feed, checkpoint.stream, &state.coverage)?;
+    .execute(params![feed.0, stream.status(), text(state.cursor), text(state.newest), state.aligned, rule_name(state.from_rule)])?;
+    if load_coverage(tx, feed, stream)? != state.coverage {
+        save_coverage(tx, feed, stream, &state.coverage)?;
     }
-    checkpoint.window.as_ref().map(|window| save_window(tx, feed, window, at)).transpose()
+    Ok(())
 }
 
 fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Coverage) -> Result<(), Error> {
@@ -32,10 +43,10 @@ fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Cove
     Ok(())
 }
 
-fn save_window(tx: &Connection, feed: &FeedId, save: &WindowSave, at: &str) -> Result<i64, Error> {
+fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<i64, Error> {
     let id = match save.open.row {
         Some(id) => id,
-        None => insert_window(tx, feed, save, at)?,
+        None => insert_window(tx, checkpoint, save, at)?,
     };
     let reading = &save.open.reading;
     let closed_at = (save.state != WindowState::Open).then_some(at);
@@ -60,23 +71,24 @@ fn save_window(tx: &Connection, feed: &FeedId, save: &WindowSave, at: &str) -> R
     Ok(id)
 }
 
-fn insert_window(tx: &Connection, feed: &FeedId, save: &WindowSave, at: &str) -> Result<i64, Error> {
+fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<i64, Error> {
     let task = &save.open.task;
     let mut statement = tx.prepare_cached(
         "INSERT INTO windows (feed_id, status, purpose, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
-             total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at)
-         VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, 1, 0, 0, 0, 0, 0, 0, 0, ?8, ?9)",
+             total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at, run_id)
+         VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, 1, 0, 0, 0, 0, 0, 0, 0, ?8, ?9, ?10)",
     )?;
     Ok(statement.insert(params![
-        feed.0,
+        checkpoint.feed.0,
         task.stream.status(),
-        purpose_name(save.purpose),
+        save.purpose.word(),
         task.asked.from.to_string(),
         task.asked.to.to_string(),
         task.claim.from.to_string(),
         task.claim.to.to_string(),
         save.open.opened.to_string(),
         at,
+        checkpoint.run,
     ])?)
 }
 
@@ -109,7 +121,63 @@ pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Erro
         saved.streams.insert(stream, state);
     }
     saved.open = load_open(connection, feed)?;
+    saved.lookbacks = load_lookbacks(connection, feed)?;
+    saved.sweep = load_sweep(connection, feed)?;
+    saved.last_sweep = load_last_sweep(connection, feed)?;
     Ok(saved)
+}
+
+fn load_lookbacks(connection: &Connection, feed: &FeedId) -> Result<BTreeMap<String, LookbackTimes>, Error> {
+    let mut statement = connection.prepare_cached("SELECT name, begun_at, done_at FROM lookbacks WHERE feed_id = ?1")?;
+    let mut rows = statement.query([&feed.0])?;
+    let mut times = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        times.insert(row.get(0)?, LookbackTimes { begun: needed(row, 1)?, done: needed(row, 2)? });
+    }
+    Ok(times)
+}
+
+/// When the last reconcile began; where there was none, when the feed was adopted.
+fn load_last_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<Stamp>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT max(at) FROM (SELECT started_at AS at FROM reconcile_runs WHERE feed_id = ?1 AND NOT dry_run
+             UNION ALL SELECT added_at FROM feeds WHERE feed_id = ?1)",
+    )?;
+    statement.query_row([&feed.0], |row| row.get::<_, Option<String>>(0))?.map(|text| stamp_of(&text)).transpose()
+}
+
+/// The run that is under way: what it has read is what its proven windows claim.
+fn load_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<SavedSweep>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT run_id, from_date, to_date, state FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming')",
+    )?;
+    let mut rows = statement.query([&feed.0])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let run: i64 = row.get(0)?;
+    let range = Window { from: needed(row, 1)?, to: needed(row, 2)? };
+    let confirming = row.get::<_, String>(3)? == "confirming";
+    let mut coverage: BTreeMap<Stream, Coverage> = BTreeMap::from([(Stream::All, Coverage::default())]);
+    let mut doubtful = false;
+    let mut statement = connection
+        .prepare_cached("SELECT status, claim_from, claim_to, state FROM windows WHERE run_id = ?1 AND state IN ('complete', 'suspect')")?;
+    let mut rows = statement.query([run])?;
+    while let Some(row) = rows.next()? {
+        doubtful |= row.get::<_, String>(3)? == "suspect";
+        coverage.entry(stream_of(row.get(0)?)?).or_default().insert(Window { from: needed(row, 1)?, to: needed(row, 2)? });
+    }
+    let polls_deletions = "SELECT count(*) FROM cursors WHERE feed_id = ?1 AND status = 3";
+    if connection.query_row(polls_deletions, [&feed.0], |row| row.get::<_, bool>(0))? {
+        coverage.entry(Stream::Deleted).or_default();
+    }
+    let to_confirm = confirming.then(|| unasked(connection, run)).transpose()?;
+    Ok(Some(SavedSweep { run, range, coverage, doubtful, to_confirm }))
+}
+
+/// The rows that a run's reading lacks and that were not asked about yet.
+pub(super) fn unasked(connection: &Connection, run: i64) -> Result<Vec<ListingId>, Error> {
+    let mut statement = connection
+        .prepare_cached("SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked' ORDER BY listing_id")?;
+    Ok(statement.query_map([run], |row| Ok(ListingId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 fn load_coverage(connection: &Connection, feed: &FeedId, stream: Stream) -> Result<Coverage, Error> {
@@ -194,16 +262,8 @@ fn rule_of(name: &str) -> Result<FromRule, Error> {
     rules.into_iter().find(|rule| rule_name(*rule) == name).ok_or_else(|| Error::Strange(format!("the rule {name:?}")))
 }
 
-fn purpose_name(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Poll => "poll",
-        Purpose::Fill => "fill",
-    }
-}
-
 fn purpose_of(name: &str) -> Result<Purpose, Error> {
-    let purposes = [Purpose::Poll, Purpose::Fill];
-    purposes.into_iter().find(|purpose| purpose_name(*purpose) == name).ok_or_else(|| Error::Strange(format!("the purpose {name:?}")))
+    Purpose::ALL.into_iter().find(|purpose| purpose.word() == name).ok_or_else(|| Error::Strange(format!("the purpose {name:?}")))
 }
 
 fn state_name(state: WindowState) -> &'static str {

@@ -1,10 +1,10 @@
 //! THE TRANSACTION: what a page changes, and the checkpoint that says that it was read, together or not at all.
 
 use super::row::{ListingSql, Mirror};
-use super::{Error, checkpoint};
-use crate::plan::feed::Checkpoint;
+use super::{Error, checkpoint, reconcile_run};
+use crate::plan::command::Checkpoint;
 use crate::plan::reconcile::{self, Action, Known, reconcile};
-use crate::record::{Content, FeedId, Hash, ListingKey, Reject, Said, Stamp};
+use crate::record::{Content, Hash, ListingKey, Reject, Said, Stamp};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;
 
@@ -26,14 +26,14 @@ pub struct Incoming {
 /// One page on its way into the file.
 #[derive(Clone, Debug)]
 pub struct PageCommit {
-    /// The feed that was asked for.
-    pub feed: FeedId,
-    /// Records of that feed.
+    /// Records of the feed that was asked for.
     pub records: Vec<Incoming>,
     /// Records that could not become rows.
     pub rejects: Vec<Reject>,
     /// Where the reading stands after this page.
     pub checkpoint: Checkpoint,
+    /// The vendor's clock: how late a late record is.
+    pub vendor_now: Stamp,
     /// The mirror's clock: UTC, RFC 3339.
     pub at: String,
 }
@@ -49,6 +49,9 @@ pub struct Committed {
     pub window: Option<i64>,
 }
 
+/// Late listings that are kept, over all feeds.
+const KEPT_LATE: i64 = 100_000;
+
 struct Stored {
     known: Known,
     raw_hash: Hash,
@@ -57,21 +60,31 @@ struct Stored {
 
 /// Stores a page.
 pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageCommit) -> Result<Committed, Error> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut committed = Committed::default();
+    let mut records = tx.savepoint()?;
     for record in &page.records {
-        let action = apply(&tx, sql, record, &page.at)?;
+        let action = apply(&records, sql, record, page)?;
         *committed.counts.entry(action).or_default() += 1;
     }
+    // A dry run sees what it would do, and takes it back.
+    if page.checkpoint.dry_run {
+        records.rollback()?;
+    }
+    records.commit()?;
     for reject in &page.rejects {
         committed.rejects += keep_reject(&tx, page, reject)?;
     }
-    committed.window = checkpoint::save(&tx, &page.feed, &page.checkpoint, &page.at)?;
+    if let Some(run) = page.checkpoint.run.filter(|_| page.checkpoint.stream.says() == Said::Live) {
+        reconcile_run::count(&tx, run, page, &committed)?;
+    }
+    committed.window = checkpoint::save(&tx, &page.checkpoint, &page.at)?;
     tx.commit()?;
     Ok(committed)
 }
 
-fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, at: &str) -> Result<Action, Error> {
+fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, page: &PageCommit) -> Result<Action, Error> {
+    let at = page.at.as_str();
     let stored = find(tx, &record.key)?;
     let mut content = record.content.clone();
     let same = match (&stored, &mut content) {
@@ -91,7 +104,7 @@ fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, at: &str) -> Resu
         Action::Restamp => restamp(tx, &record.key, stamp)?,
         Action::Tombstone => {
             let seq = change(tx, &record.key, "tombstone", at)?;
-            tombstone(tx, &record.key, stamp, at, seq)?;
+            tombstone(tx, &record.key, "vendor", stamp, (at, seq))?;
         }
         Action::Insert | Action::InsertTombstone | Action::Update | Action::Revive => {
             let Some(content) = content else {
@@ -100,7 +113,42 @@ fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, at: &str) -> Resu
             write(tx, sql, record, &content, (action, stamp), at)?;
         }
     }
+    if is_late(record, known, action, &page.checkpoint) {
+        note_late(tx, record, page)?;
+    }
     Ok(action)
+}
+
+/// A change that comes from a stretch that had been read whole was published after it was stamped. A change that
+/// brings no new stamp says nothing of that.
+fn is_late(record: &Incoming, known: Option<Known>, action: Action, checkpoint: &Checkpoint) -> bool {
+    let changed = match action {
+        Action::Insert | Action::Update | Action::Tombstone | Action::Revive | Action::InsertTombstone => true,
+        Action::Restamp | Action::Unchanged | Action::Stale => false,
+    };
+    let newer = record.stamp > known.and_then(|known| known.stamp);
+    changed && newer && record.stamp.is_some_and(|stamp| checkpoint.read_before.contains(stamp))
+}
+
+fn note_late(tx: &Connection, record: &Incoming, page: &PageCommit) -> rusqlite::Result<()> {
+    let Some(stamp) = record.stamp else { return Ok(()) };
+    let late = page.vendor_now.since(stamp).as_secs_f64();
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO late_listings (feed_id, listing_id, stamp, late_s, found_by, found_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let id = statement.insert(params![
+        record.key.feed.0,
+        record.key.listing.0,
+        stamp.to_string(),
+        late,
+        page.checkpoint.purpose.word(),
+        page.at
+    ])?;
+    // The oldest give way: what is kept is enough to see how late listings come.
+    if id > KEPT_LATE {
+        tx.prepare_cached("DELETE FROM late_listings WHERE late_id <= ?1")?.execute([id - KEPT_LATE])?;
+    }
+    Ok(())
 }
 
 fn write(
@@ -148,27 +196,30 @@ fn take_over_absent(tx: &Connection, sql: &ListingSql, record: &Incoming, stored
 }
 
 fn find(tx: &Connection, key: &ListingKey) -> Result<Option<Stored>, Error> {
-    let mut statement = tx.prepare_cached(
-        "SELECT stamp, deleted_at IS NOT NULL, raw_hash, content_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2",
-    )?;
-    let row = |row: &rusqlite::Row| Ok((row.get::<_, Option<String>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let Some((stamp, deleted, raw_hash, content_hash)) = statement.query_row(params![key.feed.0, key.listing.0], row).optional()? else {
+    let mut statement =
+        tx.prepare_cached("SELECT stamp, deleted_cause, raw_hash, content_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2")?;
+    let row = |row: &rusqlite::Row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?, row.get(3)?));
+    let Some((stamp, cause, raw_hash, content_hash)) = statement.query_row(params![key.feed.0, key.listing.0], row).optional()? else {
         return Ok(None);
     };
     let stamp = stamp.map(|text| checkpoint::stamp_of(&text)).transpose()?;
-    Ok(Some(Stored { known: Known { stamp, deleted }, raw_hash, content_hash }))
+    let known = Known { stamp, deleted: cause.is_some(), inferred: cause.is_some_and(|cause| cause != "vendor") };
+    Ok(Some(Stored { known, raw_hash, content_hash }))
 }
 
-fn change(tx: &Connection, key: &ListingKey, kind: &str, at: &str) -> rusqlite::Result<i64> {
+/// Adds a change; tells its number.
+pub(super) fn change(tx: &Connection, key: &ListingKey, kind: &str, at: &str) -> rusqlite::Result<i64> {
     let mut statement = tx.prepare_cached("INSERT INTO changes (feed_id, listing_id, kind, changed_at) VALUES (?1, ?2, ?3, ?4)")?;
     statement.insert(params![key.feed.0, key.listing.0, kind, at])
 }
 
-fn tombstone(tx: &Connection, key: &ListingKey, stamp: Option<String>, at: &str, seq: i64) -> rusqlite::Result<()> {
+/// Turns a live row into a tombstone; `fate` is the mirror's clock and the change.
+pub(super) fn tombstone(tx: &Connection, key: &ListingKey, cause: &str, stamp: Option<String>, fate: (&str, i64)) -> rusqlite::Result<()> {
     let mut statement = tx.prepare_cached(
-        "UPDATE listings SET deleted_at = ?3, changed_at = ?3, change_seq = ?4, stamp = ?5 WHERE feed_id = ?1 AND listing_id = ?2",
+        "UPDATE listings SET deleted_at = ?3, deleted_cause = ?6, changed_at = ?3, change_seq = ?4, stamp = ?5
+         WHERE feed_id = ?1 AND listing_id = ?2",
     )?;
-    statement.execute(params![key.feed.0, key.listing.0, at, seq, stamp]).map(drop)
+    statement.execute(params![key.feed.0, key.listing.0, fate.0, fate.1, stamp, cause]).map(drop)
 }
 
 fn restamp(tx: &Connection, key: &ListingKey, stamp: Option<String>) -> rusqlite::Result<()> {
@@ -183,7 +234,15 @@ fn keep_reject(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite:
     )?;
     let listing = reject.listing.as_ref().map(|listing| &listing.0);
     let status = page.checkpoint.stream.status();
-    let kept = statement.execute(params![page.feed.0, status, listing, reject.reason, reject.raw, reject.raw_hash.as_slice(), page.at])?;
+    let kept = statement.execute(params![
+        page.checkpoint.feed.0,
+        status,
+        listing,
+        reject.reason,
+        reject.raw,
+        reject.raw_hash.as_slice(),
+        page.at
+    ])?;
     Ok(kept as u64)
 }
 

@@ -26,8 +26,8 @@ pub(super) struct Mirror<'a> {
 impl ListingSql {
     pub(super) fn new(fields: &'static [Field]) -> ListingSql {
         let columns: Vec<&str> = fields.iter().map(|field| field.column).collect();
-        let mirrored = "extra, stamp, raw_hash, content_hash, changed_at, deleted_at, change_seq";
-        let count = columns.len() + 8;
+        let mirrored = "extra, stamp, raw_hash, content_hash, changed_at, deleted_at, deleted_cause, change_seq";
+        let count = columns.len() + 9;
         let marks: Vec<String> = (1..=count).map(|n| format!("?{n}")).collect();
         let sets: Vec<String> =
             columns.iter().copied().chain(mirrored.split(", ")).zip(&marks).skip(2).map(|(c, m)| format!("{c} = {m}")).collect();
@@ -55,13 +55,15 @@ impl ListingSql {
             statement.raw_bind_parameter(index + 1, cell)?;
         }
         let deleted_at = mirror.deleted.then_some(mirror.at);
-        let stamps: [&dyn ToSql; 8] = [
+        let deleted_cause = mirror.deleted.then_some("vendor");
+        let stamps: [&dyn ToSql; 9] = [
             &content.extra,
             &mirror.stamp,
             &mirror.raw_hash.as_slice(),
             &mirror.content_hash.as_slice(),
             &mirror.at,
             &deleted_at,
+            &deleted_cause,
             &mirror.change_seq,
             &mirror.at,
         ];

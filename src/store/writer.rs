@@ -1,10 +1,12 @@
 //! The one thread that writes, behind a bounded queue.
 
 use super::commit::{Committed, PageCommit};
+use super::reconcile_run::{self, Confirmation, Judgement};
 use super::row::ListingSql;
-use super::{Error, OpenError, checkpoint, commit, sqlite};
-use crate::plan::feed::Saved;
-use crate::record::{FeedId, Field, Hash, ListingKey, Stamp};
+use super::{Error, OpenError, checkpoint, commit, notice, sqlite};
+use crate::plan::brake::Limits;
+use crate::plan::command::Saved;
+use crate::record::{FeedId, Field, Hash, ListingId, ListingKey, Stamp, Window};
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +24,13 @@ enum Request {
     Hashes(Vec<ListingKey>, Reply<BTreeMap<ListingKey, Hash>>),
     Commit(Box<PageCommit>, Reply<Committed>),
     Note(FeedNote, Reply<()>),
+    Notice(Notice, Reply<()>),
+    Live(FeedId, Reply<u64>),
+    BeginRun(FeedId, Window, bool, String, Reply<i64>),
+    Judge(i64, bool, Limits, String, Reply<Judgement>),
+    Confirm(i64, ListingId, Confirmation, String, Reply<()>),
+    EndRun(i64, String, Reply<()>),
+    Abandon(FeedId, String, Reply<()>),
     Feeds(Reply<Vec<FeedId>>),
 }
 
@@ -36,6 +45,19 @@ pub struct FeedNote {
     pub note: Option<String>,
     /// Whether a round of polls was just proven complete.
     pub polled: bool,
+    /// The mirror's clock.
+    pub at: String,
+}
+
+/// What a person should know, until it no longer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The feed; `None` for the vendor or the machine.
+    pub feed: Option<FeedId>,
+    /// One word; at most one notice a kind and feed.
+    pub kind: &'static str,
+    /// The notice; `None` takes it back.
+    pub note: Option<String>,
     /// The mirror's clock.
     pub at: String,
 }
@@ -114,7 +136,63 @@ impl Store {
         self.ask(|reply| Request::Note(note, reply)).await
     }
 
-    /// The feeds that have a row.
+    /// Puts up a notice, or takes it back.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn notice(&self, notice: Notice) -> Result<(), Error> {
+        self.ask(|reply| Request::Notice(notice, reply)).await
+    }
+
+    /// How many live rows a feed has.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn live(&self, feed: &FeedId) -> Result<u64, Error> {
+        self.ask(|reply| Request::Live(feed.clone(), reply)).await
+    }
+
+    /// Begins a reconcile run; tells its number.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn begin_run(&self, feed: &FeedId, range: Window, dry_run: bool, at: String) -> Result<i64, Error> {
+        self.ask(|reply| Request::BeginRun(feed.clone(), range, dry_run, at, reply)).await
+    }
+
+    /// Sets a run's reading against the rows, and rules.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn judge(&self, run: i64, proven: bool, limits: Limits, at: String) -> Result<Judgement, Error> {
+        self.ask(|reply| Request::Judge(run, proven, limits, at, reply)).await
+    }
+
+    /// Takes note of what the vendor said of an absent row, and deletes it if that was confirmed.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn confirm(&self, run: i64, listing: ListingId, said: Confirmation, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::Confirm(run, listing, said, at, reply)).await
+    }
+
+    /// Ends a run.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn end_run(&self, run: i64, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::EndRun(run, at, reply)).await
+    }
+
+    /// Ends the runs of a feed that are under way.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn abandon_runs(&self, feed: &FeedId, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::Abandon(feed.clone(), at, reply)).await
+    }
+
+    /// The feeds that have a row and were not removed.
     ///
     /// # Errors
     /// When SQLite refuses.
@@ -131,6 +209,13 @@ fn serve(connection: &mut Connection, sql: &ListingSql, request: Request) {
         Request::Hashes(keys, reply) => drop(reply.send(commit::hashes(connection, &keys))),
         Request::Commit(page, reply) => drop(reply.send(commit::commit(connection, sql, &page))),
         Request::Note(note, reply) => drop(reply.send(save_note(connection, &note))),
+        Request::Notice(note, reply) => drop(reply.send(notice::save(connection, &note))),
+        Request::Live(feed, reply) => drop(reply.send(notice::live(connection, &feed))),
+        Request::BeginRun(feed, range, dry, at, reply) => drop(reply.send(reconcile_run::begin(connection, &feed, range, dry, &at))),
+        Request::Judge(run, proven, limits, at, reply) => drop(reply.send(reconcile_run::judge(connection, run, proven, limits, &at))),
+        Request::Confirm(run, listing, said, at, reply) => drop(reply.send(reconcile_run::confirm(connection, run, &listing, said, &at))),
+        Request::EndRun(run, at, reply) => drop(reply.send(reconcile_run::end(connection, run, &at))),
+        Request::Abandon(feed, at, reply) => drop(reply.send(reconcile_run::abandon(connection, &feed, &at))),
         Request::Feeds(reply) => drop(reply.send(feeds(connection))),
     }
 }
@@ -139,9 +224,13 @@ fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist: bool, at:
     connection
         .prepare_cached(
             "INSERT INTO feeds (feed_id, added_at, since, activity, activity_at) VALUES (?1, ?2, ?3, 'new', ?2)
-             ON CONFLICT (feed_id) DO UPDATE SET since = ?3 WHERE ?4 AND since <> ?3",
+             ON CONFLICT (feed_id) DO UPDATE SET since = iif(?4, ?3, since), removed_at = NULL WHERE ?4 OR removed_at IS NOT NULL",
         )?
         .execute(params![feed.0, at, since.to_string(), insist])?;
+    // A look-back that was broken off begins anew when it is due.
+    connection
+        .prepare_cached("UPDATE windows SET state = 'cut', closed_at = ?2 WHERE feed_id = ?1 AND state = 'open' AND purpose = 'lookback'")?
+        .execute(params![feed.0, at])?;
     let since: String = connection.prepare_cached("SELECT since FROM feeds WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
     checkpoint::stamp_of(&since)
 }
@@ -156,7 +245,7 @@ fn save_note(connection: &Connection, note: &FeedNote) -> Result<(), Error> {
 }
 
 fn feeds(connection: &Connection) -> Result<Vec<FeedId>, Error> {
-    let mut statement = connection.prepare_cached("SELECT feed_id FROM feeds ORDER BY feed_id")?;
+    let mut statement = connection.prepare_cached("SELECT feed_id FROM feeds WHERE removed_at IS NULL ORDER BY feed_id")?;
     Ok(statement.query_map([], |row| Ok(FeedId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 

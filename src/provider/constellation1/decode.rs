@@ -163,6 +163,23 @@ fn unreadable(record: &Record) -> Reject {
     }
 }
 
+/// Whether a record of one listing looks deleted. How the vendor shows that is not documented: its status says so, or
+/// nothing is left of it but its key and date.
+#[must_use]
+pub fn looks_deleted(content: &Content) -> bool {
+    let says_so = |field: &Field, cell: &Cell| {
+        let is_status = matches!(field.wire, "ListingStatus" | "ListingStatusSearch");
+        is_status && matches!(cell, Cell::Text(status) if status.trim().eq_ignore_ascii_case("deleted"))
+    };
+    let remains = |field: &Field, cell: &Cell| {
+        let is_key = matches!(field.wire, "FeedId" | "ListingId" | "MlsUpdateDate");
+        // A plain boolean or a plain number of the vendor's class cannot be null; text can.
+        !is_key && matches!(cell, Cell::Text(_))
+    };
+    let mut cells = LISTING_DETAILS.iter().zip(&content.cells);
+    cells.clone().any(|(field, cell)| says_so(field, cell)) || !cells.any(|(field, cell)| remains(field, cell))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

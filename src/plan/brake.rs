@@ -1,0 +1,106 @@
+//! Whether the rows that a whole reading lacks may be deleted: the brake on inferred deletions.
+
+/// The limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Fewer absent rows than this never pull the brake.
+    pub count: u64,
+    /// A smaller share of a feed's live rows than this never pulls it.
+    pub share: f64,
+    /// Rows asked about in a run.
+    pub budget: u64,
+}
+
+/// What a run's reading found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Every window was proven whole.
+    pub proven: bool,
+    /// Live records that were read, repetitions included.
+    pub read: u64,
+    /// Live rows that were there before the run began.
+    pub live_before: u64,
+    /// Of those, rows that the reading lacks.
+    pub absent: u64,
+    /// Of those, rows whose address, price and place a new listing has.
+    pub twins: u64,
+}
+
+/// What to do about the absent rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// Ask the vendor about each, up to the budget, and delete what it confirms.
+    Confirm,
+    /// Change nothing until a person approves.
+    Withhold(String),
+    /// Change nothing: the reading proves nothing.
+    Fail(String),
+}
+
+/// Decides.
+#[must_use]
+pub fn rule(finding: Finding, limits: Limits) -> Ruling {
+    let Finding { proven, read, live_before, absent, twins } = finding;
+    if !proven {
+        return Ruling::Fail("the reading could not be proven whole; nothing was deleted".to_owned());
+    }
+    if read == 0 && live_before > 0 {
+        return Ruling::Fail(format!("the vendor answered empty although {live_before} listings are live here; nothing was deleted"));
+    }
+    let share = absent as f64 / live_before.max(1) as f64;
+    // An MLS that changes its keys makes many listings vanish and as many appear: those are not deletions.
+    if twins >= 10 && twins * 2 >= absent {
+        return Ruling::Withhold(format!(
+            "{twins} of {absent} absent listings have a twin with the same address, price and place: the keys seem to have changed"
+        ));
+    }
+    if absent > limits.count && share > limits.share {
+        return Ruling::Withhold(format!("{absent} of {live_before} live listings are absent ({:.1} %)", share * 100.0));
+    }
+    Ruling::Confirm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { count: 100, share: 0.05, budget: 1000 };
+
+    fn check(proven: bool, read: u64, live_before: u64, absent: u64, twins: u64, expected: &str) {
+        let ruling = rule(Finding { proven, read, live_before, absent, twins }, LIMITS);
+        let word = match &ruling {
+            Ruling::Confirm => "confirm",
+            Ruling::Withhold(_) => "withhold",
+            Ruling::Fail(_) => "fail",
+        };
+        assert_eq!(word, expected, "{ruling:?}");
+    }
+
+    #[test]
+    fn an_empty_answer_never_deletes() {
+        check(true, 0, 1, 1, 0, "fail");
+        check(true, 0, 100_000, 100_000, 0, "fail");
+        check(true, 0, 0, 0, 0, "confirm");
+    }
+
+    #[test]
+    fn what_is_not_proven_never_deletes() {
+        check(false, 900, 1_000, 1, 0, "fail");
+    }
+
+    #[test]
+    fn many_deletions_need_a_person() {
+        check(true, 900, 1_000, 100, 0, "confirm");
+        check(true, 899, 1_000, 101, 0, "withhold");
+        check(true, 9_000, 10_000, 500, 0, "confirm");
+        check(true, 9_000, 10_000, 501, 0, "withhold");
+        check(true, 10, 60, 50, 0, "confirm");
+    }
+
+    #[test]
+    fn changed_keys_need_a_person() {
+        check(true, 1_000, 1_000, 20, 10, "withhold");
+        check(true, 1_000, 1_000, 21, 10, "confirm");
+        check(true, 1_000, 1_000, 9, 9, "confirm");
+    }
+}

@@ -1,0 +1,58 @@
+//! How one kind of work meets failures: when it may ask again, and when a one-shot run gives up.
+
+use super::backoff;
+use crate::record::Failure;
+use std::time::Duration;
+
+/// A one-shot run gives up on a request after this many faults in a row.
+const ONCE_FAULTS: u32 = 8;
+/// A one-shot run gives up after being throttled this often in a row.
+const ONCE_THROTTLES: u32 = 20;
+
+/// How a failure is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The wait before the next try.
+    pub wait: Duration,
+    /// Failures in a row, this one included.
+    pub fails: u32,
+    /// A one-shot run does not try again.
+    pub gave_up: bool,
+}
+
+/// The failures of one kind of work.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lane {
+    fails: u32,
+    not_before: Duration,
+    gave_up: Option<String>,
+}
+
+impl Lane {
+    /// When it may ask; `None` when it has given up.
+    pub(super) fn not_before(&self) -> Option<Duration> {
+        self.gave_up.is_none().then_some(self.not_before)
+    }
+
+    /// Why it has given up.
+    pub(super) fn gave_up(&self) -> Option<&String> {
+        self.gave_up.as_ref()
+    }
+
+    /// Takes in a failure.
+    pub(super) fn fail(&mut self, failure: &Failure, up: Duration, reason: &str, once: bool, seed: u64) -> Retry {
+        self.fails = self.fails.saturating_add(1);
+        let wait = backoff::wait(failure, self.fails, seed);
+        let most = match failure {
+            Failure::Throttled { .. } => ONCE_THROTTLES,
+            Failure::Unavailable | Failure::Malformed => ONCE_FAULTS,
+            Failure::Unauthorized | Failure::Refused => 1,
+        };
+        let gave_up = once && self.fails >= most;
+        self.not_before = up + wait;
+        if gave_up {
+            self.gave_up = Some(reason.to_owned());
+        }
+        Retry { wait, fails: self.fails, gave_up }
+    }
+}

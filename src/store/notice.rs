@@ -1,0 +1,29 @@
+//! Notices: what a person should know, until it no longer holds.
+
+use super::Error;
+use super::writer::Notice;
+use crate::record::FeedId;
+use rusqlite::{Connection, params};
+
+/// Puts up a notice, or takes it back. The same notice again changes nothing.
+pub(super) fn save(connection: &Connection, notice: &Notice) -> Result<(), Error> {
+    let feed = notice.feed.as_ref().map_or("", |feed| feed.0.as_str());
+    match &notice.note {
+        Some(note) => connection
+            .prepare_cached(
+                "INSERT INTO notices (feed_id, kind, note, noticed_at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (feed_id, kind) DO UPDATE SET note = ?3, noticed_at = ?4 WHERE note <> ?3",
+            )?
+            .execute(params![feed, notice.kind, note, notice.at])?,
+        None => connection.prepare_cached("DELETE FROM notices WHERE feed_id = ?1 AND kind = ?2")?.execute(params![feed, notice.kind])?,
+    };
+    Ok(())
+}
+
+/// How many live rows a feed has.
+pub(super) fn live(connection: &Connection, feed: &FeedId) -> Result<u64, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT (SELECT count(*) FROM listings WHERE feed_id = ?1) - (SELECT count(*) FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL)",
+    )?;
+    Ok(statement.query_row([&feed.0], |row| row.get::<_, i64>(0))?.unsigned_abs())
+}

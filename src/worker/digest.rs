@@ -1,0 +1,74 @@
+//! A page on its way from the vendor to the plan and to the file.
+
+use crate::plan::command::{Checkpoint, PageSeen};
+use crate::plan::paging::Answer;
+use crate::provider::constellation1;
+use crate::record::{Content, FeedId, Hash, ListingKey, Page, PageRequest, Record, Said, Stamp};
+use crate::store::{Incoming, PageCommit};
+use std::collections::BTreeMap;
+
+/// What the plan needs to know of a page. `vendor_now` is the page's own, as the vendor's dates show it.
+#[must_use]
+pub fn describe(feed: &FeedId, request: &PageRequest, page: &Page, vendor_now: Option<Stamp>) -> PageSeen {
+    let own = |record: &&Record| record.key.feed == *feed;
+    let mark = |record: &Record| match own(&record) {
+        true => record.key.listing.0.clone(),
+        false => format!("{}\u{0}{}", record.key.feed.0, record.key.listing.0),
+    };
+    let rejects = page.rejects.iter().map(|reject| format!("\u{0}{:x}", u128::from_be_bytes(reject.raw_hash)));
+    PageSeen {
+        answer: Answer {
+            page: request.page,
+            marks: page.records.iter().map(mark).chain(rejects).collect(),
+            total: page.total,
+            more: page.next_page.is_some(),
+        },
+        stamps: page.records.iter().filter(own).filter_map(|record| record.stamp).collect(),
+        foreign: page.records.iter().filter(|record| !own(record)).count(),
+        vendor_now,
+    }
+}
+
+/// The keys of a feed's own records.
+#[must_use]
+pub fn keys(feed: &FeedId, page: &Page) -> Vec<ListingKey> {
+    page.records.iter().filter(|record| record.key.feed == *feed).map(|record| record.key.clone()).collect()
+}
+
+/// When a page was stored, on both clocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The vendor's clock, as its dates show it.
+    pub vendor_now: Stamp,
+    /// The mirror's clock.
+    pub at: String,
+}
+
+/// Decodes what is not stored already. `stored` are the hashes of the rows that are there.
+#[must_use]
+pub fn prepare(
+    request: &PageRequest,
+    page: Page,
+    stored: &BTreeMap<ListingKey, Hash>,
+    checkpoint: Checkpoint,
+    moment: Moment,
+) -> PageCommit {
+    let said = request.stream.says();
+    let feed = checkpoint.feed.clone();
+    let Moment { vendor_now, at } = moment;
+    let mut commit = PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now, at };
+    for record in page.records.into_iter().filter(|record| record.key.feed == feed) {
+        let known = stored.get(&record.key);
+        // A deletion of a row that is there needs no content: the row keeps what it last had.
+        let needed = known.is_none_or(|hash| *hash != record.raw_hash && said == Said::Live);
+        match needed.then(|| constellation1::decode(&record)).transpose() {
+            Ok(content) => commit.records.push(incoming(record, said, content)),
+            Err(reject) => commit.rejects.push(reject),
+        }
+    }
+    commit
+}
+
+fn incoming(record: Record, said: Said, content: Option<Content>) -> Incoming {
+    Incoming { key: record.key, stamp: record.stamp, said, raw_hash: record.raw_hash, content }
+}
