@@ -28,7 +28,9 @@ fn a_daemon_loads_an_empty_file_and_follows_what_changes() {
     let mirror = Mirror::new(Options { churn_per_second: 20.0, ..feeds(&["GAMLS", "NWMLS"]) });
     let daemon = mirror.start(&["run"]);
     eventually("the past is loaded while the vendor changes", LIMIT, || {
-        mirror.live("GAMLS") >= 290 && mirror.live("NWMLS") >= 290 && mirror.number("SELECT count(*) FROM changes WHERE kind = 'update'") > 20
+        mirror.live("GAMLS") >= 290
+            && mirror.live("NWMLS") >= 290
+            && mirror.number("SELECT count(*) FROM changes WHERE kind = 'update'") > 20
     });
     mirror.sandbox.reconfigure(|options| options.churn_per_second = 0.0);
     eventually("the file is true", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
@@ -45,7 +47,8 @@ fn the_newest_listings_are_there_long_before_the_load_is_complete() {
     let mirror = Mirror::new(options).with(|settings| (settings.requests_per_second, settings.interval) = (25.0, "1s"));
     let yesterday = mirror.sandbox.with_world(|world| world.utc()).minus(seconds(23 * 3600));
     let truth = mirror.sandbox.with_world(|world| world.truth("GAMLS"));
-    let newest: BTreeSet<_> = truth.iter().filter(|(_, truth)| !truth.deleted && truth.stamp > yesterday).map(|(id, _)| id.0.clone()).collect();
+    let newest: BTreeSet<_> =
+        truth.iter().filter(|(_, truth)| !truth.deleted && truth.stamp > yesterday).map(|(id, _)| id.0.clone()).collect();
     assert!(newest.len() > 30);
     let daemon = mirror.start(&["run"]);
     let mut loaded = BTreeSet::new();
@@ -91,7 +94,9 @@ fn a_daemon_stops_within_5_s_whatever_it_waits_for() {
         mirror.sandbox.set_fault(None, fault.clone());
         let daemon = mirror.start(&["run"]);
         match fault {
-            Some(Fault::Hang(_)) => eventually("the file is there, and a request hangs", LIMIT, || mirror.is_ready() && mirror.requests().is_empty()),
+            Some(Fault::Hang(_)) => {
+                eventually("the file is there, and a request hangs", LIMIT, || mirror.is_ready() && mirror.requests().is_empty())
+            }
             _ => eventually("it is at work", LIMIT, || mirror.requests().len() >= if fault.is_none() { 5 } else { 1 }),
         }
         daemon.signal("TERM");
@@ -156,6 +161,25 @@ fn a_daemon_that_is_killed_again_and_again_while_the_vendor_changes_loses_nothin
     mirror.quiet();
     mirror.once();
     mirror.verify("after the kills");
+}
+
+/// The poll that was under way ends at the time when it began; what came later is this cycle's to read.
+#[test]
+fn a_cycle_after_a_killed_one_reads_what_is_new() {
+    let mut mirror = Mirror::new(small());
+    mirror.backfill();
+    mirror.set(|settings| (settings.window_pages, settings.requests_per_second) = (50, 20.0));
+    mirror.sandbox.with_world(|world| world.bulk_touch("GAMLS", 250));
+    mirror.quiet();
+    mirror.sandbox.clear_requests();
+    let running = mirror.start(&["run", "--once"]);
+    eventually("it is in the middle of a poll", LIMIT, || mirror.requests().len() >= 5);
+    running.kill();
+    mirror.verify_changes("killed");
+    mirror.sandbox.with_world(|world| (0..20).for_each(|_| drop(world.random_change())));
+    mirror.quiet();
+    mirror.once();
+    mirror.verify("the cycle after a killed one");
 }
 
 #[test]
@@ -239,7 +263,10 @@ fn status_tells_how_true_the_file_is_while_the_daemon_works() {
     }
     let lines = mirror.run(&["status"]).succeeded().stdout;
     assert_eq!(lines.lines().count(), 2, "{lines}");
-    assert!(lines.lines().all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")), "{lines}");
+    assert!(
+        lines.lines().all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")),
+        "{lines}"
+    );
     drop(daemon);
     assert_eq!(mirror.status().len(), 2, "status needs no daemon");
 }

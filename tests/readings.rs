@@ -313,7 +313,8 @@ fn consumers_never_see_a_deleted_listing_flicker_back() {
                 watch
             });
             for _ in 0..150 {
-                if let Some((FeedId(feed), ListingId(listing), Change::Revived)) = mirror.sandbox.with_world(|world| world.random_change()) {
+                if let Some((FeedId(feed), ListingId(listing), Change::Revived)) = mirror.sandbox.with_world(|world| world.random_change())
+                {
                     *revived.entry((feed, listing)).or_default() += 1;
                 }
                 std::thread::sleep(Duration::from_millis(20));

@@ -175,6 +175,14 @@ impl Mirror {
         self.run(&["run", "--once"]).succeeded()
     }
 
+    /// One cycle that reads everything again, whatever was read already.
+    pub fn reread(&self) {
+        let settings = Settings { overlap: "500d", window_pages: 100, ..self.settings.clone() };
+        fs::write(self.config(), settings.text(&self.database())).unwrap();
+        self.once();
+        self.configure();
+    }
+
     /// `status --json`.
     pub fn status(&self) -> Vec<serde_json::Value> {
         let ended = self.run(&["status", "--json"]).succeeded();
