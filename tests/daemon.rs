@@ -163,6 +163,18 @@ fn a_daemon_that_is_killed_again_and_again_while_the_vendor_changes_loses_nothin
     mirror.verify("after the kills");
 }
 
+/// Until SQLite folds the WAL into the file, which is after its first 16 MB, the file alone does not show what it is.
+#[test]
+fn a_load_killed_at_its_beginning_goes_on() {
+    let mirror = Mirror::new(small());
+    let running = mirror.start(&["run", "--backfill"]);
+    eventually("a page is stored", LIMIT, || mirror.live("GAMLS") > 0);
+    running.kill();
+    assert_eq!(mirror.status().len(), 1, "status after a kill");
+    mirror.backfill();
+    mirror.verify("after the kill");
+}
+
 /// The poll that was under way ends at the time when it began; what came later is this cycle's to read.
 #[test]
 fn a_cycle_after_a_killed_one_reads_what_is_new() {
