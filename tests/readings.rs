@@ -315,12 +315,12 @@ fn consumers_never_see_a_deleted_listing_flicker_back() {
                 }
                 watch
             });
-            for _ in 0..150 {
+            for _ in 0..100 {
                 if let Some((FeedId(feed), ListingId(listing), Change::Revived)) = mirror.sandbox.with_world(|world| world.random_change())
                 {
                     *revived.entry((feed, listing)).or_default() += 1;
                 }
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(40));
             }
             let caught_up = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 eventually("the mirror has caught up", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));

@@ -262,7 +262,7 @@ impl Mirror {
     }
 
     /// How the file came to be, for the message of a failed test.
-    fn windows(&self) -> String {
+    pub fn windows(&self) -> String {
         let rows = self.query(
             "SELECT feed_id, status, purpose, state, from_date, to_date, total_last, passes, strict FROM windows ORDER BY window_id",
             |row| {
