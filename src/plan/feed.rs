@@ -21,6 +21,10 @@ use std::time::Duration;
 const USUAL_PAGE: u64 = 200;
 /// A window whose `To` turns out to lie ahead of the vendor's clock is opened anew this often.
 const MAX_REOPENED: u32 = 2;
+/// Rounds of polls that a one-shot run makes: one at its beginning, and one at its end if it has read more in between.
+const ONCE_ROUNDS: u32 = 2;
+/// A clock that is corrected by more than this moves the end of a round that has just begun.
+const CORRECTION: Duration = Duration::from_secs(2);
 /// The vendor's clock is told in whole seconds.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 
@@ -29,7 +33,12 @@ const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 struct Round {
     to: Stamp,
     left: Vec<Stream>,
+    begun: Now,
     reopened: u32,
+    /// It was begun by an earlier process, so it says nothing of the time since.
+    resumed: bool,
+    /// A poll was too deep, and was cut.
+    cut: bool,
 }
 
 /// The plan of one feed.
@@ -106,11 +115,11 @@ impl FeedPlan {
             ahead: None,
             ahead_so_far: None,
         };
-        saved.open.into_iter().for_each(|(purpose, open)| plan.reopen(purpose, open));
+        saved.open.into_iter().for_each(|(purpose, open)| plan.reopen(purpose, open, now));
         plan
     }
 
-    fn reopen(&mut self, purpose: Purpose, open: Open) {
+    fn reopen(&mut self, purpose: Purpose, open: Open, now: Now) {
         let stream = open.task.stream;
         let wanted = match purpose {
             Purpose::Poll | Purpose::Fill => self.streams.contains_key(&stream),
@@ -122,7 +131,7 @@ impl FeedPlan {
         }
         if purpose == Purpose::Poll {
             let left = in_order(&self.options.streams).into_iter().skip_while(|later| *later != stream).skip(1).collect();
-            self.round = Some(Round { to: open.task.asked.to, left, reopened: 0 });
+            self.round = Some(Round { to: open.task.asked.to, left, begun: now, reopened: 0, resumed: true, cut: false });
         }
         self.open.insert(purpose, open);
     }
@@ -197,10 +206,12 @@ impl FeedPlan {
         if self.round.is_none() && self.poll_due(now) {
             self.next_poll = now.up + self.options.interval;
             self.read_since_round = false;
-            self.round = Some(Round { to: self.settled(now), left: in_order(&self.options.streams), reopened: 0 });
+            let left = in_order(&self.options.streams);
+            self.round = Some(Round { to: self.settled(now), left, begun: now, reopened: 0, resumed: false, cut: false });
         }
         let round = self.round.as_mut()?;
         let stream = round.left.remove(0);
+        round.cut = false;
         let task = self.streams[&stream].poll(stream, round.to, self.options.overlap);
         self.begin(Purpose::Poll, task, now);
         Some(())
@@ -211,7 +222,8 @@ impl FeedPlan {
             return self.next_poll <= now.up;
         }
         // A one-shot run ends with a poll, so that the file is as new as the run's end.
-        let again = self.read_since_round || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
+        let last = self.read_since_round && self.rounds < ONCE_ROUNDS;
+        let again = last || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
         self.rounds == 0 || (again && !self.has_more(now))
     }
 
@@ -286,7 +298,7 @@ impl FeedPlan {
             return self.refuse(purpose, open, Failure::Unauthorized, reason, now);
         }
         let read_before = self.read_before(stream);
-        if probe && self.ahead_of_the_clock(purpose, &open, page.vendor_now) {
+        if probe && self.ends_at_a_wrong_time(purpose, &open, page.vendor_now, now) {
             self.note(purpose, &open, &page.stamps, now);
             return self.checkpoint(purpose, stream, None, read_before);
         }
@@ -331,15 +343,18 @@ impl FeedPlan {
         state.observe(stamps, open.task.asked, open.opened, now.vendor, is_poll);
     }
 
-    /// A window whose end was not yet past when its first page was answered is not frozen. That happens once, when our
-    /// clock runs ahead of the vendor's, and its first answer tells us so.
-    fn ahead_of_the_clock(&mut self, purpose: Purpose, open: &Open, vendor_now: Option<Stamp>) -> bool {
+    /// The end of a round is reckoned from our idea of the vendor's clock, and its first answer may correct that. A window
+    /// whose end was not yet past is not frozen; one that ends long before leaves out what is there already.
+    fn ends_at_a_wrong_time(&mut self, purpose: Purpose, open: &Open, vendor_now: Option<Stamp>, now: Now) -> bool {
         let (Purpose::Poll, Some(vendor_now), Some(round)) = (purpose, vendor_now, &mut self.round) else { return false };
         let past = vendor_now.plus(CLOCK_GRAIN).minus(self.options.settle);
-        if open.task.asked.to <= past || round.reopened >= MAX_REOPENED {
+        let expected = round.begun.vendor.plus(now.up.saturating_sub(round.begun.up));
+        let late = now.vendor.since(expected) > CORRECTION && !round.resumed;
+        if (open.task.asked.to <= past && !late) || round.reopened >= MAX_REOPENED {
             return false;
         }
-        round.to = vendor_now.minus(self.options.settle);
+        round.to = now.vendor.min(vendor_now.plus(CLOCK_GRAIN)).minus(self.options.settle);
+        round.begun = now;
         round.left.insert(0, open.task.stream);
         round.reopened += 1;
         true
@@ -512,9 +527,38 @@ mod tests {
         let (purpose, request) = asked(&mut plan, 0);
         let vendor_now = now(0).vendor.minus(SECOND * 3600);
         let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
-        let Verdict::Store(checkpoint) = plan.on_page(purpose, seen, now(0)) else { panic!("not stored") };
+        let heard = Now { vendor: vendor_now, ..now(0) };
+        let Verdict::Store(checkpoint) = plan.on_page(purpose, seen, heard) else { panic!("not stored") };
         assert_eq!(checkpoint.window, None);
         assert_eq!(asked(&mut plan, 0).1.window.to, vendor_now.minus(SECOND * 2));
+    }
+
+    #[test]
+    fn a_window_that_ends_long_before_the_vendors_clock_is_opened_anew() {
+        let mut plan = plan(true);
+        let (purpose, request) = asked(&mut plan, 0);
+        let vendor_now = now(0).vendor.plus(SECOND * 3600);
+        let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
+        plan.on_page(purpose, seen, Now { vendor: vendor_now, ..now(0) });
+        assert_eq!(asked(&mut plan, 0).1.window.to, vendor_now.minus(SECOND * 2));
+    }
+
+    #[test]
+    fn a_round_that_was_begun_before_a_restart_is_not_the_round_of_a_one_shot_run() {
+        let mut before = plan(true);
+        let (purpose, request) = asked(&mut before, 0);
+        let Verdict::Store(checkpoint) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
+        let open = Open { row: Some(1), ..checkpoint.window.expect("the window has a row").open };
+        let saved = Saved { open: vec![(purpose, open)], ..Saved::default() };
+        let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(true), saved, now(500));
+        let mut ends = BTreeSet::new();
+        while let Command::Fetch { purpose, request } = after.next(now(500)) {
+            ends.extend((purpose == Purpose::Poll).then_some(request.window.to));
+            let marks: Vec<String> = (0..6).map(|mark| mark.to_string()).collect();
+            let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
+            after.on_page(purpose, page(&request, 0, &marks[..0]), now(500));
+        }
+        assert!(ends.contains(&now(500).vendor.minus(SECOND * 2)), "{ends:?}");
     }
 
     #[test]

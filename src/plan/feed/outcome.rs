@@ -54,7 +54,12 @@ impl FeedPlan {
         let rule = self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule);
         let newer = StreamState { from_rule: rule, ..StreamState::default() }.cut(open.task.claim, pages, deepest)?;
         match (purpose, self.streams.get_mut(&stream)) {
-            (Purpose::Poll, Some(state)) => state.coverage.remove(Window { from: open.task.asked.from, to: newer.from }),
+            (Purpose::Poll, Some(state)) => {
+                // The overlap is read again out of caution, and look-backs do the same: it need not become a gap.
+                let from = state.cursor.map_or(open.task.asked.from, |cursor| cursor.max(open.task.asked.from));
+                state.coverage.remove(Window { from, to: newer.from });
+                self.round.iter_mut().for_each(|round| round.cut = true);
+            }
             (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Sweep, _) => {
                 self.spans.insert(stream, newer.to.since(newer.from));
             }
@@ -65,7 +70,8 @@ impl FeedPlan {
     pub(super) fn complete(&mut self, purpose: Purpose, open: &Open, now: Now) {
         let stream = open.task.stream;
         let claim = open.task.claim;
-        let pages = open.reading.total_last.div_ceil(self.page_size);
+        let cut = self.round.as_ref().is_some_and(|round| round.cut);
+        let pages = open.reading.total_last.div_ceil(self.page_size).max(if cut { 2 } else { 1 });
         if let Some(state) = self.streams.get_mut(&stream) {
             match purpose {
                 Purpose::Poll => {
@@ -93,11 +99,8 @@ impl FeedPlan {
     /// A poll of one stream is over; after the last one the round is.
     pub(super) fn end_of_poll(&mut self, suspect: bool) {
         self.round_suspect |= suspect;
-        if self.round.as_ref().is_some_and(|round| !round.left.is_empty()) {
-            return;
-        }
-        self.round = None;
-        self.rounds += 1;
+        let Some(round) = self.round.take_if(|round| round.left.is_empty()) else { return };
+        self.rounds += u32::from(!round.resumed);
         if std::mem::take(&mut self.round_suspect) {
             self.suspect_rounds += 1;
         } else {
