@@ -18,6 +18,8 @@ pub struct Counters {
     pub polls: u64,
     /// What the records did.
     pub done: Committed,
+    /// Whether its requests fail at present.
+    pub in_trouble: bool,
     /// What the feed is doing, for a person.
     pub doing: String,
 }

@@ -100,7 +100,10 @@ impl Crew {
     /// A feed that was taken from the credential is answered like a feed without listings. Its rows are kept until a
     /// person decides.
     async fn look_for_the_gone(&self) -> anyhow::Result<Option<()>> {
-        for feed in &self.busy {
+        let counters = self.tools.progress.snapshot();
+        // A feed whose requests fail has its own, rarer tries.
+        let healthy = |feed: &&FeedId| counters.get(*feed).is_none_or(|counters| !counters.in_trouble);
+        for feed in self.busy.iter().filter(healthy) {
             let Some(there) = is_there(&self.tools, self.scope(), feed).await else { return Ok(None) };
             let Ok(there) = there.inspect_err(|error| tracing::debug!(%feed, "whether the feed is there is not known: {}", error.message))
             else {

@@ -8,8 +8,9 @@ use std::time::Duration;
 /// A window is asked for this much wider, on both sides, than what is claimed of it: the document says neither
 /// whether its bounds are inclusive nor how finely the server reads them.
 pub const PAD: Duration = Duration::from_secs(1);
-/// A window is never cut smaller than this.
-const SMALLEST_SPAN: Duration = Duration::from_secs(1);
+/// A window is never cut smaller than this. Vendors stamp to the second; but as every window is asked for a [`PAD`] wider,
+/// finer cuts would mostly read their neighbours again, and a bulk load of one stamp several times.
+const SMALLEST_SPAN: Duration = Duration::from_secs(4);
 /// How far the first poll of an empty mirror reaches back; what lies behind is filled in, newest first.
 const FIRST_POLL: Duration = Duration::from_secs(24 * 3600);
 /// No zone's clock is further behind UTC than twelve hours; one more for summer time and doubt.
@@ -300,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_window_is_cut_down_to_a_second() {
+    fn a_deep_window_is_cut_down_to_a_few_seconds() {
         let cut_to = |from: &str, to: &str| cut(FromRule::Exact, from, to).map(|w| w.from.to_string());
         assert_eq!(cut_to("2024-01-01", "2024-01-07").as_deref(), Some("2024-01-05T00:00:00"));
-        assert_eq!(cut_to("2024-01-01T00:00:00", "2024-01-01T00:00:02").as_deref(), Some("2024-01-01T00:00:01"));
-        assert_eq!(cut_to("2024-01-01T00:00:00", "2024-01-01T00:00:01"), None);
+        assert_eq!(cut_to("2024-01-01T00:00:00", "2024-01-01T00:00:06").as_deref(), Some("2024-01-01T00:00:02"));
+        assert_eq!(cut_to("2024-01-01T00:00:00", "2024-01-01T00:00:04"), None);
     }
 
     #[test]

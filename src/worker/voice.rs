@@ -68,6 +68,8 @@ impl Voice {
             return Ok(());
         }
         self.noted = fresh;
+        let in_trouble = self.in_trouble();
+        self.tools.progress.update(&self.feed, |counters| counters.in_trouble = in_trouble);
         let note = FeedNote { feed: self.feed.clone(), activity, note, polled, at: mirror_time() };
         self.bear(self.tools.store.note(note).await)
     }
