@@ -1,21 +1,28 @@
 //! The command line: words become calls, results become prints and exit codes.
 
 mod demo;
+mod feeds;
 mod logging;
+mod reconcile;
+mod rejects;
 mod run;
 mod show;
 mod status;
+mod why;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
+use crate::provider::constellation1::fields::LISTING_DETAILS;
 use crate::record::DayTime;
 use crate::sandbox::{self, Sandbox};
+use crate::store::Store;
 use crate::store::report::ReportError;
 use clap::{Args, Parser, Subcommand};
 use logging::LogFormat;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 /// Something is missing or wrong before the work begins: the same as clap's for a wrong command line.
 const EXIT_USAGE: u8 = 2;
@@ -38,6 +45,7 @@ Begin with:
   mls-sync run --backfill       load everything once
   mls-sync run                  load everything, then follow every change
   mls-sync status               how true the file is
+  mls-sync reconcile            prove it: read everything again and set it against the file
 
 Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins.";
 
@@ -60,6 +68,14 @@ enum Command {
     Run(run::Arguments),
     /// Show how true the file is, feed by feed
     Status(status::Arguments),
+    /// Read everything again and set it against the file: repair what it lacks, delete what the vendor no longer has
+    Reconcile(reconcile::Arguments),
+    /// List the vendor's records that could not be stored, or try them again
+    Rejects(rejects::Arguments),
+    /// List the feeds, or remove one
+    Feeds(feeds::Arguments),
+    /// Tell what is known of a listing
+    Why(why::Arguments),
     /// Play the vendor in memory, over real HTTP
     Sandbox(Box<SandboxArguments>),
     /// Show the whole job against an embedded sandbox, then compare the file with the sandbox's truth
@@ -96,6 +112,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => run::run(Config::read(&cli.global.config)?, arguments).await,
         Command::Status(arguments) => status::status(&Config::read_for_reading(&cli.global.config)?, &arguments),
+        Command::Reconcile(arguments) => reconcile::reconcile(&cli.global.config, arguments).await,
+        Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
         Command::Sandbox(arguments) => serve_sandbox(*arguments).await,
         Command::Demo(arguments) => demo::demo(arguments).await,
     }
@@ -114,10 +134,26 @@ async fn serve_sandbox(arguments: SandboxArguments) -> anyhow::Result<ExitCode> 
     }
 }
 
+/// What was asked for cannot be done as it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Opens the file for writing, without the vendor. Only call it for a file that was read before: it would create one.
+fn open_store(config: &Config) -> anyhow::Result<(Store, JoinHandle<()>)> {
+    Ok(Store::open(&config.database, &LISTING_DETAILS).map_err(StartError::Database)?)
+}
+
+/// Waits until the file is closed.
+fn close_store(store: Store, writer: JoinHandle<()>) -> anyhow::Result<()> {
+    drop(store);
+    writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))
+}
+
 /// Prints an error as one message and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("mls-sync: {error:#}");
-    let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>();
+    let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>() || error.is::<UsageError>();
     ExitCode::from(if before_the_work { EXIT_USAGE } else { EXIT_FAILED })
 }
 

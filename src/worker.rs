@@ -1,6 +1,8 @@
 //! One feed: asks the plan, obeys, reports back; it decides nothing itself.
 
+pub mod ask;
 pub mod digest;
+pub mod replay;
 mod voice;
 
 use crate::clock::{Clock, mirror_time};
@@ -92,8 +94,14 @@ impl Worker {
     /// When the file cannot be written any more.
     pub async fn run(mut self) -> Result<Ended, StoreError> {
         loop {
-            if let Some(ended) = self.step().await? {
-                return Ok(ended);
+            match self.step().await {
+                Ok(None) => {}
+                Ok(Some(ended)) => return Ok(ended),
+                Err(error @ StoreError::Removed(_)) => {
+                    tracing::warn!(feed = %self.feed, "{error}");
+                    return Ok(Ended::Finished { missing: vec![error.to_string()] });
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -183,8 +191,8 @@ impl Worker {
                 self.store_fails = 0;
                 Ok(Some(committed))
             }
-            Err(StoreError::Closed) => Err(StoreError::Closed),
-            Err(error) => {
+            Err(error @ (StoreError::Closed | StoreError::Removed(_))) => Err(error),
+            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => {
                 self.store_fails += 1;
                 let wait = backoff::wait(&Failure::Unavailable, self.store_fails, self.options.seed);
                 tracing::error!(feed = %self.feed, %error, retry_in = ?wait, "the page could not be stored; nothing of it was, and it will be read again");
@@ -256,6 +264,8 @@ impl Worker {
                 self.voice.notice("withheld", None).await?;
                 self.plan.judged(judgement.to_confirm);
             }
+            // Nothing was changed, so nothing waits for an approval.
+            Ruling::Withhold(_) if self.options.dry_run => self.plan.swept(),
             Ruling::Withhold(why) => {
                 let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
                 self.voice.notice("withheld", Some(note)).await?;
