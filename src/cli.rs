@@ -12,17 +12,14 @@ mod why;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
-use crate::provider::constellation1::fields::LISTING_DETAILS;
 use crate::record::DayTime;
 use crate::sandbox::{self, Sandbox};
-use crate::store::Store;
 use crate::store::report::ReportError;
 use clap::{Args, Parser, Subcommand};
 use logging::LogFormat;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread::JoinHandle;
 
 /// Something is missing or wrong before the work begins: the same as clap's for a wrong command line.
 const EXIT_USAGE: u8 = 2;
@@ -138,17 +135,6 @@ async fn serve_sandbox(arguments: SandboxArguments) -> anyhow::Result<ExitCode> 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
-
-/// Opens the file for writing, without the vendor. Only call it for a file that was read before: it would create one.
-fn open_store(config: &Config) -> anyhow::Result<(Store, JoinHandle<()>)> {
-    Ok(Store::open(&config.database, &LISTING_DETAILS).map_err(StartError::Database)?)
-}
-
-/// Waits until the file is closed.
-fn close_store(store: Store, writer: JoinHandle<()>) -> anyhow::Result<()> {
-    drop(store);
-    writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))
-}
 
 /// Prints an error as one message and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {

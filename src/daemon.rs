@@ -1,5 +1,7 @@
 //! The process: tasks, signals, systemd, and an ordered stop.
 
+pub mod errand;
+
 use crate::clock::{Clock, mirror_time};
 use crate::config::{Config, ConfigError};
 use crate::discovery::{Scope, discover};

@@ -1,8 +1,8 @@
 //! `mls-sync feeds`: which feeds are mirrored, and the removal of one.
 
-use super::{UsageError, close_store, grouped, open_store};
-use crate::clock::mirror_time;
+use super::{UsageError, grouped};
 use crate::config::Config;
+use crate::daemon::errand;
 use crate::record::FeedId;
 use crate::store::report::{self, FeedEntry};
 use std::process::ExitCode;
@@ -59,10 +59,7 @@ fn line(entry: &FeedEntry) -> String {
 }
 
 async fn remove(config: &Config, feed: FeedId) -> anyhow::Result<ExitCode> {
-    let (store, writer) = open_store(config)?;
-    let removed = store.remove_feed(&feed, mirror_time()).await;
-    close_store(store, writer)?;
-    let Some(count) = removed? else {
+    let Some(count) = errand::remove_feed(config, &feed).await? else {
         return Err(UsageError(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them")).into());
     };
     println!("{feed}: removed; {} live listings are tombstones now", grouped(count));

@@ -1,10 +1,9 @@
 //! `mls-sync reconcile`: a whole reading set against the file.
 
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, UsageError, close_store, grouped, open_store, show};
-use crate::clock::mirror_time;
+use super::{EXIT_FAILED, UsageError, grouped, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, Outcome, ReconcileMode, RunOptions};
+use crate::daemon::{Daemon, Outcome, ReconcileMode, RunOptions, errand};
 use crate::record::{FeedId, printable};
 use crate::store::{Approval, RunReport, report};
 use std::path::Path;
@@ -137,11 +136,7 @@ pub(super) fn line(run: &RunReport) -> String {
 }
 
 async fn approve(config: &Config, run: i64, json: bool) -> anyhow::Result<ExitCode> {
-    report::last_run(&config.database)?;
-    let (store, writer) = open_store(config)?;
-    let approval = store.approve(run, mirror_time()).await;
-    close_store(store, writer)?;
-    let (feed, deleted, kept) = match approval? {
+    let (feed, deleted, kept) = match errand::approve(config, run).await? {
         Approval::Applied { feed, deleted, kept } => (feed, deleted, kept),
         Approval::NotWithheld(None) => {
             return Err(UsageError(format!("there is no run {run}; `mls-sync status` shows the last ones")).into());

@@ -1,11 +1,11 @@
 //! `mls-sync rejects`: the vendor's records that could not be stored.
 
-use super::{UsageError, close_store, grouped, open_store};
+use super::{UsageError, grouped};
 use crate::config::Config;
+use crate::daemon::errand::{self, Replay};
 use crate::record::{FeedId, printable};
 use crate::store::RejectReport;
 use crate::store::report;
-use crate::worker::replay::{Outcome, replay};
 use std::process::ExitCode;
 
 /// Characters of a reason that fit a line.
@@ -58,10 +58,7 @@ pub(super) fn line(reject: &RejectReport) -> String {
 
 async fn retry(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let kept = report::rejects(&config.database, None)?.len() as u64;
-    let (store, writer) = open_store(config)?;
-    let done = replay(&store).await;
-    close_store(store, writer)?;
-    let Outcome { tried, stored } = done?;
+    let Replay { tried, stored } = errand::retry_rejects(config).await?;
     let left = kept.saturating_sub(stored);
     if json {
         println!("{}", serde_json::json!({ "tried": tried, "stored": stored, "left": left }));

@@ -2,14 +2,10 @@
 
 use super::run::stop_on_signals;
 use super::{EXIT_FAILED, rejects};
-use crate::config::{Config, ConfigError};
-use crate::daemon::StartError;
-use crate::provider::constellation1::{Client, fields::LISTING_DETAILS};
-use crate::provider::{Limiter, Vendor};
+use crate::config::Config;
+use crate::daemon::errand::{self, Asked, Side};
 use crate::record::{FeedId, ListingId, ListingKey, printable};
 use crate::store::why::{self, RowReport, WhyReport};
-use crate::worker::ask::{Asked, Side, ask};
-use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -35,7 +31,7 @@ pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     let config = if arguments.ask { Config::read(path)? } else { Config::read_for_reading(path)? };
     let key = ListingKey { feed: FeedId(arguments.feed), listing: ListingId(arguments.listing) };
     let report = why::why(&config.database, &key)?;
-    let asked = if arguments.ask { Some(ask_vendor(&config, &key).await?) } else { None };
+    let asked = if arguments.ask { Some(errand::ask_vendor(&config, &key, stop_on_signals()?).await?) } else { None };
     if arguments.json {
         let mut json = serde_json::to_value(&report)?;
         json["asked"] = serde_json::to_value(&asked)?;
@@ -45,15 +41,6 @@ pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
         asked.iter().for_each(print_asked);
     }
     Ok(if report.row.is_some() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
-}
-
-async fn ask_vendor(config: &Config, key: &ListingKey) -> anyhow::Result<Asked> {
-    let secret = config.key().map_err(ConfigError::from)?;
-    let client = Client::new(config.client_options(secret)?).map_err(StartError::Client)?;
-    let vendor = Vendor::new(client, Limiter::new(config.limiter_options()));
-    let row = why::content(&config.database, key, &LISTING_DETAILS)?;
-    let asked = ask(&vendor, key, row.as_ref(), &stop_on_signals()?).await;
-    asked.context("stopped before the vendor answered")?.context("the vendor did not tell")
 }
 
 fn print(report: &WhyReport) {
