@@ -407,8 +407,9 @@ CREATE TABLE rejects (
     status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
     listing_id                      TEXT,           -- as far as it could be read
     reason                          TEXT NOT NULL,  -- for a person
-    raw                             TEXT NOT NULL,  -- as sent
-    raw_hash                        BLOB NOT NULL,  -- of raw
+    raw                             TEXT NOT NULL,  -- as sent; its beginning alone where it is longer than 1 MiB
+    raw_bytes                       INTEGER NOT NULL,  -- length as sent
+    raw_hash                        BLOB NOT NULL,  -- of what was sent
     rejected_at                     TEXT NOT NULL,  -- when it was first seen
     UNIQUE (feed_id, raw_hash)
 ) STRICT;
@@ -424,9 +425,11 @@ CREATE TABLE feeds (
     polled_at                       TEXT,           -- when the newest changes were last proven complete; null if never
     removed_at                      TEXT,           -- when a person removed it; null while mirrored
     rejects_cut                     INTEGER NOT NULL DEFAULT 0,
-                                                    -- rejects that were not kept because there were too many
+                                                    -- rejects that were not kept because there were 10 000, or of
+                                                    -- which only the first 1 MiB was kept
     extra_cut                       INTEGER NOT NULL DEFAULT 0
-                                                    -- records whose `extra` was not kept because it was too long
+                                                    -- records whose `extra` was longer than 256 KiB and was not
+                                                    -- kept: it is {"_cut": bytes} then
 ) STRICT, WITHOUT ROWID;
 
 -- What a person should know about a feed, until it no longer holds.
@@ -524,7 +527,8 @@ SELECT
             WHERE cursors.feed_id = feeds.feed_id
             GROUP BY cursors.status
         ) AS reach
-        HAVING count(*) = count(reach.until)
+        -- A feed of which only deletions were read is not complete.
+        HAVING count(*) = count(reach.until) AND max(reach.status <> 3)
     ) AS complete_until,
     (
         SELECT count(*)

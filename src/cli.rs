@@ -1,10 +1,14 @@
 //! The command line: words become calls, results become prints and exit codes.
 
 mod demo;
+mod feeds;
 mod logging;
+mod reconcile;
+mod rejects;
 mod run;
 mod show;
 mod status;
+mod why;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
@@ -39,6 +43,7 @@ Begin with:
   mls-sync run --backfill       load everything once
   mls-sync run                  load everything, then follow every change
   mls-sync status               how true the file is
+  mls-sync reconcile            prove it: read everything again and set it against the file
 
 Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins.";
 
@@ -61,6 +66,14 @@ enum Command {
     Run(run::Arguments),
     /// Show how true the file is, feed by feed
     Status(status::Arguments),
+    /// Read everything again and set it against the file: repair what it lacks, delete what the vendor no longer has
+    Reconcile(reconcile::Arguments),
+    /// List the vendor's records that could not be stored, or try them again
+    Rejects(rejects::Arguments),
+    /// List the feeds, or remove one
+    Feeds(feeds::Arguments),
+    /// Tell what is known of a listing
+    Why(why::Arguments),
     /// Play the vendor in memory, over real HTTP
     Sandbox(Box<SandboxArguments>),
     /// Show the whole job against an embedded sandbox, then compare the file with the sandbox's truth
@@ -97,6 +110,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => run::run(Config::read(&cli.global.config)?, arguments).await,
         Command::Status(arguments) => status::status(&Config::read_for_reading(&cli.global.config)?, &arguments),
+        Command::Reconcile(arguments) => reconcile::reconcile(&cli.global.config, arguments).await,
+        Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
         Command::Sandbox(arguments) => serve_sandbox(*arguments).await,
         Command::Demo(arguments) => demo::demo(arguments).await,
     }
@@ -114,7 +131,7 @@ async fn serve_sandbox(arguments: SandboxArguments) -> anyhow::Result<ExitCode> 
     }
 }
 
-/// A wrong word on the command line that only shows when it is used.
+/// What was asked for cannot be done as it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);

@@ -1,6 +1,7 @@
 //! The process: tasks, signals, systemd, and an ordered stop.
 
 mod crew;
+pub mod errand;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -96,11 +97,7 @@ impl Daemon {
         if let Some(feed) = strange {
             return Err(StartError::StrangeFeed(feed.clone()));
         }
-        let client = config.client_options(key).and_then(Client::new).map_err(|why| {
-            let vendor = &config.constellation1;
-            StartError::Client { base_url: vendor.base_url.clone(), client: vendor.client.clone(), why }
-        })?;
-        let vendor = Vendor::new(client, Limiter::new(config.limiter_options()));
+        let vendor = vendor(&config, key)?;
         let (store, writer) = Store::open(&config.database, &LISTING_DETAILS)?;
         let tools = Tools {
             vendor: Arc::new(vendor),
@@ -144,6 +141,15 @@ impl Daemon {
         self.writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
         outcome
     }
+}
+
+/// The vendor, as the configuration says where and who.
+fn vendor(config: &Config, key: SecretString) -> Result<Vendor, StartError> {
+    let client = config.client_options(key).and_then(Client::new).map_err(|why| {
+        let vendor = &config.constellation1;
+        StartError::Client { base_url: vendor.base_url.clone(), client: vendor.client.clone(), why }
+    })?;
+    Ok(Vendor::new(client, Limiter::new(config.limiter_options())))
 }
 
 /// Outside systemd this does nothing; there is nobody to tell when it fails.

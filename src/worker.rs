@@ -1,6 +1,8 @@
 //! One feed: asks the plan, obeys, reports back; it decides nothing itself.
 
+pub mod ask;
 pub mod digest;
+pub mod replay;
 mod voice;
 
 use crate::clock::{Clock, mirror_time};
@@ -95,8 +97,12 @@ impl Worker {
             match self.step().await {
                 Ok(None) => self.store_fails = 0,
                 Ok(Some(ended)) => return Ok(ended),
+                Err(error @ StoreError::Removed(_)) => {
+                    tracing::warn!(feed = %self.feed, "{error}");
+                    return Ok(Ended::Finished { missing: vec![error.to_string()] });
+                }
                 Err(StoreError::Closed) => return Err(StoreError::Closed),
-                Err(error) => self.recover(error).await?,
+                Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => self.recover(error).await?,
             }
         }
     }
@@ -119,8 +125,8 @@ impl Worker {
                     self.plan = FeedPlan::resume(self.feed.clone(), self.options.clone(), saved, self.tools.clock.now());
                     return Ok(());
                 }
-                Err(StoreError::Closed) => return Err(StoreError::Closed),
-                Err(again) => error = again,
+                Err(fatal @ (StoreError::Closed | StoreError::Removed(_))) => return Err(fatal),
+                Err(again @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => error = again,
             }
         }
     }
@@ -261,6 +267,8 @@ impl Worker {
                 self.voice.notice("withheld", None).await?;
                 self.plan.judged(judgement.to_confirm);
             }
+            // Nothing was changed, so nothing waits for an approval.
+            Ruling::Withhold(_) if self.options.dry_run => self.plan.swept(),
             Ruling::Withhold(why) => {
                 let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
                 self.voice.notice("withheld", Some(note)).await?;

@@ -4,32 +4,41 @@ use super::grouped;
 use crate::config::Config;
 use crate::record::printable;
 use crate::store::report::{self, FeedReport};
+use crate::store::{Lateness, RunReport};
 use chrono::{DateTime, Utc};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Characters of a note that fit a line.
 const NOTE: usize = 200;
+/// Gaps that are shown.
+const GAPS: usize = 3;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// For programs: one JSON array, an object a feed
+    /// For programs: one JSON object {"notices": [..], "feeds": [..]}
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let reports = report::feeds(&config.database)?;
+    let status = report::status(&config.database)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&reports)?);
+        println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(ExitCode::SUCCESS);
     }
-    if reports.is_empty() {
+    for notice in &status.notices {
+        println!("! {}: {}", notice.kind, printable(&notice.note, NOTE));
+    }
+    if status.feeds.is_empty() {
         println!("No feed yet: `mls-sync run` finds and loads them.");
     }
-    let width = reports.iter().map(|report| report.feed_id.to_string().chars().count()).max().unwrap_or(0);
-    for report in &reports {
+    let width = status.feeds.iter().map(|report| report.feed_id.to_string().chars().count()).max().unwrap_or(0);
+    for report in &status.feeds {
         println!("{}", line(report, width, Utc::now()));
+        for detail in details(report, config.poll.overlap.0) {
+            println!("{:<width$}  {detail}", "");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -50,13 +59,80 @@ fn line(report: &FeedReport, width: usize, now: DateTime<Utc>) -> String {
     if let Some(note) = &report.note {
         line.push_str(&format!(": {}", printable(note, NOTE)));
     }
-    for gap in report.gaps.iter().take(3) {
-        line.push_str(&format!("\n{:<width$}  Status={} still unread: {} .. {}", "", gap.status, gap.from, gap.to));
+    line
+}
+
+/// What is not as it should be, and how far the file was checked.
+fn details(report: &FeedReport, overlap: Duration) -> Vec<String> {
+    let mut details: Vec<String> =
+        report.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))).collect();
+    details.extend(report.gaps.iter().take(GAPS).map(|gap| format!("Status={} still unread: {} .. {}", gap.status, gap.from, gap.to)));
+    if report.gaps.len() > GAPS {
+        details.push(format!("and {} more gaps", report.gaps.len() - GAPS));
     }
-    if report.rejects > 0 {
-        line.push_str(&format!("\n{:<width$}  {} rejected records are kept in the table rejects", "", grouped(report.rejects)));
+    if let Some(newest) = &report.newest_suspect {
+        details.push(format!(
+            "{} windows could not be proven whole; the newest: {} of Status={}, {} .. {}, {} of {} records seen",
+            grouped(report.suspect_windows),
+            newest.purpose,
+            newest.status,
+            newest.from,
+            newest.to,
+            grouped(newest.keys_seen),
+            grouped(newest.total)
+        ));
+    }
+    details.extend(report.late.iter().map(|late| lateness(late, overlap)));
+    details.extend(report.last_reconcile.iter().map(reconciled));
+    if report.rejects > 0 || report.rejects_cut > 0 {
+        let cut = if report.rejects_cut > 0 { format!(", {} were cut", grouped(report.rejects_cut)) } else { String::new() };
+        details.push(format!("{} rejected records are kept{cut}: `mls-sync rejects`", grouped(report.rejects)));
+    }
+    if report.extra_cut > 0 {
+        details.push(format!("the unknown fields of {} records were too long to be kept", grouped(report.extra_cut)));
+    }
+    details
+}
+
+fn lateness(late: &Lateness, overlap: Duration) -> String {
+    let mut line = format!(
+        "late: {} listings, half within {}, 9 of 10 within {}, at most {}",
+        grouped(late.count),
+        span(late.half_s),
+        span(late.nine_tenths_s),
+        span(late.most_s)
+    );
+    if late.beyond_overlap > 0 {
+        let overlap = humantime::format_duration(overlap);
+        line.push_str(&format!("; poll.overlap = {overlap} is too short for {} of them", grouped(late.beyond_overlap)));
     }
     line
+}
+
+fn reconciled(run: &RunReport) -> String {
+    let when = run.ended_at.as_ref().unwrap_or(&run.started_at);
+    let dry = if run.dry_run { " (dry run)" } else { "" };
+    let mut line = format!(
+        "reconcile run {} {}{dry} at {when}: {} read, {} missing, {} stale, {} absent, {} deleted",
+        run.run_id,
+        run.state,
+        grouped(run.read),
+        grouped(run.missing),
+        grouped(run.stale),
+        grouped(run.absent),
+        grouped(run.deleted)
+    );
+    if let Some(note) = &run.note {
+        line.push_str(&format!("; {}", printable(note, NOTE)));
+    }
+    line
+}
+
+/// Seconds as people read them: below ten minutes to the second, above to the minute.
+fn span(seconds: f64) -> String {
+    let whole = Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(Duration::MAX).as_secs();
+    let grain = if whole < 600 { 1 } else { 60 };
+    humantime::format_duration(Duration::from_secs(whole.div_ceil(grain) * grain)).to_string()
 }
 
 fn age(at: &str, now: DateTime<Utc>) -> String {
@@ -69,9 +145,8 @@ mod tests {
     use super::*;
     use crate::record::FeedId;
 
-    #[test]
-    fn a_line_says_counts_reach_age_and_what_is_being_done() {
-        let report = FeedReport {
+    fn report() -> FeedReport {
+        FeedReport {
             feed_id: FeedId("GAMLS".to_owned()),
             live: 12_345,
             deleted: 67,
@@ -83,11 +158,31 @@ mod tests {
             activity_at: "2024-05-01T12:00:05.000Z".to_owned(),
             note: Some("HTTP 403\u{1b}[31m".to_owned()),
             rejects: 0,
+            rejects_cut: 0,
+            extra_cut: 0,
             suspect_windows: 0,
-        };
+            newest_suspect: None,
+            notices: Vec::new(),
+            late: None,
+            last_reconcile: None,
+        }
+    }
+
+    #[test]
+    fn a_line_says_counts_reach_age_and_what_is_being_done() {
         let now = DateTime::parse_from_rfc3339("2024-05-01T12:01:05Z").expect("a date").to_utc();
         let expected =
             "GAMLS     12,345 live       67 deleted  complete until 2024-05-01T12:00:00  polled 1m ago  blocked: HTTP 403\\u{1b}[31m";
-        assert_eq!(line(&report, 5, now), expected);
+        assert_eq!(line(&report(), 5, now), expected);
+        assert_eq!(details(&report(), Duration::from_secs(120)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn late_listings_show_how_long_the_overlap_should_be() {
+        let mut late = Lateness { count: 12, half_s: 39.2, nine_tenths_s: 180.0, most_s: 4000.0, beyond_overlap: 0 };
+        let distribution = "late: 12 listings, half within 40s, 9 of 10 within 3m, at most 1h 7m";
+        assert_eq!(lateness(&late, Duration::from_secs(120)), distribution);
+        late.beyond_overlap = 3;
+        assert_eq!(lateness(&late, Duration::from_secs(120)), format!("{distribution}; poll.overlap = 2m is too short for 3 of them"));
     }
 }

@@ -362,16 +362,18 @@ impl FeedPlan {
 
     fn checkpoint(&self, purpose: Purpose, stream: Stream, window: Option<WindowSave>, read_before: Coverage) -> Verdict {
         let run = self.sweep.as_ref().filter(|_| purpose == Purpose::Sweep).map(|sweep| sweep.run);
-        let state = self.streams.get(&stream).cloned();
+        // A dry run stores no record, so no cursor may pass one.
+        let dry_run = self.options.dry_run;
+        let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
         Verdict::Store(Box::new(Checkpoint {
             feed: self.feed.clone(),
             purpose,
             stream,
             state,
             window,
-            lookbacks: self.lookback_times.clone(),
+            lookbacks: if dry_run { BTreeMap::new() } else { self.lookback_times.clone() },
             run,
-            dry_run: self.options.dry_run && run.is_some(),
+            dry_run,
             read_before,
             zone: self.ahead.or(self.zone_found),
         }))

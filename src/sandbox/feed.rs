@@ -131,6 +131,21 @@ impl Feed {
         true
     }
 
+    /// Gives a live listing another number and a new stamp: its old number is gone without a word.
+    pub(super) fn rekey(&mut self, id: &str, moment: Moment) -> Option<(ListingId, ListingId)> {
+        let place = self.places.get(id).copied().filter(|&place| !self.listings[place].latest.deleted)?;
+        self.serial += 1;
+        let new: Arc<str> = Arc::from(words::listing_id(self.serial, &mut Dice::new(mix(self.seed, self.serial))));
+        let listing = &mut self.listings[place];
+        listing.id = Arc::clone(&new);
+        listing.latest.stamp = moment.stamp;
+        listing.before = None;
+        listing.visible_at = moment.visible_at;
+        self.places.remove(id);
+        self.places.insert(Arc::clone(&new), place);
+        Some((ListingId(id.to_owned()), ListingId(new.to_string())))
+    }
+
     /// A random live or deleted listing.
     pub(super) fn pick(&self, deleted: bool, dice: &mut Dice) -> Option<ListingId> {
         let start = dice.index(self.listings.len());

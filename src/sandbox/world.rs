@@ -229,6 +229,18 @@ impl World {
         live
     }
 
+    /// Gives so many live listings of a feed another number, as an MLS does when it moves to another system; returns the
+    /// old and the new ones.
+    pub fn rekey(&mut self, feed: &str, count: usize) -> Vec<(ListingId, ListingId)> {
+        let moment = self.moment(Duration::ZERO);
+        let Some(feed) = self.feeds.get_mut(feed) else {
+            return Vec::new();
+        };
+        let mut live = feed.live();
+        self.dice.shuffle(&mut live);
+        live.iter().take(count).filter_map(|listing| feed.rekey(&listing.0, moment)).collect()
+    }
+
     /// One random change in a random feed in sight; `None` in a world without feeds.
     pub fn random_change(&mut self) -> Option<(FeedId, ListingId, Change)> {
         let feeds = self.feeds();

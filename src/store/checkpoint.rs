@@ -118,7 +118,18 @@ fn save_marks(tx: &Connection, id: i64, save: &WindowSave) -> Result<(), Error> 
 
 /// Loads what the file remembers of a feed.
 pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Error> {
-    let mut saved = Saved::default();
+    Ok(Saved {
+        streams: load_streams(connection, feed)?,
+        open: load_open(connection, feed)?,
+        lookbacks: load_lookbacks(connection, feed)?,
+        sweep: load_sweep(connection, feed)?,
+        last_sweep: load_last_sweep(connection, feed)?,
+    })
+}
+
+/// Loads where the streams of a feed stand.
+pub(super) fn load_streams(connection: &Connection, feed: &FeedId) -> Result<BTreeMap<Stream, StreamState>, Error> {
+    let mut streams = BTreeMap::new();
     let mut statement =
         connection.prepare_cached("SELECT status, cursor, newest, aligned, from_rule FROM cursors WHERE feed_id = ?1 ORDER BY status")?;
     let mut rows = statement.query([&feed.0])?;
@@ -131,13 +142,9 @@ pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Erro
             from_rule: rule_of(&row.get::<_, String>(4)?)?,
             coverage: load_coverage(connection, feed, stream)?,
         };
-        saved.streams.insert(stream, state);
+        streams.insert(stream, state);
     }
-    saved.open = load_open(connection, feed)?;
-    saved.lookbacks = load_lookbacks(connection, feed)?;
-    saved.sweep = load_sweep(connection, feed)?;
-    saved.last_sweep = load_last_sweep(connection, feed)?;
-    Ok(saved)
+    Ok(streams)
 }
 
 fn load_lookbacks(connection: &Connection, feed: &FeedId) -> Result<BTreeMap<String, LookbackTimes>, Error> {
@@ -162,7 +169,8 @@ fn load_last_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<Stam
 /// The run that is under way: what it has read is what its proven windows claim.
 fn load_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<SavedSweep>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT run_id, from_date, to_date, state FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming')",
+        "SELECT run_id, from_date, to_date, state FROM reconcile_runs
+         WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming') AND NOT dry_run",
     )?;
     let mut rows = statement.query([&feed.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -208,7 +216,9 @@ fn load_open(connection: &Connection, feed: &FeedId) -> Result<Vec<(Purpose, Ope
     let mut statement = connection.prepare_cached(
         "SELECT window_id, status, purpose, from_date, to_date, claim_from, claim_to, opened, next_page, page_size,
              total_first, total_last, passes, grew, strict
-         FROM windows WHERE feed_id = ?1 AND state = 'open' ORDER BY window_id",
+         FROM windows WHERE feed_id = ?1 AND state = 'open' AND (run_id IS NULL OR run_id IN
+             (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state = 'sweeping' AND NOT dry_run))
+         ORDER BY window_id",
     )?;
     let mut rows = statement.query([&feed.0])?;
     let mut open = Vec::new();
@@ -258,7 +268,8 @@ fn text(stamp: Option<Stamp>) -> Option<String> {
     stamp.map(|stamp| stamp.to_string())
 }
 
-fn stream_of(status: u8) -> Result<Stream, Error> {
+/// Reads a stream's number that this program wrote.
+pub(super) fn stream_of(status: u8) -> Result<Stream, Error> {
     Stream::try_from(status).map_err(Error::Strange)
 }
 

@@ -1,7 +1,7 @@
 //! THE TRANSACTION: what a page changes, and the checkpoint that says that it was read, together or not at all.
 
 use super::row::{ListingSql, Mirror};
-use super::{Error, checkpoint, reconcile_run};
+use super::{Error, checkpoint, feeds, reconcile_run, rejects};
 use crate::plan::command::Checkpoint;
 use crate::plan::reconcile::{self, Action, Known, reconcile};
 use crate::record::{Content, Hash, ListingKey, Reject, Said, Stamp};
@@ -51,6 +51,8 @@ pub struct Committed {
 
 /// Late listings that are kept, over all feeds.
 const KEPT_LATE: i64 = 100_000;
+/// The longest `extra` that is kept, in bytes: unknown fields must not flood the file.
+const LONGEST_EXTRA: usize = 256 * 1024;
 
 struct Stored {
     known: Known,
@@ -61,10 +63,18 @@ struct Stored {
 /// Stores a page.
 pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageCommit) -> Result<Committed, Error> {
     let mut tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    feeds::check_mirrored(&tx, &page.checkpoint.feed)?;
     let mut committed = Committed::default();
+    // Beside the reading that it is about, a dry run leaves no trace.
+    if page.checkpoint.dry_run && page.checkpoint.run.is_none() {
+        return Ok(committed);
+    }
     let mut records = tx.savepoint()?;
     for record in &page.records {
-        let action = apply(&records, sql, record, page)?;
+        let (action, known) = apply(&records, sql, record, &page.at)?;
+        if is_late(record, known, action, &page.checkpoint) {
+            note_late(&records, record, page)?;
+        }
         *committed.counts.entry(action).or_default() += 1;
     }
     // A dry run sees what it would do, and takes it back.
@@ -73,7 +83,7 @@ pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageC
     }
     records.commit()?;
     for reject in &page.rejects {
-        committed.rejects += keep_reject(&tx, page, reject)?;
+        committed.rejects += rejects::keep(&tx, page, reject)?;
     }
     if let Some(run) = page.checkpoint.run.filter(|_| page.checkpoint.stream.says() == Said::Live) {
         reconcile_run::count(&tx, run, page, &committed)?;
@@ -83,10 +93,11 @@ pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageC
     Ok(committed)
 }
 
-fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, page: &PageCommit) -> Result<Action, Error> {
-    let at = page.at.as_str();
+/// Stores a record; tells what was done and what was known before.
+pub(super) fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, at: &str) -> Result<(Action, Option<Known>), Error> {
     let stored = find(tx, &record.key)?;
     let mut content = record.content.clone();
+    let cut = content.as_mut().is_some_and(cut_extra);
     let same = match (&stored, &mut content) {
         (Some(stored), _) if stored.raw_hash == record.raw_hash => true,
         (Some(stored), Some(content)) => {
@@ -111,12 +122,22 @@ fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, page: &PageCommit
                 return Err(Error::Strange(format!("a row of {} that vanished while its page was read", record.key.listing)));
             };
             write(tx, sql, record, &content, (action, stamp), at)?;
+            if cut {
+                feeds::count_extra_cut(tx, &record.key.feed)?;
+            }
         }
     }
-    if is_late(record, known, action, &page.checkpoint) {
-        note_late(tx, record, page)?;
+    Ok((action, known))
+}
+
+/// Puts a note in the place of an `extra` that is too long; tells whether it was.
+fn cut_extra(content: &mut Content) -> bool {
+    let bytes = content.extra.as_ref().map_or(0, String::len);
+    if bytes <= LONGEST_EXTRA {
+        return false;
     }
-    Ok(action)
+    content.extra = Some(format!("{{\"_cut\":{bytes}}}"));
+    true
 }
 
 /// A change that comes from a stretch that had been read whole was published after it was stamped. A change that
@@ -227,28 +248,12 @@ fn restamp(tx: &Connection, key: &ListingKey, stamp: Option<String>) -> rusqlite
     statement.execute(params![key.feed.0, key.listing.0, stamp]).map(drop)
 }
 
-fn keep_reject(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite::Result<u64> {
-    let mut statement = tx.prepare_cached(
-        "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_hash, rejected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (feed_id, raw_hash) DO NOTHING",
-    )?;
-    let listing = reject.listing.as_ref().map(|listing| &listing.0);
-    let status = page.checkpoint.stream.status();
-    let kept = statement.execute(params![
-        page.checkpoint.feed.0,
-        status,
-        listing,
-        reject.reason,
-        reject.raw,
-        reject.raw_hash.as_slice(),
-        page.at
-    ])?;
-    Ok(kept as u64)
-}
-
-/// The hashes of the records that the stored rows were made of.
+/// The hashes of the records that the stored rows were made of. A row whose deletion was only inferred has none to tell:
+/// the same record again brings it back to life, for which it must be decoded.
 pub(super) fn hashes(connection: &Connection, keys: &[ListingKey]) -> Result<BTreeMap<ListingKey, Hash>, Error> {
-    let mut statement = connection.prepare_cached("SELECT raw_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT raw_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2 AND (deleted_cause IS NULL OR deleted_cause = 'vendor')",
+    )?;
     let mut found = BTreeMap::new();
     for key in keys {
         if let Some(hash) = statement.query_row(params![key.feed.0, key.listing.0], |row| row.get(0)).optional()? {

@@ -4,6 +4,26 @@ use super::Error;
 use super::writer::Notice;
 use crate::record::FeedId;
 use rusqlite::{Connection, params};
+use serde::Serialize;
+
+/// A notice, as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoticeReport {
+    /// One word: clock, zone, from, withheld, burst, vanished.
+    pub kind: String,
+    /// The notice.
+    pub note: String,
+    /// Since when.
+    pub noticed_at: String,
+}
+
+/// The notices of a feed; of the vendor and the machine where there is none.
+pub(super) fn of(connection: &Connection, feed: Option<&FeedId>) -> Result<Vec<NoticeReport>, Error> {
+    let feed = feed.map_or("", |feed| feed.0.as_str());
+    let mut statement = connection.prepare_cached("SELECT kind, note, noticed_at FROM notices WHERE feed_id = ?1 ORDER BY kind")?;
+    let report = |row: &rusqlite::Row| Ok(NoticeReport { kind: row.get(0)?, note: row.get(1)?, noticed_at: row.get(2)? });
+    Ok(statement.query_map([feed], report)?.collect::<rusqlite::Result<_>>()?)
+}
 
 /// Puts up a notice, or takes it back. The same notice again changes nothing.
 pub(super) fn save(connection: &Connection, notice: &Notice) -> Result<(), Error> {

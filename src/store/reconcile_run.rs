@@ -30,6 +30,33 @@ pub enum Confirmation {
     Unclear,
 }
 
+/// What became of an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// The run's absent rows are tombstones now, as far as they had not changed.
+    Applied {
+        /// The feed.
+        feed: FeedId,
+        /// How many.
+        deleted: u64,
+        /// Absent rows that changed since the run began, and stay.
+        kept: u64,
+    },
+    /// The run does not wait for an approval: what it is instead, if it exists.
+    NotWithheld(Option<String>),
+    /// A later run has read the feed since, and says more.
+    Superseded(i64),
+}
+
+/// A listing that vanished, and the one that seems to be the same under another key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pair {
+    /// The key that is absent.
+    pub absent: ListingId,
+    /// The key that appeared.
+    pub twin: ListingId,
+}
+
 /// A run, as `status` and `reconcile` show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RunReport {
@@ -59,6 +86,8 @@ pub struct RunReport {
     pub deleted: u64,
     /// Why it failed or was withheld.
     pub note: Option<String>,
+    /// Absent listings that have a twin with the same address, price and place: at most 1000.
+    pub pairs: Vec<Pair>,
 }
 
 /// Begins a run; tells its number.
@@ -128,18 +157,24 @@ pub(super) fn judge(connection: &mut Connection, run: i64, proven: bool, limits:
     Ok(Judgement { ruling, to_confirm })
 }
 
-/// A listing that came after an absent one, with the same address, price and place.
-const TWINS: &str = "UPDATE reconcile_absent SET twin_id =
-    (SELECT twin.listing_id
-     FROM reconcile_runs AS run
-     JOIN listings AS absent ON absent.feed_id = run.feed_id AND absent.listing_id = reconcile_absent.listing_id
-     JOIN listings AS twin ON twin.feed_id = run.feed_id AND twin.address = absent.address
-         AND twin.price IS absent.price AND twin.latitude IS absent.latitude AND twin.longitude IS absent.longitude
-         AND twin.listing_id <> absent.listing_id AND twin.deleted_at IS NULL AND twin.first_seen_at > absent.first_seen_at
-     JOIN reconcile_seen AS seen ON seen.run_id = run.run_id AND seen.listing_id = twin.listing_id
-     WHERE run.run_id = reconcile_absent.run_id
-     LIMIT 1)
-    WHERE run_id = ?1";
+/// A listing that came after an absent one, with the same address, price and place. The feed is scanned once; what is
+/// absent is looked up by its address.
+const TWINS: &str = "WITH gone AS MATERIALIZED (
+        SELECT listings.feed_id, listings.listing_id, address, price, latitude, longitude, first_seen_at
+        FROM reconcile_runs AS run
+        JOIN reconcile_absent AS absent ON absent.run_id = run.run_id
+        JOIN listings ON listings.feed_id = run.feed_id AND listings.listing_id = absent.listing_id
+        WHERE run.run_id = ?1)
+    UPDATE reconcile_absent SET twin_id = pair.twin FROM (
+        SELECT gone.listing_id AS absent, min(twin.listing_id) AS twin
+        FROM reconcile_runs AS run
+        CROSS JOIN listings AS twin ON twin.feed_id = run.feed_id AND twin.deleted_at IS NULL
+        CROSS JOIN gone ON gone.address = twin.address AND twin.price IS gone.price AND twin.latitude IS gone.latitude
+            AND twin.longitude IS gone.longitude AND twin.first_seen_at > gone.first_seen_at AND twin.listing_id <> gone.listing_id
+        WHERE run.run_id = ?1
+            AND EXISTS (SELECT 1 FROM reconcile_seen AS seen WHERE seen.run_id = run.run_id AND seen.listing_id = twin.listing_id)
+        GROUP BY gone.listing_id) AS pair
+    WHERE reconcile_absent.run_id = ?1 AND reconcile_absent.listing_id = pair.absent";
 
 /// Takes note of what the vendor said of an absent row, and deletes it if that was confirmed.
 pub(super) fn confirm(connection: &mut Connection, run: i64, listing: &ListingId, said: Confirmation, at: &str) -> Result<(), Error> {
@@ -187,8 +222,15 @@ pub(super) fn end(connection: &Connection, run: i64, at: &str) -> Result<(), Err
     Ok(())
 }
 
-/// Ends the runs that are under way because their process is not there to go on with them, or asks for another.
+/// Ends the runs that are under way because their process is not there to go on with them, or asks for another. What
+/// they have read counts for nothing: another run must not go on with their windows.
 pub(super) fn abandon(connection: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> {
+    const UNDER_WAY: &str = "SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming')";
+    connection.execute(&format!("DELETE FROM reconcile_seen WHERE run_id IN ({UNDER_WAY})"), [&feed.0])?;
+    connection.execute(
+        &format!("UPDATE windows SET state = 'cut', closed_at = ?2 WHERE state = 'open' AND run_id IN ({UNDER_WAY})"),
+        params![feed.0, at],
+    )?;
     connection.execute(
         "UPDATE reconcile_runs SET state = 'failed', note = 'it was broken off', ended_at = ?2
          WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming')",
@@ -197,31 +239,61 @@ pub(super) fn abandon(connection: &Connection, feed: &FeedId, at: &str) -> Resul
     Ok(())
 }
 
-/// Deletes what a withheld run found absent: a person has looked. Tells how many rows; `None` if the run is not withheld.
-pub(super) fn approve(connection: &mut Connection, run: i64, at: &str) -> Result<Option<u64>, Error> {
+/// Deletes what a withheld run found absent: a person has looked.
+pub(super) fn approve(connection: &mut Connection, run: i64, at: &str) -> Result<Approval, Error> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let state: Option<String> =
-        tx.query_row("SELECT state FROM reconcile_runs WHERE run_id = ?1 AND NOT dry_run", [run], |row| row.get(0)).optional()?;
-    if state.as_deref() != Some("withheld") {
-        return Ok(None);
+    let found = tx
+        .query_row("SELECT feed_id, iif(dry_run, 'a dry run', state) FROM reconcile_runs WHERE run_id = ?1", [run], |row| {
+            Ok((FeedId(row.get(0)?), row.get::<_, String>(1)?))
+        })
+        .optional()?;
+    let feed = match found {
+        Some((feed, state)) if state == "withheld" => feed,
+        other => return Ok(Approval::NotWithheld(other.map(|(_, state)| state))),
+    };
+    let later = "SELECT max(run_id) FROM reconcile_runs
+         WHERE feed_id = ?1 AND run_id > ?2 AND NOT dry_run AND state IN ('confirming', 'done', 'withheld', 'approved')";
+    if let Some(later) = tx.query_row(later, params![feed.0, run], |row| row.get::<_, Option<i64>>(0))? {
+        return Ok(Approval::Superseded(later));
     }
-    for listing in checkpoint::unasked(&tx, run)? {
-        delete(&tx, run, &listing, at)?;
+    let absent = checkpoint::unasked(&tx, run)?;
+    for listing in &absent {
+        delete(&tx, run, listing, at)?;
     }
     tx.execute("UPDATE reconcile_runs SET state = 'approved', ended_at = ?2 WHERE run_id = ?1", params![run, at])?;
+    tx.execute("DELETE FROM notices WHERE feed_id = ?1 AND kind = 'withheld'", [&feed.0])?;
     let deleted: i64 = tx.query_row("SELECT deleted FROM reconcile_runs WHERE run_id = ?1", [run], |row| row.get(0))?;
     tx.commit()?;
-    Ok(Some(deleted.unsigned_abs()))
+    let deleted = deleted.unsigned_abs();
+    Ok(Approval::Applied { feed, deleted, kept: (absent.len() as u64).saturating_sub(deleted) })
 }
 
-/// The last runs, newest first: of one feed, or of all.
-pub(super) fn recent(connection: &Connection, feed: Option<&FeedId>, limit: u32) -> Result<Vec<RunReport>, Error> {
+const RUN: &str = "run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, note";
+/// Pairs that are told of a run.
+const PAIRS: u32 = 1000;
+
+/// The last run of a feed.
+pub(super) fn last(connection: &Connection, feed: &FeedId) -> Result<Option<RunReport>, Error> {
+    let sql = format!("SELECT {RUN} FROM reconcile_runs WHERE feed_id = ?1 ORDER BY run_id DESC LIMIT 1");
+    let run = connection.prepare_cached(&sql)?.query_row([&feed.0], run_report).optional()?;
+    run.map(|run| with_pairs(connection, run)).transpose()
+}
+
+/// The runs after this one, oldest first.
+pub(super) fn after(connection: &Connection, run: i64) -> Result<Vec<RunReport>, Error> {
+    let sql = format!("SELECT {RUN} FROM reconcile_runs WHERE run_id > ?1 ORDER BY run_id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let runs: Vec<RunReport> = statement.query_map([run], run_report)?.collect::<rusqlite::Result<_>>()?;
+    runs.into_iter().map(|run| with_pairs(connection, run)).collect()
+}
+
+fn with_pairs(connection: &Connection, mut run: RunReport) -> Result<RunReport, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, note
-         FROM reconcile_runs WHERE ?1 IS NULL OR feed_id = ?1 ORDER BY run_id DESC LIMIT ?2",
+        "SELECT listing_id, twin_id FROM reconcile_absent WHERE run_id = ?1 AND twin_id IS NOT NULL ORDER BY listing_id LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![feed.map(|feed| &feed.0), limit], run_report)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let pair = |row: &Row| Ok(Pair { absent: ListingId(row.get(0)?), twin: ListingId(row.get(1)?) });
+    run.pairs = statement.query_map(params![run.run_id, PAIRS], pair)?.collect::<rusqlite::Result<_>>()?;
+    Ok(run)
 }
 
 fn run_report(row: &Row) -> rusqlite::Result<RunReport> {
@@ -240,5 +312,6 @@ fn run_report(row: &Row) -> rusqlite::Result<RunReport> {
         absent: number(10)?,
         deleted: number(11)?,
         note: row.get(12)?,
+        pairs: Vec::new(),
     })
 }

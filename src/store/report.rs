@@ -1,14 +1,18 @@
 //! What `status` shows, read from the file as any consumer would.
 
+use super::health::{self, Lateness, SuspectWindow};
+use super::notice::{self, NoticeReport};
+use super::reconcile_run::{self, RunReport};
+use super::rejects::{self, RejectReport};
 use super::{Error, OpenError, checkpoint, sqlite};
 use crate::plan::window::Range;
-use crate::record::{FeedId, Said, Stamp, Window};
-use rusqlite::{Connection, params};
+use crate::record::{FeedId, Stamp};
+use rusqlite::{Connection, Row};
 use serde::Serialize;
 use std::path::Path;
 
 /// One feed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FeedReport {
     /// The feed.
     pub feed_id: FeedId,
@@ -20,7 +24,7 @@ pub struct FeedReport {
     pub since: String,
     /// Everything stamped from `since` to here was read whole; null while the beginning is unread.
     pub complete_until: Option<String>,
-    /// Stretches that are unread, newest first.
+    /// Stretches that are unread between what was read, newest first. They are filled by themselves.
     pub gaps: Vec<Gap>,
     /// When the newest changes were last proven complete; null if never.
     pub polled_at: Option<String>,
@@ -32,8 +36,46 @@ pub struct FeedReport {
     pub note: Option<String>,
     /// Records kept in `rejects`.
     pub rejects: u64,
-    /// Windows that could not be proven whole.
+    /// Rejects that were not kept, or not whole, because there were too many or they were too long.
+    pub rejects_cut: u64,
+    /// Records whose unknown fields were not kept because they were too long.
+    pub extra_cut: u64,
+    /// Windows that could not be proven whole and that nothing has proven since; at most 1000.
     pub suspect_windows: u64,
+    /// The newest of them.
+    pub newest_suspect: Option<SuspectWindow>,
+    /// What a person should know.
+    pub notices: Vec<NoticeReport>,
+    /// How late late listings came; null when none did.
+    pub late: Option<Lateness>,
+    /// The last reconcile run; null before the first.
+    pub last_reconcile: Option<RunReport>,
+}
+
+/// All that `status` shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// What a person should know about the vendor or the machine.
+    pub notices: Vec<NoticeReport>,
+    /// The feeds that are mirrored.
+    pub feeds: Vec<FeedReport>,
+}
+
+/// A feed, as `feeds` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FeedEntry {
+    /// The feed.
+    pub feed_id: FeedId,
+    /// When it was adopted.
+    pub added_at: String,
+    /// The oldest stamp that the mirror is to hold.
+    pub since: String,
+    /// Listings that are live.
+    pub live: u64,
+    /// Tombstones.
+    pub deleted: u64,
+    /// When a person removed it; null while it is mirrored.
+    pub removed_at: Option<String>,
 }
 
 /// A stretch that is unread.
@@ -47,13 +89,59 @@ pub struct Gap {
     pub to: String,
 }
 
-/// Reads the state of every feed.
+/// Reads the state of every feed that is mirrored.
 ///
 /// # Errors
 /// When the file is missing, not ours, or SQLite refuses.
 pub fn feeds(path: &Path) -> Result<Vec<FeedReport>, ReportError> {
+    Ok(status(path)?.feeds)
+}
+
+/// Reads all that `status` shows.
+///
+/// # Errors
+/// When the file is missing, not ours, or SQLite refuses.
+pub fn status(path: &Path) -> Result<Status, ReportError> {
+    read(path, |connection| Ok(Status { notices: notice::of(connection, None)?, feeds: read_feeds(connection)? }))
+}
+
+/// Lists the feeds, removed ones included.
+///
+/// # Errors
+/// When the file is missing, not ours, or SQLite refuses.
+pub fn feed_list(path: &Path) -> Result<Vec<FeedEntry>, ReportError> {
+    read(path, read_entries)
+}
+
+/// Lists the rejects of one feed, or of all.
+///
+/// # Errors
+/// When the file is missing, not ours, or SQLite refuses.
+pub fn rejects(path: &Path, feed: Option<&FeedId>) -> Result<Vec<RejectReport>, ReportError> {
+    read(path, |connection| rejects::list(connection, feed, None))
+}
+
+/// The reconcile runs after this one, oldest first; 0 for all.
+///
+/// # Errors
+/// When the file is missing, not ours, or SQLite refuses.
+pub fn runs_after(path: &Path, run: i64) -> Result<Vec<RunReport>, ReportError> {
+    read(path, |connection| reconcile_run::after(connection, run))
+}
+
+/// The number of the last reconcile run; 0 before the first.
+///
+/// # Errors
+/// When the file is missing, not ours, or SQLite refuses.
+pub fn last_run(path: &Path) -> Result<i64, ReportError> {
+    read(path, |connection| Ok(connection.query_row("SELECT coalesce(max(run_id), 0) FROM reconcile_runs", [], |row| row.get(0))?))
+}
+
+/// Reads in one transaction, so that all numbers are of the same moment.
+pub(super) fn read<T>(path: &Path, query: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, ReportError> {
     let connection = sqlite::open_read_only(path)?;
-    Ok(read_feeds(&connection)?)
+    let tx = connection.unchecked_transaction().map_err(Error::from)?;
+    Ok(query(&tx)?)
 }
 
 /// Why there is no report.
@@ -67,56 +155,78 @@ pub enum ReportError {
     Read(#[from] Error),
 }
 
+/// The view `coverage` decides how far a feed is complete, so that `status` and consumers never disagree.
 fn read_feeds(connection: &Connection) -> Result<Vec<FeedReport>, Error> {
-    // One transaction: all numbers are of the same moment.
-    let tx = connection.unchecked_transaction()?;
-    let mut statement = tx.prepare("SELECT feed_id, since, activity, activity_at, note, polled_at FROM feeds ORDER BY feed_id")?;
+    let mut statement = connection.prepare(
+        "SELECT feeds.feed_id, feeds.since, activity, activity_at, note, feeds.polled_at, rejects_cut, extra_cut, complete_until
+         FROM feeds JOIN coverage USING (feed_id) ORDER BY feeds.feed_id",
+    )?;
     let mut rows = statement.query([])?;
     let mut reports = Vec::new();
     while let Some(row) = rows.next()? {
-        let feed_id = FeedId(row.get(0)?);
-        let count = |sql: &str| tx.query_row(sql, params![feed_id.0], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
-        let all = count("SELECT count(*) FROM listings WHERE feed_id = ?1")?;
-        let deleted = count("SELECT count(*) FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL")?;
-        let rejects = count("SELECT count(*) FROM rejects WHERE feed_id = ?1")?;
-        let suspect_windows = count("SELECT count(*) FROM windows WHERE feed_id = ?1 AND state = 'suspect'")?;
-        let since: String = row.get(1)?;
-        let (complete_until, gaps) = reach(&tx, &feed_id, checkpoint::stamp_of(&since)?)?;
-        reports.push(FeedReport {
-            live: all - deleted,
-            deleted,
-            since,
-            complete_until: complete_until.map(|stamp| stamp.to_string()),
-            gaps,
-            polled_at: row.get(5)?,
-            activity: row.get(2)?,
-            activity_at: row.get(3)?,
-            note: row.get(4)?,
-            rejects,
-            suspect_windows,
-            feed_id,
-        });
+        reports.push(feed_report(connection, row)?);
     }
     Ok(reports)
 }
 
-/// How far the feed is complete: the least of its streams.
-fn reach(connection: &Connection, feed: &FeedId, since: Stamp) -> Result<(Option<Stamp>, Vec<Gap>), Error> {
-    let saved = checkpoint::load(connection, feed)?;
-    let mut until = saved.streams.values().map(|state| whole_until(state.coverage.windows(), since)).min().flatten();
-    // Without its live listings a feed is not complete, whatever its deletions say.
-    if !saved.streams.keys().any(|stream| stream.says() == Said::Live) {
-        until = None;
+fn feed_report(connection: &Connection, row: &Row) -> Result<FeedReport, Error> {
+    let feed_id = FeedId(row.get(0)?);
+    let (live, deleted) = counts(connection, &feed_id)?;
+    let since: String = row.get(1)?;
+    let suspects = health::suspects(connection, &feed_id)?;
+    Ok(FeedReport {
+        live,
+        deleted,
+        gaps: gaps(connection, &feed_id, checkpoint::stamp_of(&since)?)?,
+        since,
+        complete_until: row.get(8)?,
+        polled_at: row.get(5)?,
+        activity: row.get(2)?,
+        activity_at: row.get(3)?,
+        note: row.get(4)?,
+        rejects: number(connection, "SELECT count(*) FROM rejects WHERE feed_id = ?1", &feed_id)?,
+        rejects_cut: row.get::<_, i64>(6)?.unsigned_abs(),
+        extra_cut: row.get::<_, i64>(7)?.unsigned_abs(),
+        suspect_windows: suspects.len() as u64,
+        newest_suspect: suspects.into_iter().next(),
+        notices: notice::of(connection, Some(&feed_id))?,
+        late: health::lateness(connection, &feed_id)?,
+        last_reconcile: reconcile_run::last(connection, &feed_id)?,
+        feed_id,
+    })
+}
+
+fn read_entries(connection: &Connection) -> Result<Vec<FeedEntry>, Error> {
+    let mut statement = connection.prepare("SELECT feed_id, added_at, since, removed_at FROM feeds ORDER BY feed_id")?;
+    let mut rows = statement.query([])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let feed_id = FeedId(row.get(0)?);
+        let (live, deleted) = counts(connection, &feed_id)?;
+        entries.push(FeedEntry { feed_id, added_at: row.get(1)?, since: row.get(2)?, live, deleted, removed_at: row.get(3)? });
     }
+    Ok(entries)
+}
+
+fn number(connection: &Connection, sql: &str, feed: &FeedId) -> rusqlite::Result<u64> {
+    connection.prepare_cached(sql)?.query_row([&feed.0], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}
+
+/// Live rows and tombstones. Counting both from indexes spares reading the wide rows.
+fn counts(connection: &Connection, feed: &FeedId) -> rusqlite::Result<(u64, u64)> {
+    let all = number(connection, "SELECT count(*) FROM listings WHERE feed_id = ?1", feed)?;
+    let deleted = number(connection, "SELECT count(*) FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL", feed)?;
+    Ok((all - deleted, deleted))
+}
+
+/// The unread stretches between what was read, stream by stream.
+fn gaps(connection: &Connection, feed: &FeedId, since: Stamp) -> Result<Vec<Gap>, Error> {
+    let saved = checkpoint::load_streams(connection, feed)?;
     let mut gaps = Vec::new();
-    for (stream, state) in &saved.streams {
+    for (stream, state) in &saved {
         let now = state.coverage.end().unwrap_or(since);
         let unread = Range { since, now }.gaps(state);
         gaps.extend(unread.iter().map(|gap| Gap { status: stream.status(), from: gap.from.to_string(), to: gap.to.to_string() }));
     }
-    Ok((until, gaps))
-}
-
-fn whole_until(covered: &[Window], since: Stamp) -> Option<Stamp> {
-    covered.iter().find(|window| window.from <= since && window.to > since).map(|window| window.to)
+    Ok(gaps)
 }

@@ -1,13 +1,14 @@
 //! The one thread that writes, behind a bounded queue.
 
 use super::commit::{Committed, PageCommit};
-use super::reconcile_run::{self, Confirmation, Judgement};
+use super::reconcile_run::{self, Approval, Confirmation, Judgement};
+use super::rejects::{self, KeptReject, Replayed};
 use super::row::ListingSql;
-use super::{Error, OpenError, checkpoint, commit, notice, sqlite};
+use super::{Error, OpenError, checkpoint, commit, feeds, notice, sqlite};
 use crate::plan::brake::Limits;
 use crate::plan::command::Saved;
 use crate::record::{FeedId, Field, Hash, ListingId, ListingKey, Stamp, Window};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -32,6 +33,10 @@ enum Request {
     EndRun(i64, String, Reply<()>),
     Abandon(FeedId, String, Reply<()>),
     Feeds(Reply<Vec<FeedId>>),
+    Approve(i64, String, Reply<Approval>),
+    Rejects(i64, Reply<Vec<KeptReject>>),
+    Replay(Vec<Replayed>, String, Reply<Committed>),
+    Remove(FeedId, String, Reply<Option<u64>>),
 }
 
 /// What a feed is doing, for `status`.
@@ -199,16 +204,49 @@ impl Store {
     pub async fn feeds(&self) -> Result<Vec<FeedId>, Error> {
         self.ask(Request::Feeds).await
     }
+
+    /// Applies the deletions of a withheld run.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn approve(&self, run: i64, at: String) -> Result<Approval, Error> {
+        self.ask(|reply| Request::Approve(run, at, reply)).await
+    }
+
+    /// The next kept rejects after this one that are whole, a few at a time; empty at the end.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn rejects(&self, after: i64) -> Result<Vec<KeptReject>, Error> {
+        self.ask(|reply| Request::Rejects(after, reply)).await
+    }
+
+    /// Stores records that were rejects, as a page's would be, in place of their rejects.
+    ///
+    /// # Errors
+    /// When SQLite refuses; nothing has changed then.
+    pub async fn replay(&self, records: Vec<Replayed>, at: String) -> Result<Committed, Error> {
+        self.ask(|reply| Request::Replay(records, at, reply)).await
+    }
+
+    /// A person says that a feed is gone: its live rows become tombstones, and where it stood is forgotten. Tells how
+    /// many rows that were; `None` if there is no such feed. Broken off, it goes on when asked again.
+    ///
+    /// # Errors
+    /// When SQLite refuses, or the feed is adopted again meanwhile.
+    pub async fn remove_feed(&self, feed: &FeedId, at: String) -> Result<Option<u64>, Error> {
+        self.ask(|reply| Request::Remove(feed.clone(), at, reply)).await
+    }
 }
 
 /// Whoever asked may have gone: a reply that nobody takes is dropped, the work is done all the same.
 fn serve(connection: &mut Connection, sql: &ListingSql, request: Request) {
     match request {
-        Request::Adopt(feed, since, insist, at, reply) => drop(reply.send(adopt(connection, &feed, since, insist, &at))),
+        Request::Adopt(feed, since, insist, at, reply) => drop(reply.send(feeds::adopt(connection, &feed, since, insist, &at))),
         Request::Load(feed, reply) => drop(reply.send(checkpoint::load(connection, &feed))),
         Request::Hashes(keys, reply) => drop(reply.send(commit::hashes(connection, &keys))),
         Request::Commit(page, reply) => drop(reply.send(commit::commit(connection, sql, &page))),
-        Request::Note(note, reply) => drop(reply.send(save_note(connection, &note))),
+        Request::Note(note, reply) => drop(reply.send(feeds::save_note(connection, &note))),
         Request::Notice(note, reply) => drop(reply.send(notice::save(connection, &note))),
         Request::Live(feed, reply) => drop(reply.send(notice::live(connection, &feed))),
         Request::BeginRun(feed, range, dry, at, reply) => drop(reply.send(reconcile_run::begin(connection, &feed, range, dry, &at))),
@@ -216,37 +254,12 @@ fn serve(connection: &mut Connection, sql: &ListingSql, request: Request) {
         Request::Confirm(run, listing, said, at, reply) => drop(reply.send(reconcile_run::confirm(connection, run, &listing, said, &at))),
         Request::EndRun(run, at, reply) => drop(reply.send(reconcile_run::end(connection, run, &at))),
         Request::Abandon(feed, at, reply) => drop(reply.send(reconcile_run::abandon(connection, &feed, &at))),
-        Request::Feeds(reply) => drop(reply.send(feeds(connection))),
+        Request::Feeds(reply) => drop(reply.send(feeds::mirrored(connection))),
+        Request::Approve(run, at, reply) => drop(reply.send(reconcile_run::approve(connection, run, &at))),
+        Request::Rejects(after, reply) => drop(reply.send(rejects::kept(connection, after))),
+        Request::Replay(records, at, reply) => drop(reply.send(rejects::replay(connection, sql, &records, &at))),
+        Request::Remove(feed, at, reply) => drop(reply.send(feeds::remove(connection, &feed, &at))),
     }
-}
-
-fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist: bool, at: &str) -> Result<Stamp, Error> {
-    connection
-        .prepare_cached(
-            "INSERT INTO feeds (feed_id, added_at, since, activity, activity_at) VALUES (?1, ?2, ?3, 'new', ?2)
-             ON CONFLICT (feed_id) DO UPDATE SET since = iif(?4, ?3, since), removed_at = NULL WHERE ?4 OR removed_at IS NOT NULL",
-        )?
-        .execute(params![feed.0, at, since.to_string(), insist])?;
-    // A look-back that was broken off begins anew when it is due.
-    connection
-        .prepare_cached("UPDATE windows SET state = 'cut', closed_at = ?2 WHERE feed_id = ?1 AND state = 'open' AND purpose = 'lookback'")?
-        .execute(params![feed.0, at])?;
-    let since: String = connection.prepare_cached("SELECT since FROM feeds WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
-    checkpoint::stamp_of(&since)
-}
-
-fn save_note(connection: &Connection, note: &FeedNote) -> Result<(), Error> {
-    connection
-        .prepare_cached(
-            "UPDATE feeds SET activity = ?2, note = ?3, activity_at = ?4, polled_at = iif(?5, ?4, polled_at) WHERE feed_id = ?1",
-        )?
-        .execute(params![note.feed.0, note.activity, note.note, note.at, note.polled])?;
-    Ok(())
-}
-
-fn feeds(connection: &Connection) -> Result<Vec<FeedId>, Error> {
-    let mut statement = connection.prepare_cached("SELECT feed_id FROM feeds WHERE removed_at IS NULL ORDER BY feed_id")?;
-    Ok(statement.query_map([], |row| Ok(FeedId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Folds the WAL into the file. Readers that hold a snapshot may prevent it; the WAL then stays, which loses nothing.

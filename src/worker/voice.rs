@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Clocks that differ by more than this are worth a notice.
 const SKEW_S: i64 = 30;
+/// A difference is told anew when it has changed by more than this: its last second is never the same twice.
+const SKEW_GRAIN_S: u64 = 15;
 
 /// The voice of one feed's worker. It says nothing twice.
 #[derive(Debug)]
@@ -22,11 +24,12 @@ pub(super) struct Voice {
     feed: FeedId,
     noted: Option<(&'static str, Option<String>)>,
     notices: BTreeMap<&'static str, Option<String>>,
+    skew_s: Option<i64>,
 }
 
 impl Voice {
     pub(super) fn new(tools: Tools, feed: FeedId) -> Voice {
-        Voice { tools, feed, noted: None, notices: BTreeMap::new() }
+        Voice { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None }
     }
 
     pub(super) fn in_trouble(&self) -> bool {
@@ -125,7 +128,9 @@ impl Voice {
 
     /// Says what the vendor's answers show of its clock, its zone and its reading of From.
     pub(super) async fn observed(&mut self, state: Option<&StreamState>, zone: Option<ZoneFinding>) -> Result<(), StoreError> {
-        let skew = self.tools.clock.skew_s();
+        let now = self.tools.clock.skew_s();
+        let skew = self.skew_s.filter(|told| told.abs_diff(now) <= SKEW_GRAIN_S).unwrap_or(now);
+        self.skew_s = Some(skew);
         let skewed = (skew.abs() > SKEW_S).then(|| {
             let direction = if skew > 0 { "ahead of" } else { "behind" };
             format!("the vendor's clock is {} s {direction} ours; check the time of this machine", skew.abs())

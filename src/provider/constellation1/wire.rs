@@ -106,6 +106,14 @@ fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
     number.transpose().map_err(|_| "the answer is no page: its NextPage is no page number".to_owned())
 }
 
+/// Reads a record again that was kept as sent, because it could not be read when it came.
+///
+/// # Errors
+/// What is still wrong with it, for a person.
+pub fn replay(raw: &str) -> Result<Record, String> {
+    record(raw).map_err(|reject| reject.reason)
+}
+
 /// Reads one result's key and stamp; everything else stays text. The reject is boxed for being the rare, large side.
 fn record(json: &str) -> Result<Record, Box<Reject>> {
     let reject = |reason: String, listing| Box::new(Reject { reason, listing, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() });

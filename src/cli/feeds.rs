@@ -1,0 +1,67 @@
+//! `mls-sync feeds`: which feeds are mirrored, and the removal of one.
+
+use super::{UsageError, grouped};
+use crate::config::Config;
+use crate::daemon::errand;
+use crate::record::FeedId;
+use crate::store::report::{self, FeedEntry};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    /// For programs: one JSON array, an object a feed
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Say that a feed is gone: its live listings become tombstones (cause feed_removed), their rows stay
+    #[command(after_help = "\
+A feed that the credential can still see is found and loaded again by the next `mls-sync run`. To keep it out, name the
+feeds that you want in constellation1.feeds.")]
+    Remove {
+        /// The feed
+        #[arg(value_name = "ID")]
+        feed: String,
+    },
+}
+
+pub(super) async fn feeds(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let entries = report::feed_list(&config.database)?;
+    if let Some(Action::Remove { feed }) = arguments.action {
+        return remove(config, FeedId(feed)).await;
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&entries)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if entries.is_empty() {
+        println!("No feed yet: `mls-sync run` finds and loads them.");
+    }
+    entries.iter().for_each(|entry| println!("{}", line(entry)));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(entry: &FeedEntry) -> String {
+    let removed = entry.removed_at.as_ref().map_or(String::new(), |at| format!("  removed {at}"));
+    format!(
+        "{:<10}  {:>9} live  {:>7} deleted  added {}  since {}{removed}",
+        entry.feed_id.to_string(),
+        grouped(entry.live),
+        grouped(entry.deleted),
+        entry.added_at,
+        entry.since
+    )
+}
+
+async fn remove(config: &Config, feed: FeedId) -> anyhow::Result<ExitCode> {
+    let Some(count) = errand::remove_feed(config, &feed).await? else {
+        return Err(UsageError(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them")).into());
+    };
+    println!("{feed}: removed; {} live listings are tombstones now", grouped(count));
+    Ok(ExitCode::SUCCESS)
+}

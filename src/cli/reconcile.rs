@@ -1,0 +1,161 @@
+//! `mls-sync reconcile`: a whole reading set against the file.
+
+use super::run::stop_on_signals;
+use super::{EXIT_FAILED, UsageError, grouped, show};
+use crate::config::{Config, ConfigError};
+use crate::daemon::{Daemon, Outcome, ReconcileMode, RunOptions, errand};
+use crate::record::{FeedId, printable};
+use crate::store::{Approval, RunReport, report};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Characters of a note that fit a line.
+const NOTE: usize = 300;
+/// Pairs that a person is shown; --json has more.
+const PAIRS: usize = 10;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What the reading lacks is deleted only if the vendor confirms it, listing by listing. If suspiciously much is absent,
+nothing is deleted: the run is withheld until you have looked and said --approve. An empty answer deletes nothing.
+It may run beside `mls-sync run`; each keeps to its own share of requests.
+
+Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun.")]
+pub(super) struct Arguments {
+    /// Only this feed; may be given several times
+    #[arg(long, value_name = "ID")]
+    feed: Vec<String>,
+    /// Change nothing; tell what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Apply the deletions that this run withheld; asks the vendor nothing
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["feed", "dry_run"])]
+    approve: Option<i64>,
+    /// For programs: one JSON array, an object a run; with --approve, an object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.approve {
+        Some(run) => approve(&Config::read_for_reading(config)?, run, arguments.json).await,
+        None => sweep(Config::read(config)?, arguments).await,
+    }
+}
+
+async fn sweep(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let key = config.key().map_err(ConfigError::from)?;
+    let feeds = chosen(&config, arguments.feed)?;
+    let before = report::last_run(&config.database)?;
+    let mode = if arguments.dry_run { ReconcileMode::DryRun } else { ReconcileMode::Apply };
+    let options = RunOptions { once: true, since: None, feeds: feeds.clone(), reconcile: Some(mode) };
+    let daemon = Daemon::new(config, key, options, stop_on_signals()?)?;
+    let database = daemon.database();
+    let shown = show::start(daemon.progress());
+    let outcome = daemon.run().await?;
+    drop(shown);
+    let mut runs = report::runs_after(&database, before)?;
+    // A daemon beside this one may have begun runs of its own.
+    runs.retain(|run| feeds.contains(&run.feed_id));
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&runs)?);
+    } else {
+        print(&feeds, &runs, &outcome);
+    }
+    let done = |feed: &FeedId| runs.iter().rfind(|run| run.feed_id == *feed).is_some_and(|run| run.state == "done");
+    let good = feeds.iter().all(done) && !outcome.stopped;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+/// The feeds that the file has and that are asked for: a run must not begin to mirror what a person mistyped.
+fn chosen(config: &Config, asked: Vec<String>) -> anyhow::Result<Vec<FeedId>> {
+    let known: Vec<FeedId> = report::feeds(&config.database)?.into_iter().map(|report| report.feed_id).collect();
+    if let Some(strange) = asked.iter().find(|asked| !known.iter().any(|known| known.0 == **asked)) {
+        let strange = printable(strange, NOTE);
+        return Err(UsageError(format!("the feed {strange} is not mirrored in this file; `mls-sync feeds` lists those that are")).into());
+    }
+    if !asked.is_empty() {
+        return Ok(asked.into_iter().map(FeedId).collect());
+    }
+    let named = &config.constellation1.feeds;
+    let chosen: Vec<FeedId> = known.into_iter().filter(|feed| named.is_empty() || named.contains(&feed.0)).collect();
+    if chosen.is_empty() {
+        return Err(UsageError("there is nothing to set a reading against yet: `mls-sync run` finds and loads the feeds".to_owned()).into());
+    }
+    Ok(chosen)
+}
+
+fn print(feeds: &[FeedId], runs: &[RunReport], outcome: &Outcome) {
+    for feed in feeds {
+        let of_feed: Vec<&RunReport> = runs.iter().filter(|run| run.feed_id == *feed).collect();
+        of_feed.iter().for_each(|run| println!("{}", line(run)));
+        if of_feed.is_empty() {
+            println!("{feed}: not reconciled");
+        }
+        for missing in outcome.feeds.get(feed).into_iter().flatten() {
+            println!("{:<10}  not complete: {}", "", printable(missing, NOTE));
+        }
+    }
+    if outcome.stopped {
+        println!("stopped before the end");
+    }
+}
+
+/// One line a run, and a line for each of the first pairs.
+pub(super) fn line(run: &RunReport) -> String {
+    let state = match run.state.as_str() {
+        "sweeping" | "confirming" => "incomplete",
+        state => state,
+    };
+    let would = if run.dry_run { "would be " } else { "" };
+    let mut line = format!(
+        "{:<10}  run {} {state}{}  {} read  {} missing {would}repaired  {} stale {would}repaired  {} of {} absent  {} deleted",
+        run.feed_id.to_string(),
+        run.run_id,
+        if run.dry_run { " (dry run)" } else { "" },
+        grouped(run.read),
+        grouped(run.missing),
+        grouped(run.stale),
+        grouped(run.absent),
+        grouped(run.live_before),
+        grouped(run.deleted),
+    );
+    if let Some(note) = &run.note {
+        line.push_str(&format!("\n{:<10}  {}", "", printable(note, NOTE)));
+    }
+    if run.state == "withheld" && !run.dry_run {
+        line.push_str(&format!("\n{:<10}  nothing was deleted. Look, then `mls-sync reconcile --approve {}`", "", run.run_id));
+    }
+    for pair in run.pairs.iter().take(PAIRS) {
+        line.push_str(&format!("\n{:<10}  {} seems to be {} now", "", pair.absent, pair.twin));
+    }
+    if run.pairs.len() > PAIRS {
+        line.push_str(&format!("\n{:<10}  and {} more such pairs (--json shows them)", "", run.pairs.len() - PAIRS));
+    }
+    line
+}
+
+async fn approve(config: &Config, run: i64, json: bool) -> anyhow::Result<ExitCode> {
+    let (feed, deleted, kept) = match errand::approve(config, run).await? {
+        Approval::Applied { feed, deleted, kept } => (feed, deleted, kept),
+        Approval::NotWithheld(None) => {
+            return Err(UsageError(format!("there is no run {run}; `mls-sync status` shows the last ones")).into());
+        }
+        Approval::NotWithheld(Some(state)) => {
+            let what = format!("run {run} does not wait for an approval: it is {state}. `mls-sync status` shows the runs that do");
+            return Err(UsageError(what).into());
+        }
+        Approval::Superseded(later) => {
+            let what = format!(
+                "run {later} has read the feed after run {run}, so {run} is out of date. Look at {later}, or run `mls-sync reconcile` again"
+            );
+            return Err(UsageError(what).into());
+        }
+    };
+    if json {
+        println!("{}", serde_json::json!({ "run_id": run, "feed_id": feed, "deleted": deleted, "kept": kept }));
+    } else {
+        println!("{feed}: {} listings deleted; {} had changed since the run and stay", grouped(deleted), grouped(kept));
+    }
+    Ok(ExitCode::SUCCESS)
+}

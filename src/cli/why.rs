@@ -1,0 +1,128 @@
+//! `mls-sync why`: what is known of one listing.
+
+use super::run::stop_on_signals;
+use super::{EXIT_FAILED, rejects};
+use crate::config::Config;
+use crate::daemon::errand::{self, Asked, Side};
+use crate::record::{FeedId, ListingId, ListingKey, printable};
+use crate::store::why::{self, RowReport, WhyReport};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Characters of a value that fit a line.
+const VALUE: usize = 60;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 1 means that the listing was never stored.")]
+pub(super) struct Arguments {
+    /// The feed
+    feed: String,
+    /// The MLS number
+    listing: String,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Also ask the vendor what it says now, and show both side by side (one request; needs the key)
+    #[arg(long)]
+    ask: bool,
+}
+
+pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = if arguments.ask { Config::read(path)? } else { Config::read_for_reading(path)? };
+    let key = ListingKey { feed: FeedId(arguments.feed), listing: ListingId(arguments.listing) };
+    let report = why::why(&config.database, &key)?;
+    let asked = if arguments.ask { Some(errand::ask_vendor(&config, &key, stop_on_signals()?).await?) } else { None };
+    if arguments.json {
+        let mut json = serde_json::to_value(&report)?;
+        json["asked"] = serde_json::to_value(&asked)?;
+        println!("{}", serde_json::to_string_pretty(&json)?);
+    } else {
+        print(&report);
+        asked.iter().for_each(print_asked);
+    }
+    Ok(if report.row.is_some() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+fn print(report: &WhyReport) {
+    println!("{} {}: {}", report.feed_id, printable(&report.listing_id, VALUE), report.row.as_ref().map_or_else(|| never(report), state));
+    if let Some(row) = &report.row {
+        println!("  first seen {}, last changed {} (change {})", row.first_seen_at, row.changed_at, row.change_seq);
+        println!("  dated {} by the vendor, status {}", shown(row.mls_update_date.as_deref()), shown(row.listing_status.as_deref()));
+    }
+    for change in &report.changes {
+        println!("  change {} {} at {}", change.change_seq, change.kind, change.changed_at);
+    }
+    for window in &report.windows {
+        let when = window.closed_at.as_ref().unwrap_or(&window.opened_at);
+        println!(
+            "  read by {} {} Status={} {} .. {} at {when}: {}",
+            window.purpose, window.window_id, window.status, window.from, window.to, window.state
+        );
+    }
+    for late in &report.late {
+        println!("  came late: stamped {}, found by {} {:.0} s later, at {}", late.stamp, late.found_by, late.late_s, late.found_at);
+    }
+    for absence in &report.absences {
+        let applied = if absence.applied { ", deleted" } else { "" };
+        let twin = absence.twin_id.as_ref().map_or(String::new(), |twin| format!(", seems to be {} now", printable(twin, VALUE)));
+        println!(
+            "  absent in reconcile run {} of {} ({}): {}{applied}{twin}",
+            absence.run_id, absence.started_at, absence.state, absence.verdict
+        );
+    }
+    for reject in &report.rejects {
+        println!("  rejected: {}", rejects::line(reject).trim_start());
+    }
+}
+
+fn state(row: &RowReport) -> String {
+    match (&row.deleted_at, &row.deleted_cause) {
+        (Some(at), Some(cause)) => format!("deleted, learnt at {at}: {}", cause_in_words(cause)),
+        (Some(_) | None, _) => "live".to_owned(),
+    }
+}
+
+fn cause_in_words(cause: &str) -> &str {
+    match cause {
+        "vendor" => "the vendor said so",
+        "absent" => "absent from a whole reading (reconcile)",
+        "feed_removed" => "its feed was removed by a person",
+        other => other,
+    }
+}
+
+/// Why a listing may never have been stored.
+fn never(report: &WhyReport) -> String {
+    let feed = &report.feed_id;
+    let why = match &report.feed {
+        None => format!("the feed {feed} is not in this file; `mls-sync feeds` lists those that are"),
+        Some(known) if known.removed_at.is_some() => format!("the feed {feed} was removed; nothing new is stored of it"),
+        Some(known) => match &known.complete_until {
+            Some(until) => {
+                format!("everything of {feed} that is dated from {} to {until} was read whole, and it was not there", known.since)
+            }
+            None => format!("the feed {feed} is still being loaded, so it may yet come"),
+        },
+    };
+    format!("never stored. {why}")
+}
+
+fn print_asked(asked: &Asked) {
+    match (asked.found, asked.looks_deleted) {
+        (false, _) => println!("  the vendor does not have it"),
+        (true, true) => println!("  the vendor has it, and its record looks deleted"),
+        (true, false) => println!("  the vendor has it, live"),
+    }
+    let side = |side: &Side| {
+        println!("    {:<28}  file {:<40}  vendor {}", side.column, shown(side.file.as_deref()), shown(side.vendor.as_deref()));
+    };
+    asked.main.iter().for_each(side);
+    if !asked.differing.is_empty() {
+        println!("  differing columns:");
+    }
+    asked.differing.iter().for_each(side);
+}
+
+fn shown(value: Option<&str>) -> String {
+    value.map_or("-".to_owned(), |value| printable(value, VALUE))
+}

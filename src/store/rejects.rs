@@ -1,0 +1,166 @@
+//! Rejects: kept within bounds, and given back to be decoded again.
+
+use super::commit::{self, Committed, Incoming, PageCommit};
+use super::row::ListingSql;
+use super::{Error, checkpoint, feeds};
+use crate::record::{FeedId, ListingId, Reject, Stream, printable};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
+use serde::Serialize;
+
+/// Rejects that are kept of a feed.
+const KEPT: i64 = 10_000;
+/// Bytes that are kept of one.
+const LONGEST_RAW: usize = 1 << 20;
+/// Rejects that are read at once, since each may be long.
+const BATCH: u32 = 50;
+/// Characters of a reason.
+const REASON: usize = 500;
+
+/// A reject that can be decoded again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptReject {
+    /// Its number.
+    pub reject_id: i64,
+    /// The feed that was asked for.
+    pub feed: FeedId,
+    /// The stream that returned it.
+    pub stream: Stream,
+    /// The JSON as sent.
+    pub raw: String,
+}
+
+/// A reject that became a record.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// The reject's number.
+    pub reject_id: i64,
+    /// The record.
+    pub record: Incoming,
+}
+
+/// A reject, as `rejects` and `why` show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectReport {
+    /// Its number.
+    pub reject_id: i64,
+    /// The feed that was asked for.
+    pub feed_id: FeedId,
+    /// The stream, as the vendor's Status parameter.
+    pub status: u8,
+    /// As far as it could be read.
+    pub listing_id: Option<ListingId>,
+    /// For a person.
+    pub reason: String,
+    /// When it was first seen.
+    pub rejected_at: String,
+    /// Its length as sent.
+    pub bytes: u64,
+    /// Whether it was kept whole, so that it can be decoded again.
+    pub whole: bool,
+}
+
+/// Keeps a reject, once; tells how many that were. Beyond the bounds it is only counted.
+pub(super) fn keep(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite::Result<u64> {
+    let feed = &page.checkpoint.feed;
+    let hash = reject.raw_hash.as_slice();
+    let known = tx
+        .prepare_cached("SELECT count(*) FROM rejects WHERE feed_id = ?1 AND raw_hash = ?2")?
+        .query_row(params![feed.0, hash], |row| row.get::<_, bool>(0))?;
+    if known {
+        return Ok(0);
+    }
+    let kept: i64 = tx.prepare_cached("SELECT count(*) FROM rejects WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
+    let raw = beginning(&reject.raw, LONGEST_RAW);
+    let is_cut = raw.len() < reject.raw.len();
+    if kept >= KEPT || is_cut {
+        feeds::count_reject_cut(tx, feed)?;
+    }
+    if kept >= KEPT {
+        return Ok(0);
+    }
+    let mut reason = printable(&reject.reason, REASON);
+    if is_cut {
+        reason.push_str(&format!(
+            " (only the first {} of its {} bytes were kept; it cannot be decoded again)",
+            raw.len(),
+            reject.raw.len()
+        ));
+    }
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_bytes, raw_hash, rejected_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let listing = reject.listing.as_ref().map(|listing| &listing.0);
+    let status = page.checkpoint.stream.status();
+    statement.execute(params![feed.0, status, listing, reason, raw, reject.raw.len() as i64, hash, page.at])?;
+    Ok(1)
+}
+
+fn beginning(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// The next rejects that were kept whole.
+pub(super) fn kept(connection: &Connection, after: i64) -> Result<Vec<KeptReject>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT reject_id, feed_id, status, raw FROM rejects JOIN feeds USING (feed_id)
+         WHERE reject_id > ?1 AND raw_bytes = octet_length(raw) AND removed_at IS NULL ORDER BY reject_id LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![after, BATCH])?;
+    let mut kept = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stream = checkpoint::stream_of(row.get(2)?)?;
+        kept.push(KeptReject { reject_id: row.get(0)?, feed: FeedId(row.get(1)?), stream, raw: row.get(3)? });
+    }
+    Ok(kept)
+}
+
+/// Stores records in place of the rejects that they were.
+pub(super) fn replay(connection: &mut Connection, sql: &ListingSql, records: &[Replayed], at: &str) -> Result<Committed, Error> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut committed = Committed::default();
+    for replayed in records {
+        feeds::check_mirrored(&tx, &replayed.record.key.feed)?;
+        let (action, _) = commit::apply(&tx, sql, &replayed.record, at)?;
+        *committed.counts.entry(action).or_default() += 1;
+        tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([replayed.reject_id])?;
+    }
+    tx.commit()?;
+    Ok(committed)
+}
+
+/// The rejects of one feed or of all, of one listing or of all, oldest first.
+pub(super) fn list(connection: &Connection, feed: Option<&FeedId>, listing: Option<&ListingId>) -> Result<Vec<RejectReport>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT reject_id, feed_id, status, listing_id, reason, rejected_at, raw_bytes, raw_bytes = octet_length(raw)
+         FROM rejects WHERE (?1 IS NULL OR feed_id = ?1) AND (?2 IS NULL OR listing_id = ?2) ORDER BY reject_id",
+    )?;
+    let rows = statement.query_map(params![feed.map(|feed| &feed.0), listing.map(|listing| &listing.0)], reject_report)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn reject_report(row: &Row) -> rusqlite::Result<RejectReport> {
+    Ok(RejectReport {
+        reject_id: row.get(0)?,
+        feed_id: FeedId(row.get(1)?),
+        status: row.get(2)?,
+        listing_id: row.get::<_, Option<String>>(3)?.map(ListingId),
+        reason: row.get(4)?,
+        rejected_at: row.get(5)?,
+        bytes: row.get::<_, i64>(6)?.unsigned_abs(),
+        whole: row.get(7)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(beginning("aé", 2), "a");
+        assert_eq!(beginning("aé", 3), "aé");
+        assert_eq!(beginning("aé", 9), "aé");
+    }
+}

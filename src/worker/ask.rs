@@ -1,0 +1,105 @@
+//! What the vendor says now of one listing, side by side with its row.
+
+use crate::provider::constellation1::fields::LISTING_DETAILS;
+use crate::provider::{Error as VendorError, Priority, Vendor, constellation1};
+use crate::record::{Cell, Content, ListingKey};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+/// The vendor's answer about a listing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// Whether the vendor has it.
+    pub found: bool,
+    /// Whether its record looks deleted.
+    pub looks_deleted: bool,
+    /// Its date, status and price, whether or not they differ.
+    pub main: Vec<Side>,
+    /// The other columns that differ; empty if the file has no row.
+    pub differing: Vec<Side>,
+}
+
+/// One column on both sides, as text; null where it holds nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Side {
+    /// The column.
+    pub column: &'static str,
+    /// What the file has.
+    pub file: Option<String>,
+    /// What the vendor says.
+    pub vendor: Option<String>,
+}
+
+/// Shown in any case.
+const MAIN: [&str; 3] = ["mls_update_date", "listing_status", "price"];
+
+/// Asks for a listing; `None` when stopped.
+///
+/// # Errors
+/// As the vendor's client.
+pub async fn ask(vendor: &Vendor, key: &ListingKey, row: Option<&Content>, stop: &CancellationToken) -> Option<Result<Asked, VendorError>> {
+    let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
+    Some(answer.map(|record| compare(record.and_then(|record| constellation1::decode(&record).ok()).as_ref(), row)))
+}
+
+fn compare(vendor: Option<&Content>, row: Option<&Content>) -> Asked {
+    let sides = LISTING_DETAILS.iter().enumerate().map(|(index, field)| {
+        let of = |content: Option<&Content>| content.and_then(|content| content.cells.get(index)).cloned().unwrap_or(Cell::Absent);
+        (field.column, of(row), of(vendor))
+    });
+    let (main, others): (Vec<_>, Vec<_>) = sides.partition(|(column, _, _)| MAIN.contains(column));
+    // A field that the answer leaves out says nothing.
+    let differs = |(_, file, vendor): &(&str, Cell, Cell)| *vendor != Cell::Absent && text(file) != text(vendor);
+    let side = |(column, file, vendor): (&'static str, Cell, Cell)| Side { column, file: text(&file), vendor: text(&vendor) };
+    let both = vendor.is_some() && row.is_some();
+    Asked {
+        found: vendor.is_some(),
+        looks_deleted: vendor.is_some_and(constellation1::looks_deleted),
+        main: main.into_iter().map(side).collect(),
+        differing: others.into_iter().filter(|found| both && differs(found)).map(side).collect(),
+    }
+}
+
+fn text(cell: &Cell) -> Option<String> {
+    match cell {
+        Cell::Absent | Cell::Null => None,
+        Cell::Integer(value) => Some(value.to_string()),
+        Cell::Real(value) => Some(value.to_string()),
+        Cell::Text(value) => Some(value.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(price: Cell, city: Cell) -> Content {
+        let cell = |column: &str| match column {
+            "price" => price.clone(),
+            "city" => city.clone(),
+            _ => Cell::Null,
+        };
+        Content { cells: LISTING_DETAILS.iter().map(|field| cell(field.column)).collect(), extra: None }
+    }
+
+    #[test]
+    fn the_main_columns_are_shown_and_the_others_where_they_differ() {
+        let town = |name: &str| Cell::Text(name.to_owned());
+        let asked = compare(Some(&content(Cell::Integer(2), town("B"))), Some(&content(Cell::Integer(1), town("A"))));
+        assert_eq!(asked.main.iter().map(|side| side.column).collect::<std::collections::BTreeSet<_>>(), MAIN.into_iter().collect());
+        let city = Side { column: "city", file: Some("A".to_owned()), vendor: Some("B".to_owned()) };
+        assert_eq!(asked.differing, [city]);
+    }
+
+    #[test]
+    fn what_the_answer_leaves_out_does_not_differ() {
+        let asked = compare(Some(&content(Cell::Absent, Cell::Absent)), Some(&content(Cell::Integer(1), Cell::Text("A".to_owned()))));
+        assert_eq!(asked.differing, []);
+    }
+
+    #[test]
+    fn a_listing_that_the_vendor_lacks_differs_in_nothing() {
+        let asked = compare(None, Some(&content(Cell::Integer(1), Cell::Null)));
+        assert_eq!((asked.found, asked.differing.len()), (false, 0));
+    }
+}
