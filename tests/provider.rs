@@ -260,6 +260,11 @@ async fn a_listing_is_asked_for_alone() {
     }
     let server = Server::answering(http("404 Not Found", "", "")).await;
     assert_eq!(server.client().listing_detail(&feed, &listing).await, Ok(None));
+    for nothing in ["null", r#"{"Results":[],"Total":0}"#] {
+        let server = Server::answering(http("200 OK", "", nothing)).await;
+        let error = server.client().listing_detail(&feed, &listing).await.expect_err("no evidence of a removal");
+        assert_eq!(error.failure, Failure::Refused);
+    }
     let server = Server::answering(http("200 OK", "", r#"{"FeedId":"GAMLS","ListingId":"2"}"#)).await;
     let error = server.client().listing_detail(&feed, &listing).await.expect_err("another listing");
     assert_eq!(error.failure, Failure::Malformed);

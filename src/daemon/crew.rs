@@ -174,6 +174,7 @@ impl Crew {
             sweep_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
             sweep_now: self.options.reconcile.is_some(),
             dry_run: self.options.reconcile == Some(ReconcileMode::DryRun),
+            confirm_budget: self.config.reconcile.confirm_budget,
             once: self.options.once,
             seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
         }

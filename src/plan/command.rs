@@ -31,6 +31,8 @@ pub struct Options {
     pub sweep_now: bool,
     /// A reconcile that changes nothing.
     pub dry_run: bool,
+    /// Absent rows that the vendor is asked about in a run.
+    pub confirm_budget: u64,
     /// Stop when everything is read, instead of polling for ever.
     pub once: bool,
     /// Spreads clients that failed together.
@@ -218,6 +220,8 @@ pub struct SavedSweep {
     pub doubtful: bool,
     /// Rows that it lacks and that were not asked about yet; `None` while it is reading.
     pub to_confirm: Option<Vec<ListingId>>,
+    /// Rows that were asked about.
+    pub asked: u64,
 }
 
 /// What is to be saved of a window.

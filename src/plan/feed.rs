@@ -87,7 +87,7 @@ impl FeedPlan {
             // What was never looked back at is being read for the first time: that is as good.
             lookback_times.entry(review::rung_name(*rung)).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
         }
-        let sweep = saved.sweep.map(Sweep::resume);
+        let sweep = saved.sweep.map(|sweep| Sweep::resume(sweep, options.confirm_budget));
         let mut plan = FeedPlan {
             lanes: Purpose::ALL.into_iter().map(|purpose| (purpose, Lane::default())).collect(),
             sweep_wanted: options.sweep_now && sweep.is_none(),
@@ -445,6 +445,7 @@ mod tests {
             sweep_every: None,
             sweep_now: false,
             dry_run: false,
+            confirm_budget: 100,
             once,
             seed: 1,
         }

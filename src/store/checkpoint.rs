@@ -191,7 +191,9 @@ fn load_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<SavedSwee
         coverage.entry(Stream::Deleted).or_default();
     }
     let to_confirm = confirming.then(|| unasked(connection, run)).transpose()?;
-    Ok(Some(SavedSweep { run, range, coverage, doubtful, to_confirm }))
+    let asked = "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict <> 'unasked'";
+    let asked = connection.query_row(asked, [run], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    Ok(Some(SavedSweep { run, range, coverage, doubtful, to_confirm, asked }))
 }
 
 /// The rows that a run's reading lacks and that were not asked about yet.

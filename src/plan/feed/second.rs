@@ -19,9 +19,11 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    pub(super) fn resume(saved: SavedSweep) -> Sweep {
+    pub(super) fn resume(saved: SavedSweep, budget: u64) -> Sweep {
+        // What an earlier process has asked is spent.
+        let left = usize::try_from(budget.saturating_sub(saved.asked)).unwrap_or(usize::MAX);
         let review = Review { name: None, range: saved.range, coverage: saved.coverage, doubtful: saved.doubtful };
-        Sweep { run: saved.run, review, to_confirm: saved.to_confirm.map(Into::into) }
+        Sweep { run: saved.run, review, to_confirm: saved.to_confirm.map(|rows| rows.into_iter().take(left).collect()) }
     }
 }
 

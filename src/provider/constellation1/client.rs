@@ -82,7 +82,8 @@ impl Client {
     /// Asks for one listing; `None` when the vendor does not have it. Whether it still has deleted ones is not documented.
     ///
     /// # Errors
-    /// Every [`Failure`], with the vendor's words. A record of another listing is `Malformed`.
+    /// Every [`Failure`], with the vendor's words. A record of another listing is `Malformed`; an answer without one is
+    /// `Refused`.
     pub async fn listing_detail(&self, feed: &FeedId, listing: &ListingId) -> Result<Option<Record>, Error> {
         let answer = self.get(self.detail_url(feed, listing)).await?;
         if answer.status == StatusCode::NOT_FOUND {
@@ -92,7 +93,9 @@ impl Client {
         let record = wire::detail(&answer.body).map_err(|what| answer.malformed(&what))?;
         match record {
             Some(record) if !is_asked_for(&record, feed, listing) => Err(answer.malformed("the answer is another listing")),
-            record => Ok(record),
+            Some(record) => Ok(Some(record)),
+            // Only 404 is documented as "does not exist"; nothing at all is no evidence.
+            None => Err(Error::new(Failure::Refused, "the vendor answered with nothing")),
         }
     }
 
