@@ -468,9 +468,20 @@ async fn a_daemon_stores_nothing_more_of_a_feed_that_is_removed_meanwhile() {
         world.add(FEED);
         world.advance(Duration::from_secs(10));
     });
-    // It was the only feed, and it is named, so nothing is left to do.
-    let ended = ended(&mut daemon).await;
-    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+    // Two polls later the worker has met the removal, and asks for nothing any more; the process lives on.
+    let asked = || mirror.sandbox.requests().len();
+    let mut before = asked();
+    let mut quiet = 0;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while quiet < 20 {
+        assert!(Instant::now() < deadline, "it asks on for a feed that was removed");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        quiet = if asked() == before { quiet + 1 } else { 0 };
+        before = asked();
+    }
+    assert!(daemon.try_wait().unwrap().is_none(), "the daemon ended");
+    assert!(matches!(daemon.kill(), Ok(())));
+    assert!(ended(&mut daemon).await.is_some());
     assert_eq!((mirror.live(), mirror.count("SELECT count(*) FROM covered")), (0, 0));
 }
 
