@@ -183,10 +183,11 @@ impl Mirror {
         self.configure();
     }
 
-    /// `status --json`.
+    /// The feeds of `status --json`.
     pub fn status(&self) -> Vec<serde_json::Value> {
         let ended = self.run(&["status", "--json"]).succeeded();
-        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout))
+        let status: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout));
+        status["feeds"].as_array().cloned().unwrap_or_else(|| panic!("no feeds: {status}"))
     }
 
     /// One feed of it.
