@@ -331,8 +331,7 @@ impl FeedPlan {
     /// Takes note of what a page shows of the vendor's stamps.
     fn note(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
         let is_poll = purpose == Purpose::Poll;
-        let looking_ahead = self.lookback.as_ref().is_some_and(|review| review.name.as_deref() == Some(review::AHEAD_NAME));
-        if purpose == Purpose::Lookback && looking_ahead {
+        if purpose == Purpose::Lookback && self.looks_ahead() {
             self.ahead_so_far = zone::ahead(stamps, now.vendor).or(self.ahead_so_far);
             return;
         }

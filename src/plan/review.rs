@@ -43,6 +43,11 @@ impl Review {
         next_gap(&self.coverage.iter().map(|(stream, coverage)| (*stream, reach(coverage))).collect(), spans)
     }
 
+    /// Whether everything was read.
+    pub(super) fn is_done(&self) -> bool {
+        self.next(&BTreeMap::new()).is_none()
+    }
+
     /// A window was read, with or without proof.
     pub(super) fn read(&mut self, task: Task, proven: bool) {
         self.doubtful |= !proven;

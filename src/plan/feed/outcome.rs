@@ -51,6 +51,9 @@ impl FeedPlan {
     /// The newer part of a window that is too deep. What is cut off a poll becomes a gap, to be filled behind it.
     pub(super) fn cut(&mut self, purpose: Purpose, open: &Open, pages: u64, deepest: u64) -> Option<Task> {
         let stream = open.task.stream;
+        if purpose == Purpose::Lookback && self.looks_ahead() {
+            return None;
+        }
         let rule = self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule);
         let newer = StreamState { from_rule: rule, ..StreamState::default() }.cut(open.task.claim, pages, deepest)?;
         match (purpose, self.streams.get_mut(&stream)) {

@@ -7,7 +7,8 @@ use crate::plan::review::{self, Review};
 use crate::plan::window::Task;
 use crate::plan::zone::ZoneFinding;
 use crate::record::{ListingId, Said, Stamp, Stream, Window};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// The reconcile run that is under way.
 #[derive(Clone, Debug)]
@@ -40,9 +41,18 @@ impl FeedPlan {
             self.lookback_times.insert(name.clone(), LookbackTimes { begun: now.ours, done });
             self.lookback = Some(Review::new(Some(name), range, &self.options.streams));
         }
-        let task = self.lookback.as_ref()?.next(&self.spans)?;
+        let task = self.lookback.as_ref()?.next(&self.lookback_spans())?;
         self.begin(Purpose::Lookback, task, now);
         Some(())
+    }
+
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.lookback.as_ref().is_some_and(|review| review.name.as_deref() == Some(review::AHEAD_NAME))
+    }
+
+    /// The look ahead goes to the end of time, where next to nothing is: it is read whole.
+    fn lookback_spans(&self) -> BTreeMap<Stream, Duration> {
+        if self.looks_ahead() { BTreeMap::new() } else { self.spans.clone() }
     }
 
     pub(super) fn sweep_step(&mut self, now: Now) -> Option<Command> {
@@ -106,7 +116,7 @@ impl FeedPlan {
             Purpose::Lookback => {
                 let Some(review) = &mut self.lookback else { return };
                 review.read(task, proven);
-                if review.next(&self.spans).is_none() {
+                if review.is_done() {
                     let name = review.name.clone().unwrap_or_default();
                     let times =
                         if name == review::AHEAD_NAME { self.looked_ahead(now) } else { LookbackTimes { begun: now.ours, done: now.ours } };
