@@ -61,6 +61,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     create_schema(&mut connection).map_err(failed)?;
+    share(&connection).map_err(failed)?;
     check_version(path, &connection)?;
     Ok(connection)
 }
@@ -135,11 +136,16 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     // Rows of 317 columns: larger pages make a smaller file. It has an effect on a new file only.
     connection.pragma_update(None, "page_size", 16384)?;
+    connection.pragma_update(None, "cache_size", -65536)
+}
+
+/// Only after the file is whole: a WAL would hold the new header until it is folded in, and after a crash before that
+/// the file would not be known as ours.
+fn share(connection: &Connection) -> rusqlite::Result<()> {
     // Readers never wait for the writer, nor the writer for them.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     // A power cut may take back the last commits, but rows and cursor go back together.
     connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "cache_size", -65536)?;
     // Readers without the right to write can open a WAL database only while the -wal and -shm files exist.
     connection.file_control(None::<&str>, FileControl::PersistWal(&mut 1))
 }
