@@ -56,6 +56,11 @@ pub struct FeedPlan {
     proven_rounds: u32,
     read_since_round: bool,
     round_suspect: bool,
+    /// The poll that is under way was cut.
+    poll_cut: bool,
+    /// Rounds in a row in which a poll was cut.
+    cut_rounds: u32,
+    round_cut: bool,
     suspect_rounds: u32,
     lookback: Option<Review>,
     lookback_times: BTreeMap<String, LookbackTimes>,
@@ -98,6 +103,9 @@ impl FeedPlan {
             proven_rounds: 0,
             read_since_round: false,
             round_suspect: false,
+            poll_cut: false,
+            cut_rounds: 0,
+            round_cut: false,
             suspect_rounds: 0,
             lookback: None,
             lookback_times,
@@ -215,7 +223,8 @@ impl FeedPlan {
             return self.next_poll <= now.up;
         }
         // A one-shot run ends with a poll, so that the file is as new as the run's end.
-        let again = self.read_since_round || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
+        // What a poll was cut of is filled in behind it; that alone calls for no other poll, or there would be no end.
+        let again = (self.read_since_round && self.cut_rounds < ONCE_READINGS) || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
         self.rounds == 0 || (again && !self.has_more(now))
     }
 
@@ -398,13 +407,19 @@ impl FeedPlan {
         let looking_ahead = self.lookback.as_ref().is_some_and(|review| review.name.as_deref() == Some(review::AHEAD_NAME));
         if purpose == Purpose::Lookback && looking_ahead {
             self.zone_found = zone::ahead(stamps, now.vendor).or(self.zone_found);
-            return;
         }
         let Some(state) = self.streams.get_mut(&open.task.stream) else { return };
         if is_poll {
             self.zone_found = self.zone.look(state, stamps, now.vendor, self.options.interval).or(self.zone_found);
         }
-        state.observe(stamps, open.task.asked, open.opened, now.vendor, is_poll);
+        match purpose == Purpose::Lookback && looking_ahead {
+            true => state.learn_rule(stamps, open.task.asked),
+            false => state.observe(stamps, open.task.asked, open.opened, now.vendor, is_poll),
+        }
+        // Where From is ignored, a shorter window is as deep as a long one.
+        if state.from_rule == FromRule::Ignored {
+            self.spans.remove(&open.task.stream);
+        }
     }
 
     /// A window whose end was not yet past when its first page was answered is not frozen. That happens once, when our
@@ -463,7 +478,10 @@ impl FeedPlan {
         let rule = self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule);
         let newer = StreamState { from_rule: rule, ..StreamState::default() }.cut(open.task.claim, pages, deepest)?;
         match (purpose, self.streams.get_mut(&stream)) {
-            (Purpose::Poll, Some(state)) => state.coverage.remove(Window { from: open.task.asked.from, to: newer.from }),
+            (Purpose::Poll, Some(state)) => {
+                state.coverage.remove(Window { from: open.task.asked.from, to: newer.from });
+                (self.poll_cut, self.round_cut) = (true, true);
+            }
             (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Sweep, _) => {
                 self.spans.insert(stream, newer.to.since(newer.from));
             }
@@ -474,7 +492,9 @@ impl FeedPlan {
     fn complete(&mut self, purpose: Purpose, open: &Open, now: Now) {
         let stream = open.task.stream;
         let claim = open.task.claim;
-        let pages = open.reading.total_last.div_ceil(self.page_size);
+        // A poll that was cut had more pages than its rest has.
+        let cut = purpose == Purpose::Poll && std::mem::take(&mut self.poll_cut);
+        let pages = open.reading.total_last.div_ceil(self.page_size).max(if cut { 2 } else { 1 });
         if let Some(state) = self.streams.get_mut(&stream) {
             match purpose {
                 Purpose::Poll => {
@@ -523,11 +543,13 @@ impl FeedPlan {
     /// A poll of one stream is over; after the last one the round is.
     fn end_of_poll(&mut self, suspect: bool) {
         self.round_suspect |= suspect;
+        self.poll_cut = false;
         if self.round.as_ref().is_some_and(|round| !round.left.is_empty()) {
             return;
         }
         self.round = None;
         self.rounds += 1;
+        self.cut_rounds = if std::mem::take(&mut self.round_cut) { self.cut_rounds + 1 } else { 0 };
         if std::mem::take(&mut self.round_suspect) {
             self.suspect_rounds += 1;
         } else {
@@ -589,15 +611,16 @@ impl FeedPlan {
     }
 
     /// A window that shrank may have lost the page that was asked for, and how the vendor answers to a page past the end
-    /// is not documented. So the first refusal of a later page begins the window anew; a refused first page stays refused.
+    /// is not documented. So the refusal of a later page begins the window anew: at once the first few times; after that
+    /// as seldom as any refused request, because a vendor that refuses every deep page would be asked without end.
     fn page_may_be_gone(&mut self, purpose: Purpose) -> bool {
         let Some(open) = self.open.get_mut(&purpose) else { return false };
-        if open.reading.next_page <= 1 || open.reading.passes >= MAX_PASSES {
+        if open.reading.next_page <= 1 {
             return false;
         }
-        open.reading.passes += 1;
+        open.reading.refused += 1;
         open.reading.again();
-        true
+        open.reading.refused < MAX_PASSES
     }
 }
 
