@@ -163,11 +163,11 @@ pub(super) fn sync(world: &mut World, ask: &Ask) -> Answer {
     }
     let absent = world.options.next_page == NextPage::Absent;
     let look = look(world);
-    Answer::json(200, envelope(world, &slice, look, absent)).counting(slice.total as u64)
+    let records: Vec<Arc<str>> = slice.drafts.iter().map(|draft| world.rendered(draft, look)).collect();
+    Answer::json(200, envelope(&records, &slice, absent)).counting(slice.total as u64)
 }
 
-fn envelope(world: &World, slice: &Slice, look: Look, absent: bool) -> String {
-    let records: Vec<String> = slice.drafts.iter().map(|draft| record(draft, world.habits(), look)).collect();
+fn envelope(records: &[Arc<str>], slice: &Slice, absent: bool) -> String {
     let next = match slice.next {
         Some(page) => format!(",\"NextPage\":{page}"),
         None if absent => String::new(),
