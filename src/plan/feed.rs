@@ -224,7 +224,8 @@ impl FeedPlan {
         }
         // A one-shot run ends with a poll, so that the file is as new as the run's end.
         // What a poll was cut of is filled in behind it; that alone calls for no other poll, or there would be no end.
-        let again = (self.read_since_round && self.cut_rounds < ONCE_READINGS) || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
+        let again =
+            (self.read_since_round && self.cut_rounds < ONCE_READINGS) || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
         self.rounds == 0 || (again && !self.has_more(now))
     }
 

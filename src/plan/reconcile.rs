@@ -139,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn an_inferred_tombstone_becomes_a_stated_one() {
+        let known = Known { stamp: at(5), deleted: true, inferred: true };
+        let stated = |stamp| reconcile(Some(known), Incoming { stamp: at(stamp), said: Deleted, same: true });
+        assert_eq!([stated(4), stated(5), stated(6)], [Stale, Restamp, Restamp]);
+    }
+
+    #[test]
     fn the_same_content_changes_nothing() {
         let known = Known { stamp: at(5), deleted: false, inferred: false };
         let incoming = Incoming { stamp: at(5), said: Live, same: true };

@@ -60,6 +60,9 @@ enum Clock {
     Stopped(Stamp),
 }
 
+/// Records as answers showed them.
+type Written = BTreeMap<(Arc<str>, Version, Look), Arc<str>>;
+
 /// The listings of every feed, seen or hidden. The same seed and the same calls make the same world.
 ///
 /// A feed that does not exist has no listings: changing one of them answers `false`, and the same goes for a listing
@@ -74,7 +77,7 @@ pub struct World {
     churn_owed: f64,
     churned_at: Stamp,
     /// Records that were written before, where somebody wants them kept.
-    written: Option<BTreeMap<(Arc<str>, Version, Look), Arc<str>>>,
+    written: Option<Written>,
 }
 
 impl World {

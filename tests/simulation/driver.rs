@@ -6,7 +6,7 @@
 use super::oracle::{self, Oracle};
 use super::scenario::{Dice, FEED, MINUTE, Scenario, begin};
 use mls_sync::plan::brake::{Limits, Ruling};
-use mls_sync::plan::command::{Command, Now, Options, Purpose, Verdict};
+use mls_sync::plan::command::{Checkpoint, Command, Now, Options, Purpose, Verdict, WindowSave, WindowState};
 use mls_sync::plan::feed::FeedPlan;
 use mls_sync::provider::constellation1::{self, fields::LISTING_DETAILS};
 use mls_sync::record::{Failure, FeedId, ListingId, Page, PageRequest, Said, Stamp, Stream, Window};
@@ -48,7 +48,16 @@ pub(super) struct Stats {
     pub(super) requests: u64,
     pub(super) kills: u64,
     pub(super) proofs: u64,
-    pub(super) changes: u64,
+    pub(super) records: u64,
+}
+
+impl Stats {
+    pub(super) fn add(&mut self, other: Stats) {
+        self.requests += other.requests;
+        self.kills += other.kills;
+        self.proofs += other.proofs;
+        self.records += other.records;
+    }
 }
 
 struct Process {
@@ -83,11 +92,14 @@ pub(super) struct Driver {
     moved: bool,
     late: Vec<Stamp>,
     last_page: Vec<ListingId>,
-    /// For the sabotage: the page to read next, by kind of work; the newest stamp polled, by stream.
+    /// For the sabotage: the page to read next, by kind of work; the newest stamp polled and proven, by stream.
     forward: BTreeMap<Purpose, u32>,
+    polled: BTreeMap<Stream, Stamp>,
     newest: BTreeMap<Stream, Stamp>,
     idle: u32,
     trace: bool,
+    /// The vendor answers everything with nothing.
+    empty: bool,
     stats: Stats,
 }
 
@@ -104,6 +116,28 @@ pub(super) fn run(seed: u64, sabotage: Sabotage) -> Result<Stats, String> {
     let ended = driver.whole();
     driver.close();
     ended.map_err(|what| format!("{what}\n  {told}"))
+}
+
+/// A vendor that has lost its memory, and a sweep of it: the live rows before and after, and what became of the run.
+pub(super) fn sweep_answered_empty(seed: u64) -> (i64, i64, String) {
+    let mut dice = Dice::new(seed);
+    let mut scenario = Scenario::draw(seed, &mut dice);
+    scenario.plan.sweep_every = None;
+    let mut driver = Driver::new(scenario, Sabotage::None, dice);
+    driver.start(false);
+    driver.calm().expect("a mirror that is whole");
+    let live = |driver: &Driver| {
+        let file = oracle::look(&driver.path());
+        file.query_row("SELECT count(*) FROM live_listings", [], |row| row.get(0)).expect("a count")
+    };
+    let before = live(&driver);
+    driver.empty = true;
+    let ended = driver.sweep();
+    let state = driver.runs().pop().expect("a run");
+    let after = live(&driver);
+    driver.close();
+    assert!(ended.is_err(), "a sweep that failed is not told as one that went well");
+    (before, after, state)
 }
 
 impl Driver {
@@ -128,9 +162,11 @@ impl Driver {
             late: Vec::new(),
             last_page: Vec::new(),
             forward: BTreeMap::new(),
+            polled: BTreeMap::new(),
             newest: BTreeMap::new(),
             idle: 0,
             trace: std::env::var_os("MLS_SYNC_SIM_TRACE").is_some(),
+            empty: false,
             stats: Stats::default(),
             scenario,
             sabotage,
@@ -163,11 +199,19 @@ impl Driver {
 
     /// The world stands still, and the mirror gets the time that it needs.
     fn calm(&mut self) -> Result<(), String> {
+        // A world without a live listing cannot be swept: an empty answer never deletes.
+        if self.world.truth(FEED).values().all(|truth| truth.deleted) {
+            self.world.add(FEED);
+            self.moved = true;
+        }
         self.quiet = true;
         // A daemon that polls seldom makes no other decisions, only fewer requests.
         self.options.interval = self.options.interval.max(MINUTE * 10);
-        self.kill();
         let until = self.time.plus(self.scenario.horizon());
+        // Mostly it is not running meanwhile, which is the same to the file and less to compute.
+        let awake = if self.dice.percent(90) { MINUTE * 40 } else { self.scenario.horizon() };
+        self.time = until.minus(awake);
+        self.kill();
         for _ in 0..MOST_COMMANDS {
             if self.time >= until {
                 return Ok(());
@@ -180,20 +224,20 @@ impl Driver {
     /// A whole sweep: as scheduled, or as `mls-sync reconcile` does it.
     fn sweep(&mut self) -> Result<(), String> {
         let before = self.runs();
-        if !self.scenario.sweep_by_schedule {
-            self.options.sweep_now = true;
-            self.options.once = true;
-            self.kill_and(true);
+        match self.scenario.plan.sweep_every {
+            Some(every) => self.time = self.time.plus(every),
+            None => (self.options.sweep_now, self.options.once) = (true, true),
         }
+        self.kill_and(self.options.sweep_now);
         for _ in 0..MOST_COMMANDS {
             if let Going::Finished(missing) = self.step()? {
                 return if missing.is_empty() { Ok(()) } else { Err(format!("a quiet run is not complete: {missing:?}")) };
             }
             let began_after = self.runs().into_iter().skip(before.len()).find(|state| !matches!(state.as_str(), "sweeping" | "confirming"));
             match began_after.as_deref() {
-                Some("done") if self.scenario.sweep_by_schedule => return Ok(()),
+                Some("done") if !self.options.once => return Ok(()),
                 None | Some("done") => {}
-                Some(state) => return Err(format!("a sweep of a quiet world is {state}")),
+                Some(state) => return Err(format!("a sweep of a quiet world is {state}: {:?}", self.note_of_last_run())),
             }
         }
         Err("the sweep never ended".to_owned())
@@ -203,6 +247,11 @@ impl Driver {
         let file = &self.process.as_ref().expect("a process").file;
         let mut statement = file.prepare_cached("SELECT state FROM reconcile_runs ORDER BY run_id").expect("the table");
         statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).expect("states")
+    }
+
+    fn note_of_last_run(&self) -> Option<String> {
+        let file = &self.process.as_ref().expect("a process").file;
+        file.query_row("SELECT note FROM reconcile_runs ORDER BY run_id DESC LIMIT 1", [], |row| row.get(0)).expect("a run")
     }
 
     // The process.
@@ -420,6 +469,9 @@ impl Driver {
         self.oracle.asked(&self.world, purpose, request, moved);
         self.stats.requests += 1;
         let asked = self.spoilt(purpose, request);
+        if self.empty {
+            return constellation1::read_page(br#"{"Results":[],"Total":0,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed);
+        }
         let reply = self.world.answer_page(&asked);
         let fails = !self.quiet && self.dice.percent(self.scenario.fail_percent);
         if fails {
@@ -444,8 +496,13 @@ impl Driver {
                     Err(_) => Err(Failure::Malformed),
                 };
             }
-            6 => return constellation1::read_page(br#"{"Results":null,"Total":7,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed),
-            7 => return constellation1::read_page(br#"{"Results":[],"Total":7,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed),
+            6 => {
+                return constellation1::read_page(br#"{"Results":null,"Total":7,"Count":0,"NextPage":null}"#)
+                    .map_err(|_| Failure::Malformed);
+            }
+            7 => {
+                return constellation1::read_page(br#"{"Results":[],"Total":7,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed);
+            }
             8 => Failure::Malformed,
             _ => Failure::Unavailable,
         })
@@ -524,8 +581,12 @@ impl Driver {
                 live.for_each(|record| record.stamp = record.stamp.map(|stamp| Stamp(stamp.0 + 1)));
             }
             Sabotage::AfterNewest => {
-                let newest = self.newest.get(&request.stream).copied().max(polled);
-                newest.map(|newest| self.newest.insert(request.stream, newest));
+                let newest = self.polled.get(&request.stream).copied().max(polled);
+                newest.map(|newest| self.polled.insert(request.stream, newest));
+                let proven = |window: &WindowSave| (window.purpose, window.state) == (Purpose::Poll, WindowState::Complete);
+                if let (Some(newest), true) = (newest, kept.window.as_ref().is_some_and(proven)) {
+                    self.newest.insert(request.stream, newest);
+                }
             }
             Sabotage::None | Sabotage::Forward => {}
         }
@@ -546,11 +607,11 @@ impl Driver {
     fn commit(&mut self, commit: PageCommit) -> Result<Option<i64>, String> {
         let Driver { runtime, process: Some(process), stats, .. } = self else { return Err("no process".to_owned()) };
         let committed = runtime.block_on(process.store.commit(commit)).map_err(|error| error.to_string())?;
-        stats.changes += committed.counts.values().sum::<u64>();
+        stats.records += committed.counts.values().sum::<u64>();
         Ok(committed.window)
     }
 
-    fn check(&mut self, checkpoint: &mls_sync::plan::command::Checkpoint) -> Result<(), String> {
+    fn check(&mut self, checkpoint: &Checkpoint) -> Result<(), String> {
         let Driver { oracle, process: Some(process), scenario, .. } = self else { return Err("no process".to_owned()) };
         oracle.stored(&process.file, scenario, checkpoint)
     }
@@ -601,5 +662,4 @@ impl Driver {
         process.plan.confirmed();
         Ok(())
     }
-
 }

@@ -113,7 +113,8 @@ impl Oracle {
         let mut rows = statement.query([self.last_seq]).map_err(failed)?;
         let mut touched = BTreeMap::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            let (seq, listing, kind): (i64, String, String) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
+            let (seq, listing, kind): (i64, String, String) =
+                (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
             let of_row: (Option<i64>, bool) = (row.get(3).map_err(failed)?, row.get(4).map_err(failed)?);
             if seq != self.last_seq + 1 {
                 return Err(format!("change {seq} follows {}", self.last_seq));
@@ -144,7 +145,8 @@ impl Oracle {
     /// Every row has its changes, every number is used once.
     pub(super) fn sequence(&mut self, file: &Connection) -> Result<(), String> {
         self.changes(file)?;
-        let mut statement = file.prepare("SELECT listing_id, change_seq, deleted_at IS NULL FROM listings").map_err(|error| error.to_string())?;
+        let mut statement =
+            file.prepare("SELECT listing_id, change_seq, deleted_at IS NULL FROM listings").map_err(|error| error.to_string())?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)));
         let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(|error| error.to_string())?;
         if rows.len() != self.views.len() {
@@ -161,7 +163,8 @@ impl Oracle {
 
     /// After a poll, the cursor lies in what was read: what is behind it is covered or a gap, and no gap is out of sight.
     fn cursor(&self, checkpoint: &Checkpoint) -> Result<(), String> {
-        let polled = checkpoint.window.as_ref().is_some_and(|window| (window.purpose, window.state) == (Purpose::Poll, WindowState::Complete));
+        let polled =
+            checkpoint.window.as_ref().is_some_and(|window| (window.purpose, window.state) == (Purpose::Poll, WindowState::Complete));
         let Some(state) = checkpoint.state.as_ref().filter(|_| polled) else { return Ok(()) };
         match state.cursor {
             Some(cursor) if Some(cursor) > state.coverage.end() => {
@@ -224,7 +227,12 @@ impl Oracle {
             .iter()
             .filter(|(listing, stamp)| world.get(*listing) != Some(stamp))
             .map(|(listing, stamp)| format!("{listing}: {stamp:?} in the file, {:?} at the vendor", world.get(listing)))
-            .chain(world.keys().filter(|listing| !rows.contains_key(*listing)).map(|listing| format!("{listing}: {:?} is missing", world[listing])))
+            .chain(
+                world
+                    .keys()
+                    .filter(|listing| !rows.contains_key(*listing))
+                    .map(|listing| format!("{listing}: {:?} is missing", world[listing])),
+            )
             .collect();
         if differs.is_empty() { Ok(()) } else { Err(differs.join("\n")) }
     }

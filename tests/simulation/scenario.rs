@@ -2,9 +2,7 @@
 
 use mls_sync::plan::command::{Options as PlanOptions, Rung};
 use mls_sync::record::{DayTime, Stamp, Stream};
-use mls_sync::sandbox::{
-    Bounds, DeletedDetail, Deletions, FromMode, NextPage, Options as Vendor, Order, PagePastEnd, Shape, StampGrain,
-};
+use mls_sync::sandbox::{Bounds, DeletedDetail, Deletions, FromMode, NextPage, Options as Vendor, Order, PagePastEnd, Shape, StampGrain};
 use mls_sync::zone::TimestampZone;
 use std::time::Duration;
 
@@ -72,8 +70,6 @@ pub(super) struct Scenario {
     pub(super) longest_downtime: Duration,
     /// Our own clock steps by up to this.
     pub(super) clock_step: Duration,
-    /// The last sweep comes by schedule; else by `mls-sync reconcile`.
-    pub(super) sweep_by_schedule: bool,
 }
 
 impl Scenario {
@@ -82,11 +78,11 @@ impl Scenario {
         let zone_hours = dice.pick(&[0, 0, 0, -8, -5, 9]);
         let vendor = Vendor {
             feeds: vec![FEED.to_owned()],
-            listings: 15 + dice.index(75),
-            deleted: dice.index(20),
+            listings: 8 + dice.index(45),
+            deleted: dice.index(15),
             seed,
             history_days: dice.pick(&[1, 30, 400]),
-            bulk: if dice.percent(40) { dice.index(40) } else { 0 },
+            bulk: if dice.percent(40) { dice.index(30) } else { 0 },
             frozen_at: Some(DayTime(begin())),
             order: if dice.percent(75) { dice.pick(&stable) } else { dice.pick(&[Order::Unstable, Order::UnstableTies]) },
             bounds: dice.pick(&[Bounds::Inclusive, Bounds::Exclusive]),
@@ -98,7 +94,7 @@ impl Scenario {
             shape: dice.pick(&[Shape::Union, Shape::Class, Shape::Table, Shape::Mixed]),
             unknown_members: dice.percent(30),
             stamp_grain: dice.pick(&[StampGrain::Tick, StampGrain::Millisecond, StampGrain::Second]),
-            page_size: 4 + dice.index(17),
+            page_size: 3 + dice.index(8),
             next_page: dice.pick(&[NextPage::Null, NextPage::Absent]),
             page_past_end: dice.pick(&[PagePastEnd::Empty, PagePastEnd::LastAgain, PagePastEnd::NotFound]),
             ..Vendor::default()
@@ -108,7 +104,6 @@ impl Scenario {
         let seconds = |dice: &mut Dice, choices: &[u64]| Duration::from_secs(dice.pick(choices));
         let rung = |every, reach| Rung { every, reach };
         let ladders = [vec![rung(MINUTE * 20, HOUR * 2), rung(HOUR * 24, HOUR * 72)], vec![rung(MINUTE * 30, HOUR * 3)], Vec::new()];
-        let sweep_by_schedule = dice.percent(50);
         let plan = PlanOptions {
             streams: vec![Stream::All, Stream::Deleted],
             interval: seconds(dice, &[20, 60, 300, 900]),
@@ -117,7 +112,8 @@ impl Scenario {
             since: Stamp::parse("1900-01-01").expect("a date"),
             window_pages: 1 + dice.below(4),
             lookbacks: ladders[dice.index(ladders.len())].clone(),
-            sweep_every: sweep_by_schedule.then(|| seconds(dice, &[3600, 6 * 3600, 86_400])),
+            // The last sweep comes by this schedule; without one, by `mls-sync reconcile`.
+            sweep_every: if dice.percent(50) { Some(seconds(dice, &[3600, 6 * 3600, 86_400])) } else { None },
             sweep_now: false,
             dry_run: false,
             once: false,
@@ -129,7 +125,7 @@ impl Scenario {
             zone: zone.parse().expect("a zone"),
             date_skew: if dice.percent(60) { 0 } else { dice.pick(&[-3600, -20, -2, 1, 3, 25, 3600]) },
             no_date: dice.percent(15),
-            commands: 60 + dice.below(120) as u32,
+            commands: 40 + dice.below(100) as u32,
             late_percent: dice.pick(&[0, 0, 10, 30]),
             latest: seconds(dice, &[1, 30, 600, 2 * 3600, 30 * 3600]),
             silent: dice.percent(50),
@@ -137,7 +133,6 @@ impl Scenario {
             kill_percent: dice.pick(&[0, 3, 10]),
             longest_downtime: seconds(dice, &[2, 600, 20 * 3600]),
             clock_step: if dice.percent(70) { Duration::ZERO } else { seconds(dice, &[5, 300, 7200]) },
-            sweep_by_schedule,
         }
     }
 
@@ -152,7 +147,12 @@ impl Scenario {
     /// changes from page to page, for the same reason; and where neither our clock nor the vendor's Date header keeps
     /// time with the vendor's stamps, because a window may then end in their future.
     pub(super) fn true_without_sweep(&self) -> bool {
-        !self.silent && self.late_percent == 0 && self.stable_order() && self.date_skew <= 0 && self.zone_matches() && !(self.no_date && !self.clock_step.is_zero())
+        !self.silent
+            && self.late_percent == 0
+            && self.stable_order()
+            && self.date_skew <= 0
+            && self.zone_matches()
+            && (!self.no_date || self.clock_step.is_zero())
     }
 
     fn zone_matches(&self) -> bool {
