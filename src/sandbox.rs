@@ -17,6 +17,7 @@ mod dice;
 mod facts;
 mod fault;
 mod feed;
+mod inward;
 mod limit;
 mod media;
 mod options;
@@ -29,6 +30,7 @@ mod words;
 mod world;
 
 pub use fault::{Edit, Fault};
+pub use inward::Reply;
 pub use options::{
     Bounds, DeletedDetail, Deletions, Foreign, FromMode, HexCase, Key, MediaKey, NextPage, Options, Order, PagePastEnd, RetryAfter, Shape,
     StampGrain,

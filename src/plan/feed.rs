@@ -9,7 +9,7 @@ use super::lane::{Lane, Retry};
 use super::paging::{Reading, Step};
 use super::review::{self, Review};
 use super::suspects::{ONCE_READINGS, Suspects};
-use super::window::{Range, StreamState, Task, next_gap};
+use super::window::{FromRule, Range, StreamState, Task, next_gap};
 use super::zone::{self, ZoneFinding, ZoneWatch};
 use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream};
 use outcome::MAX_PASSES;
@@ -331,15 +331,22 @@ impl FeedPlan {
     /// Takes note of what a page shows of the vendor's stamps.
     fn note(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
         let is_poll = purpose == Purpose::Poll;
-        if purpose == Purpose::Lookback && self.looks_ahead() {
+        let looking_ahead = purpose == Purpose::Lookback && self.looks_ahead();
+        if looking_ahead {
             self.ahead_so_far = zone::ahead(stamps, now.vendor).or(self.ahead_so_far);
-            return;
         }
         let Some(state) = self.streams.get_mut(&open.task.stream) else { return };
         if is_poll {
             self.zone_found = self.zone.look(state, stamps, now.vendor, self.options.interval).or(self.zone_found);
         }
-        state.observe(stamps, open.task.asked, open.opened, now.vendor, is_poll);
+        match looking_ahead {
+            true => state.learn_rule(stamps, open.task.asked),
+            false => state.observe(stamps, open.task.asked, open.opened, now.vendor, is_poll),
+        }
+        // Where From is ignored, a shorter window is as deep as a long one.
+        if state.from_rule == FromRule::Ignored {
+            self.spans.remove(&open.task.stream);
+        }
     }
 
     /// The end of a round is reckoned from our idea of the vendor's clock, and its first answer may correct that. A window
@@ -399,15 +406,16 @@ impl FeedPlan {
     }
 
     /// A window that shrank may have lost the page that was asked for, and how the vendor answers to a page past the end
-    /// is not documented. So the first refusal of a later page begins the window anew; a refused first page stays refused.
+    /// is not documented. So the refusal of a later page begins the window anew: at once the first few times; after that
+    /// as seldom as any refused request, because a vendor that refuses every deep page would be asked without end.
     fn page_may_be_gone(&mut self, purpose: Purpose) -> bool {
         let Some(open) = self.open.get_mut(&purpose) else { return false };
-        if open.reading.next_page <= 1 || open.reading.passes >= MAX_PASSES {
+        if open.reading.next_page <= 1 {
             return false;
         }
-        open.reading.passes += 1;
+        open.reading.refused += 1;
         open.reading.again();
-        true
+        open.reading.refused < MAX_PASSES
     }
 }
 

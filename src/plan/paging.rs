@@ -71,6 +71,8 @@ pub struct Reading {
     pub(crate) previous: Vec<Mark>,
     /// Pages that came back empty although the total promises them.
     pub(crate) hollow: u32,
+    /// Refusals of a page that may be gone.
+    pub(crate) refused: u32,
     /// `seen` was emptied since that was last asked.
     pub(crate) cleared: bool,
 }
@@ -203,6 +205,7 @@ impl Reading {
             strict: self.strict,
             seen: std::mem::take(&mut self.seen),
             cleared: self.cleared,
+            refused: self.refused,
             ..Reading::default()
         };
     }

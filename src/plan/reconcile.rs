@@ -37,7 +37,8 @@ pub enum Action {
     Tombstone,
     /// A tombstone becomes live, with new content.
     Revive,
-    /// A tombstone hears of a later deletion: only its stamp moves; consumers see nothing.
+    /// A tombstone hears of a later deletion, or the vendor states what was only inferred: its stamp and its cause follow;
+    /// consumers see nothing.
     Restamp,
     /// Nothing new.
     Unchanged,
@@ -66,7 +67,7 @@ pub fn reconcile(known: Option<Known>, incoming: Incoming) -> Action {
         (false, Said::Live) => Action::Update,
         (false, Said::Deleted) => Action::Tombstone,
         (true, Said::Live) if later || known.inferred => Action::Revive,
-        (true, Said::Deleted) if later => Action::Restamp,
+        (true, Said::Deleted) if later || known.inferred => Action::Restamp,
         (true, Said::Live | Said::Deleted) => Action::Unchanged,
     }
 }
@@ -135,6 +136,13 @@ mod tests {
         let known = Known { stamp: at(5), deleted: true, inferred: true };
         let live = |stamp| reconcile(Some(known), Incoming { stamp: at(stamp), said: Live, same: true });
         assert_eq!([live(4), live(5), live(6)], [Stale, Revive, Revive]);
+    }
+
+    #[test]
+    fn an_inferred_tombstone_becomes_a_stated_one() {
+        let known = Known { stamp: at(5), deleted: true, inferred: true };
+        let stated = |stamp| reconcile(Some(known), Incoming { stamp: at(stamp), said: Deleted, same: true });
+        assert_eq!([stated(4), stated(5), stated(6)], [Stale, Restamp, Restamp]);
     }
 
     #[test]

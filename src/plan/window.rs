@@ -75,6 +75,11 @@ impl StreamState {
         self.newest = self.newest.max(newest);
         let short = is_poll && asked.to.since(asked.from) <= SHORT_POLL;
         self.aligned |= short && plausible.clone().any(|stamp| stamp >= asked.from && stamp <= asked.to);
+        self.learn_rule(stamps, asked);
+    }
+
+    /// Takes note of what a page shows that the server makes of From.
+    pub fn learn_rule(&mut self, stamps: &[Stamp], asked: Window) {
         let rule = match stamps.iter().copied().min() {
             Some(oldest) if oldest < asked.from.midnight().minus(PAD) => FromRule::Ignored,
             Some(oldest) if oldest < asked.from.minus(PAD) => FromRule::Midnight,

@@ -14,4 +14,4 @@ mod wire;
 
 pub use client::{Client, ClientOptions};
 pub use decode::{decode, looks_deleted};
-pub use wire::replay;
+pub use wire::{detail as read_detail, page as read_page, replay};

@@ -21,7 +21,7 @@ pub(super) struct Draft {
 }
 
 /// The part of a draft that changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version {
     /// `MlsUpdateDate`.
     pub(super) stamp: Stamp,

@@ -124,10 +124,9 @@ impl Feed {
         let Some(place) = self.places.remove(id) else {
             return false;
         };
-        self.listings.swap_remove(place);
-        if let Some(moved) = self.listings.get(place) {
-            self.places.insert(Arc::clone(&moved.id), place);
-        }
+        self.listings.remove(place);
+        // The order of those that stay must stay: it decides between equal stamps.
+        self.places.values_mut().filter(|other| **other > place).for_each(|other| *other -= 1);
         true
     }
 

@@ -196,7 +196,7 @@ pub enum FromMode {
 }
 
 /// What a deleted listing's record holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Deletions {
     /// Everything it held, with the status `Deleted`.
     Full,
@@ -229,7 +229,7 @@ pub enum Shape {
 }
 
 /// The name of the media member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum MediaKey {
     /// `Media`.
     Media,

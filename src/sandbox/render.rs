@@ -23,7 +23,7 @@ pub(super) struct Habits {
 }
 
 /// Which half of the document one answer follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Half {
     Class,
     Table,
@@ -31,7 +31,7 @@ pub(super) enum Half {
 }
 
 /// How one answer presents its records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Look {
     pub(super) half: Half,
     pub(super) media_key: MediaKey,

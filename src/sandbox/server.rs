@@ -113,7 +113,7 @@ fn begin(shared: &Shared, endpoint: Endpoint, ask: &Ask, headers: &HeaderMap) ->
 /// The normal answer, and what a fault makes of it.
 async fn spoilt(shared: &Shared, endpoint: Endpoint, ask: &Ask, fault: Option<Fault>) -> Answer {
     let normal = || match endpoint {
-        Endpoint::Sync => sync(&mut shared.lock(), ask),
+        Endpoint::Sync => sync(&mut shared.lock().world, ask),
         Endpoint::Detail => detail(&mut shared.lock().world, ask),
     };
     match fault {
@@ -151,23 +151,23 @@ async fn spoilt(shared: &Shared, endpoint: Endpoint, ask: &Ask, fault: Option<Fa
     }
 }
 
-fn sync(vendor: &mut Vendor, ask: &Ask) -> Answer {
-    vendor.world.churn();
+/// Answers SyncListings; what is due of the random changes comes first.
+pub(super) fn sync(world: &mut World, ask: &Ask) -> Answer {
+    world.churn();
     if !ask.errors.is_empty() {
-        return refused(&vendor.world, ask, &json!(ask.errors));
+        return refused(world, ask, &json!(ask.errors));
     }
-    let slice = slice(&mut vendor.world, ask);
-    let options = &vendor.world.options;
-    if slice.past_end && options.page_past_end == PagePastEnd::NotFound {
+    let slice = slice(world, ask);
+    if slice.past_end && world.options.page_past_end == PagePastEnd::NotFound {
         return Answer::bare(404);
     }
-    let absent = options.next_page == NextPage::Absent;
-    let look = look(&mut vendor.world);
-    Answer::json(200, envelope(&vendor.world, &slice, look, absent)).counting(slice.total as u64)
+    let absent = world.options.next_page == NextPage::Absent;
+    let look = look(world);
+    let records: Vec<Arc<str>> = slice.drafts.iter().map(|draft| world.rendered(draft, look)).collect();
+    Answer::json(200, envelope(&records, &slice, absent)).counting(slice.total as u64)
 }
 
-fn envelope(world: &World, slice: &Slice, look: Look, absent: bool) -> String {
-    let records: Vec<String> = slice.drafts.iter().map(|draft| record(draft, world.habits(), look)).collect();
+fn envelope(records: &[Arc<str>], slice: &Slice, absent: bool) -> String {
     let next = match slice.next {
         Some(page) => format!(",\"NextPage\":{page}"),
         None if absent => String::new(),
@@ -186,7 +186,8 @@ fn look(world: &mut World) -> Look {
     Look { half, media_key: world.options.media_key, deletions: world.options.deletions }
 }
 
-fn detail(world: &mut World, ask: &Ask) -> Answer {
+/// Answers GetListingDetail.
+pub(super) fn detail(world: &mut World, ask: &Ask) -> Answer {
     let look = look(world);
     let feed = world.feeds().into_iter().find(|feed| ask.feeds.contains(&feed.0)).and_then(|feed| world.feeds.get(&feed.0));
     let listing = feed.zip(ask.listing.as_ref()).and_then(|(feed, id)| Some((feed, feed.find(id)?)));

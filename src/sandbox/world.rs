@@ -1,14 +1,15 @@
 //! The world behind the API: feeds whose listings are added, edited, deleted, revived.
 
 use super::dice::{Dice, mix, seed_of};
-use super::facts::Draft;
+use super::facts::{Draft, Version};
 use super::feed::{Feed, Moment};
 use super::options::{Options, StampGrain};
-use super::render::{CANONICAL, Habits, record};
+use super::render::{CANONICAL, Habits, Look, record};
 use crate::record::{FeedId, ListingId, Stamp};
 use chrono::Utc;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is true of one listing.
@@ -59,6 +60,9 @@ enum Clock {
     Stopped(Stamp),
 }
 
+/// Records as answers showed them.
+type Written = BTreeMap<(Arc<str>, Version, Look), Arc<str>>;
+
 /// The listings of every feed, seen or hidden. The same seed and the same calls make the same world.
 ///
 /// A feed that does not exist has no listings: changing one of them answers `false`, and the same goes for a listing
@@ -72,6 +76,8 @@ pub struct World {
     clock: Clock,
     churn_owed: f64,
     churned_at: Stamp,
+    /// Records that were written before, where somebody wants them kept.
+    written: Option<Written>,
 }
 
 impl World {
@@ -81,7 +87,7 @@ impl World {
         let clock = options.frozen_at.map_or(Clock::Real, |at| Clock::Stopped(at.0));
         let dice = Dice::new(mix(options.seed, 0xD1CE));
         let whims = Dice::new(mix(options.seed, 0x3417));
-        let mut world = World { options, feeds: BTreeMap::new(), dice, whims, clock, churn_owed: 0.0, churned_at: Stamp(0) };
+        let mut world = World { options, feeds: BTreeMap::new(), dice, whims, clock, churn_owed: 0.0, churned_at: Stamp(0), written: None };
         world.churned_at = world.utc();
         let (live, deleted, bulk) = (world.options.listings, world.options.deleted, world.options.bulk);
         let names: Vec<String> = world.options.feeds.iter().chain(&world.options.hidden_feeds).cloned().collect();
@@ -296,6 +302,21 @@ impl World {
     #[must_use]
     pub fn truths(&self) -> Truths {
         self.feeds().into_iter().map(|feed| (feed.clone(), self.truth(&feed.0))).collect()
+    }
+
+    /// Keeps every record that is written, for a small world that is asked for the same ones again and again.
+    pub fn keep_records(&mut self) {
+        self.written.get_or_insert_default();
+    }
+
+    /// A record as an answer shows it.
+    pub(super) fn rendered(&mut self, draft: &Draft, look: Look) -> Arc<str> {
+        let habits = self.habits();
+        let write = || Arc::from(record(draft, habits, look));
+        match &mut self.written {
+            None => write(),
+            Some(written) => Arc::clone(written.entry((Arc::clone(&draft.listing), draft.version, look)).or_insert_with(write)),
+        }
     }
 
     pub(super) fn habits(&self) -> Habits {

@@ -244,7 +244,8 @@ pub(super) fn tombstone(tx: &Connection, key: &ListingKey, cause: &str, stamp: O
 }
 
 fn restamp(tx: &Connection, key: &ListingKey, stamp: Option<String>) -> rusqlite::Result<()> {
-    let mut statement = tx.prepare_cached("UPDATE listings SET stamp = ?3 WHERE feed_id = ?1 AND listing_id = ?2")?;
+    let mut statement =
+        tx.prepare_cached("UPDATE listings SET stamp = ?3, deleted_cause = 'vendor' WHERE feed_id = ?1 AND listing_id = ?2")?;
     statement.execute(params![key.feed.0, key.listing.0, stamp]).map(drop)
 }
 

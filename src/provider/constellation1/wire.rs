@@ -12,7 +12,7 @@ use std::borrow::Cow;
 /// # Errors
 /// Why the bytes are no page, without quoting them. A page that is doubtful does not count as read, since a short or
 /// miscounted one that did would lose listings unseen.
-pub(super) fn page(body: &[u8]) -> Result<Page, String> {
+pub fn page(body: &[u8]) -> Result<Page, String> {
     let body = decoded(body);
     let envelope = Members::read(without_bom(&body)).map_err(|error| no_json(&error, "page"))?;
     let total = total(&envelope)?;
@@ -34,7 +34,7 @@ pub(super) fn page(body: &[u8]) -> Result<Page, String> {
 ///
 /// # Errors
 /// Why the bytes are no listing, without quoting them.
-pub(super) fn detail(body: &[u8]) -> Result<Option<Record>, String> {
+pub fn detail(body: &[u8]) -> Result<Option<Record>, String> {
     let body = decoded(body);
     let body = without_bom(&body).trim_ascii();
     if body == "null" {

@@ -1,0 +1,256 @@
+//! What must hold at every moment, told by somebody who sees the world and the file and nothing between them.
+
+use super::scenario::{FEED, Scenario};
+use mls_sync::plan::command::{Checkpoint, Purpose, WindowState};
+use mls_sync::plan::window::{PAD, Task};
+use mls_sync::record::{PageRequest, Stamp, Stream, Window};
+use mls_sync::sandbox::{FromMode, World};
+use rusqlite::{Connection, OpenFlags, params};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A version of a listing that requests can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    stamp: Stamp,
+    deleted: bool,
+    /// The first request that could see it.
+    since: u64,
+}
+
+/// At a request, a listing's version went and another came.
+#[derive(Debug)]
+struct Event {
+    request: u64,
+    gone: Option<Version>,
+    came: Option<Version>,
+}
+
+/// What a consumer knows of a listing who reads `changes` alone.
+#[derive(Clone, Copy, Debug, Default)]
+struct View {
+    live: bool,
+    seq: i64,
+    revived: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Oracle {
+    requests: u64,
+    visible: BTreeMap<String, Version>,
+    events: Vec<Event>,
+    /// When each window was asked for first.
+    opened: BTreeMap<(Purpose, Stream, Window), u64>,
+    views: BTreeMap<String, View>,
+    last_seq: i64,
+    /// How often the world revived a listing.
+    pub(super) revivals: BTreeMap<String, u64>,
+    /// Windows whose proof was checked against the world.
+    pub(super) proofs: u64,
+}
+
+struct Row {
+    stamp: Option<Stamp>,
+    deleted: bool,
+}
+
+pub(super) fn look(path: &Path) -> Connection {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the file can be read while it is written")
+}
+
+impl Oracle {
+    /// The world is about to answer.
+    pub(super) fn asked(&mut self, world: &World, purpose: Purpose, request: &PageRequest, world_moved: bool) {
+        self.requests += 1;
+        if world_moved {
+            self.follow(world);
+        }
+        if request.page == 1 {
+            self.opened.entry((purpose, request.stream, request.window)).or_insert(self.requests);
+        }
+    }
+
+    fn follow(&mut self, world: &World) {
+        let mut left = std::mem::take(&mut self.visible);
+        for (listing, stamp, deleted) in world.visible(FEED) {
+            let before = left.remove(&listing.0);
+            let same = before.filter(|before| (before.stamp, before.deleted) == (stamp, deleted));
+            let version = same.unwrap_or(Version { stamp, deleted, since: self.requests });
+            if same.is_none() {
+                self.events.push(Event { request: self.requests, gone: before, came: Some(version) });
+            }
+            self.visible.insert(listing.0, version);
+        }
+        self.events.extend(left.into_values().map(|gone| Event { request: self.requests, gone: Some(gone), came: None }));
+    }
+
+    /// A page was stored.
+    pub(super) fn stored(&mut self, file: &Connection, scenario: &Scenario, checkpoint: &Checkpoint) -> Result<(), String> {
+        self.changes(file)?;
+        self.cursor(checkpoint)?;
+        let Some(window) = &checkpoint.window else { return Ok(()) };
+        if window.state == WindowState::Open {
+            return Ok(());
+        }
+        let task = window.open.task;
+        let opened = self.opened.remove(&(window.purpose, task.stream, task.asked));
+        match (window.state, opened) {
+            (WindowState::Complete, Some(opened)) => self.claim(file, scenario, task, opened),
+            (WindowState::Complete, None) => Err(format!("a window was proven that was never asked for: {task:?}")),
+            (WindowState::Suspect | WindowState::Cut | WindowState::Open, _) => Ok(()),
+        }
+    }
+
+    /// The change sequence rises, tells a story that makes sense, and agrees with the rows.
+    pub(super) fn changes(&mut self, file: &Connection) -> Result<(), String> {
+        let failed = |error: rusqlite::Error| error.to_string();
+        let mut statement = file
+            .prepare_cached(
+                "SELECT changes.change_seq, changes.listing_id, kind, listings.change_seq, deleted_at IS NULL
+                 FROM changes LEFT JOIN listings USING (feed_id, listing_id) WHERE changes.change_seq > ?1 ORDER BY changes.change_seq",
+            )
+            .map_err(failed)?;
+        let mut rows = statement.query([self.last_seq]).map_err(failed)?;
+        let mut touched = BTreeMap::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let (seq, listing, kind): (i64, String, String) =
+                (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
+            let of_row: (Option<i64>, bool) = (row.get(3).map_err(failed)?, row.get(4).map_err(failed)?);
+            if seq != self.last_seq + 1 {
+                return Err(format!("change {seq} follows {}", self.last_seq));
+            }
+            self.last_seq = seq;
+            let known = self.views.get(&listing).copied();
+            let live = match (known.map(|view| view.live), kind.as_str()) {
+                (None, "insert") | (Some(true), "update") | (Some(false), "revive") => true,
+                (None | Some(true), "tombstone") => false,
+                (state, kind) => return Err(format!("{listing}: change {seq} is {kind}, for a listing whose live is {state:?}")),
+            };
+            let revived = known.map_or(0, |view| view.revived) + u64::from(kind == "revive");
+            if revived > self.revivals.get(&listing).copied().unwrap_or(0) {
+                return Err(format!("{listing}: a consumer saw it come back {revived} times, oftener than the vendor brought it back"));
+            }
+            self.views.insert(listing.clone(), View { live, seq, revived });
+            touched.insert(listing, of_row);
+        }
+        for (listing, of_row) in touched {
+            let view = self.views[&listing];
+            if of_row != (Some(view.seq), view.live) {
+                return Err(format!("{listing}: the row says {of_row:?}, its changes {view:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every row has its changes, every number is used once.
+    pub(super) fn sequence(&mut self, file: &Connection) -> Result<(), String> {
+        self.changes(file)?;
+        let mut statement =
+            file.prepare("SELECT listing_id, change_seq, deleted_at IS NULL FROM listings").map_err(|error| error.to_string())?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)));
+        let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(|error| error.to_string())?;
+        if rows.len() != self.views.len() {
+            return Err(format!("{} rows, {} listings in changes", rows.len(), self.views.len()));
+        }
+        for (listing, seq, live) in rows {
+            let view = self.views.get(&listing).copied().unwrap_or_default();
+            if (view.seq, view.live) != (seq, live) {
+                return Err(format!("{listing}: change_seq {seq} and live {live} in its row, {view:?} in changes"));
+            }
+        }
+        Ok(())
+    }
+
+    /// After a poll, the cursor lies in what was read: what is behind it is covered or a gap, and no gap is out of sight.
+    fn cursor(&self, checkpoint: &Checkpoint) -> Result<(), String> {
+        let polled =
+            checkpoint.window.as_ref().is_some_and(|window| (window.purpose, window.state) == (Purpose::Poll, WindowState::Complete));
+        let Some(state) = checkpoint.state.as_ref().filter(|_| polled) else { return Ok(()) };
+        match state.cursor {
+            Some(cursor) if Some(cursor) > state.coverage.end() => {
+                Err(format!("the cursor {cursor} lies behind the end of what was read: {checkpoint:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A window that is claimed whole holds every version that could be seen since before it was opened. Where others
+    /// entered it meanwhile, or left it while the order was not stable, that is not promised.
+    fn claim(&mut self, file: &Connection, scenario: &Scenario, task: Task, opened: u64) -> Result<(), String> {
+        let inside = |version: &Version| in_stream(scenario, task.stream, version) && in_window(scenario, task.asked, version.stamp);
+        let meanwhile = || self.events.iter().filter(|event| event.request > opened);
+        let grew = meanwhile().any(|event| event.came.as_ref().is_some_and(inside));
+        let shrank = meanwhile().any(|event| event.gone.as_ref().is_some_and(inside));
+        if grew || (shrank && !scenario.stable_order()) {
+            return Ok(());
+        }
+        self.proofs += 1;
+        let mut find = file
+            .prepare_cached("SELECT stamp, deleted_at IS NOT NULL FROM listings WHERE feed_id = ?1 AND listing_id = ?2")
+            .map_err(|error| error.to_string())?;
+        let claimed = |version: &Version| task.claim.from <= version.stamp && version.stamp <= task.claim.to;
+        for (listing, version) in &self.visible {
+            if version.since > opened || !claimed(version) || !in_stream(scenario, task.stream, version) {
+                continue;
+            }
+            let row = find.query_row(params![FEED, listing], |row| {
+                Ok(Row { stamp: row.get::<_, Option<String>>(0)?.as_deref().and_then(Stamp::parse), deleted: row.get(1)? })
+            });
+            let right = match &row {
+                Err(_) => false,
+                Ok(row) => row.stamp >= Some(version.stamp) && (task.stream == Stream::All || row.deleted == version.deleted),
+            };
+            if !right {
+                let row = row.map(|row| (row.stamp.map(|stamp| stamp.to_string()), row.deleted));
+                return Err(format!(
+                    "a window was claimed whole, but {listing} (stamped {}, deleted {}, visible since request {} of {}, window opened at {opened}) is {row:?} in the file: {task:?}",
+                    version.stamp, version.deleted, version.since, self.requests
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows and world are the same, as far as stamps tell.
+    pub(super) fn same_stamps(&mut self, file: &Connection, world: &World) -> Result<(), String> {
+        self.follow(world);
+        let mut statement = file.prepare("SELECT listing_id, stamp FROM live_listings").map_err(|error| error.to_string())?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)));
+        let rows: BTreeMap<String, Option<String>> = rows.and_then(Iterator::collect).map_err(|error| error.to_string())?;
+        let world: BTreeMap<String, Option<String>> = self
+            .visible
+            .iter()
+            .filter(|(_, version)| !version.deleted)
+            .map(|(listing, version)| (listing.clone(), Some(version.stamp.to_string())))
+            .collect();
+        let differs: Vec<_> = rows
+            .iter()
+            .filter(|(listing, stamp)| world.get(*listing) != Some(stamp))
+            .map(|(listing, stamp)| format!("{listing}: {stamp:?} in the file, {:?} at the vendor", world.get(listing)))
+            .chain(
+                world
+                    .keys()
+                    .filter(|listing| !rows.contains_key(*listing))
+                    .map(|listing| format!("{listing}: {:?} is missing", world[listing])),
+            )
+            .collect();
+        if differs.is_empty() { Ok(()) } else { Err(differs.join("\n")) }
+    }
+}
+
+fn in_stream(scenario: &Scenario, stream: Stream, version: &Version) -> bool {
+    match stream {
+        Stream::Deleted => version.deleted,
+        Stream::All | Stream::Active | Stream::Sold => !version.deleted || scenario.vendor.all_includes_deleted,
+    }
+}
+
+/// Whether the vendor counts a stamp to what was asked for.
+fn in_window(scenario: &Scenario, asked: Window, stamp: Stamp) -> bool {
+    let from = match scenario.vendor.from_mode {
+        FromMode::Exact => asked.from.minus(PAD),
+        FromMode::FloorToMidnight => asked.from.midnight(),
+        FromMode::Ignored => Stamp(i64::MIN),
+    };
+    from <= stamp && stamp <= asked.to
+}
