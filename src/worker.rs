@@ -13,7 +13,7 @@ use crate::plan::feed::FeedPlan;
 use crate::plan::reconcile::Action;
 use crate::progress::Progress;
 use crate::provider::{Error as VendorError, Priority, Vendor, constellation1};
-use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Stream, Window};
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Reject, Stream, Window};
 use crate::store::{Committed, Confirmation, Error as StoreError, Store};
 use digest::Moment;
 use std::collections::VecDeque;
@@ -191,9 +191,11 @@ impl Worker {
                 let stored = self.tools.store.hashes(digest::keys(&self.feed, &page)).await?;
                 let moment = Moment { vendor_now: clock.vendor(), at: mirror_time() };
                 let commit = digest::prepare(request, page, &stored, *checkpoint, moment);
-                commit.rejects.iter().for_each(|reject| self.voice.rejected(request.stream, reject));
-                let records = commit.records.len() as u64;
+                let (records, rejects) = (commit.records.len() as u64, commit.rejects.clone());
                 let committed = self.tools.store.commit(commit).await?;
+                // A reject that is kept already was told of when it came.
+                let is_new = |_: &&Reject| committed.rejects > 0;
+                rejects.iter().filter(is_new).for_each(|reject| self.voice.rejected(request.stream, reject));
                 if let Some(row) = committed.window {
                     self.plan.saved(purpose, row);
                 }
