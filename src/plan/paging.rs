@@ -100,12 +100,12 @@ impl Reading {
         self.page_size = answer.marks.len() as u64;
         self.total_first = answer.total;
         self.total_last = answer.total;
+        self.head = answer.marks.iter().cloned().collect();
+        self.seen.extend(answer.marks);
         if !answer.more && self.page_size >= self.total_last {
             // One answer is one moment: nothing can have moved inside it.
             return Step::Complete;
         }
-        self.head = answer.marks.iter().cloned().collect();
-        self.seen.extend(answer.marks);
         let pages = self.pages().max(if answer.more { 2 } else { 1 });
         self.next_page = u32::try_from(pages).unwrap_or(u32::MAX);
         match pages {
@@ -327,6 +327,7 @@ mod tests {
 
     #[test]
     fn one_page_is_proof_by_itself() {
+        assert_eq!(check(&[(page(1, &["a", "b"], 2, false), Step::Complete)]).seen.len(), 2, "distinct keys are counted");
         check(&[(page(1, &[], 0, false), Step::Complete)]);
         check(&[(page(1, &["a", "b"], 2, false), Step::Complete)]);
         check(&[(page(1, &["a", "a"], 2, false), Step::Complete)]);
