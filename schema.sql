@@ -463,6 +463,7 @@ CREATE TABLE cursors (
     aligned                         INTEGER NOT NULL,  -- boolean: stamps, filter and clock of the vendor were seen to agree
     from_rule                       TEXT NOT NULL CHECK (from_rule IN ('exact', 'midnight', 'ignored')),
                                                     -- what the server was seen to make of FromUpdatedDate
+    polled                          INTEGER NOT NULL DEFAULT 1,  -- boolean: the configuration has this stream
     PRIMARY KEY (feed_id, status)
 ) STRICT, WITHOUT ROWID;
 
@@ -524,7 +525,7 @@ SELECT
                    cursors.status
             FROM cursors
             LEFT JOIN covered ON covered.feed_id = cursors.feed_id AND covered.status = cursors.status
-            WHERE cursors.feed_id = feeds.feed_id
+            WHERE cursors.feed_id = feeds.feed_id AND cursors.polled
             GROUP BY cursors.status
         ) AS reach
         -- A feed of which only deletions were read is not complete.
@@ -533,6 +534,7 @@ SELECT
     (
         SELECT count(*)
         FROM covered
+        JOIN cursors ON cursors.feed_id = covered.feed_id AND cursors.status = covered.status AND cursors.polled
         WHERE covered.feed_id = feeds.feed_id
             AND covered.from_date > feeds.since
     ) AS gaps,

@@ -97,6 +97,8 @@ pub struct Backfill {
 pub struct Lookback {
     /// How often, and how far back.
     pub ladder: Vec<Rung>,
+    /// How often stamps ahead of the vendor's clock are looked for; zero for never.
+    pub ahead: Span,
 }
 
 /// One look-back.
@@ -187,7 +189,7 @@ impl Default for Backfill {
 impl Default for Lookback {
     fn default() -> Self {
         let rung = |every, reach| Rung { every: Span(Duration::from_secs(every)), reach: Span(Duration::from_secs(reach)) };
-        Lookback { ladder: vec![rung(20 * 60, 2 * 3600), rung(86_400, 3 * 86_400)] }
+        Lookback { ladder: vec![rung(20 * 60, 2 * 3600), rung(86_400, 3 * 86_400)], ahead: Span(Duration::ZERO) }
     }
 }
 
@@ -374,7 +376,9 @@ mod tests {
         for key in ["database", "base_url", "client", "# system_access_key_file", "streams", "feeds", "timeout", "max_body_bytes"] {
             assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
         }
-        for key in ["timestamp_zone", "ladder", "every", "confirm_budget", "brake_count", "brake_share", "burst_count", "burst_share"] {
+        for key in
+            ["timestamp_zone", "ladder", "ahead", "every", "confirm_budget", "brake_count", "brake_share", "burst_count", "burst_share"]
+        {
             assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
         }
         for key in ["interval", "overlap", "settle", "discover", "since", "window_pages", "requests_per_second", "max_in_flight"] {

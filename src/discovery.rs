@@ -14,7 +14,7 @@ const TRIES: u32 = 8;
 /// What is looked for, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
-    /// The stream in which feeds are looked for: a live one.
+    /// The stream in which feeds are looked for.
     pub stream: Stream,
     /// The oldest stamp.
     pub since: Stamp,

@@ -95,7 +95,7 @@ impl Worker {
     pub async fn run(mut self) -> Result<Ended, StoreError> {
         loop {
             match self.step().await {
-                Ok(None) => self.store_fails = 0,
+                Ok(None) => {}
                 Ok(Some(ended)) => return Ok(ended),
                 Err(error @ StoreError::Removed(_)) => {
                     tracing::warn!(feed = %self.feed, "{error}");
@@ -193,6 +193,7 @@ impl Worker {
                 let commit = digest::prepare(request, page, &stored, *checkpoint, moment);
                 let (records, rejects) = (commit.records.len() as u64, commit.rejects.clone());
                 let committed = self.tools.store.commit(commit).await?;
+                self.store_fails = 0;
                 // A reject that is kept already was told of when it came.
                 let is_new = |_: &&Reject| committed.rejects > 0;
                 rejects.iter().filter(is_new).for_each(|reject| self.voice.rejected(request.stream, reject));
@@ -251,6 +252,10 @@ impl Worker {
     async fn failed(&mut self, purpose: Purpose, request: &PageRequest, error: &VendorError) -> Result<(), StoreError> {
         error.vendor_now.inspect(|utc| self.tools.clock.hear(*utc));
         let retry = self.plan.on_failure(purpose, &error.failure, self.tools.clock.now(), &error.message);
+        if retry.fails == 0 {
+            tracing::debug!(feed = %self.feed, "the vendor takes no time of the future: {}", error.message);
+            return Ok(());
+        }
         self.voice.failed(purpose, request, error, Some(retry)).await
     }
 

@@ -64,6 +64,9 @@ fn print_summary(outcome: &Outcome, progress: &Progress, database: &Path) -> any
     let counters = progress.snapshot();
     for report in reports.iter().filter(|report| counters.contains_key(&report.feed_id)) {
         println!("{}", summary(report, &counters[&report.feed_id]));
+        if report.live + report.deleted == 0 {
+            println!("{:<10}   nothing of this feed was ever seen: is its name right?", "");
+        }
         for missing in outcome.feeds.get(&report.feed_id).into_iter().flatten() {
             println!("{:<10}   not complete: {missing}", "");
         }

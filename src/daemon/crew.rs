@@ -7,7 +7,7 @@ use crate::discovery::{Scope, discover, is_there};
 use crate::plan::brake::Limits;
 use crate::plan::command::{Options, Rung};
 use crate::provider::Error as VendorError;
-use crate::record::{Failure, FeedId, Said, Stamp};
+use crate::record::{Failure, FeedId, Said, Stamp, Stream};
 use crate::store::{Error as StoreError, Notice};
 use crate::worker::{Ended, Tools, Watch, Worker};
 use std::collections::BTreeSet;
@@ -73,11 +73,16 @@ impl Crew {
     /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.
     async fn look(&mut self, outcome: &mut Outcome) -> anyhow::Result<Option<Duration>> {
         if self.discovering {
-            match discover(&self.tools, self.scope(), self.busy.clone()).await {
-                None => return Ok(None),
-                Some(Err(error)) => return Ok(Some(self.not_found(&error, outcome))),
-                Some(Ok(found)) => self.found(found, outcome).await?,
+            let mut found = self.busy.clone();
+            // A feed may have records in one stream alone.
+            for stream in self.config.constellation1.streams.clone() {
+                match discover(&self.tools, self.scope(stream), found).await {
+                    None => return Ok(None),
+                    Some(Err(error)) => return Ok(Some(self.not_found(&error, outcome))),
+                    Some(Ok(more)) => found = more,
+                }
             }
+            self.found(found, outcome).await?;
         }
         // The workers that begin with the process see for themselves at first.
         if self.looked && !self.options.once && self.look_for_the_gone().await?.is_none() {
@@ -104,7 +109,7 @@ impl Crew {
         // A feed whose requests fail has its own, rarer tries.
         let healthy = |feed: &&FeedId| counters.get(*feed).is_none_or(|counters| !counters.in_trouble);
         for feed in self.busy.iter().filter(healthy) {
-            let Some(there) = is_there(&self.tools, self.scope(), feed).await else { return Ok(None) };
+            let Some(there) = is_there(&self.tools, self.scope(self.live_stream()), feed).await else { return Ok(None) };
             let Ok(there) = there.inspect_err(|error| tracing::debug!(%feed, "whether the feed is there is not known: {}", error.message))
             else {
                 continue;
@@ -123,15 +128,15 @@ impl Crew {
         Ok(Some(()))
     }
 
-    fn scope(&self) -> Scope {
+    fn scope(&self, stream: Stream) -> Scope {
+        Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: seed() }
+    }
+
+    /// A stream that every feed with listings answers.
+    fn live_stream(&self) -> Stream {
         let streams = &self.config.constellation1.streams;
         let live = streams.iter().copied().filter(|stream| stream.says() == Said::Live).min();
-        Scope {
-            stream: live.expect("the configuration has a live stream"),
-            since: self.config.backfill.since.0,
-            settle: self.config.poll.settle.0,
-            seed: seed(),
-        }
+        live.expect("the configuration has a live stream")
     }
 
     fn not_found(&mut self, error: &VendorError, outcome: &mut Outcome) -> Duration {
@@ -150,6 +155,7 @@ impl Crew {
             let since = self.options.since.unwrap_or(self.config.backfill.since.0);
             let insist = self.options.since.is_some();
             let since = self.tools.store.adopt(&feed, since, insist, mirror_time()).await?;
+            self.tools.store.poll(&feed, self.config.constellation1.streams.clone()).await?;
             if self.options.reconcile.is_some() {
                 self.tools.store.abandon_runs(&feed, mirror_time()).await?;
             }
@@ -171,6 +177,7 @@ impl Crew {
             since,
             window_pages: self.config.backfill.window_pages,
             lookbacks: self.config.lookback.ladder.iter().map(|rung| Rung { every: rung.every.0, reach: rung.reach.0 }).collect(),
+            ahead_every: Some(self.config.lookback.ahead.0).filter(|every| !every.is_zero()),
             sweep_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
             sweep_now: self.options.reconcile.is_some(),
             dry_run: self.options.reconcile == Some(ReconcileMode::DryRun),

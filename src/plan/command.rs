@@ -25,6 +25,8 @@ pub struct Options {
     pub window_pages: u64,
     /// Re-readings of what was complete, for listings that are published later than they are stamped.
     pub lookbacks: Vec<Rung>,
+    /// How often stamps ahead of the vendor's clock are looked for; `None` for never.
+    pub ahead_every: Option<Duration>,
     /// From the beginning of one reconcile to the beginning of the next; `None` for never.
     pub sweep_every: Option<Duration>,
     /// Reconcile now.

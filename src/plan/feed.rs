@@ -11,7 +11,7 @@ use super::review::{self, Review};
 use super::suspects::{ONCE_READINGS, Suspects};
 use super::window::{FromRule, Range, StreamState, Task, next_gap};
 use super::zone::{self, ZoneFinding, ZoneWatch};
-use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream};
+use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream, Window};
 use outcome::MAX_PASSES;
 use second::Sweep;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,8 @@ struct Round {
     resumed: bool,
     /// A poll was too deep, and was cut.
     cut: bool,
+    /// Where the deletions of this round begin, where they were cut.
+    deletions_from: Option<Stamp>,
 }
 
 /// The plan of one feed.
@@ -131,7 +133,8 @@ impl FeedPlan {
         }
         if purpose == Purpose::Poll {
             let left = in_order(&self.options.streams).into_iter().skip_while(|later| *later != stream).skip(1).collect();
-            self.round = Some(Round { to: open.task.asked.to, left, begun: now, reopened: 0, resumed: true, cut: false });
+            self.round =
+                Some(Round { to: open.task.asked.to, left, begun: now, reopened: 0, resumed: true, cut: false, deletions_from: None });
         }
         self.open.insert(purpose, open);
     }
@@ -207,12 +210,18 @@ impl FeedPlan {
             self.next_poll = now.up + self.options.interval;
             self.read_since_round = false;
             let left = in_order(&self.options.streams);
-            self.round = Some(Round { to: self.settled(now), left, begun: now, reopened: 0, resumed: false, cut: false });
+            self.round =
+                Some(Round { to: self.settled(now), left, begun: now, reopened: 0, resumed: false, cut: false, deletions_from: None });
         }
         let round = self.round.as_mut()?;
         let stream = round.left.remove(0);
         round.cut = false;
+        let deletions_from = round.deletions_from.filter(|_| stream.says() == Said::Live);
         let task = self.streams[&stream].poll(stream, round.to, self.options.overlap);
+        let task = match deletions_from {
+            Some(from) if from > task.claim.from => self.shorten_poll(task, Window { from, to: task.claim.to }),
+            Some(_) | None => task,
+        };
         self.begin(Purpose::Poll, task, now);
         Some(())
     }
@@ -259,7 +268,7 @@ impl FeedPlan {
             Purpose::Lookback if self.lookback.is_some() => Some(Duration::ZERO),
             Purpose::Lookback if self.rounds == 0 => None,
             Purpose::Lookback => {
-                let at = review::next_due(&self.options.lookbacks, &self.lookback_times).map(on_our_clock);
+                let at = review::next_due(&self.options.lookbacks, self.options.ahead_every, &self.lookback_times).map(on_our_clock);
                 at.filter(|at| !self.options.once || *at <= now.up)
             }
             Purpose::Fill => at_once(self.next_fill(now).is_some()),
@@ -337,7 +346,7 @@ impl FeedPlan {
         }
         let Some(state) = self.streams.get_mut(&open.task.stream) else { return };
         if is_poll {
-            self.zone_found = self.zone.look(state, stamps, now.vendor, self.options.interval).or(self.zone_found);
+            self.zone_found = self.zone.look(open.task.stream, stamps, now.vendor, self.options.interval).or(self.zone_found);
         }
         match looking_ahead {
             true => state.learn_rule(stamps, open.task.asked),
@@ -395,6 +404,10 @@ impl FeedPlan {
     /// Takes in a failed request. `reason` is for the report of a one-shot run.
     pub fn on_failure(&mut self, purpose: Purpose, failure: &Failure, now: Now, reason: &str) -> Retry {
         let failure = if *failure == Failure::Refused && self.page_may_be_gone(purpose) { &Failure::Unavailable } else { failure };
+        if *failure == Failure::Refused && purpose == Purpose::Lookback && self.looks_ahead() {
+            self.give_up_looking_ahead(now);
+            return Retry { wait: Duration::ZERO, fails: 0, gave_up: false };
+        }
         let lane = self.lanes.entry(purpose).or_default();
         let retry = lane.fail(failure, now.up, reason, self.options.once, self.options.seed);
         // A credential that is not accepted is not accepted for anything.
@@ -449,6 +462,7 @@ mod tests {
             since: Stamp::parse("1900-01-01").expect("a date"),
             window_pages: 20,
             lookbacks: vec![Rung { every: SECOND * 1200, reach: SECOND * 7200 }],
+            ahead_every: Some(SECOND * 1200),
             sweep_every: None,
             sweep_now: false,
             dry_run: false,
@@ -605,6 +619,18 @@ mod tests {
         let Command::Wait { until } = plan.next(now(1)) else { panic!("it asks on") };
         assert!(until >= SECOND * 900);
         assert_eq!(asked(&mut plan, 2_000).1, request, "the same window is asked for again");
+    }
+
+    #[test]
+    fn a_vendor_that_takes_no_time_of_the_future_is_complete_all_the_same() {
+        let mut plan = plan(true);
+        while asked(&mut plan, 0).0 != Purpose::Lookback {
+            let (purpose, request) = asked(&mut plan, 0);
+            plan.on_page(purpose, page(&request, 0, &[]), now(0));
+        }
+        plan.on_failure(Purpose::Lookback, &Failure::Refused, now(0), "HTTP 400");
+        assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose != Purpose::Lookback));
+        assert_eq!(plan.next(now(0)), Command::Finished { missing: Vec::new() });
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct Reading {
     pub(crate) head: BTreeSet<Mark>,
     /// The page before this one in reading order (its successor by number).
     pub(crate) previous: Vec<Mark>,
+    /// The page of this pass that is taken for the last.
+    pub(crate) top: u64,
     /// Pages that came back empty although the total promises them.
     pub(crate) hollow: u32,
     /// Refusals of a page that may be gone.
@@ -86,8 +88,9 @@ impl Reading {
 
     /// Takes in the answer to the page that was asked for. `deepest` is the number of pages above which to cut.
     pub fn on_answer(&mut self, answer: Answer, deepest: u64) -> Step {
-        if answer.marks.is_empty() && answer.total > 0 && answer.page == 1 {
-            return Step::Unreadable;
+        if answer.marks.is_empty() && answer.page == 1 {
+            // Whatever a next page promises, nothing matches.
+            return if answer.total > 0 { Step::Unreadable } else { Step::Complete };
         }
         let answer = Answer { marks: tell_apart(answer.marks), ..answer };
         if self.page_size == 0 { self.on_probe(answer, deepest) } else { self.on_page(answer) }
@@ -107,6 +110,7 @@ impl Reading {
             return Step::Complete;
         }
         let pages = self.pages().max(if answer.more { 2 } else { 1 });
+        self.top = pages;
         self.next_page = u32::try_from(pages).unwrap_or(u32::MAX);
         match pages {
             1 => self.finish(),
@@ -124,16 +128,33 @@ impl Reading {
         let promised = u64::from(answer.page) <= self.pages();
         self.hollow += u32::from(answer.marks.is_empty() && promised);
         self.seen.extend(answer.marks.iter().cloned());
+        let last = u64::from(answer.page) >= self.top.max(self.pages());
+        if last && answer.more && !answer.marks.is_empty() {
+            return self.climb();
+        }
         self.previous = answer.marks;
         if answer.page <= 1 || self.hollow > MAX_HOLLOW_PAGES {
             return self.finish();
         }
         // What lies behind the end by now has moved up: those pages are empty.
-        let before = u64::from(answer.page - 1).min(self.pages()).max(1);
+        let end = if self.top > self.first_pages() { self.top } else { self.pages() };
+        let before = u64::from(answer.page - 1).min(end).max(1);
         if before == 1 && self.first_page_stands() {
             return self.finish();
         }
         self.next_page = u32::try_from(before).unwrap_or(u32::MAX);
+        Step::Continue
+    }
+
+    /// A next page behind the one that is taken for the last disproves the total: the window is deeper than it says. The
+    /// pass begins again from further behind.
+    fn climb(&mut self) -> Step {
+        self.top = self.top.saturating_mul(2);
+        if self.top > MAX_PAGES {
+            return self.finish();
+        }
+        self.previous.clear();
+        self.next_page = u32::try_from(self.top).unwrap_or(u32::MAX);
         Step::Continue
     }
 
@@ -160,6 +181,11 @@ impl Reading {
     /// The first page was read as the probe; it needs no second look while nothing has left.
     fn first_page_stands(&self) -> bool {
         self.total_last == self.total_first && !self.grew && !self.strict
+    }
+
+    /// Pages, by the total that the first page of this pass claimed.
+    fn first_pages(&self) -> u64 {
+        self.total_first.div_ceil(self.page_size.max(1)).max(1)
     }
 
     fn pages(&self) -> u64 {
@@ -331,6 +357,30 @@ mod tests {
         check(&[(page(1, &[], 0, false), Step::Complete)]);
         check(&[(page(1, &["a", "b"], 2, false), Step::Complete)]);
         check(&[(page(1, &["a", "a"], 2, false), Step::Complete)]);
+    }
+
+    #[test]
+    fn an_empty_window_is_complete_whatever_its_next_page_says() {
+        check(&[(page(1, &[], 0, true), Step::Complete)]);
+    }
+
+    #[test]
+    fn a_next_page_disproves_a_total_that_is_too_small() {
+        for total in [0, 2, 4] {
+            let mut reading = Reading::new();
+            let mut read = BTreeSet::new();
+            for request in 0.. {
+                assert!(request < 40, "it never ends");
+                let start = (reading.next_page as usize - 1) * 2;
+                let marks: Vec<String> = (0..15).skip(start).take(2).map(|mark| mark.to_string()).collect();
+                read.extend(marks.clone());
+                let answer = Answer { page: reading.next_page, marks, total, more: start + 2 < 15 };
+                if reading.on_answer(answer, 99) == Step::Complete {
+                    break;
+                }
+            }
+            assert_eq!(read.len(), 15, "Total {total}");
+        }
     }
 
     #[test]

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 /// Stamps further ahead of the vendor's clock than this are looked for by themselves: no window that ends now shows them.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
-/// How often they are looked for.
-pub(super) const AHEAD_EVERY: Duration = Duration::from_secs(20 * 60);
 /// The name of that look-back.
 pub(super) const AHEAD_NAME: &str = "ahead";
 /// 9999-12-31T00:00:00, as far as a vendor's date can go.
@@ -63,6 +61,7 @@ pub(super) fn rung_name(rung: Rung) -> String {
 /// The look-back that is due, and what it reads.
 pub(super) fn due(
     rungs: &[Rung],
+    ahead_every: Option<Duration>,
     times: &BTreeMap<String, LookbackTimes>,
     settled: Stamp,
     now: (Stamp, Stamp),
@@ -71,7 +70,7 @@ pub(super) fn due(
     let is_due = |name: &str, every: Duration| {
         times.get(name).is_none_or(|times| ours.since(times.done) >= every && ours.since(times.begun) >= every.min(BEGIN_AGAIN))
     };
-    if is_due(AHEAD_NAME, AHEAD_EVERY) {
+    if ahead_every.is_some_and(|every| is_due(AHEAD_NAME, every)) {
         return Some((AHEAD_NAME.to_owned(), Window { from: vendor.plus(AHEAD), to: END_OF_TIME }));
     }
     let rung = rungs.iter().find(|rung| is_due(&rung_name(**rung), rung.every))?;
@@ -79,10 +78,10 @@ pub(super) fn due(
 }
 
 /// When the next look-back is due, on our own clock.
-pub(super) fn next_due(rungs: &[Rung], times: &BTreeMap<String, LookbackTimes>) -> Option<Stamp> {
+pub(super) fn next_due(rungs: &[Rung], ahead_every: Option<Duration>, times: &BTreeMap<String, LookbackTimes>) -> Option<Stamp> {
     let at = |name: &str, every: Duration| {
         times.get(name).map_or(Stamp(i64::MIN), |times| times.done.plus(every).max(times.begun.plus(every.min(BEGIN_AGAIN))))
     };
     let rungs = rungs.iter().map(|rung| at(&rung_name(*rung), rung.every));
-    rungs.chain([at(AHEAD_NAME, AHEAD_EVERY)]).min()
+    rungs.chain(ahead_every.map(|every| at(AHEAD_NAME, every))).min()
 }

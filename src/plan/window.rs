@@ -17,6 +17,10 @@ const FIRST_POLL: Duration = Duration::from_secs(24 * 3600);
 const ZONE_DOUBT: Duration = Duration::from_secs(13 * 3600);
 /// No zone's clock is further ahead; a stamp beyond is a slip of somebody's keyboard.
 const FUTURE_DOUBT: Duration = Duration::from_secs(15 * 3600);
+/// A cursor that stands just so far behind the newest stamp tells that what lies before is too much to be read again.
+const JUST_BEHIND: Duration = Duration::from_millis(1);
+/// A stamp of the time before the vendor's system is a slip, and tells nothing of what its server does.
+const BEFORE_ALL: Stamp = Stamp(0);
 /// A poll as short as this that returns stamps from inside shows that the vendor's stamps, its filter and its clock agree.
 const SHORT_POLL: Duration = Duration::from_secs(3600);
 
@@ -63,7 +67,8 @@ impl StreamState {
     #[must_use]
     pub fn poll(&self, stream: Stream, to: Stamp, overlap: Duration) -> Task {
         let start = self.cursor.unwrap_or_else(|| to.minus(FIRST_POLL)).min(to);
-        let from = start.minus(overlap.max(PAD));
+        let right_behind = self.cursor.is_some() && self.cursor == self.newest.map(|newest| newest.plus(JUST_BEHIND));
+        let from = if right_behind { start } else { start.minus(overlap.max(PAD)) };
         Task { stream, asked: Window { from, to }, claim: Window { from: from.plus(PAD), to: to.minus(PAD) } }
     }
 
@@ -80,22 +85,27 @@ impl StreamState {
 
     /// Takes note of what a page shows that the server makes of From.
     pub fn learn_rule(&mut self, stamps: &[Stamp], asked: Window) {
-        let rule = match stamps.iter().copied().min() {
-            Some(oldest) if oldest < asked.from.midnight().minus(PAD) => FromRule::Ignored,
-            Some(oldest) if oldest < asked.from.minus(PAD) => FromRule::Midnight,
-            Some(_) | None => FromRule::Exact,
+        // One odd stamp is the record's fault; a server that does not obey shows it in many.
+        let older = |bound: Stamp| stamps.iter().filter(|stamp| **stamp > BEFORE_ALL && **stamp < bound).count();
+        let many = |count: usize| count >= 2 && count * 4 >= stamps.len();
+        let rule = match () {
+            () if many(older(asked.from.midnight().minus(PAD))) => FromRule::Ignored,
+            () if many(older(asked.from.minus(PAD))) => FromRule::Midnight,
+            () => FromRule::Exact,
         };
         self.from_rule = self.from_rule.max(rule);
     }
 
     /// Moves the cursor after a poll was proven. It never runs ahead of the stamps that were seen, so that neither a
     /// wrong zone nor a vendor that publishes in bursts can make it skip anything; re-reading the newest few costs
-    /// one request. Only where that would cost more pages does it trust the clock, as far as the clock is proven.
+    /// one request. Only where that would cost more pages does it trust the clock, as far as the clock is proven; where it
+    /// is not, the next poll begins right behind the newest stamp, and late listings are left to the look-backs.
     pub fn advance(&mut self, claim: Window, pages: u64, now: Stamp) {
         let mut reached = self.newest.map(|newest| newest.min(claim.to));
         if pages > 1 {
             let trusted = if self.aligned { claim.to } else { claim.to.min(now.minus(ZONE_DOUBT)) };
-            reached = reached.max(Some(trusted));
+            let behind = reached.map(|reached| reached.plus(JUST_BEHIND));
+            reached = behind.max(Some(trusted));
         }
         self.cursor = self.cursor.max(reached);
     }
@@ -267,6 +277,11 @@ mod tests {
     fn many_pages_of_old_stamps_are_not_read_at_every_poll() {
         assert_eq!(advanced(Some("2023-06-01"), true, 9), Some(at("2024-01-01T12:00:00")));
         assert_eq!(advanced(Some("2023-06-01"), false, 9), Some(at("2023-12-31T23:00:03")));
+        assert_eq!(advanced(Some("2024-01-01T10:00:00"), false, 9), Some(at("2024-01-01T10:00:00.001")));
+        let behind =
+            StreamState { cursor: Some(at("2024-01-01T10:00:00.001")), newest: Some(at("2024-01-01T10:00:00")), ..StreamState::default() };
+        let task = behind.poll(Stream::All, at("2024-01-01T12:00:00"), Duration::from_secs(120));
+        assert_eq!(task.asked.from, at("2024-01-01T10:00:00.001"), "the bulk before it is not read again");
     }
 
     #[test]
@@ -288,8 +303,16 @@ mod tests {
     fn rule_of(oldest: &str) -> FromRule {
         let mut state = StreamState::default();
         let asked = window("2024-01-01T12:00:00", "2024-01-01T13:00:00");
-        state.observe(&[at(oldest)], asked, asked.to, asked.to, true);
+        state.observe(&[at(oldest), at(oldest)], asked, asked.to, asked.to, true);
         state.from_rule
+    }
+
+    #[test]
+    fn one_odd_stamp_says_nothing_of_the_server() {
+        let mut state = StreamState::default();
+        let asked = window("2024-01-01T12:00:00", "2024-01-01T13:00:00");
+        state.observe(&[at("0001-01-01"), at("0001-01-01"), at("2019-01-01"), asked.to], asked, asked.to, asked.to, true);
+        assert_eq!(state.from_rule, FromRule::Exact);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Whether the vendor's stamps keep time with its clock, or look like those of another zone.
 
-use super::window::StreamState;
-use crate::record::Stamp;
-use std::collections::VecDeque;
+use crate::record::{Stamp, Stream};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Changes that must agree before anything is said.
@@ -33,14 +32,18 @@ pub enum ZoneFinding {
 pub(super) struct ZoneWatch {
     ages: VecDeque<Duration>,
     polled: Option<Stamp>,
+    /// The newest stamp that polls have shown, by stream.
+    newest: BTreeMap<Stream, Stamp>,
 }
 
 impl ZoneWatch {
     /// Looks at a poll's page. Only changes that are newer than anything before, found soon after the poll before,
     /// tell how old a change is when it is found.
-    pub(super) fn look(&mut self, before: &StreamState, stamps: &[Stamp], now: Stamp, interval: Duration) -> Option<ZoneFinding> {
+    pub(super) fn look(&mut self, stream: Stream, stamps: &[Stamp], now: Stamp, interval: Duration) -> Option<ZoneFinding> {
         let prompt = self.polled.is_some_and(|polled| now.since(polled) <= interval.saturating_mul(2).max(Duration::from_secs(60)));
-        let newest = stamps.iter().copied().max().filter(|newest| before.newest.is_some_and(|known| *newest > known));
+        let newest = stamps.iter().copied().max();
+        let known = newest.and_then(|newest| self.newest.insert(stream, newest));
+        let newest = newest.filter(|newest| known.is_some_and(|known| *newest > known));
         let (true, Some(newest)) = (prompt, newest) else { return None };
         self.ages.push_back(now.since(newest));
         if self.ages.len() > SAMPLES {
@@ -80,11 +83,11 @@ mod tests {
         let minute = |count: u64| Duration::from_secs(60 * count);
         let begin = Stamp(0).plus(minute(100_000));
         let mut found = None;
+        watch.newest.insert(Stream::All, Stamp(0));
         for (poll, age) in ages_in_minutes.iter().enumerate() {
             let now = begin.plus(minute(poll as u64));
             watch.polled(now.minus(minute(1)));
-            let before = StreamState { newest: Some(Stamp(0)), ..StreamState::default() };
-            found = watch.look(&before, &[now.minus(minute(*age))], now, minute(1));
+            found = watch.look(Stream::All, &[now.minus(minute(*age))], now, minute(1));
         }
         assert_eq!(found, expected, "{ages_in_minutes:?}");
     }
@@ -97,9 +100,20 @@ mod tests {
 
     #[test]
     fn changes_that_are_all_hours_old_show_another_zone() {
-        check(&[481, 480, 482], Some(ZoneFinding::Off { minutes: -480 }));
-        check(&[301, 300, 302], Some(ZoneFinding::Off { minutes: -300 }));
+        check(&[482, 481, 480], Some(ZoneFinding::Off { minutes: -480 }));
+        check(&[302, 301, 300], Some(ZoneFinding::Off { minutes: -300 }));
         check(&[481, 480], None);
+    }
+
+    #[test]
+    fn an_old_listing_that_is_read_again_and_again_shows_nothing() {
+        let mut watch = ZoneWatch::default();
+        let old = Stamp(0);
+        for second in 0..100 {
+            let now = Stamp(8 * 36_000_000_000).plus(Duration::from_secs(second));
+            watch.polled(now);
+            assert_eq!(watch.look(Stream::All, &[old], now, Duration::from_secs(1)), None);
+        }
     }
 
     #[test]

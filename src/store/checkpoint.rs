@@ -34,6 +34,15 @@ fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamStat
     Ok(())
 }
 
+/// Marks the streams that are polled.
+pub(super) fn poll(connection: &Connection, feed: &FeedId, streams: &[Stream]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached("UPDATE cursors SET polled = ?3 WHERE feed_id = ?1 AND status = ?2 AND polled <> ?3")?;
+    for stream in [Stream::All, Stream::Active, Stream::Sold, Stream::Deleted] {
+        statement.execute(params![feed.0, stream.status(), streams.contains(&stream)])?;
+    }
+    Ok(())
+}
+
 fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Coverage) -> Result<(), Error> {
     tx.prepare_cached("DELETE FROM covered WHERE feed_id = ?1 AND status = ?2")?.execute(params![feed.0, stream.status()])?;
     let mut insert = tx.prepare_cached("INSERT INTO covered (feed_id, status, from_date, to_date) VALUES (?1, ?2, ?3, ?4)")?;
@@ -186,7 +195,7 @@ fn load_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<SavedSwee
         doubtful |= row.get::<_, String>(3)? == "suspect";
         coverage.entry(stream_of(row.get(0)?)?).or_default().insert(Window { from: needed(row, 1)?, to: needed(row, 2)? });
     }
-    let polls_deletions = "SELECT count(*) FROM cursors WHERE feed_id = ?1 AND status = 3";
+    let polls_deletions = "SELECT count(*) FROM cursors WHERE feed_id = ?1 AND status = 3 AND polled";
     if connection.query_row(polls_deletions, [&feed.0], |row| row.get::<_, bool>(0))? {
         coverage.entry(Stream::Deleted).or_default();
     }

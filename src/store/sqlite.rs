@@ -12,8 +12,9 @@ const APPLICATION_ID: u32 = 0x4d4c_5353;
 /// The version of `schema.sql`.
 const SCHEMA_VERSION: u32 = 1;
 const SCHEMA: &str = include_str!("../../schema.sql");
-/// How long a statement waits for another process that holds the write lock.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long a statement waits for another process that holds the write lock. Short, because a stop waits for it too; what
+/// could not be stored is tried again.
+const BUSY: Duration = Duration::from_secs(1);
 /// Readable by the owner's group, so that consumers need no rights to write.
 const FILE_MODE: u32 = 0o640;
 /// Statements kept prepared; rusqlite's own default of 16 is fewer than a page needs.

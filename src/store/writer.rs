@@ -7,7 +7,7 @@ use super::row::ListingSql;
 use super::{Error, OpenError, checkpoint, commit, feeds, notice, sqlite};
 use crate::plan::brake::Limits;
 use crate::plan::command::Saved;
-use crate::record::{FeedId, Field, Hash, ListingId, ListingKey, Stamp, Window};
+use crate::record::{FeedId, Field, Hash, ListingId, ListingKey, Stamp, Stream, Window};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +21,7 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 enum Request {
     Adopt(FeedId, Stamp, bool, String, Reply<Stamp>),
+    Poll(FeedId, Vec<Stream>, Reply<()>),
     Load(FeedId, Reply<Saved>),
     Hashes(Vec<ListingKey>, Reply<BTreeMap<ListingKey, Hash>>),
     Commit(Box<PageCommit>, Reply<Committed>),
@@ -107,6 +108,14 @@ impl Store {
     /// When SQLite refuses.
     pub async fn adopt(&self, feed: &FeedId, since: Stamp, insist: bool, at: String) -> Result<Stamp, Error> {
         self.ask(|reply| Request::Adopt(feed.clone(), since, insist, at, reply)).await
+    }
+
+    /// Tells which streams of a feed are polled from now on; the others no longer count for how complete it is.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn poll(&self, feed: &FeedId, streams: Vec<Stream>) -> Result<(), Error> {
+        self.ask(|reply| Request::Poll(feed.clone(), streams, reply)).await
     }
 
     /// What the file remembers of a feed.
@@ -243,6 +252,7 @@ impl Store {
 fn serve(connection: &mut Connection, sql: &ListingSql, request: Request) {
     match request {
         Request::Adopt(feed, since, insist, at, reply) => drop(reply.send(feeds::adopt(connection, &feed, since, insist, &at))),
+        Request::Poll(feed, streams, reply) => drop(reply.send(checkpoint::poll(connection, &feed, &streams))),
         Request::Load(feed, reply) => drop(reply.send(checkpoint::load(connection, &feed))),
         Request::Hashes(keys, reply) => drop(reply.send(commit::hashes(connection, &keys))),
         Request::Commit(page, reply) => drop(reply.send(commit::commit(connection, sql, &page))),
@@ -264,6 +274,9 @@ fn serve(connection: &mut Connection, sql: &ListingSql, request: Request) {
 
 /// Folds the WAL into the file. Readers that hold a snapshot may prevent it; the WAL then stays, which loses nothing.
 fn close(connection: &Connection) {
+    if let Err(error) = connection.busy_timeout(std::time::Duration::ZERO) {
+        tracing::debug!(%error, "the wait for others could not be shortened");
+    }
     if let Err(error) = connection.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {
         tracing::debug!(%error, "the WAL could not be folded into the file at close");
     }

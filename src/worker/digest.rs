@@ -21,7 +21,8 @@ pub fn describe(feed: &FeedId, request: &PageRequest, page: &Page, vendor_now: O
             page: request.page,
             marks: page.records.iter().map(mark).chain(rejects).collect(),
             total: page.total,
-            more: page.next_page.is_some(),
+            // A next page that does not lie ahead is none.
+            more: page.next_page.is_some_and(|next| next > request.page),
         },
         stamps: page.records.iter().filter(own).filter_map(|record| record.stamp).collect(),
         foreign: page.records.iter().filter(|record| !own(record)).count(),
@@ -57,7 +58,7 @@ pub fn prepare(
     let feed = checkpoint.feed.clone();
     let Moment { vendor_now, at } = moment;
     let mut commit = PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now, at };
-    for record in page.records.into_iter().filter(|record| record.key.feed == feed) {
+    for record in one_a_key(page.records.into_iter().filter(|record| record.key.feed == feed)) {
         let known = stored.get(&record.key);
         // A deletion of a row that is there needs no content: the row keeps what it last had.
         let needed = known.is_none_or(|hash| *hash != record.raw_hash && said == Said::Live);
@@ -67,6 +68,19 @@ pub fn prepare(
         }
     }
     commit
+}
+
+/// Of several records with one key in a page, the newest; of equally new ones always the same, in whatever order they come.
+fn one_a_key(records: impl Iterator<Item = Record>) -> impl Iterator<Item = Record> {
+    let mut chosen: BTreeMap<ListingKey, Record> = BTreeMap::new();
+    for record in records {
+        let rank = |record: &Record| (record.stamp, record.raw_hash);
+        match chosen.get(&record.key) {
+            Some(other) if rank(other) >= rank(&record) => {}
+            Some(_) | None => drop(chosen.insert(record.key.clone(), record)),
+        }
+    }
+    chosen.into_values()
 }
 
 fn incoming(record: Record, said: Said, content: Option<Content>) -> Incoming {

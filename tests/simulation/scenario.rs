@@ -112,6 +112,7 @@ impl Scenario {
             since: Stamp::parse("1900-01-01").expect("a date"),
             window_pages: 1 + dice.below(4),
             lookbacks: ladders[dice.index(ladders.len())].clone(),
+            ahead_every: Some(MINUTE * 20),
             // The last sweep comes by this schedule; without one, by `mls-sync reconcile`.
             sweep_every: if dice.percent(50) { Some(seconds(dice, &[3600, 6 * 3600, 86_400])) } else { None },
             sweep_now: false,

@@ -4,7 +4,7 @@ use super::FeedPlan;
 use crate::plan::command::{Now, Open, Purpose, WindowSave, WindowState};
 use crate::plan::paging::{Mark, Step};
 use crate::plan::window::{FromRule, StreamState, Task, task_for};
-use crate::record::Window;
+use crate::record::{Said, Window};
 
 /// Passes over a window before it is suspect.
 pub(super) const MAX_PASSES: u32 = 4;
@@ -56,18 +56,27 @@ impl FeedPlan {
         }
         let rule = self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule);
         let newer = StreamState { from_rule: rule, ..StreamState::default() }.cut(open.task.claim, pages, deepest)?;
-        match (purpose, self.streams.get_mut(&stream)) {
-            (Purpose::Poll, Some(state)) => {
-                // The overlap is read again out of caution, and look-backs do the same: it need not become a gap.
-                let from = state.cursor.map_or(open.task.asked.from, |cursor| cursor.max(open.task.asked.from));
-                state.coverage.remove(Window { from, to: newer.from });
-                self.round.iter_mut().for_each(|round| round.cut = true);
-            }
-            (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Sweep, _) => {
-                self.spans.insert(stream, newer.to.since(newer.from));
+        if purpose == Purpose::Poll {
+            return Some(self.shorten_poll(open.task, newer));
+        }
+        self.spans.insert(stream, newer.to.since(newer.from));
+        Some(task_for(stream, newer))
+    }
+
+    /// A poll that keeps only its newer part: what is cut off becomes a gap, to be filled behind it.
+    pub(super) fn shorten_poll(&mut self, task: Task, newer: Window) -> Task {
+        if let Some(state) = self.streams.get_mut(&task.stream) {
+            // The overlap is read again out of caution, and look-backs do the same: it need not become a gap.
+            let from = state.cursor.map_or(task.asked.from, |cursor| cursor.max(task.asked.from));
+            state.coverage.remove(Window { from, to: newer.from });
+        }
+        if let Some(round) = &mut self.round {
+            round.cut = true;
+            if task.stream.says() == Said::Deleted {
+                round.deletions_from = Some(newer.from);
             }
         }
-        Some(task_for(stream, newer))
+        task_for(task.stream, newer)
     }
 
     pub(super) fn complete(&mut self, purpose: Purpose, open: &Open, now: Now) {

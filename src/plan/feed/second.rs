@@ -35,7 +35,13 @@ impl FeedPlan {
             return None;
         }
         if self.lookback.is_none() {
-            let due = review::due(&self.options.lookbacks, &self.lookback_times, self.settled(now), (now.vendor, now.ours));
+            let due = review::due(
+                &self.options.lookbacks,
+                self.options.ahead_every,
+                &self.lookback_times,
+                self.settled(now),
+                (now.vendor, now.ours),
+            );
             let (name, range) = due?;
             let done = self.lookback_times.get(&name).map_or(Stamp(0), |times| times.done);
             self.lookback_times.insert(name.clone(), LookbackTimes { begun: now.ours, done });
@@ -44,6 +50,13 @@ impl FeedPlan {
         let task = self.lookback.as_ref()?.next(&self.lookback_spans())?;
         self.begin(Purpose::Lookback, task, now);
         Some(())
+    }
+
+    /// A vendor that takes no time of the future is not asked for it again before the next turn; nothing is missing for that.
+    pub(super) fn give_up_looking_ahead(&mut self, now: Now) {
+        self.open.remove(&Purpose::Lookback);
+        self.lookback = None;
+        self.lookback_times.insert(review::AHEAD_NAME.to_owned(), LookbackTimes { begun: now.ours, done: now.ours });
     }
 
     pub(super) fn looks_ahead(&self) -> bool {
@@ -140,8 +153,9 @@ impl FeedPlan {
             self.zone_found.get_or_insert(ZoneFinding::Agrees);
         }
         self.ahead = found;
-        let every = if found.is_some() { self.options.interval } else { review::AHEAD_EVERY };
-        let done = now.ours.minus(review::AHEAD_EVERY.saturating_sub(every));
+        let usual = self.options.ahead_every.unwrap_or_default();
+        let every = if found.is_some() { self.options.interval.min(usual) } else { usual };
+        let done = now.ours.minus(usual.saturating_sub(every));
         LookbackTimes { begun: done, done }
     }
 }
