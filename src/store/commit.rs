@@ -2,7 +2,7 @@
 
 use super::row::{ListingSql, Mirror};
 use super::{Error, checkpoint, reconcile_run};
-use crate::plan::command::Checkpoint;
+use crate::plan::command::{Checkpoint, WindowState};
 use crate::plan::reconcile::{self, Action, Known, reconcile};
 use crate::record::{Content, Hash, ListingKey, Reject, Said, Stamp};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -45,7 +45,7 @@ pub struct Committed {
     pub counts: BTreeMap<Action, u64>,
     /// Rejects that were new.
     pub rejects: u64,
-    /// The row of the window, if it has one.
+    /// The row of the window, while it is being read. What is begun after it gets its own.
     pub window: Option<i64>,
 }
 
@@ -78,7 +78,9 @@ pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageC
     if let Some(run) = page.checkpoint.run.filter(|_| page.checkpoint.stream.says() == Said::Live) {
         reconcile_run::count(&tx, run, page, &committed)?;
     }
-    committed.window = checkpoint::save(&tx, &page.checkpoint, &page.at)?;
+    let row = checkpoint::save(&tx, &page.checkpoint, &page.at)?;
+    let reading = page.checkpoint.window.as_ref().is_some_and(|window| window.state == WindowState::Open);
+    committed.window = row.filter(|_| reading);
     tx.commit()?;
     Ok(committed)
 }
@@ -247,9 +249,12 @@ fn keep_reject(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite:
     Ok(kept as u64)
 }
 
-/// The hashes of the records that the stored rows were made of.
+/// The hashes of the records that the stored rows were made of; not of a row that was only inferred to be deleted,
+/// because the very same record brings it back, and is then written whole.
 pub(super) fn hashes(connection: &Connection, keys: &[ListingKey]) -> Result<BTreeMap<ListingKey, Hash>, Error> {
-    let mut statement = connection.prepare_cached("SELECT raw_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT raw_hash FROM listings WHERE feed_id = ?1 AND listing_id = ?2 AND coalesce(deleted_cause, 'vendor') = 'vendor'",
+    )?;
     let mut found = BTreeMap::new();
     for key in keys {
         if let Some(hash) = statement.query_row(params![key.feed.0, key.listing.0], |row| row.get(0)).optional()? {
