@@ -157,3 +157,10 @@ fn a_sweep_that_is_answered_empty_deletes_nothing() {
     assert_eq!(live.0, live.1, "live rows before and after");
     assert_eq!(live.2, "failed");
 }
+
+#[test]
+fn a_listing_that_was_forgotten_for_a_while_comes_back() {
+    for seed in 0..8 {
+        driver::forgotten_for_a_while(seed).unwrap();
+    }
+}
