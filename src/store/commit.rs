@@ -2,7 +2,7 @@
 
 use super::row::{ListingSql, Mirror};
 use super::{Error, checkpoint, feeds, reconcile_run, rejects};
-use crate::plan::command::Checkpoint;
+use crate::plan::command::{Checkpoint, WindowState};
 use crate::plan::reconcile::{self, Action, Known, reconcile};
 use crate::record::{Content, Hash, ListingKey, Reject, Said, Stamp};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -45,7 +45,7 @@ pub struct Committed {
     pub counts: BTreeMap<Action, u64>,
     /// Rejects that were new.
     pub rejects: u64,
-    /// The row of the window, if it has one.
+    /// The row of the window, while it is being read. What is begun after it gets its own.
     pub window: Option<i64>,
 }
 
@@ -88,7 +88,9 @@ pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageC
     if let Some(run) = page.checkpoint.run.filter(|_| page.checkpoint.stream.says() == Said::Live) {
         reconcile_run::count(&tx, run, page, &committed)?;
     }
-    committed.window = checkpoint::save(&tx, &page.checkpoint, &page.at)?;
+    let row = checkpoint::save(&tx, &page.checkpoint, &page.at)?;
+    let reading = page.checkpoint.window.as_ref().is_some_and(|window| window.state == WindowState::Open);
+    committed.window = row.filter(|_| reading);
     tx.commit()?;
     Ok(committed)
 }

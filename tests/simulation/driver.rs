@@ -100,6 +100,8 @@ pub(super) struct Driver {
     trace: bool,
     /// The vendor answers everything with nothing.
     empty: bool,
+    /// The vendor does not tell of this listing.
+    hidden: Option<ListingId>,
     stats: Stats,
 }
 
@@ -140,6 +142,34 @@ pub(super) fn sweep_answered_empty(seed: u64) -> (i64, i64, String) {
     (before, after, state)
 }
 
+/// A vendor that forgets a listing during one sweep and knows it, unchanged, at the next.
+pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
+    let mut dice = Dice::new(seed);
+    let mut scenario = Scenario::draw(seed, &mut dice);
+    scenario.plan.sweep_every = None;
+    // One page: what is left out must not look like a page that is short.
+    scenario.vendor.page_size = 10_000;
+    let mut driver = Driver::new(scenario, Sabotage::None, dice);
+    driver.start(false);
+    driver.calm()?;
+    let truths = driver.world.truth(FEED);
+    let (forgotten, _) = truths.iter().find(|(_, truth)| !truth.deleted).ok_or("no listing lives")?;
+    driver.hidden = Some(forgotten.clone());
+    driver.sweep()?;
+    let cause = |driver: &Driver| {
+        let file = oracle::look(&driver.path());
+        let sql = "SELECT deleted_cause FROM listings WHERE listing_id = ?1";
+        file.query_row(sql, [&forgotten.0], |row| row.get::<_, Option<String>>(0)).expect("its row")
+    };
+    assert_eq!(cause(&driver).as_deref(), Some("absent"));
+    driver.hidden = None;
+    driver.oracle.revivals.insert(forgotten.0.clone(), 1);
+    driver.sweep()?;
+    assert_eq!(cause(&driver), None);
+    driver.close();
+    Ok(())
+}
+
 impl Driver {
     fn new(scenario: Scenario, sabotage: Sabotage, mut dice: Dice) -> Driver {
         let off = scenario.clock_step.as_secs() as i64 * 10_000_000;
@@ -167,6 +197,7 @@ impl Driver {
             idle: 0,
             trace: std::env::var_os("MLS_SYNC_SIM_TRACE").is_some(),
             empty: false,
+            hidden: None,
             stats: Stats::default(),
             scenario,
             sabotage,
@@ -290,6 +321,9 @@ impl Driver {
     /// The process ends, and another begins: after an orderly close, or with what a crash leaves behind.
     fn kill_and(&mut self, reconcile: bool) {
         self.stats.kills += 1;
+        if self.trace {
+            eprintln!("    killed");
+        }
         if self.dice.percent(50) {
             let (from, to) = (self.path(), self.directory.path().join(format!("{}.db", self.generation + 1)));
             let with = |path: &Path, end: &str| PathBuf::from(format!("{}{end}", path.display()));
@@ -478,9 +512,16 @@ impl Driver {
             return self.fault(&reply.body);
         }
         match reply.status {
-            200 => constellation1::read_page(&reply.body).map_err(|_| Failure::Malformed),
+            200 => constellation1::read_page(&reply.body).map(|page| self.without_hidden(page)).map_err(|_| Failure::Malformed),
             _ => Err(Failure::Refused),
         }
+    }
+
+    fn without_hidden(&self, mut page: Page) -> Page {
+        let all = page.records.len();
+        page.records.retain(|record| Some(&record.key.listing) != self.hidden.as_ref());
+        page.total -= (all - page.records.len()) as u64;
+        page
     }
 
     /// Any failure instead of the answer, or an answer that is cut short.
@@ -559,6 +600,10 @@ impl Driver {
         let Driver { runtime, process: Some(process), .. } = self else { return Err("no process".to_owned()) };
         let stored = runtime.block_on(process.store.hashes(keys)).map_err(|error| error.to_string())?;
         let kept = (*checkpoint).clone();
+        if let Some(window) = kept.window.as_ref().filter(|_| self.trace) {
+            let reading = &window.open.reading;
+            eprintln!("    {:?} row {:?} {reading:?}", window.state, window.open.row);
+        }
         let mut commit = digest::prepare(request, page, &stored, *checkpoint, Moment { vendor_now, at });
         if !commit.rejects.is_empty() {
             return Err(format!("the sandbox's records were rejected: {:?}", commit.rejects[0].reason));
@@ -605,8 +650,11 @@ impl Driver {
     }
 
     fn commit(&mut self, commit: PageCommit) -> Result<Option<i64>, String> {
-        let Driver { runtime, process: Some(process), stats, .. } = self else { return Err("no process".to_owned()) };
+        let Driver { runtime, process: Some(process), stats, trace, .. } = self else { return Err("no process".to_owned()) };
         let committed = runtime.block_on(process.store.commit(commit)).map_err(|error| error.to_string())?;
+        if *trace {
+            eprintln!("    committed {:?}", committed);
+        }
         stats.records += committed.counts.values().sum::<u64>();
         Ok(committed.window)
     }
@@ -648,6 +696,7 @@ impl Driver {
         let reply = self.world.answer_detail(&self.feed, &listing);
         let said = match reply.status {
             404 => Confirmation::Gone,
+            _ if self.hidden.as_ref() == Some(&listing) => Confirmation::Gone,
             _ => match constellation1::read_detail(&reply.body)?.map(|record| constellation1::decode(&record)) {
                 None => Confirmation::Gone,
                 Some(Ok(content)) if constellation1::looks_deleted(&content) => Confirmation::Deleted,
