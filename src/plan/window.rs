@@ -104,8 +104,8 @@ impl StreamState {
         let mut reached = self.newest.map(|newest| newest.min(claim.to));
         if pages > 1 {
             let trusted = if self.aligned { claim.to } else { claim.to.min(now.minus(ZONE_DOUBT)) };
-            let behind = reached.map(|reached| reached.plus(JUST_BEHIND));
-            reached = behind.max(Some(trusted));
+            let behind = self.newest.map(|newest| newest.plus(JUST_BEHIND)).filter(|behind| *behind <= claim.to);
+            reached = reached.max(behind).max(Some(trusted));
         }
         self.cursor = self.cursor.max(reached);
     }
