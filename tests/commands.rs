@@ -485,6 +485,24 @@ async fn a_daemon_stores_nothing_more_of_a_feed_that_is_removed_meanwhile() {
     assert_eq!((mirror.live(), mirror.count("SELECT count(*) FROM covered")), (0, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_vanishes_is_reported_and_keeps_its_rows() {
+    let mirror = Mirror::start(Options { feeds: vec![FEED.to_owned(), "SFAR".to_owned()], ..small() }, "discover = \"1s\"").await;
+    mirror.run(&["run", "--backfill"]).await.expect(0);
+    let live = || mirror.count("SELECT count(*) FROM live_listings WHERE feed_id = 'SFAR'");
+    let noticed = || mirror.count("SELECT count(*) FROM notices WHERE feed_id = 'SFAR' AND kind = 'vanished'");
+    let before = live();
+    let mut daemon = mirror.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    mirror.sandbox.reconfigure(|options| options.feeds.retain(|feed| feed != "SFAR"));
+    until(|| noticed() == 1).await;
+    assert!(before > 0 && live() == before, "{before} rows were live, {} are", live());
+    assert!(mirror.run_without_key(&["status"]).await.expect(0).out.contains("feeds remove SFAR"));
+    mirror.sandbox.reconfigure(|options| options.feeds.push("SFAR".to_owned()));
+    until(|| noticed() == 0).await;
+    daemon.kill().unwrap();
+    assert!(ended(&mut daemon).await.is_some());
+}
+
 async fn until(mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
