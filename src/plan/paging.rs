@@ -151,7 +151,8 @@ impl Reading {
     fn climb(&mut self) -> Step {
         self.top = self.top.saturating_mul(2);
         if self.top > MAX_PAGES {
-            return self.finish();
+            self.passes += 1;
+            return Step::Unproven;
         }
         self.previous.clear();
         self.next_page = u32::try_from(self.top).unwrap_or(u32::MAX);
