@@ -68,8 +68,12 @@ pub struct Asked {
     pub page: u32,
     /// The HTTP status of the answer; 0 for a reset.
     pub answered: u16,
-    /// When it was answered, counted from the start of the server.
+    /// When it came, counted from the start of the server.
+    pub came: Duration,
+    /// When it was answered, counted from there too.
     pub at: Duration,
+    /// How long a 429 in the document's words asks to wait.
+    pub wait: Option<Duration>,
     /// The `Total` of a page.
     pub total: Option<u64>,
 }

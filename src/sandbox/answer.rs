@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
+use std::time::Duration;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
@@ -18,6 +19,8 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
     /// The `Total` of a normal page.
     pub(super) total: Option<u64>,
+    /// How long a 429 asks to wait.
+    pub(super) wait: Option<Duration>,
     headers: Vec<(&'static str, String)>,
     damage: Damage,
 }
@@ -29,6 +32,7 @@ enum Damage {
     Cut,
     Half,
     Reset,
+    Drip,
 }
 
 impl Answer {
@@ -43,6 +47,11 @@ impl Answer {
     /// Says how many records its request matches.
     pub(super) fn counting(self, total: u64) -> Answer {
         Answer { total: Some(total), ..self }
+    }
+
+    /// Asks to wait so long.
+    pub(super) fn waiting(self, wait: Duration) -> Answer {
+        Answer { wait: Some(wait), ..self }
     }
 
     pub(super) fn reset() -> Answer {
@@ -64,6 +73,19 @@ impl Answer {
         Answer { damage: Damage::Cut, ..self }
     }
 
+    /// The body comes byte by byte.
+    pub(super) fn drip(self) -> Answer {
+        Answer { damage: Damage::Drip, ..self }
+    }
+
+    /// A page that unfolds to so many times 16 MB of spaces.
+    pub(super) fn bomb(blocks: usize) -> Answer {
+        // gzip files may follow each other in one stream: the same 16 kB again and again.
+        let block = compressed(&vec![b' '; 16 << 20]);
+        let body = [compressed(b"{\"Results\":["), block.repeat(blocks), compressed(b"],\"Total\":0}")].concat();
+        Answer { body, ..Answer::json(200, String::new()) }.with("content-encoding", "gzip".to_owned())
+    }
+
     /// The length counts half the body.
     pub(super) fn half(self) -> Answer {
         Answer { damage: Damage::Half, ..self }
@@ -75,17 +97,23 @@ impl Answer {
             let skew = world.options.date_skew_s.saturating_mul(10_000_000);
             (world.options.gzip, world.options.no_date, http_date(Stamp(world.utc().0.saturating_add(skew))))
         };
-        self.headers.push(("date", date));
+        if !self.has("date") {
+            self.headers.push(("date", date));
+        }
         if self.damage == Damage::Half {
             self.body.truncate(self.body.len() / 2);
         }
-        if gzip && !self.body.is_empty() && wants_gzip(asked) {
+        if gzip && !self.has("content-encoding") && !self.body.is_empty() && wants_gzip(asked) {
             self.body = compressed(&self.body);
             self.headers.push(("content-encoding", "gzip".to_owned()));
         }
         let cut = (self.damage == Damage::Cut).then_some(self.body.len() / 2);
-        line.order(Orders { cut, reset: self.damage == Damage::Reset, no_date });
+        line.order(Orders { cut, reset: self.damage == Damage::Reset, drip: self.damage == Damage::Drip, no_date });
         self.response()
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.headers.iter().any(|(name, _)| *name == wanted)
     }
 
     fn response(self) -> Response {

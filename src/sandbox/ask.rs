@@ -19,8 +19,22 @@ pub(super) struct Ask {
     pub(super) status: u8,
     pub(super) page: u32,
     pub(super) page_size: Option<usize>,
+    /// How the matches are laid out on pages, which no request says.
+    pub(super) layout: Layout,
     /// What did not bind, by the parameter's name.
     pub(super) errors: BTreeMap<&'static str, String>,
+}
+
+/// How a request's matches are laid out on pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// As many on each page.
+    #[default]
+    Even,
+    /// Half as many on every second page.
+    Uneven,
+    /// The first page, whichever is asked for.
+    FirstPage,
 }
 
 const LARGEST_PAGE: usize = 200;

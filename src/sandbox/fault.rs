@@ -47,6 +47,19 @@ pub enum Fault {
     EditRecords(Edit),
     /// 302 to this place.
     Redirect(String),
+    /// The normal answer, of which a byte comes ten times a second: it does not end while anybody lives.
+    Drip,
+    /// 200 with a little gzip that unfolds to very much.
+    Bomb {
+        /// How many times 16 MB it is then.
+        blocks: usize,
+    },
+    /// The first page, whichever was asked for.
+    FirstPage,
+    /// Every second page holds only half of what it might; no record is lost by that.
+    Uneven,
+    /// The normal answer with this in its Date header.
+    Date(String),
 }
 
 impl Fault {
@@ -57,7 +70,7 @@ impl Fault {
 
     /// One of the faults that a live service shows now and then.
     pub(super) fn random(dice: &mut Dice) -> Fault {
-        match dice.below(8) {
+        match dice.below(10) {
             0 => Fault::Status(500, "{\"Message\":\"An error has occurred.\"}".to_owned()),
             1 => Fault::Status(503, String::new()),
             2 => Fault::Html,
@@ -65,6 +78,7 @@ impl Fault {
             4 => Fault::Cut,
             5 => Fault::Reset,
             6 => Fault::WrongLength,
+            7 | 8 => Fault::Throttled { seconds: 0.2 + 1.3 * dice.share() },
             _ => Fault::NullResults,
         }
     }

@@ -1,6 +1,6 @@
 //! Which records a request matches, in which order, on which page.
 
-use super::ask::Ask;
+use super::ask::{Ask, Layout};
 use super::facts::{Draft, Version, live_status};
 use super::feed::{Feed, Listing};
 use super::options::{Bounds, Foreign, FromMode, Order, PagePastEnd};
@@ -36,7 +36,11 @@ pub(super) fn slice(world: &mut World, ask: &Ask) -> Slice {
     }
     matches.sort_by(|a, b| compare(world.options.order, a, b));
     let size = ask.page_size.filter(|&size| size > 0).unwrap_or(world.options.page_size).max(1);
-    cut(&matches, ask.page, size, world.options.page_past_end)
+    match ask.layout {
+        Layout::Even => cut(&matches, ask.page, size, world.options.page_past_end),
+        Layout::FirstPage => cut(&matches, 1, size, world.options.page_past_end),
+        Layout::Uneven => cut_unevenly(&matches, ask.page, size),
+    }
 }
 
 fn compare(order: Order, a: &Match<'_>, b: &Match<'_>) -> Ordering {
@@ -60,6 +64,16 @@ fn cut(matches: &[Match<'_>], page: u32, size: usize, past_end: PagePastEnd) -> 
     let end = start.saturating_add(size).min(total);
     let drafts = matches[start..end].iter().map(|found| found.feed.draft(found.listing, found.version)).collect();
     Slice { drafts, total, next: (page < last).then(|| page + 1), past_end: beyond }
+}
+
+/// Two pages, a whole one and a half one, take up as much as one and a half.
+fn cut_unevenly(matches: &[Match<'_>], page: u32, size: usize) -> Slice {
+    let (total, half) = (matches.len(), (size / 2).max(1));
+    let before = page as usize - 1;
+    let start = ((before / 2).saturating_mul(size + half)).saturating_add(before % 2 * size).min(total);
+    let end = start.saturating_add(if before % 2 == 0 { size } else { half }).min(total);
+    let drafts = matches[start..end].iter().map(|found| found.feed.draft(found.listing, found.version)).collect();
+    Slice { drafts, total, next: (end < total).then(|| page + 1), past_end: start >= total && page > 1 }
 }
 
 fn matches<'a>(world: &'a World, ask: &Ask) -> Vec<Match<'a>> {

@@ -1,7 +1,7 @@
 //! The HTTP side: a request becomes an answer, normal or faulty.
 
 use super::answer::Answer;
-use super::ask::{Ask, signed};
+use super::ask::{Ask, Layout, signed};
 use super::fault::{Fault, throttled, validation};
 use super::limit::Bucket;
 use super::options::{DeletedDetail, NextPage, PagePastEnd, RetryAfter, Shape};
@@ -16,7 +16,7 @@ use axum::response::Response;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SYNC: &str = "/services/partner/SyncListings";
 const DETAIL: &str = "/services/partner/GetListingDetail";
@@ -71,12 +71,13 @@ async fn partner(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMa
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
     let zone = shared.lock().world.options.zone_hours;
     let ask = Ask::bind(&pairs, zone);
+    let came = shared.lock().started.elapsed();
     let (answer, fault) = begin(shared, endpoint, &ask, headers);
     let answer = match answer {
         Some(answer) => answer,
         None => spoilt(shared, endpoint, &ask, fault).await,
     };
-    note(shared, endpoint, &ask, &answer);
+    note(shared, endpoint, &ask, &answer, came);
     answer
 }
 
@@ -123,6 +124,11 @@ async fn spoilt(shared: &Shared, endpoint: Endpoint, ask: &Ask, fault: Option<Fa
             normal()
         }
         Some(Fault::Cut) => normal().cut(),
+        Some(Fault::Drip) => normal().drip(),
+        Some(Fault::Bomb { blocks }) => Answer::bomb(blocks),
+        Some(Fault::FirstPage) => sync(&mut shared.lock().world, &Ask { layout: Layout::FirstPage, ..ask.clone() }),
+        Some(Fault::Uneven) => sync(&mut shared.lock().world, &Ask { layout: Layout::Uneven, ..ask.clone() }),
+        Some(Fault::Date(text)) => normal().with("date", text),
         Some(Fault::WrongLength) => normal().half(),
         Some(Fault::EditRecords(edit)) => {
             let mut answer = normal();
@@ -208,8 +214,9 @@ fn refused(world: &World, ask: &Ask, errors: &serde_json::Value) -> Answer {
 fn too_many(vendor: &Vendor, ask: &Ask, seconds: f64) -> Answer {
     let options = &vendor.world.options;
     let body = throttled(&ask.echo(options.page_size), seconds);
-    let answer = Answer::json(429, body);
-    let whole = std::time::Duration::from_secs_f64(seconds.max(0.0).ceil());
+    let exact = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let answer = Answer::json(429, body).waiting(exact);
+    let whole = Duration::from_secs(exact.as_secs_f64().ceil() as u64);
     match options.retry_after {
         RetryAfter::None => answer,
         RetryAfter::Seconds => answer.with("retry-after", whole.as_secs().to_string()),
@@ -217,7 +224,7 @@ fn too_many(vendor: &Vendor, ask: &Ask, seconds: f64) -> Answer {
     }
 }
 
-fn note(shared: &Shared, endpoint: Endpoint, ask: &Ask, answer: &Answer) {
+fn note(shared: &Shared, endpoint: Endpoint, ask: &Ask, answer: &Answer, came: Duration) {
     let mut vendor = shared.lock();
     let asked = Asked {
         endpoint: if endpoint == Endpoint::Sync { "SyncListings" } else { "GetListingDetail" },
@@ -227,7 +234,9 @@ fn note(shared: &Shared, endpoint: Endpoint, ask: &Ask, answer: &Answer) {
         to: ask.to_text.clone(),
         page: ask.page,
         answered: answer.status,
+        came,
         at: vendor.started.elapsed(),
+        wait: answer.wait,
         total: answer.total,
     };
     if vendor.log.len() == LONGEST_LOG {

@@ -1,7 +1,7 @@
 //! The server's side of each TCP connection, which can misbehave below HTTP.
 //!
 //! hyper always writes a Date header and always finishes what it began. A vendor's proxy does neither, so the bytes pass
-//! through here: an answer can be cut after so many bytes of its body, or never begin, or lose its Date.
+//! through here: an answer can be cut after so many bytes of its body, or never begin, or never end, or lose its Date.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -10,8 +10,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Sleep, sleep};
 
 /// What the connection does with the answer that is written next.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +22,8 @@ pub(super) struct Orders {
     pub(super) cut: Option<usize>,
     /// Reset instead of answering.
     pub(super) reset: bool,
+    /// Write the body byte by byte.
+    pub(super) drip: bool,
     /// Take the Date header out.
     pub(super) no_date: bool,
 }
@@ -54,7 +58,7 @@ impl Listener for Doors {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Answers are written whole; waiting for more to send would only delay their last packet. A failure costs speed alone.
         let _ = stream.set_nodelay(true);
-        (Wire { stream, line: Line::default(), left: None }, address)
+        (Wire { stream, line: Line::default(), left: None, pause: None }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -65,9 +69,14 @@ impl Listener for Doors {
 pub(super) struct Wire {
     stream: TcpStream,
     line: Line,
-    /// How much of the present answer may still be written.
+    /// How much of the present answer may still be written; of one that drips, how much of its head.
     left: Option<usize>,
+    /// The wait before the next byte of an answer that drips.
+    pause: Option<Pin<Box<Sleep>>>,
 }
+
+/// Between two bytes of an answer that drips.
+const DRIP: Duration = Duration::from_millis(100);
 
 const HEAD: &[u8] = b"HTTP/1.1 ";
 const DATE: &[u8] = b"date: ";
@@ -78,12 +87,20 @@ impl Wire {
         let mut most = bytes.len();
         if bytes.starts_with(HEAD) {
             let head = find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
-            self.left = orders.cut.map(|body| head + body);
+            self.left = orders.cut.map(|body| head + body).or(orders.drip.then_some(head));
             if let Some(at) = find(bytes, b"\r\ndate: ").filter(|_| orders.no_date) {
                 most = at + 2;
             }
         }
         self.left.map_or(most, |left| most.min(left))
+    }
+
+    /// Waits before the next byte.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(DRIP)));
+        ready!(pause.as_mut().poll(cx));
+        self.pause = None;
+        Poll::Ready(())
     }
 }
 
@@ -104,7 +121,11 @@ impl AsyncWrite for Wire {
             let line = find(bytes, b"\r\n").map_or(bytes.len(), |at| at + 2);
             return Poll::Ready(Ok(line));
         }
-        let most = self.allowance(bytes, orders);
+        let mut most = self.allowance(bytes, orders);
+        if orders.drip && most == 0 {
+            ready!(self.rest(cx));
+            most = 1;
+        }
         if most == 0 && !bytes.is_empty() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
