@@ -13,6 +13,7 @@ use super::suspects::{ONCE_READINGS, Suspects};
 use super::window::{FromRule, Range, StreamState, Task, next_gap};
 use super::zone::{self, ZoneFinding, ZoneWatch};
 use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream, Window};
+use failure::Outage;
 use second::Sweep;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub struct FeedPlan {
     streams: BTreeMap<Stream, StreamState>,
     open: BTreeMap<Purpose, Open>,
     lanes: BTreeMap<Purpose, Lane>,
+    outage: Outage,
     round: Option<Round>,
     next_poll: Duration,
     rounds: u32,
@@ -92,6 +94,7 @@ impl FeedPlan {
         let sweep = saved.sweep.map(|sweep| Sweep::resume(sweep, options.confirm_budget));
         let mut plan = FeedPlan {
             lanes: Purpose::ALL.into_iter().map(|purpose| (purpose, Lane::default())).collect(),
+            outage: Outage::default(),
             sweep_wanted: options.sweep_now && sweep.is_none(),
             feed,
             options,
@@ -168,7 +171,7 @@ impl FeedPlan {
     /// Decides what to do next.
     pub fn next(&mut self, now: Now) -> Command {
         for purpose in Purpose::ALL {
-            let ready = self.lanes[&purpose].not_before().is_some_and(|not_before| not_before <= now.up);
+            let ready = self.not_before(purpose).is_some_and(|not_before| not_before <= now.up);
             if ready && let Some(command) = self.work(purpose, now) {
                 return command;
             }
@@ -251,7 +254,7 @@ impl FeedPlan {
     /// When something may be done again; `None` when a one-shot run has nothing left.
     fn wake_at(&self, now: Now) -> Option<Duration> {
         let due = |purpose: Purpose| {
-            let not_before = self.lanes[&purpose].not_before()?;
+            let not_before = self.not_before(purpose)?;
             let due = if self.open.contains_key(&purpose) { Some(Duration::ZERO) } else { self.due_at(purpose, now) };
             due.map(|due| due.max(not_before))
         };
@@ -283,7 +286,7 @@ impl FeedPlan {
     }
 
     fn missing(&self, now: Now) -> Vec<String> {
-        let mut missing: Vec<String> = self.lanes.values().filter_map(Lane::gave_up).cloned().collect();
+        let mut missing: Vec<String> = self.lanes.values().filter_map(Lane::gave_up).chain(self.outage.gave_up()).cloned().collect();
         missing.dedup();
         if self.suspect_rounds > 0 {
             missing.push("the newest changes could not be proven complete".to_owned());
@@ -316,7 +319,7 @@ impl FeedPlan {
         if step == Step::Unreadable {
             return self.refuse(purpose, open, Failure::Malformed, "the page is empty although its Total is not zero", now);
         }
-        self.lanes.insert(purpose, Lane::default());
+        self.answered(purpose);
         self.note(purpose, &open, &page.stamps, now);
         self.page_size = self.page_size.max(open.reading.page_size);
         let window = self.follow(purpose, open, step, marks, now);
@@ -573,6 +576,71 @@ mod tests {
         let (purpose, _) = asked(&mut plan, 1_150);
         plan.on_failure(purpose, &Failure::Refused, now(1_150), "HTTP 400");
         assert_eq!(settle(&mut plan, 1_300), [(Purpose::Lookback, Stream::Deleted), (Purpose::Lookback, Stream::All)].repeat(2));
+    }
+
+    /// Fails every request from `from` until `until`; tells which they were and when.
+    fn outage(plan: &mut FeedPlan, from: u64, until: u64, fails: impl Fn(Purpose) -> Option<Failure>) -> Vec<(Purpose, u64)> {
+        let mut seen = Vec::new();
+        for at in from..until {
+            while let Command::Fetch { purpose, request } = plan.next(now(at)) {
+                seen.push((purpose, at));
+                assert!(seen.len() < 500, "{seen:?}");
+                match fails(purpose) {
+                    Some(failure) => drop(plan.on_failure(purpose, &failure, now(at), "no answer")),
+                    None => drop(plan.on_page(purpose, page(&request, 0, &[]), now(at))),
+                }
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn in_an_outage_one_request_at_a_time_asks_ever_more_seldom_and_then_everything_goes_on() {
+        for failure in [Failure::Unavailable, Failure::Malformed] {
+            let mut plan = plan(false);
+            settle(&mut plan, 0);
+            // Polls and look-backs are due in it.
+            let asked = outage(&mut plan, 1_150, 3_000, |_| Some(failure.clone()));
+            assert!((8..20).contains(&asked.len()), "{asked:?}");
+            let gaps: Vec<u64> = asked.windows(2).map(|two| two[1].1 - two[0].1).collect();
+            assert!(gaps.iter().take(8).is_sorted() && gaps.iter().skip(10).all(|gap| *gap >= 300), "{gaps:?}");
+            let Command::Wait { until } = plan.next(now(3_000)) else { panic!("it asks on") };
+            let kinds: BTreeSet<Purpose> = settle(&mut plan, until.as_secs() + 1).into_iter().map(|(purpose, _)| purpose).collect();
+            assert_eq!(kinds, BTreeSet::from([Purpose::Poll, Purpose::Lookback]));
+        }
+    }
+
+    #[test]
+    fn what_failed_in_an_outage_goes_on_at_once_when_another_is_answered() {
+        let mut plan = plan(false);
+        while asked(&mut plan, 0).0 != Purpose::Fill {
+            let (purpose, request) = asked(&mut plan, 0);
+            plan.on_page(purpose, page(&request, 0, &[]), now(0));
+        }
+        assert!(outage(&mut plan, 0, 59, |_| Some(Failure::Unavailable)).iter().all(|(purpose, _)| *purpose == Purpose::Fill));
+        let Command::Wait { until } = plan.next(now(59)) else { panic!("it asks on") };
+        let after = settle(&mut plan, until.as_secs() + 1);
+        assert_eq!((after[0].0, after.last().map(|last| last.0)), (Purpose::Poll, Some(Purpose::Fill)));
+    }
+
+    #[test]
+    fn a_window_that_always_fails_does_not_stop_the_polls() {
+        for failure in [Failure::Unavailable, Failure::Malformed] {
+            let mut plan = plan(false);
+            let seen = outage(&mut plan, 0, 7_200, |purpose| (purpose == Purpose::Fill).then(|| failure.clone()));
+            let count = |wanted: Purpose| seen.iter().filter(|(purpose, _)| *purpose == wanted).count();
+            assert!(count(Purpose::Poll) >= 2 * 115, "{} polls in two hours", count(Purpose::Poll));
+            assert!((8..50).contains(&count(Purpose::Fill)), "{} fills in two hours", count(Purpose::Fill));
+        }
+    }
+
+    #[test]
+    fn a_one_shot_run_gives_up_an_outage_as_a_whole() {
+        let mut plan = plan(true);
+        let seen = outage(&mut plan, 0, 600, |_| Some(Failure::Unavailable));
+        assert_eq!(seen.len(), 8, "{seen:?}");
+        let Command::Finished { missing } = plan.next(now(600)) else { panic!("it goes on") };
+        assert_eq!(missing[0], "no answer");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How one kind of work meets failures: when it may ask again, and when a one-shot run gives up.
+//! Failures in a row: when the next try may come, and when a one-shot run gives up.
 
 use super::backoff;
 use crate::record::Failure;
@@ -20,7 +20,7 @@ pub struct Retry {
     pub gave_up: bool,
 }
 
-/// The failures of one kind of work.
+/// The failures in a row of one kind of work, or of a whole feed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lane {
     fails: u32,
@@ -37,6 +37,16 @@ impl Lane {
     /// Why it has given up.
     pub(super) fn gave_up(&self) -> Option<&String> {
         self.gave_up.as_ref()
+    }
+
+    /// Whether the last try failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.fails > 0
+    }
+
+    /// Lets it try at once, as if it had failed for the first time. One that has given up stays so.
+    pub(super) fn try_now(&mut self) {
+        (self.fails, self.not_before) = (1, Duration::ZERO);
     }
 
     /// Takes in a failure.

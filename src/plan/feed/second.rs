@@ -2,7 +2,6 @@
 
 use super::FeedPlan;
 use crate::plan::command::{Command, LookbackTimes, Now, Purpose, SavedSweep};
-use crate::plan::lane::Lane;
 use crate::plan::review::{self, Review};
 use crate::plan::window::Task;
 use crate::plan::zone::ZoneFinding;
@@ -112,7 +111,7 @@ impl FeedPlan {
 
     /// A row was asked about.
     pub fn confirmed(&mut self) {
-        self.lanes.insert(Purpose::Sweep, Lane::default());
+        self.answered(Purpose::Sweep);
         if let Some(listings) = self.sweep.as_mut().and_then(|sweep| sweep.to_confirm.as_mut()) {
             listings.pop_front();
         }
