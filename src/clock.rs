@@ -69,7 +69,8 @@ impl Clock {
     /// Both clocks that decisions need.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { vendor: self.vendor(), ours: Stamp::from_utc(Utc::now()), up: self.started.elapsed() }
+        let (vendor, ours) = (self.vendor_utc(), Stamp::from_utc(Utc::now()));
+        Now { vendor: self.zone.local(vendor), sure: self.zone.local(vendor.min(ours)), ours, up: self.started.elapsed() }
     }
 }
 

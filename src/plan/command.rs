@@ -84,6 +84,9 @@ impl Purpose {
 pub struct Now {
     /// The vendor's clock, as its answers show it.
     pub vendor: Stamp,
+    /// The earlier of the vendor's clock and ours, as the vendor's dates show it. One of them may be wrong, and what is
+    /// stamped before both is past by either.
+    pub sure: Stamp,
     /// Our own clock, UTC; it outlives the process.
     pub ours: Stamp,
     /// Time since the process began: never steps.

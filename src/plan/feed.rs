@@ -10,7 +10,7 @@ use super::lane::Lane;
 use super::paging::{Reading, Step};
 use super::review::{self, Review};
 use super::suspects::{ONCE_READINGS, Suspects};
-use super::window::{FromRule, Range, StreamState, Task, next_gap};
+use super::window::{FromRule, PAD, Range, StreamState, Task, next_gap};
 use super::zone::{self, ZoneFinding, ZoneWatch};
 use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream, Window};
 use failure::Outage;
@@ -221,6 +221,9 @@ impl FeedPlan {
         round.cut = false;
         let deletions_from = round.deletions_from.filter(|_| stream.says() == Said::Live);
         let task = self.streams[&stream].poll(stream, round.to, self.options.overlap);
+        // Where the clocks differ, the poll ends by the vendor's and claims by the earlier.
+        let sure = round.begun.sure.minus(self.options.settle + PAD).max(task.claim.from);
+        let task = Task { claim: Window { to: task.claim.to.min(sure), ..task.claim }, ..task };
         let task = match deletions_from {
             Some(from) if from > task.claim.from => self.shorten_poll(task, Window { from, to: task.claim.to }),
             Some(_) | None => task,
@@ -417,7 +420,7 @@ mod tests {
     fn now(seconds: u64) -> Now {
         let begin = Stamp::parse("2024-06-01T12:00:00").expect("a date");
         let up = Duration::from_secs(seconds);
-        Now { vendor: begin.plus(up), ours: begin.plus(up), up }
+        Now { vendor: begin.plus(up), sure: begin.plus(up), ours: begin.plus(up), up }
     }
 
     fn options(once: bool) -> Options {
@@ -532,6 +535,16 @@ mod tests {
         let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
         plan.on_page(purpose, seen, Now { vendor: vendor_now, ..now(0) });
         assert_eq!(asked(&mut plan, 0).1.window.to, vendor_now.minus(SECOND * 2));
+    }
+
+    #[test]
+    fn nothing_is_claimed_that_is_to_come_by_our_clock() {
+        let mut plan = plan(false);
+        let ahead = |at: u64| Now { vendor: now(at + 5 * 3600).vendor, ..now(at) };
+        let Command::Fetch { purpose, request } = plan.next(ahead(0)) else { panic!("no poll") };
+        assert_eq!(request.window.to, ahead(0).vendor.minus(SECOND * 2), "it is asked for all the same");
+        plan.on_page(purpose, page(&request, 0, &[]), ahead(1));
+        assert_eq!(plan.streams[&request.stream].coverage.end(), Some(now(0).vendor.minus(SECOND * 3)));
     }
 
     #[test]

@@ -303,7 +303,7 @@ impl Driver {
             store.load(&feed).await
         });
         let (started, ours) = (self.time, self.ours());
-        let now = Now { vendor: self.scenario.zone.local(ours), ours, up: Duration::ZERO };
+        let now = Now { vendor: self.scenario.zone.local(ours), sure: self.scenario.zone.local(ours), ours, up: Duration::ZERO };
         let plan = FeedPlan::resume(feed, self.options.clone(), saved.expect("the file is read"), now);
         let file = oracle::look(&self.path());
         self.process = Some(Process { store, writer, plan, file, started, heard: None, throttled: started });
@@ -372,8 +372,8 @@ impl Driver {
     }
 
     fn now(&mut self) -> Now {
-        let (vendor, ours, time) = (self.scenario.zone.local(self.vendor_utc()), self.ours(), self.time);
-        Now { vendor, ours, up: time.since(self.process().started) }
+        let (vendor, ours, time, zone) = (self.vendor_utc(), self.ours(), self.time, self.scenario.zone);
+        Now { vendor: zone.local(vendor), sure: zone.local(vendor.min(ours)), ours, up: time.since(self.process().started) }
     }
 
     /// The Date header.

@@ -76,7 +76,9 @@ impl FeedPlan {
                 round.deletions_from = Some(newer.from);
             }
         }
-        task_for(task.stream, newer)
+        let shorter = task_for(task.stream, newer);
+        // What is claimed may end before what is asked for.
+        Task { asked: Window { to: task.asked.to, ..shorter.asked }, ..shorter }
     }
 
     pub(super) fn complete(&mut self, purpose: Purpose, open: &Open, now: Now) {
