@@ -43,7 +43,50 @@ pub(super) fn unanswered(error: reqwest::Error) -> Error {
     } else {
         "no answer"
     };
-    Error::new(Failure::Unavailable, &format!("{what}: {}", causes(error)))
+    let hint = hint(&error);
+    let causes = causes(error);
+    let message = match hint.or_else(|| hint_of(&causes)) {
+        Some(hint) => format!("{what}: {hint} ({causes})"),
+        None => format!("{what}: {causes}"),
+    };
+    Error::new(Failure::Unavailable, &message)
+}
+
+/// What a person can make of a failed TLS handshake.
+fn hint(error: &reqwest::Error) -> Option<&'static str> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return Some(hint_of_tls(tls));
+        }
+        // An `io::Error` names as its source what lies below its content, and not its content.
+        next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(content) => Some(content),
+            None => cause.source(),
+        };
+    }
+    None
+}
+
+fn hint_of_tls(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidMessage(_) => "what answers there does not speak TLS; check base_url",
+        rustls::Error::InvalidCertificate(_) => {
+            "the certificate there is not accepted; check base_url, the clock of this machine and its certificates"
+        }
+        rustls::Error::AlertReceived(_) => "the other side refused TLS",
+        _ => "TLS failed",
+    }
+}
+
+/// The same of errors whose types are not public.
+fn hint_of(causes: &str) -> Option<&'static str> {
+    let known = [
+        ("tls handshake eof", "the other side closed the connection before TLS was agreed on; check base_url"),
+        ("dns error", "the name in base_url cannot be resolved"),
+        ("invalid dns name", "the name in base_url is none that can be resolved"),
+    ];
+    known.into_iter().find(|(cause, _)| causes.contains(cause)).map(|(_, hint)| hint)
 }
 
 fn unread(error: reqwest::Error) -> Error {
@@ -74,4 +117,30 @@ pub(super) fn causes(error: reqwest::Error) -> String {
     }
     causes.dedup();
     if causes.is_empty() { error.to_string() } else { causes.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{AlertDescription, CertificateError, Error as Tls, InvalidMessage};
+
+    #[test]
+    fn a_failed_handshake_is_told_in_words() {
+        for (error, words) in [
+            (Tls::InvalidMessage(InvalidMessage::InvalidContentType), "does not speak TLS"),
+            (Tls::InvalidCertificate(CertificateError::Expired), "certificate"),
+            (Tls::AlertReceived(AlertDescription::HandshakeFailure), "refused TLS"),
+            (Tls::DecryptError, "TLS failed"),
+        ] {
+            assert!(hint_of_tls(&error).contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_told_in_words() {
+        let resolver = "client error (Connect): dns error: failed to lookup address information: Name or service not known";
+        assert_eq!(hint_of(resolver), Some("the name in base_url cannot be resolved"));
+        assert!(hint_of("client error (Connect): invalid dns name").is_some());
+        assert_eq!(hint_of("tcp connect error: Connection refused (os error 111)"), None);
+    }
 }

@@ -4,16 +4,20 @@ use super::refusal::Refusal;
 use super::{auth, body, wire};
 use crate::provider::error::Error;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, printable};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 /// An error's body is a few hundred bytes; more of it is not read.
 const ERROR_BODY: usize = 64 * 1024;
+
+/// A `Date` of another year is that of a machine without a clock, and nothing to reckon with.
+const YEARS: RangeInclusive<i32> = 2020..=2099;
 
 /// Where and as whom to ask.
 #[derive(Debug)]
@@ -168,7 +172,8 @@ impl Answer {
     }
 
     fn vendor_now(&self) -> Option<DateTime<Utc>> {
-        DateTime::parse_from_rfc2822(self.header(DATE)?).ok().map(|date| date.to_utc())
+        let date = DateTime::parse_from_rfc2822(self.header(DATE)?).ok()?.to_utc();
+        YEARS.contains(&date.year()).then_some(date)
     }
 
     fn vendor_stamp(&self) -> Option<Stamp> {
@@ -287,6 +292,18 @@ mod tests {
         assert!(client.set_key("a b".into()).is_err());
         assert!(client.set_key("ab".into()).is_ok());
         assert!(!format!("{client:?}").contains("ab\""));
+    }
+
+    #[test]
+    fn a_date_of_another_age_is_none() {
+        let dated = |date: &str| {
+            let headers = HeaderMap::from_iter([(DATE, date.parse().expect("a header"))]);
+            Answer { status: StatusCode::OK, headers, target: None, body: Vec::new() }.vendor_now().is_some()
+        };
+        assert!(dated("Fri, 01 May 2026 12:00:00 GMT") && dated("Wed, 01 Jan 2020 00:00:00 GMT"));
+        for date in ["Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "yesterday", ""] {
+            assert!(!dated(date), "{date}");
+        }
     }
 
     #[test]
