@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
 mod support;
+#[path = "faults/vendor.rs"]
+mod vendor;
 
 use mls_sync::sandbox::{Fault, Options};
 use rusqlite::Connection;
@@ -15,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::{KEY, LIMIT, Mirror, always, eventually, feeds, side_by_side, small};
 
-fn seconds(count: u64) -> Duration {
+pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 

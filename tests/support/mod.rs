@@ -36,6 +36,7 @@ pub struct Settings {
     pub window_pages: u64,
     pub requests_per_second: f64,
     pub max_in_flight: usize,
+    pub max_body_bytes: u64,
 }
 
 impl Default for Settings {
@@ -51,6 +52,7 @@ impl Default for Settings {
             window_pages: 3,
             requests_per_second: 1000.0,
             max_in_flight: 2,
+            max_body_bytes: 64 << 20,
         }
     }
 }
@@ -58,12 +60,13 @@ impl Default for Settings {
 impl Settings {
     pub fn text(&self, database: &Path) -> String {
         format!(
-            "database = {database:?}\n[constellation1]\nbase_url = {:?}\nclient = \"demo\"\nfeeds = {:?}\ntimeout = {:?}\n\
+            "database = {database:?}\n[constellation1]\nbase_url = {:?}\nclient = \"demo\"\nfeeds = {:?}\ntimeout = {:?}\nmax_body_bytes = {}\n\
              [poll]\ninterval = {:?}\noverlap = {:?}\nsettle = {:?}\ndiscover = {:?}\n[backfill]\nwindow_pages = {}\n\
              [rate]\nrequests_per_second = {:?}\nmax_in_flight = {}\n",
             self.base_url,
             self.feeds,
             self.timeout,
+            self.max_body_bytes,
             self.interval,
             self.overlap,
             self.settle,
@@ -343,6 +346,10 @@ impl Program {
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(variables.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
         Program { child, started: Instant::now(), output: output.to_owned() }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn stderr(&self) -> String {
