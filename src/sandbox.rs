@@ -135,6 +135,18 @@ impl Sandbox {
         self.shared.lock().log.iter().cloned().collect()
     }
 
+    /// The same, and forgets them.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<Asked> {
+        self.shared.lock().log.drain(..).collect()
+    }
+
+    /// How long it has been serving: the clock of [`Asked::came`] and [`Asked::at`].
+    #[must_use]
+    pub fn up(&self) -> Duration {
+        self.shared.lock().started.elapsed()
+    }
+
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.shared.lock().log.clear();
