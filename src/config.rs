@@ -324,12 +324,29 @@ impl Config {
         })
     }
 
+    /// Who asks whom: the client's name and the host.
+    #[must_use]
+    pub fn account(&self) -> String {
+        let vendor = &self.constellation1;
+        let host = reqwest::Url::parse(&vendor.base_url).ok().map(|url| {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}{port}", url.host_str().unwrap_or_default())
+        });
+        format!("{}@{}", vendor.client, host.unwrap_or_default())
+    }
+
     /// The system access key.
     ///
     /// # Errors
     /// When no place holds one, or the place that was named cannot be read.
     pub fn key(&self) -> Result<SecretString, KeyError> {
         key::find(self.constellation1.system_access_key_file.as_deref())
+    }
+
+    /// The file from which the key came, if it came from one: it may be looked at again.
+    #[must_use]
+    pub fn key_file(&self) -> Option<PathBuf> {
+        key::file(self.constellation1.system_access_key_file.as_deref())
     }
 
     /// The options of the credential's budget.

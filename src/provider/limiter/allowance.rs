@@ -11,6 +11,8 @@ use std::time::Duration;
 const BLOCK: u64 = 10;
 /// A budget is looked at again after this, however long its period still takes: the machine's clock may be set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Periods as far away as this, in seconds, are over.
+const FORGOTTEN_S: u64 = 2 * 86_400;
 /// Of each budget, this part (a quarter) is kept for polls: a backfill must not leave the day without news.
 const KEPT_FOR_POLLS: u64 = 4;
 
@@ -102,6 +104,7 @@ impl Allowance {
         if used_up {
             let left = Period::ALL.into_iter().filter_map(|period| Some(self.limits.of(period)?.saturating_sub(self.spent(period, now))));
             let block = left.min().unwrap_or(BLOCK).min(BLOCK);
+            self.counts.retain(|(_, began), _| began.abs_diff(now) < FORGOTTEN_S);
             Period::ALL.into_iter().for_each(|period| *self.counts.entry((period, period.began(now))).or_default() += block);
             self.reserve = Some(Reserve { hour, left: block, saved: false });
         }
