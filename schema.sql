@@ -441,6 +441,38 @@ CREATE TABLE notices (
     PRIMARY KEY (feed_id, kind)
 ) STRICT, WITHOUT ROWID;
 
+-- One row a credential: what the vendor's limits make of it.
+CREATE TABLE accounts (
+    account                         TEXT NOT NULL PRIMARY KEY,  -- the client's name and where it asks: client@host:port
+    rate                            REAL,           -- requests a second at present; null at the configured ceiling
+    closed_until                    TEXT,           -- date-time of the mirror's clock: no request before; null when none
+    closed_for_s                    REAL,           -- seconds that the vendor asked to wait; null when none
+    updated_at                      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Requests by hour and by day of the mirror's clock, UTC. They are counted before they leave, up to 10 at a time.
+CREATE TABLE request_counts (
+    account                         TEXT NOT NULL,
+    period                          TEXT NOT NULL CHECK (period IN ('hour', 'day')),
+    began_at                        TEXT NOT NULL,
+    requests                        INTEGER NOT NULL,
+    PRIMARY KEY (account, period, began_at)
+) STRICT, WITHOUT ROWID;
+
+-- What other commands ask of the process that mirrors, because it alone asks the vendor. They read the outcome here.
+CREATE TABLE errands (
+    errand_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind                            TEXT NOT NULL CHECK (kind IN ('reconcile', 'dry_run', 'ask')),
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT,           -- of 'ask'; null otherwise
+    left_at                         TEXT NOT NULL,
+    taken_at                        TEXT,           -- null until the process has seen it
+    run_id                          INTEGER,        -- the reconcile run that does it; null before, and for 'ask'
+    ended_at                        TEXT,           -- null until it is done
+    answer                          TEXT,           -- of 'ask': the record as sent; null if the vendor does not have it
+    note                            TEXT            -- why it could not be done, for a person; null otherwise
+) STRICT;
+
 -- Listings that came after their stretch of time had been read whole: the vendor stamps first and publishes later.
 CREATE TABLE late_listings (
     late_id                         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
 use crate::record::DayTime;
 use crate::sandbox::{self, Sandbox};
+use crate::store::OpenError;
 use crate::store::report::ReportError;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -26,6 +27,8 @@ use std::process::ExitCode;
 const EXIT_USAGE: u8 = 2;
 /// The work began and did not reach its end.
 const EXIT_FAILED: u8 = 1;
+/// Another process mirrors into the file. It passes, so it must not be one of the codes after which nobody tries again.
+const EXIT_IN_USE: u8 = 3;
 
 /// Keeps a local SQLite file true to a real-estate vendor's listings API.
 #[derive(Debug, Parser)]
@@ -139,6 +142,9 @@ struct UsageError(String);
 /// Prints an error as one message and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("mls-sync: {error:#}");
+    if let Some(StartError::Database(OpenError::Held { .. })) = error.downcast_ref() {
+        return ExitCode::from(EXIT_IN_USE);
+    }
     let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>() || error.is::<UsageError>();
     ExitCode::from(if before_the_work { EXIT_USAGE } else { EXIT_FAILED })
 }

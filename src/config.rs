@@ -137,6 +137,10 @@ pub struct Rate {
     pub requests_per_second: f64,
     /// Requests under way at once, over all feeds.
     pub max_in_flight: usize,
+    /// Requests in an hour of the wall clock; zero for no limit.
+    pub requests_per_hour: u64,
+    /// The same for a day.
+    pub requests_per_day: u64,
 }
 
 impl Default for Config {
@@ -208,7 +212,7 @@ impl Default for Reconcile {
 
 impl Default for Rate {
     fn default() -> Self {
-        Rate { requests_per_second: 2.0, max_in_flight: 1 }
+        Rate { requests_per_second: 2.0, max_in_flight: 1, requests_per_hour: 0, requests_per_day: 0 }
     }
 }
 
@@ -320,6 +324,17 @@ impl Config {
         })
     }
 
+    /// Who asks whom: the client's name and the host.
+    #[must_use]
+    pub fn account(&self) -> String {
+        let vendor = &self.constellation1;
+        let host = reqwest::Url::parse(&vendor.base_url).ok().map(|url| {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}{port}", url.host_str().unwrap_or_default())
+        });
+        format!("{}@{}", vendor.client, host.unwrap_or_default())
+    }
+
     /// The system access key.
     ///
     /// # Errors
@@ -328,10 +343,22 @@ impl Config {
         key::find(self.constellation1.system_access_key_file.as_deref())
     }
 
+    /// The file from which the key came, if it came from one: it may be looked at again.
+    #[must_use]
+    pub fn key_file(&self) -> Option<PathBuf> {
+        key::file(self.constellation1.system_access_key_file.as_deref())
+    }
+
     /// The options of the credential's budget.
     #[must_use]
     pub fn limiter_options(&self) -> LimiterOptions {
-        LimiterOptions { requests_per_second: self.rate.requests_per_second, max_in_flight: self.rate.max_in_flight }
+        let limit = |requests: u64| (requests > 0).then_some(requests);
+        LimiterOptions {
+            requests_per_second: self.rate.requests_per_second,
+            max_in_flight: self.rate.max_in_flight,
+            requests_per_hour: limit(self.rate.requests_per_hour),
+            requests_per_day: limit(self.rate.requests_per_day),
+        }
     }
 }
 
@@ -381,7 +408,18 @@ mod tests {
         {
             assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
         }
-        for key in ["interval", "overlap", "settle", "discover", "since", "window_pages", "requests_per_second", "max_in_flight"] {
+        for key in [
+            "interval",
+            "overlap",
+            "settle",
+            "discover",
+            "since",
+            "window_pages",
+            "requests_per_second",
+            "max_in_flight",
+            "requests_per_hour",
+            "requests_per_day",
+        ] {
             assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
         }
     }

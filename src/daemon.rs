@@ -1,23 +1,28 @@
 //! The process: tasks, signals, systemd, and an ordered stop.
 
 mod crew;
+mod desk;
 pub mod errand;
+mod keeper;
+mod rotation;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, mirror_time};
 use crate::config::{Config, ConfigError};
 use crate::progress::Progress;
 use crate::provider::constellation1::{Client, fields::LISTING_DETAILS};
 use crate::provider::{Limiter, Vendor};
 use crate::record::{FeedId, Stamp};
-use crate::store::{OpenError, Store};
+use crate::store::{Instance, OpenError, Store};
 use crate::worker::Tools;
 use crew::Crew;
+use keeper::Keeper;
 use sd_notify::NotifyState;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Why the process did not start; nothing was created.
@@ -47,6 +52,8 @@ pub enum StartError {
 /// What a run is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOptions {
+    /// The command as typed, for whoever finds the file in use.
+    pub command: &'static str,
     /// Stop when everything is read.
     pub once: bool,
     /// Replaces what earlier runs set as the oldest stamp to hold.
@@ -83,6 +90,7 @@ pub struct Daemon {
     config: Config,
     options: RunOptions,
     tools: Tools,
+    key: SecretString,
     writer: JoinHandle<()>,
 }
 
@@ -97,8 +105,9 @@ impl Daemon {
         if let Some(feed) = strange {
             return Err(StartError::StrangeFeed(feed.clone()));
         }
-        let vendor = vendor(&config, key)?;
-        let (store, writer) = Store::open(&config.database, &LISTING_DETAILS)?;
+        let vendor = vendor(&config, key.clone())?;
+        let instance = Instance::take(&config.database, options.command)?;
+        let (store, writer) = Store::open_held(instance, &LISTING_DETAILS)?;
         let tools = Tools {
             vendor: Arc::new(vendor),
             store,
@@ -106,7 +115,7 @@ impl Daemon {
             progress: Progress::default(),
             stop,
         };
-        Ok(Daemon { config, options, tools, writer })
+        Ok(Daemon { config, options, tools, key, writer })
     }
 
     /// The counters of the run.
@@ -128,8 +137,16 @@ impl Daemon {
     pub async fn run(self) -> anyhow::Result<Outcome> {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let stop = self.tools.stop.clone();
-        let mut crew = Crew::new(self.config, self.options, self.tools);
-        let outcome = crew.work().await;
+        let mut keeper = Keeper::begin(Arc::clone(&self.tools.vendor), self.tools.store.clone(), self.config.account()).await?;
+        self.tools.store.clear_errands(mirror_time()).await?;
+        let new_key = Arc::new(Notify::new());
+        let vendor = Arc::clone(&self.tools.vendor);
+        let rotation = tokio::spawn(rotation::watch(self.config.clone(), vendor, self.key, Arc::clone(&new_key), stop.clone()));
+        let mut crew = Crew::new(self.config, self.options, self.tools, new_key);
+        let outcome = tokio::select! {
+            outcome = crew.work() => outcome,
+            error = keeper.failed() => Err(error),
+        };
         notify(&[NotifyState::Stopping]);
         stop.cancel();
         while let Some(ended) = crew.tasks.join_next().await {
@@ -137,7 +154,12 @@ impl Daemon {
                 tracing::error!(%error, "a task did not end as it should");
             }
         }
+        crew.desk.close().await;
         drop(crew);
+        if let Err(error) = rotation.await {
+            tracing::error!(%error, "the watch of the key did not end as it should");
+        }
+        keeper.end().await;
         self.writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
         outcome
     }

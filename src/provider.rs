@@ -57,6 +57,12 @@ impl Vendor {
         self.client.set_key(key)
     }
 
+    /// The budget of the credential.
+    #[must_use]
+    pub fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
     /// How long the vendor still wants no request at all; `None` when it takes them.
     #[must_use]
     pub fn closed_for(&self) -> Option<Duration> {
@@ -72,8 +78,10 @@ impl Vendor {
     ) -> Option<Result<T, Error>> {
         let permit = self.limiter.admit(priority, stop).await?;
         let outcome = stop.run_until_cancelled(request).await?;
-        if let Err(Error { failure: Failure::Throttled { wait }, .. }) = &outcome {
-            self.limiter.close_for(*wait);
+        match &outcome {
+            Ok(_) => self.limiter.answered(),
+            Err(Error { failure: Failure::Throttled { wait }, .. }) => self.limiter.throttled(&permit, *wait),
+            Err(_) => {}
         }
         // Only now may the next request take the place: the gate is closed before it looks.
         drop(permit);

@@ -1,9 +1,11 @@
 //! The shared nouns: what a vendor's answer becomes before anything is decided about it.
 
 mod field;
+mod ledger;
 mod stamp;
 
 pub use field::{Cell, Content, Field, Kind, Side, raw_hash};
+pub use ledger::{Closed, Counts, Ledger, Period};
 pub use stamp::{DayTime, Stamp};
 
 use serde::{Deserialize, Serialize};

@@ -14,11 +14,12 @@ use crate::plan::reconcile::Action;
 use crate::progress::Progress;
 use crate::provider::{Error as VendorError, Priority, Vendor, constellation1};
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Reject, Stream, Window};
-use crate::store::{Committed, Confirmation, Error as StoreError, Store};
+use crate::store::{Committed, Confirmation, ErrandResult, Error as StoreError, Store};
 use digest::Moment;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use voice::Voice;
 
@@ -51,6 +52,20 @@ pub struct Watch {
     pub burst: Limits,
 }
 
+/// What a worker may be told while it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The reason of failures may be gone.
+    TryAgain,
+    /// Reconcile, and tell whoever asked for it.
+    Reconcile {
+        /// The errand.
+        errand: i64,
+        /// Change nothing.
+        dry_run: bool,
+    },
+}
+
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -72,6 +87,11 @@ pub struct Worker {
     watch: Watch,
     plan: FeedPlan,
     voice: Voice,
+    orders: mpsc::Receiver<Order>,
+    /// Those who wait for a reconcile to begin, in its order, and whether it is to be a dry run.
+    errands: VecDeque<(i64, bool)>,
+    /// Who waits for the one that is under way.
+    errand: Option<(i64, bool)>,
     store_fails: u32,
     stated_deletions: VecDeque<(Duration, u64)>,
 }
@@ -81,11 +101,29 @@ impl Worker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn resume(tools: Tools, feed: FeedId, options: Options, watch: Watch) -> Result<Worker, StoreError> {
+    pub async fn resume(
+        tools: Tools,
+        feed: FeedId,
+        options: Options,
+        watch: Watch,
+        orders: mpsc::Receiver<Order>,
+    ) -> Result<Worker, StoreError> {
         let saved = tools.store.load(&feed).await?;
         let plan = FeedPlan::resume(feed.clone(), options.clone(), saved, tools.clock.now());
         let voice = Voice::new(tools.clone(), feed.clone());
-        Ok(Worker { tools, feed, options, watch, plan, voice, store_fails: 0, stated_deletions: VecDeque::new() })
+        Ok(Worker {
+            tools,
+            feed,
+            options,
+            watch,
+            plan,
+            voice,
+            orders,
+            errands: VecDeque::new(),
+            errand: None,
+            store_fails: 0,
+            stated_deletions: VecDeque::new(),
+        })
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
@@ -101,7 +139,7 @@ impl Worker {
                     tracing::warn!(feed = %self.feed, "{error}");
                     return Ok(Ended::Finished { missing: vec![error.to_string()] });
                 }
-                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(fatal @ (StoreError::Closed | StoreError::Gone(_))) => return Err(fatal),
                 Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => self.recover(error).await?,
             }
         }
@@ -123,23 +161,35 @@ impl Worker {
             match self.tools.store.load(&self.feed).await {
                 Ok(saved) => {
                     self.plan = FeedPlan::resume(self.feed.clone(), self.options.clone(), saved, self.tools.clock.now());
+                    self.want_again();
                     return Ok(());
                 }
-                Err(fatal @ (StoreError::Closed | StoreError::Removed(_))) => return Err(fatal),
+                Err(fatal @ (StoreError::Closed | StoreError::Gone(_) | StoreError::Removed(_))) => return Err(fatal),
                 Err(again @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => error = again,
             }
         }
     }
 
+    /// A plan that was read from the file anew knows a run that is under way, unless it was dry, and none that waits.
+    fn want_again(&mut self) {
+        if !self.plan.is_sweeping() {
+            self.errand.take().into_iter().for_each(|lost| self.errands.push_front(lost));
+        }
+        self.errands.iter().for_each(|(_, dry_run)| self.plan.want_sweep(*dry_run));
+    }
+
     async fn step(&mut self) -> Result<Option<Ended>, StoreError> {
+        while let Ok(order) = self.orders.try_recv() {
+            self.obey(order);
+        }
         let going = match self.plan.next(self.tools.clock.now()) {
             Command::Fetch { purpose, request } => self.fetch(purpose, request).await?,
-            Command::BeginSweep { range } => self.begin_sweep(range).await?,
+            Command::BeginSweep { range, dry_run, wanted } => self.begin_sweep(range, dry_run, wanted).await?,
             Command::Judge { run, proven } => self.judge(run, proven).await?,
             Command::Confirm { run, listing } => self.confirm(run, listing).await?,
             Command::EndSweep { run } => {
                 self.tools.store.end_run(run, mirror_time()).await?;
-                self.plan.swept();
+                self.swept().await?;
                 true
             }
             Command::Wait { until } => {
@@ -156,10 +206,25 @@ impl Worker {
         Ok((!going).then_some(Ended::Stopped))
     }
 
-    /// `false` when stopped.
-    async fn sleep_until(&self, until: Duration) -> bool {
+    /// Until then, or until it is ordered to do something; `false` when stopped.
+    async fn sleep_until(&mut self, until: Duration) -> bool {
         let wait = until.saturating_sub(self.tools.clock.now().up);
-        self.tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
+        tokio::select! {
+            () = self.tools.stop.cancelled() => return false,
+            () = tokio::time::sleep(wait) => {}
+            Some(order) = self.orders.recv() => self.obey(order),
+        }
+        true
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::TryAgain => self.plan.try_again(),
+            Order::Reconcile { errand, dry_run } => {
+                self.errands.push_back((errand, dry_run));
+                self.plan.want_sweep(dry_run);
+            }
+        }
     }
 
     /// `false` when stopped.
@@ -259,31 +324,44 @@ impl Worker {
         self.voice.failed(purpose, request, error, Some(retry)).await
     }
 
-    async fn begin_sweep(&mut self, range: Window) -> Result<bool, StoreError> {
-        let run = self.tools.store.begin_run(&self.feed, range, self.options.dry_run, mirror_time()).await?;
+    async fn begin_sweep(&mut self, range: Window, dry_run: bool, wanted: bool) -> Result<bool, StoreError> {
+        let run = self.tools.store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;
+        self.errand = if wanted { self.errands.pop_front() } else { None };
+        if let Some((errand, _)) = self.errand {
+            self.tools.store.begin_errand(errand, run).await?;
+        }
         tracing::info!(feed = %self.feed, run, %range, "reconciling: reading everything again");
         self.plan.sweep_begun(run, range, self.tools.clock.now());
         Ok(true)
     }
 
+    /// A run is over; whoever asked for it is told.
+    async fn swept(&mut self) -> Result<(), StoreError> {
+        self.plan.swept();
+        match self.errand.take() {
+            Some((errand, _)) => self.tools.store.end_errand(errand, ErrandResult::Done, mirror_time()).await,
+            None => Ok(()),
+        }
+    }
+
     async fn judge(&mut self, run: i64, proven: bool) -> Result<bool, StoreError> {
         let judgement = self.tools.store.judge(run, proven, self.watch.brake, mirror_time()).await?;
         match judgement.ruling {
-            Ruling::Confirm if self.options.dry_run => self.plan.swept(),
+            Ruling::Confirm if self.plan.sweep_is_dry() => self.swept().await?,
             Ruling::Confirm => {
                 self.voice.notice("withheld", None).await?;
                 self.plan.judged(judgement.to_confirm);
             }
             // Nothing was changed, so nothing waits for an approval.
-            Ruling::Withhold(_) if self.options.dry_run => self.plan.swept(),
+            Ruling::Withhold(_) if self.plan.sweep_is_dry() => self.swept().await?,
             Ruling::Withhold(why) => {
                 let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
                 self.voice.notice("withheld", Some(note)).await?;
-                self.plan.swept();
+                self.swept().await?;
             }
             Ruling::Fail(why) => {
                 tracing::error!(feed = %self.feed, run, "reconcile: {why}");
-                self.plan.swept();
+                self.swept().await?;
             }
         }
         Ok(true)

@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 const PAGE: &str =
     r#"{"Results":[{"FeedId":"GAMLS","ListingId":"1","MlsUpdateDate":"2026-05-01T00:00:00"},5],"Total":7,"Count":2,"NextPage":2}"#;
 const KEY: &str = "verysecretkey";
+const OPTIONS: LimiterOptions =
+    LimiterOptions { requests_per_second: 1000.0, max_in_flight: 1, requests_per_hour: None, requests_per_day: None };
 const MAX_BODY: usize = 100_000;
 
 /// A server that sends these bytes, then closes the connection (or keeps it open in silence), and tells what it was asked.
@@ -64,7 +66,7 @@ impl Server {
     }
 
     fn vendor(&self) -> Vendor {
-        Vendor::new(self.client(), Limiter::new(LimiterOptions { requests_per_second: 1000.0, max_in_flight: 1 }))
+        Vendor::new(self.client(), Limiter::new(OPTIONS))
     }
 }
 

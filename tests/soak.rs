@@ -17,19 +17,19 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{LIMIT, Mirror, Program, eventually, feeds};
+use support::{LIMIT, Mirror, Program, feeds};
 
 const USUAL: Duration = Duration::from_secs(20);
 const FEEDS: [&str; 4] = ["GAMLS", "NWMLS", "SFAR", "TREB"];
+/// Requests a second. 429s slow the program down to a 64th of it, which recovers over ten minutes; with that, too, it must
+/// keep up with polls as dense as these.
+const CEILING: f64 = 1_000.0;
 const MB: u64 = 1 << 20;
 
 /// A 429 takes so long to arrive, and a request so long to be taken in: what came within this was under way.
 const UNDER_WAY: Duration = Duration::from_millis(100);
 /// A process that is killed so soon after a 429 cannot have written it down.
 const FORGOTTEN: Duration = Duration::from_millis(300);
-/// Whether the gate that a 429 closes is kept in the file. While it is not, requests that a new process sends through
-/// the gate of a killed one are counted and shown, and are no failure.
-const GATE_SURVIVES_RESTARTS: bool = false;
 
 /// Numbers for the lengths of lives; other ones in each run.
 struct Dice(u64);
@@ -199,7 +199,12 @@ fn calm(mirror: &Mirror, seen: &mut Seen) {
     mirror.sandbox.reconfigure(|options| options.fault_rate = 0.0);
     mirror.quiet();
     let daemon = mirror.start(&["run"]);
-    eventually("the file is true", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
+    let deadline = Instant::now() + LIMIT;
+    while !mirror.verdict().is_ok_and(|verdict| verdict.agrees()) {
+        let told = || format!("{}\n{:?}\n{}", mirror.verdict().unwrap(), mirror.status(), daemon.stderr());
+        assert!(Instant::now() < deadline, "the file is not true: {}", told());
+        thread::sleep(Duration::from_millis(100));
+    }
     daemon.signal("TERM");
     daemon.wait(Duration::from_secs(5)).succeeded();
     seen.asked.extend(mirror.sandbox.take_requests());
@@ -214,7 +219,8 @@ fn failed(asked: &Asked) -> bool {
 fn nothing_is_lost_or_invented_whatever_happens_at_once() {
     let span = std::env::var("MLS_SYNC_SOAK").map_or(USUAL, |text| humantime::parse_duration(&text).unwrap());
     let options = Options { fault_rate: 0.2, churn_per_second: 25.0, late: 0.1, late_by_ms: 500, ..feeds(&FEEDS) };
-    let mirror = Mirror::new(options).with(|settings| (settings.timeout, settings.requests_per_second) = ("2s", 100.0));
+    let mirror = Mirror::new(options)
+        .with(|settings| (settings.timeout, settings.interval, settings.requests_per_second) = ("2s", "700ms", CEILING));
     let (mut seen, stop) = (Seen::default(), AtomicBool::new(false));
     let readers: Vec<Reader> = thread::scope(|scope| {
         let (mirror, stop) = (&mirror, &stop);
@@ -249,9 +255,8 @@ fn nothing_is_lost_or_invented_whatever_happens_at_once() {
     );
     // Past the capture of the test's output: a soak that passes has something to say, too.
     std::io::stderr().write_all(figures.as_bytes()).unwrap();
-    assert!(faults * 10 > seen.asked.len() && closings > 3 && seen.kills.len() >= 3, "too calm to prove anything: {figures}");
+    assert!(faults * 20 > seen.asked.len() && closings >= 3 && seen.kills.len() >= 3, "too calm to prove anything: {figures}");
     assert!(changes > 700 && seen.asked.len() > 100, "too little happened: {figures}");
     assert!(last <= first + first / 2 + 32 * MB, "memory grows: {figures}");
-    assert_eq!(told, 0, "{figures}");
-    assert!(restarted == 0 || !GATE_SURVIVES_RESTARTS, "{figures}");
+    assert_eq!((told, restarted), (0, 0), "{figures}");
 }

@@ -88,7 +88,7 @@ fn config(sandbox: &Sandbox, database: &std::path::Path, options: &Options) -> C
         database: database.to_owned(),
         constellation1: Constellation1 { base_url: sandbox.url(), client: options.client.clone(), ..Constellation1::default() },
         poll: Poll { interval: Span(Duration::from_secs(1)), ..Poll::default() },
-        rate: Rate { requests_per_second: 50.0, max_in_flight: 2 },
+        rate: Rate { requests_per_second: 50.0, max_in_flight: 2, ..Rate::default() },
         ..Config::default()
     }
 }

@@ -8,6 +8,7 @@ use crate::record::{FeedId, printable};
 use crate::store::{Approval, RunReport, report};
 use std::path::Path;
 use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
 
 /// Characters of a note that fit a line.
 const NOTE: usize = 300;
@@ -18,7 +19,7 @@ const PAIRS: usize = 10;
 #[command(after_help = "\
 What the reading lacks is deleted only if the vendor confirms it, listing by listing. If suspiciously much is absent,
 nothing is deleted: the run is withheld until you have looked and said --approve. An empty answer deletes nothing.
-It may run beside `mls-sync run`; each keeps to its own share of requests.
+Where `mls-sync run` is at work on the file, that does it, within its own share of requests; this command then waits for it.
 
 Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun.")]
 pub(super) struct Arguments {
@@ -44,19 +45,12 @@ pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Re
 }
 
 async fn sweep(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let key = config.key().map_err(ConfigError::from)?;
     let feeds = chosen(&config, arguments.feed)?;
-    let before = report::last_run(&config.database)?;
-    let mode = if arguments.dry_run { ReconcileMode::DryRun } else { ReconcileMode::Apply };
-    let options = RunOptions { once: true, since: None, feeds: feeds.clone(), reconcile: Some(mode) };
-    let daemon = Daemon::new(config, key, options, stop_on_signals()?)?;
-    let database = daemon.database();
-    let shown = show::start(daemon.progress());
-    let outcome = daemon.run().await?;
-    drop(shown);
-    let mut runs = report::runs_after(&database, before)?;
-    // A daemon beside this one may have begun runs of its own.
-    runs.retain(|run| feeds.contains(&run.feed_id));
+    let stop = stop_on_signals()?;
+    let (runs, outcome) = match errand::daemon(&config)? {
+        Some(holder) => delegated(&config, &feeds, arguments.dry_run, holder.pid, &stop).await?,
+        None => alone(config, &feeds, arguments.dry_run, stop).await?,
+    };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&runs)?);
     } else {
@@ -65,6 +59,37 @@ async fn sweep(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode>
     let done = |feed: &FeedId| runs.iter().rfind(|run| run.feed_id == *feed).is_some_and(|run| run.state == "done");
     let good = feeds.iter().all(done) && !outcome.stopped;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<(Vec<RunReport>, Outcome)> {
+    let key = config.key().map_err(ConfigError::from)?;
+    let before = report::last_run(&config.database)?;
+    let mode = if dry_run { ReconcileMode::DryRun } else { ReconcileMode::Apply };
+    let options = RunOptions { command: "reconcile", once: true, since: None, feeds: feeds.to_vec(), reconcile: Some(mode) };
+    let daemon = Daemon::new(config, key, options, stop)?;
+    let database = daemon.database();
+    let shown = show::start(daemon.progress());
+    let outcome = daemon.run().await?;
+    drop(shown);
+    Ok((report::runs_after(&database, before)?, outcome))
+}
+
+/// One process asks the vendor: where a daemon runs, it does the work, and this waits for it.
+async fn delegated(
+    config: &Config,
+    feeds: &[FeedId],
+    dry_run: bool,
+    pid: u32,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Vec<RunReport>, Outcome)> {
+    tracing::info!("the running `mls-sync run` (PID {pid}) does it between its polls; this waits for it");
+    let before = report::last_run(&config.database)?;
+    let done = errand::reconcile(config, feeds, dry_run, stop).await?;
+    let mut runs = report::runs_after(&config.database, before)?;
+    // Its regular runs are none of ours.
+    runs.retain(|run| done.runs.contains(&run.run_id));
+    let feeds = done.failed.into_iter().map(|(feed, why)| (feed, vec![why])).collect();
+    Ok((runs, Outcome { stopped: done.stopped, feeds, no_feeds: None }))
 }
 
 /// The feeds that the file has and that are asked for: a run must not begin to mirror what a person mistyped.

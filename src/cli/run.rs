@@ -2,7 +2,7 @@
 
 use super::{EXIT_FAILED, day_time, grouped, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, Outcome, RunOptions};
+use crate::daemon::{Daemon, Outcome, RunOptions, errand};
 use crate::plan::reconcile::Action;
 use crate::progress::{Counters, Progress};
 use crate::record::{DayTime, FeedId};
@@ -35,7 +35,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
     let one_shot = arguments.once || arguments.backfill;
     // A load of everything says from when on; one cycle leaves that as it is.
     let whole = arguments.backfill.then_some(config.backfill.since.0);
+    let command = match (arguments.once, arguments.backfill) {
+        (true, _) => "run --once",
+        (_, true) => "run --backfill",
+        (false, false) => errand::DAEMON,
+    };
     let options = RunOptions {
+        command,
         once: one_shot,
         since: arguments.since.map(|since| since.0).or(whole),
         feeds: arguments.feed.into_iter().map(FeedId).collect(),

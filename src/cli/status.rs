@@ -1,10 +1,10 @@
 //! `mls-sync status`: how true the file is, feed by feed.
 
 use super::grouped;
-use crate::config::Config;
+use crate::config::{Config, Rate};
 use crate::record::printable;
-use crate::store::report::{self, FeedReport};
-use crate::store::{Lateness, RunReport};
+use crate::store::report::{self, FeedReport, Status};
+use crate::store::{AccountReport, Holder, Lateness, RunReport};
 use chrono::{DateTime, Utc};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const GAPS: usize = 3;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// For programs: one JSON object {"notices": [..], "feeds": [..]}
+    /// For programs: one JSON object {"process": {..}, "accounts": [..], "readers": [..], "notices": [..], "feeds": [..]}
     #[arg(long)]
     json: bool,
 }
@@ -27,9 +27,7 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
         println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(ExitCode::SUCCESS);
     }
-    for notice in &status.notices {
-        println!("! {}: {}", notice.kind, printable(&notice.note, NOTE));
-    }
+    head(&status, &config.rate, Utc::now()).iter().for_each(|line| println!("{line}"));
     if status.feeds.is_empty() {
         println!("No feed yet: `mls-sync run` finds and loads them.");
     }
@@ -41,6 +39,51 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who mirrors, how the vendor is asked, and what is wrong with the machine.
+fn head(status: &Status, rate: &Rate, now: DateTime<Utc>) -> Vec<String> {
+    let mut lines = vec![process(status.process.as_ref(), now)];
+    lines.extend(status.accounts.iter().map(|account| asking(account, rate)));
+    lines.extend(status.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))));
+    lines.extend(status.readers.iter().map(|reader| {
+        let name = reader.name.as_deref().unwrap_or("a process out of sight");
+        format!("  reading now: {} (PID {})", printable(name, 20), reader.pid)
+    }));
+    lines
+}
+
+fn process(holder: Option<&Holder>, now: DateTime<Utc>) -> String {
+    let Some(holder) = holder else { return "stopped: nobody mirrors into this file at present".to_owned() };
+    let mut line = format!("mls-sync {} (PID {}) for {}", printable(&holder.command, 40), holder.pid, age(&holder.since, now));
+    if let Some(trouble) = &holder.trouble {
+        line.push_str(&format!("\n! database: {}", printable(trouble, NOTE)));
+    }
+    line
+}
+
+fn asking(account: &AccountReport, rate: &Rate) -> String {
+    let mut line = format!(
+        "{}: {} requests this hour, {} today",
+        printable(&account.account, 100),
+        grouped(account.requests_this_hour),
+        grouped(account.requests_today)
+    );
+    if let (Some(until), Some(wait)) = (&account.closed_until, account.closed_for_s) {
+        let until = until.split(['T', '.']).nth(1).unwrap_or(until);
+        line.push_str(&format!("; rate limited until {until} (vendor said {wait:.1} s)"));
+    }
+    if let Some(slow) = account.rate {
+        line.push_str(&format!("; slowed to {slow:.2} of {} requests a second since a 429", rate.requests_per_second));
+    }
+    for (limit, spent, period) in
+        [(rate.requests_per_hour, account.requests_this_hour, "hour"), (rate.requests_per_day, account.requests_today, "day")]
+    {
+        if limit > 0 && spent >= limit {
+            line.push_str(&format!("; the {period}'s budget of {} is spent", grouped(limit)));
+        }
+    }
+    line
 }
 
 fn line(report: &FeedReport, width: usize, now: DateTime<Utc>) -> String {
@@ -175,6 +218,31 @@ mod tests {
             "GAMLS     12,345 live       67 deleted  complete until 2024-05-01T12:00:00  polled 1m ago  blocked: HTTP 403\\u{1b}[31m";
         assert_eq!(line(&report(), 5, now), expected);
         assert_eq!(details(&report(), Duration::from_secs(120)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_head_says_who_mirrors_and_how_the_vendor_is_asked() {
+        let now = DateTime::parse_from_rfc3339("2024-05-01T12:01:05Z").expect("a date").to_utc();
+        let since = "2024-05-01T12:00:05.000Z".to_owned();
+        let mut holder = Holder { pid: 7, command: "run".to_owned(), since, trouble: None };
+        assert_eq!(process(Some(&holder), now), "mls-sync run (PID 7) for 1m");
+        holder.trouble = Some("database or disk is full".to_owned());
+        assert_eq!(process(Some(&holder), now), "mls-sync run (PID 7) for 1m\n! database: database or disk is full");
+        let mut account = AccountReport {
+            account: "demo@example.com".to_owned(),
+            rate: None,
+            closed_until: None,
+            closed_for_s: None,
+            requests_this_hour: 12,
+            requests_today: 3456,
+        };
+        let rate = Rate { requests_per_hour: 12, ..Rate::default() };
+        assert_eq!(asking(&account, &Rate::default()), "demo@example.com: 12 requests this hour, 3,456 today");
+        (account.rate, account.closed_for_s) = (Some(0.5), Some(20.625));
+        account.closed_until = Some("2024-05-01T14:03:10.123Z".to_owned());
+        let expected = "demo@example.com: 12 requests this hour, 3,456 today; rate limited until 14:03:10 (vendor said 20.6 s); \
+                        slowed to 0.50 of 2 requests a second since a 429; the hour's budget of 12 is spent";
+        assert_eq!(asking(&account, &rate), expected);
     }
 
     #[test]

@@ -27,18 +27,20 @@ pub enum KeyError {
 }
 
 /// Looks in the file that the configuration names; else for systemd's credential; else in the environment.
-pub(super) fn find(file: Option<&Path>) -> Result<SecretString, KeyError> {
-    if let Some(path) = file {
-        return read(path);
-    }
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(CREDENTIAL));
-    if let Some(path) = credential.filter(|path| path.exists()) {
+pub(super) fn find(named: Option<&Path>) -> Result<SecretString, KeyError> {
+    if let Some(path) = file(named) {
         return read(&path);
     }
     match std::env::var(VARIABLE) {
         Ok(key) if !key.trim().is_empty() => Ok(SecretString::from(key.trim())),
         Ok(_) | Err(_) => Err(KeyError::Missing),
     }
+}
+
+/// The file that is looked into, if there is one.
+pub(super) fn file(named: Option<&Path>) -> Option<PathBuf> {
+    let credential = || std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(CREDENTIAL));
+    named.map(Path::to_owned).or_else(|| credential().filter(|path| path.exists()))
 }
 
 fn read(path: &Path) -> Result<SecretString, KeyError> {

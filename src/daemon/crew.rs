@@ -1,5 +1,6 @@
 //! The workers at work: which feeds there are, who works for them, and how they end.
 
+use super::desk::{self, Desk};
 use super::{Outcome, ReconcileMode, RunOptions};
 use crate::clock::mirror_time;
 use crate::config::Config;
@@ -11,7 +12,9 @@ use crate::record::{Failure, FeedId, Said, Stamp, Stream};
 use crate::store::{Error as StoreError, Notice};
 use crate::worker::{Ended, Tools, Watch, Worker};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// A vendor that refuses to tell its feeds is asked again after this.
@@ -28,11 +31,16 @@ pub(super) struct Crew {
     busy: BTreeSet<FeedId>,
     discovering: bool,
     looked: bool,
+    pub(super) desk: Desk,
+    /// Rung when the key has changed.
+    new_key: Arc<Notify>,
 }
 
 impl Crew {
-    pub(super) fn new(config: Config, options: RunOptions, tools: Tools) -> Crew {
-        Crew { config, options, tools, tasks: JoinSet::new(), busy: BTreeSet::new(), discovering: false, looked: false }
+    pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Crew {
+        let desk = Desk::new(tools.clone());
+        let (tasks, busy) = (JoinSet::new(), BTreeSet::new());
+        Crew { config, options, tools, tasks, busy, discovering: false, looked: false, desk, new_key }
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
@@ -65,8 +73,24 @@ impl Crew {
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
                 () = tokio::time::sleep_until(next_look), if looking => {}
+                () = tokio::time::sleep(desk::LOOK_EVERY), if !self.options.once => self.serve().await?,
+                () = self.new_key.notified() => {
+                    self.desk.try_again();
+                    next_look = if self.looked { next_look } else { tokio::time::Instant::now() };
+                }
                 () = self.tools.stop.cancelled() => {}
             }
+        }
+    }
+
+    /// What cannot be read now is read the next time.
+    async fn serve(&mut self) -> Result<(), StoreError> {
+        match self.desk.serve().await {
+            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_))) => {
+                tracing::debug!(%error, "errands could not be looked for");
+                Ok(())
+            }
+            done => done,
         }
     }
 
@@ -159,7 +183,8 @@ impl Crew {
             if self.options.reconcile.is_some() {
                 self.tools.store.abandon_runs(&feed, mirror_time()).await?;
             }
-            let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, &feed), self.watch()).await?;
+            let seat = self.desk.seat(&feed);
+            let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, &feed), self.watch(), seat).await?;
             tracing::info!(%feed, "mirroring");
             self.busy.insert(feed.clone());
             self.tasks.spawn(async move { (feed, worker.run().await) });

@@ -107,6 +107,10 @@ pub enum Command {
     BeginSweep {
         /// What it will read.
         range: Window,
+        /// Whether it is to change nothing.
+        dry_run: bool,
+        /// Whether somebody asked for it; its regular time has come otherwise.
+        wanted: bool,
     },
     /// A run's reading is over: find out which rows it lacks, and tell them by `judged`.
     Judge {

@@ -1,6 +1,7 @@
 //! One feed's next step: a closed state machine that asks for pages and is told what came.
 
 mod failure;
+mod orders;
 mod outcome;
 mod second;
 
@@ -15,7 +16,7 @@ use super::zone::{self, ZoneFinding, ZoneWatch};
 use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream, Window};
 use failure::Outage;
 use second::Sweep;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Records a page, until a page has shown it.
@@ -64,7 +65,8 @@ pub struct FeedPlan {
     lookback_times: BTreeMap<String, LookbackTimes>,
     sweep: Option<Sweep>,
     last_sweep: Option<Stamp>,
-    sweep_wanted: bool,
+    /// Reconciles that were asked for: whether each is a dry run.
+    sweeps_wanted: VecDeque<bool>,
     spans: BTreeMap<Stream, Duration>,
     disordered: BTreeSet<Stream>,
     suspects: Suspects,
@@ -95,7 +97,7 @@ impl FeedPlan {
         let mut plan = FeedPlan {
             lanes: Purpose::ALL.into_iter().map(|purpose| (purpose, Lane::default())).collect(),
             outage: Outage::default(),
-            sweep_wanted: options.sweep_now && sweep.is_none(),
+            sweeps_wanted: (options.sweep_now && sweep.is_none()).then_some(options.dry_run).into_iter().collect(),
             feed,
             options,
             streams,
@@ -110,7 +112,8 @@ impl FeedPlan {
             lookback: None,
             lookback_times,
             sweep,
-            last_sweep: saved.last_sweep,
+            // A clock that was far ahead must not put it off for years.
+            last_sweep: saved.last_sweep.map(|last| last.min(now.ours)),
             spans: BTreeMap::new(),
             disordered: BTreeSet::new(),
             suspects: Suspects::default(),
@@ -245,7 +248,7 @@ impl FeedPlan {
     /// Whether a one-shot run has anything left besides polls.
     fn has_more(&self, now: Now) -> bool {
         let open = self.open.keys().any(|purpose| *purpose != Purpose::Poll);
-        open || self.lookback.is_some() || self.sweep.is_some() || self.sweep_wanted || self.next_fill(now).is_some()
+        open || self.lookback.is_some() || self.sweep.is_some() || !self.sweeps_wanted.is_empty() || self.next_fill(now).is_some()
     }
 
     fn next_fill(&self, now: Now) -> Option<Task> {
@@ -280,7 +283,7 @@ impl FeedPlan {
             Purpose::Fill => at_once(self.next_fill(now).is_some()),
             Purpose::Sweep if self.sweep.is_some() => Some(Duration::ZERO),
             Purpose::Sweep if self.rounds == 0 || self.next_fill(now).is_some() => None,
-            Purpose::Sweep if self.sweep_wanted || self.sweep_due(now) => Some(Duration::ZERO),
+            Purpose::Sweep if !self.sweeps_wanted.is_empty() || self.sweep_due(now) => Some(Duration::ZERO),
             Purpose::Sweep => {
                 let every = self.options.sweep_every.filter(|_| !self.options.once)?;
                 self.last_sweep.map(|last| on_our_clock(last.plus(every)))
@@ -378,7 +381,7 @@ impl FeedPlan {
     fn checkpoint(&self, purpose: Purpose, stream: Stream, window: Option<WindowSave>, read_before: Coverage) -> Verdict {
         let run = self.sweep.as_ref().filter(|_| purpose == Purpose::Sweep).map(|sweep| sweep.run);
         // A dry run stores no record, so no cursor may pass one.
-        let dry_run = self.options.dry_run;
+        let dry_run = self.options.dry_run || purpose == Purpose::Sweep && self.sweep_is_dry();
         let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
         Verdict::Store(Box::new(Checkpoint {
             feed: self.feed.clone(),
@@ -728,7 +731,7 @@ mod tests {
         let options = Options { sweep_now: true, ..options(true) };
         let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options, Saved::default(), now(0));
         settle(&mut plan, 0);
-        let Command::BeginSweep { range } = plan.next(now(0)) else { panic!("no sweep") };
+        let Command::BeginSweep { range, .. } = plan.next(now(0)) else { panic!("no sweep") };
         plan.sweep_begun(7, range, now(0));
         assert_eq!(settle(&mut plan, 0), [(Purpose::Sweep, Stream::Deleted), (Purpose::Sweep, Stream::All)]);
         assert_eq!(plan.next(now(0)), Command::Judge { run: 7, proven: true });

@@ -34,6 +34,11 @@ impl Lane {
         self.gave_up.is_none().then_some(self.not_before)
     }
 
+    /// Lets it ask at once; what it has failed before still counts.
+    pub(super) fn try_again(&mut self) {
+        self.not_before = Duration::ZERO;
+    }
+
     /// Why it has given up.
     pub(super) fn gave_up(&self) -> Option<&String> {
         self.gave_up.as_ref()

@@ -68,7 +68,9 @@ pub(super) fn due(
 ) -> Option<(String, Window)> {
     let (vendor, ours) = now;
     let is_due = |name: &str, every: Duration| {
-        times.get(name).is_none_or(|times| ours.since(times.done) >= every && ours.since(times.begun) >= every.min(BEGIN_AGAIN))
+        // What was done in the future was done by a clock that has been set back since.
+        let over = |at: Stamp, every: Duration| ours < at || ours.since(at) >= every;
+        times.get(name).is_none_or(|times| over(times.done, every) && over(times.begun, every.min(BEGIN_AGAIN)))
     };
     if ahead_every.is_some_and(|every| is_due(AHEAD_NAME, every)) {
         return Some((AHEAD_NAME.to_owned(), Window { from: vendor.plus(AHEAD), to: END_OF_TIME }));

@@ -1,13 +1,21 @@
 //! The request budget of one credential.
 //!
-//! Three things hold a request back: the gate that a 429 closes for everybody, the number of requests in flight, and the
-//! rate. All three are decided in one step under one lock, so no request leaves through a gate that has just closed.
+//! What may hold a request back: the gate that a 429 closes for everybody, the number of requests in flight, the rate, and
+//! the budgets by hour and day. All are decided in one step under one lock, so no request leaves through a gate that has
+//! just closed.
 
+mod allowance;
+mod pace;
+
+use crate::record::{Closed, Ledger};
+use allowance::{Allowance, Ask, Limits};
+use chrono::Utc;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use pace::Pace;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
@@ -23,6 +31,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(48 * 3600);
 const LONGEST_PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// Of a wait; clients of one vendor that were stopped together should not return together.
 const JITTER: f64 = 0.05;
+/// More is not a little.
+const MOST_JITTER: Duration = Duration::from_secs(10);
 
 /// The budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +42,10 @@ pub struct LimiterOptions {
     pub requests_per_second: f64,
     /// Requests between being sent and being answered; at least 1.
     pub max_in_flight: usize,
+    /// Requests in an hour of the wall clock, UTC; `None` for no limit. Holds once there is a [`Ledger`].
+    pub requests_per_hour: Option<u64>,
+    /// The same for a day.
+    pub requests_per_day: Option<u64>,
 }
 
 /// Who goes first when several wait.
@@ -51,19 +65,29 @@ pub struct Limiter {
     state: Mutex<State>,
     /// Rung whenever somebody who waits might now go.
     changed: Notify,
+    /// Rung whenever the ledger should be saved.
+    unsaved: Notify,
 }
 
 /// Leave to send one request; dropping it frees its place.
 #[derive(Debug)]
 #[must_use = "dropping the permit frees its place in flight"]
-pub struct Permit<'a>(&'a Limiter);
+pub struct Permit<'a> {
+    limiter: &'a Limiter,
+    left: Instant,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     not_before: Option<Instant>,
+    closed: Option<Closed>,
+    /// After a 429, one request goes first and alone.
+    probing: bool,
     in_flight: usize,
     next_number: u64,
     waiting: BTreeSet<Ticket>,
+    pace: Pace,
+    allowance: Allowance,
 }
 
 type Ticket = (Priority, u64);
@@ -79,11 +103,73 @@ impl Limiter {
     #[must_use]
     pub fn new(options: LimiterOptions) -> Limiter {
         let quota = Quota::with_period(period(options.requests_per_second)).expect("the period is not zero");
-        let rate = RateLimiter::direct_with_clock(quota, TokioClock(Instant::now()));
-        Limiter { rate, most: options.max_in_flight.max(1), state: Mutex::default(), changed: Notify::new() }
+        let now = Instant::now();
+        let limits = Limits { hour: options.requests_per_hour, day: options.requests_per_day };
+        let state = State {
+            not_before: None,
+            closed: None,
+            probing: false,
+            in_flight: 0,
+            next_number: 0,
+            waiting: BTreeSet::new(),
+            pace: Pace::new(options.requests_per_second, now),
+            allowance: Allowance::new(limits),
+        };
+        Limiter {
+            rate: RateLimiter::direct_with_clock(quota, TokioClock(now)),
+            most: options.max_in_flight.max(1),
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            unsaved: Notify::new(),
+        }
     }
 
-    /// Waits for the gate, a place in flight and the rate. `None` when cancelled.
+    /// Goes on where an earlier process was. From now on no request leaves that has not been counted in a saved ledger:
+    /// somebody must wait for [`Limiter::unsaved`], and save.
+    pub fn resume(&self, ledger: Ledger) {
+        let mut state = self.state();
+        state.pace.resume(ledger.rate, Instant::now());
+        state.allowance.resume(ledger.counts);
+        if let Some(closed) = ledger.closed {
+            // A clock that was set back meanwhile must not make the wait longer than the vendor's.
+            let left = u64::try_from(closed.until_ms.saturating_sub(Utc::now().timestamp_millis())).unwrap_or(0);
+            let left = Duration::from_millis(left).min(with_jitter(closed.wait, 1.0));
+            state.not_before = Some(Instant::now() + left);
+            state.closed = Some(closed);
+            state.probing = true;
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the ledger should be saved.
+    pub async fn unsaved(&self) {
+        self.unsaved.notified().await;
+    }
+
+    /// The ledger to save. Some requests are counted in it that may leave once [`Limiter::saved`] says that it is.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let mut state = self.state();
+        let counts = state.allowance.reserve(Utc::now().timestamp());
+        state.ledger(counts)
+    }
+
+    /// The last ledger was saved.
+    pub fn saved(&self) {
+        self.state().allowance.saved();
+        self.changed.notify_waiters();
+    }
+
+    /// The ledger to save at an orderly end, when no request leaves any more.
+    #[must_use]
+    pub fn settle(&self) -> Ledger {
+        let mut state = self.state();
+        let counts = state.allowance.settle();
+        state.ledger(counts)
+    }
+
+    /// Waits for the gate, a place in flight, the rate and the budgets. `None` when cancelled.
     pub async fn admit(&self, priority: Priority, stop: &CancellationToken) -> Option<Permit<'_>> {
         let place = self.queue_up(priority);
         loop {
@@ -103,12 +189,38 @@ impl Limiter {
         }
     }
 
-    /// Closes the gate for everybody, for this long and up to 5 % longer; a gate closed for longer stays so.
+    /// Closes the gate for everybody, for this long and a little longer; a gate closed for longer stays so.
     pub fn close_for(&self, wait: Duration) {
         let wait = wait.min(LONGEST_WAIT);
-        let until = Instant::now() + wait + wait.mul_f64(JITTER * fraction());
+        let closed_for = with_jitter(wait, fraction());
+        let until = Some(Instant::now() + closed_for);
         let mut state = self.state();
-        state.not_before = state.not_before.max(Some(until));
+        if state.not_before < until {
+            let millis = i64::try_from(closed_for.as_millis()).unwrap_or(i64::MAX);
+            state.closed = Some(Closed { until_ms: Utc::now().timestamp_millis().saturating_add(millis), wait });
+            state.not_before = until;
+        }
+        state.probing = true;
+        drop(state);
+        self.unsaved.notify_one();
+    }
+
+    /// The request of this permit was answered 429: the gate closes, and the rate is halved.
+    pub fn throttled(&self, permit: &Permit<'_>, wait: Duration) {
+        self.state().pace.throttled(permit.left, Instant::now());
+        self.close_for(wait);
+    }
+
+    /// A request was answered as it should be.
+    pub fn answered(&self) {
+        let mut state = self.state();
+        let probed = std::mem::take(&mut state.probing) && state.closed.take().is_some();
+        let faster = state.pace.answered(Instant::now());
+        drop(state);
+        if probed || faster {
+            self.unsaved.notify_one();
+            self.changed.notify_waiters();
+        }
     }
 
     /// How long the gate stays closed; `None` when it is open.
@@ -130,30 +242,47 @@ impl Limiter {
     fn step(&self, ticket: Ticket) -> Step<'_> {
         let now = Instant::now();
         let mut state = self.state();
-        if state.waiting.first() != Some(&ticket) || state.in_flight >= self.most {
+        let most = if state.probing { 1 } else { self.most };
+        if state.waiting.first() != Some(&ticket) || state.in_flight >= most {
             return Step::Wait(None);
         }
-        if let Some(open) = state.not_before.filter(|open| now < *open) {
+        if let Some(open) = state.not_before.max(state.pace.next()).filter(|open| now < *open) {
             return Step::Wait(Some(open));
+        }
+        match state.allowance.ask(ticket.0, Utc::now().timestamp()) {
+            Ask::Leave => {}
+            Ask::Spent(wait) => return Step::Wait(Some(now + wait)),
+            Ask::Uncounted => {
+                self.unsaved.notify_one();
+                return Step::Wait(None);
+            }
         }
         if let Err(not_until) = self.rate.check() {
             return Step::Wait(Some(now + not_until.wait_time_from(self.rate.clock().now())));
         }
         state.waiting.remove(&ticket);
         state.in_flight += 1;
-        Step::Leave(Permit(self))
+        state.pace.leave(now);
+        state.allowance.spend();
+        Step::Leave(Permit { limiter: self, left: now })
     }
 
-    /// Every change of the state is one assignment, so a panic elsewhere leaves it whole.
+    /// Every change of the state leaves it whole at each step, so a panic elsewhere does too.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl State {
+    fn ledger(&self, counts: crate::record::Counts) -> Ledger {
+        Ledger { rate: self.pace.below_ceiling(), closed: self.closed, counts }
+    }
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.state().in_flight -= 1;
-        self.0.changed.notify_waiters();
+        self.limiter.state().in_flight -= 1;
+        self.limiter.changed.notify_waiters();
     }
 }
 
@@ -194,6 +323,10 @@ fn period(requests_per_second: f64) -> Duration {
     period.clamp(Duration::from_nanos(1), LONGEST_PERIOD)
 }
 
+fn with_jitter(wait: Duration, fraction: f64) -> Duration {
+    wait + wait.mul_f64(JITTER * fraction).min(MOST_JITTER)
+}
+
 /// Something in 0..1, from the seed that the standard library draws for its hash maps.
 fn fraction() -> f64 {
     let seed = RandomState::new().hash_one(0_u8);
@@ -206,7 +339,8 @@ mod tests {
     use std::sync::Arc;
 
     fn limiter(requests_per_second: f64, max_in_flight: usize) -> Arc<Limiter> {
-        Arc::new(Limiter::new(LimiterOptions { requests_per_second, max_in_flight }))
+        let options = LimiterOptions { requests_per_second, max_in_flight, requests_per_hour: None, requests_per_day: None };
+        Arc::new(Limiter::new(options))
     }
 
     /// When each of these leaves, in ms, and in which order; all come at once and hold their place for `busy`.
@@ -319,6 +453,57 @@ mod tests {
         assert!(limiter.admit(Priority::Fill, &go_on).await.is_some());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_429_halves_the_rate_below_the_ceiling() {
+        let limiter = limiter(1.0, 9);
+        let permit = limiter.admit(Priority::Poll, &CancellationToken::new()).await.expect("not cancelled");
+        limiter.throttled(&permit, Duration::from_millis(1));
+        drop(permit);
+        assert_eq!(times(&departures(&limiter, &[Priority::Poll; 3], NO_TIME).await), [2000, 4000, 6000]);
+        assert_eq!(limiter.ledger().rate, Some(0.5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_429_one_request_goes_first_and_alone() {
+        let limiter = limiter(1e6, 9);
+        limiter.close_for(ONE_SECOND);
+        let left = departures(&limiter, &[Priority::Poll; 3], ONE_SECOND).await;
+        let seconds: Vec<u128> = times(&left).iter().map(|at| at / 1000).collect();
+        assert_eq!(seconds, [1, 2, 3], "it was never answered, so each of them is a probe");
+        limiter.answered();
+        let left = departures(&limiter, &[Priority::Poll; 3], ONE_SECOND).await;
+        assert!(times(&left).iter().all(|at| *at < 1000), "{left:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_gate_and_the_rate_outlive_the_process() {
+        let before = limiter(2.0, 9);
+        let permit = before.admit(Priority::Poll, &CancellationToken::new()).await.expect("not cancelled");
+        before.throttled(&permit, Duration::from_secs(100));
+        let after = limiter(2.0, 9);
+        after.resume(before.ledger());
+        assert!(after.closed_for().is_some_and(|left| left > Duration::from_secs(99)), "{:?}", after.closed_for());
+        assert_eq!(after.ledger().rate, Some(1.0));
+        let closed = Closed { until_ms: i64::MAX, wait: ONE_SECOND };
+        after.resume(Ledger { closed: Some(closed), ..Ledger::default() });
+        assert!(after.closed_for().is_some_and(|left| left < Duration::from_secs(2)), "a clock that was set back makes it longer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_request_leaves_before_it_is_counted_in_a_saved_ledger() {
+        let limiter = limiter(1e6, 9);
+        limiter.resume(Ledger::default());
+        let stop = CancellationToken::new();
+        let mut asking = pin!(limiter.admit(Priority::Poll, &stop));
+        assert!(tokio::time::timeout(ONE_SECOND, asking.as_mut()).await.is_err());
+        limiter.unsaved().await;
+        assert!(limiter.ledger().counts.values().all(|count| *count > 0));
+        assert!(tokio::time::timeout(ONE_SECOND, asking.as_mut()).await.is_err(), "the ledger is not saved yet");
+        limiter.saved();
+        assert!(asking.await.is_some());
+        assert_eq!(limiter.settle().counts.values().copied().collect::<Vec<_>>(), [1, 1]);
+    }
+
     #[test]
     fn absurd_options_and_waits_are_bounded() {
         for rate in [0.0, -1.0, f64::NAN, 1e-300] {
@@ -333,6 +518,6 @@ mod tests {
     async fn an_endless_wait_ends() {
         let limiter = limiter(1.0, 1);
         limiter.close_for(Duration::MAX);
-        assert!(limiter.closed_for().is_some_and(|left| left <= LONGEST_WAIT.mul_f64(1.0 + JITTER)));
+        assert!(limiter.closed_for().is_some_and(|left| left <= LONGEST_WAIT + MOST_JITTER));
     }
 }

@@ -71,7 +71,7 @@ fn cut_unevenly(matches: &[Match<'_>], page: u32, size: usize) -> Slice {
     let (total, half) = (matches.len(), (size / 2).max(1));
     let before = page as usize - 1;
     let start = ((before / 2).saturating_mul(size + half)).saturating_add(before % 2 * size).min(total);
-    let end = start.saturating_add(if before % 2 == 0 { size } else { half }).min(total);
+    let end = start.saturating_add(if before.is_multiple_of(2) { size } else { half }).min(total);
     let drafts = matches[start..end].iter().map(|found| found.feed.draft(found.listing, found.version)).collect();
     Slice { drafts, total, next: (end < total).then(|| page + 1), past_end: start >= total && page > 1 }
 }

@@ -1,12 +1,17 @@
 //! What `status` shows, read from the file as any consumer would.
 
+use super::errands::{self, ErrandState};
 use super::health::{self, Lateness, SuspectWindow};
+use super::instance::{self, Holder};
+use super::ledger::{self, AccountReport};
 use super::notice::{self, NoticeReport};
 use super::reconcile_run::{self, RunReport};
 use super::rejects::{self, RejectReport};
+use super::snapshots::{self, Reader};
 use super::{Error, OpenError, checkpoint, sqlite};
 use crate::plan::window::Range;
 use crate::record::{FeedId, Stamp};
+use chrono::Utc;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 use std::path::Path;
@@ -55,6 +60,12 @@ pub struct FeedReport {
 /// All that `status` shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
+    /// The process that mirrors into the file; null if none does.
+    pub process: Option<Holder>,
+    /// How the credentials stand that were used.
+    pub accounts: Vec<AccountReport>,
+    /// Who reads the file at this moment, where a long transaction is in the way; empty otherwise, or out of sight.
+    pub readers: Vec<Reader>,
     /// What a person should know about the vendor or the machine.
     pub notices: Vec<NoticeReport>,
     /// The feeds that are mirrored.
@@ -102,7 +113,21 @@ pub fn feeds(path: &Path) -> Result<Vec<FeedReport>, ReportError> {
 /// # Errors
 /// When the file is missing, not ours, or SQLite refuses.
 pub fn status(path: &Path) -> Result<Status, ReportError> {
-    read(path, |connection| Ok(Status { notices: notice::of(connection, None)?, feeds: read_feeds(connection)? }))
+    let process = instance::holder(path).unwrap_or_else(|error| {
+        tracing::warn!(%error, "whether a process mirrors into the file cannot be seen");
+        None
+    });
+    read(path, |connection| {
+        let notices = notice::of(connection, None)?;
+        let in_the_way = notices.iter().any(|notice| notice.kind == "snapshot");
+        Ok(Status {
+            process,
+            accounts: ledger::report(connection, Utc::now())?,
+            readers: if in_the_way { snapshots::readers(path) } else { Vec::new() },
+            notices,
+            feeds: read_feeds(connection)?,
+        })
+    })
 }
 
 /// Lists the feeds, removed ones included.
@@ -135,6 +160,14 @@ pub fn runs_after(path: &Path, run: i64) -> Result<Vec<RunReport>, ReportError> 
 /// When the file is missing, not ours, or SQLite refuses.
 pub fn last_run(path: &Path) -> Result<i64, ReportError> {
     read(path, |connection| Ok(connection.query_row("SELECT coalesce(max(run_id), 0) FROM reconcile_runs", [], |row| row.get(0))?))
+}
+
+/// How far an errand is; `None` if it is not there any more.
+///
+/// # Errors
+/// When the file is missing, not ours, or SQLite refuses.
+pub fn errand(path: &Path, errand: i64) -> Result<Option<ErrandState>, ReportError> {
+    read(path, |connection| errands::state(connection, errand))
 }
 
 /// Reads in one transaction, so that all numbers are of the same moment.

@@ -1,5 +1,6 @@
 //! Opening the file: pragmas, creation, and the refusal of files that are not ours.
 
+use super::instance::Holder;
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -47,16 +48,29 @@ pub enum OpenError {
         /// Its version.
         found: u32,
     },
+    /// Another process mirrors into the file.
+    #[error("{path} is in use by {}. One process keeps one file: stop that one, or let it do the work", held_by(.holder.as_ref()))]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// Which, as far as it says.
+        holder: Option<Holder>,
+    },
 }
 
-fn unusable(path: &Path, why: impl Into<String>) -> OpenError {
+fn held_by(holder: Option<&Holder>) -> String {
+    holder.map_or("another mls-sync".to_owned(), |holder| {
+        format!("`mls-sync {}` (PID {}, since {})", holder.command, holder.pid, holder.since)
+    })
+}
+
+pub(super) fn unusable(path: &Path, why: impl Into<String>) -> OpenError {
     OpenError::Unusable { path: path.to_owned(), why: why.into() }
 }
 
 /// Opens the file for writing; creates it whole if there is none.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
-    check_directory(path)?;
-    check_header(path)?;
+    check_place(path)?;
     create_empty(path)?;
     let failed = |error: rusqlite::Error| unusable(path, format!("{error}. Is it writable, and on a local disk?"));
     let mut connection = Connection::open(path).map_err(failed)?;
@@ -82,6 +96,12 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     connection.busy_timeout(BUSY).map_err(failed)?;
     check_version(path, &connection)?;
     Ok(connection)
+}
+
+/// Refuses a place where no file of ours can be, before anything is created.
+pub(super) fn check_place(path: &Path) -> Result<(), OpenError> {
+    check_directory(path)?;
+    check_header(path)
 }
 
 fn check_directory(path: &Path) -> Result<(), OpenError> {
@@ -140,8 +160,10 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     // Readers never wait for the writer, nor the writer for them.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    // A power cut may take back the last commits, but rows and cursor go back together.
-    connection.pragma_update(None, "synchronous", "normal")?;
+    // A power cut must not take back what a consumer has seen: change_seq would be used twice. It costs a sync a commit.
+    connection.pragma_update(None, "synchronous", "full")?;
+    // After a reader has kept the WAL from being tidied up, it shrinks to this again.
+    connection.pragma_update(None, "journal_size_limit", 32 << 20)?;
     connection.pragma_update(None, "cache_size", -65536)?;
     // Readers without the right to write can open a WAL database only while the -wal and -shm files exist.
     connection.file_control(None::<&str>, FileControl::PersistWal(&mut 1))

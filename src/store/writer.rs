@@ -1,13 +1,16 @@
 //! The one thread that writes, behind a bounded queue.
 
 use super::commit::{Committed, PageCommit};
+use super::errands::{self, Errand, ErrandKind, ErrandResult};
+use super::files::Files;
+use super::instance::Instance;
 use super::reconcile_run::{self, Approval, Confirmation, Judgement};
 use super::rejects::{self, KeptReject, Replayed};
 use super::row::ListingSql;
-use super::{Error, OpenError, checkpoint, commit, feeds, notice, sqlite};
+use super::{Error, OpenError, checkpoint, commit, feeds, ledger, notice, snapshots, sqlite};
 use crate::plan::brake::Limits;
 use crate::plan::command::Saved;
-use crate::record::{FeedId, Field, Hash, ListingId, ListingKey, Stamp, Stream, Window};
+use crate::record::{FeedId, Field, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,6 +41,15 @@ enum Request {
     Rejects(i64, Reply<Vec<KeptReject>>),
     Replay(Vec<Replayed>, String, Reply<Committed>),
     Remove(FeedId, String, Reply<Option<u64>>),
+    Ledger(String, Reply<Ledger>),
+    SaveLedger(String, Ledger, String, Reply<()>),
+    Tidy(String, Reply<()>),
+    LeaveErrand(ErrandKind, String, Reply<i64>),
+    WithdrawErrand(i64, Reply<bool>),
+    TakeErrands(String, Reply<Vec<Errand>>),
+    BeginErrand(i64, i64, Reply<()>),
+    EndErrand(i64, ErrandResult, String, Reply<()>),
+    ClearErrands(String, Reply<()>),
 }
 
 /// What a feed is doing, for `status`.
@@ -81,16 +93,23 @@ impl Store {
     /// # Errors
     /// When the file cannot be used; nothing has been created or changed then.
     pub fn open(path: &Path, fields: &'static [Field]) -> Result<(Store, JoinHandle<()>), OpenError> {
-        let mut connection = sqlite::open(path)?;
-        let (queue, mut requests) = mpsc::channel(QUEUE);
-        let sql = ListingSql::new(fields);
-        let writer = move || {
-            while let Some(request) = requests.blocking_recv() {
-                serve(&mut connection, &sql, request);
-            }
-            close(&connection);
-        };
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(writer);
+        Store::start(path, fields, None)
+    }
+
+    /// The same for the process that mirrors into the file; its lock is kept until the file is closed.
+    ///
+    /// # Errors
+    /// When the file cannot be used; nothing has been created or changed then.
+    pub fn open_held(instance: Instance, fields: &'static [Field]) -> Result<(Store, JoinHandle<()>), OpenError> {
+        let path = instance.database().to_owned();
+        Store::start(&path, fields, Some(instance))
+    }
+
+    fn start(path: &Path, fields: &'static [Field], instance: Option<Instance>) -> Result<(Store, JoinHandle<()>), OpenError> {
+        let connection = sqlite::open(path)?;
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let writer = Writer { connection, sql: ListingSql::new(fields), files: Files::of(path), instance, backlog: None };
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(requests));
         let thread = thread.map_err(|error| OpenError::Unusable { path: path.to_owned(), why: format!("no thread for it: {error}") })?;
         Ok((Store { queue }, thread))
     }
@@ -246,29 +265,170 @@ impl Store {
     pub async fn remove_feed(&self, feed: &FeedId, at: String) -> Result<Option<u64>, Error> {
         self.ask(|reply| Request::Remove(feed.clone(), at, reply)).await
     }
+
+    /// What is remembered of a credential.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn ledger(&self, account: String) -> Result<Ledger, Error> {
+        self.ask(|reply| Request::Ledger(account, reply)).await
+    }
+
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn save_ledger(&self, account: String, ledger: Ledger, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::SaveLedger(account, ledger, at, reply)).await
+    }
+
+    /// Leaves an errand for the process that mirrors into the file; tells its number.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn leave_errand(&self, kind: ErrandKind, at: String) -> Result<i64, Error> {
+        self.ask(|reply| Request::LeaveErrand(kind, at, reply)).await
+    }
+
+    /// Takes an errand back; `false` if it was begun already.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn withdraw_errand(&self, errand: i64) -> Result<bool, Error> {
+        self.ask(|reply| Request::WithdrawErrand(errand, reply)).await
+    }
+
+    /// The next errands that nobody has taken, a few at a time.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn take_errands(&self, at: String) -> Result<Vec<Errand>, Error> {
+        self.ask(|reply| Request::TakeErrands(at, reply)).await
+    }
+
+    /// Tells which reconcile run does an errand.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn begin_errand(&self, errand: i64, run: i64) -> Result<(), Error> {
+        self.ask(|reply| Request::BeginErrand(errand, run, reply)).await
+    }
+
+    /// Tells how an errand ended.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn end_errand(&self, errand: i64, result: ErrandResult, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::EndErrand(errand, result, at, reply)).await
+    }
+
+    /// Ends the errands that an earlier process has left undone.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn clear_errands(&self, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::ClearErrands(at, reply)).await
+    }
+
+    /// Looks after the files: folds in what can be folded in, and puts up a notice where a reader is in the way.
+    ///
+    /// # Errors
+    /// When SQLite refuses, or the files are gone.
+    pub async fn tidy(&self, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::Tidy(at, reply)).await
+    }
 }
 
-/// Whoever asked may have gone: a reply that nobody takes is dropped, the work is done all the same.
-fn serve(connection: &mut Connection, sql: &ListingSql, request: Request) {
-    match request {
-        Request::Adopt(feed, since, insist, at, reply) => drop(reply.send(feeds::adopt(connection, &feed, since, insist, &at))),
-        Request::Poll(feed, streams, reply) => drop(reply.send(checkpoint::poll(connection, &feed, &streams))),
-        Request::Load(feed, reply) => drop(reply.send(checkpoint::load(connection, &feed))),
-        Request::Hashes(keys, reply) => drop(reply.send(commit::hashes(connection, &keys))),
-        Request::Commit(page, reply) => drop(reply.send(commit::commit(connection, sql, &page))),
-        Request::Note(note, reply) => drop(reply.send(feeds::save_note(connection, &note))),
-        Request::Notice(note, reply) => drop(reply.send(notice::save(connection, &note))),
-        Request::Live(feed, reply) => drop(reply.send(notice::live(connection, &feed))),
-        Request::BeginRun(feed, range, dry, at, reply) => drop(reply.send(reconcile_run::begin(connection, &feed, range, dry, &at))),
-        Request::Judge(run, proven, limits, at, reply) => drop(reply.send(reconcile_run::judge(connection, run, proven, limits, &at))),
-        Request::Confirm(run, listing, said, at, reply) => drop(reply.send(reconcile_run::confirm(connection, run, &listing, said, &at))),
-        Request::EndRun(run, at, reply) => drop(reply.send(reconcile_run::end(connection, run, &at))),
-        Request::Abandon(feed, at, reply) => drop(reply.send(reconcile_run::abandon(connection, &feed, &at))),
-        Request::Feeds(reply) => drop(reply.send(feeds::mirrored(connection))),
-        Request::Approve(run, at, reply) => drop(reply.send(reconcile_run::approve(connection, run, &at))),
-        Request::Rejects(after, reply) => drop(reply.send(rejects::kept(connection, after))),
-        Request::Replay(records, at, reply) => drop(reply.send(rejects::replay(connection, sql, &records, &at))),
-        Request::Remove(feed, at, reply) => drop(reply.send(feeds::remove(connection, &feed, &at))),
+/// The owner of the only connection that writes.
+struct Writer {
+    connection: Connection,
+    sql: ListingSql,
+    files: Files,
+    /// Where troubles are told that the database itself cannot hold.
+    instance: Option<Instance>,
+    /// The backlog that was told of.
+    backlog: Option<u64>,
+}
+
+impl Writer {
+    fn work(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(request) = requests.blocking_recv() {
+            self.serve(request);
+        }
+        close(&self.connection);
+    }
+
+    /// Whoever asked may have gone: a reply that nobody takes is dropped, the work is done all the same.
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Adopt(feed, since, insist, at, reply) => self.write(reply, |w| feeds::adopt(&w.connection, &feed, since, insist, &at)),
+            Request::Poll(feed, streams, reply) => self.write(reply, |w| checkpoint::poll(&w.connection, &feed, &streams)),
+            Request::Load(feed, reply) => drop(reply.send(checkpoint::load(&self.connection, &feed))),
+            Request::Hashes(keys, reply) => drop(reply.send(commit::hashes(&self.connection, &keys))),
+            Request::Commit(page, reply) => self.write(reply, |w| commit::commit(&mut w.connection, &w.sql, &page)),
+            Request::Note(note, reply) => self.write(reply, |w| feeds::save_note(&w.connection, &note)),
+            Request::Notice(note, reply) => self.write(reply, |w| notice::save(&w.connection, &note)),
+            Request::Live(feed, reply) => drop(reply.send(notice::live(&self.connection, &feed))),
+            Request::BeginRun(feed, range, dry, at, reply) => {
+                self.write(reply, |w| reconcile_run::begin(&w.connection, &feed, range, dry, &at));
+            }
+            Request::Judge(run, proven, limits, at, reply) => {
+                self.write(reply, |w| reconcile_run::judge(&mut w.connection, run, proven, limits, &at));
+            }
+            Request::Confirm(run, listing, said, at, reply) => {
+                self.write(reply, |w| reconcile_run::confirm(&mut w.connection, run, &listing, said, &at));
+            }
+            Request::EndRun(run, at, reply) => self.write(reply, |w| reconcile_run::end(&w.connection, run, &at)),
+            Request::Abandon(feed, at, reply) => self.write(reply, |w| reconcile_run::abandon(&w.connection, &feed, &at)),
+            Request::Feeds(reply) => drop(reply.send(feeds::mirrored(&self.connection))),
+            Request::Approve(run, at, reply) => self.write(reply, |w| reconcile_run::approve(&mut w.connection, run, &at)),
+            Request::Rejects(after, reply) => drop(reply.send(rejects::kept(&self.connection, after))),
+            Request::Replay(records, at, reply) => self.write(reply, |w| rejects::replay(&mut w.connection, &w.sql, &records, &at)),
+            Request::Remove(feed, at, reply) => self.write(reply, |w| feeds::remove(&mut w.connection, &feed, &at)),
+            Request::Ledger(account, reply) => drop(reply.send(ledger::load(&self.connection, &account))),
+            Request::SaveLedger(account, ledger, at, reply) => {
+                self.write(reply, |w| ledger::save(&mut w.connection, &account, &ledger, &at));
+            }
+            Request::Tidy(at, reply) => self.write(reply, |w| w.tidy(at)),
+            Request::LeaveErrand(kind, at, reply) => self.write(reply, |w| errands::leave(&w.connection, &kind, &at)),
+            Request::WithdrawErrand(errand, reply) => self.write(reply, |w| errands::withdraw(&w.connection, errand)),
+            Request::TakeErrands(at, reply) => drop(reply.send(errands::take(&mut self.connection, &at))),
+            Request::BeginErrand(errand, run, reply) => self.write(reply, |w| errands::begin(&w.connection, errand, run)),
+            Request::EndErrand(errand, result, at, reply) => self.write(reply, |w| errands::end(&w.connection, errand, &result, &at)),
+            Request::ClearErrands(at, reply) => self.write(reply, |w| errands::clear(&mut w.connection, &at)),
+        }
+    }
+
+    fn write<T>(&mut self, reply: Reply<T>, write: impl FnOnce(&mut Writer) -> Result<T, Error>) {
+        let checked = self.files.check();
+        let done = checked.and_then(|()| write(self));
+        match (&done, &mut self.instance) {
+            (Ok(_), Some(instance)) => instance.tell(None),
+            (Err(error @ (Error::Sqlite(_) | Error::Gone(_))), Some(instance)) => instance.tell(Some(&error.to_string())),
+            (Err(_), Some(_)) | (_, None) => {}
+        }
+        drop(reply.send(done));
+    }
+
+    fn tidy(&mut self, at: String) -> Result<(), Error> {
+        let backlog = snapshots::tidy(&self.connection)?;
+        // Told anew when it has grown by a quarter: it is never the same twice.
+        let same = match (self.backlog, backlog) {
+            (Some(told), Some(now)) => now < told + told / 4,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if same {
+            return Ok(());
+        }
+        let note = backlog.map(|bytes| snapshots::complaint(bytes, &snapshots::readers(self.files.database())));
+        match &note {
+            Some(note) => tracing::warn!("{note}"),
+            None => tracing::info!("the WAL is tidied up again"),
+        }
+        notice::save(&self.connection, &Notice { feed: None, kind: "snapshot", note, at })?;
+        self.backlog = backlog;
+        Ok(())
     }
 }
 

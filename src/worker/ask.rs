@@ -1,8 +1,9 @@
 //! What the vendor says now of one listing, side by side with its row.
 
 use crate::provider::constellation1::fields::LISTING_DETAILS;
-use crate::provider::{Error as VendorError, Priority, Vendor, constellation1};
+use crate::provider::{Priority, Vendor, constellation1};
 use crate::record::{Cell, Content, ListingKey};
+use crate::store::ErrandResult;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -33,13 +34,28 @@ pub struct Side {
 /// Shown in any case.
 const MAIN: [&str; 3] = ["mls_update_date", "listing_status", "price"];
 
-/// Asks for a listing; `None` when stopped.
+/// Asks for a listing; tells the record as sent. `None` when stopped.
+pub async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) -> Option<ErrandResult> {
+    let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
+    Some(match answer {
+        Ok(Some(record)) => ErrandResult::Answer(record.raw),
+        Ok(None) => ErrandResult::Done,
+        Err(error) => ErrandResult::Failed(error.message),
+    })
+}
+
+/// Sets an answer beside a row.
 ///
 /// # Errors
-/// As the vendor's client.
-pub async fn ask(vendor: &Vendor, key: &ListingKey, row: Option<&Content>, stop: &CancellationToken) -> Option<Result<Asked, VendorError>> {
-    let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
-    Some(answer.map(|record| compare(record.and_then(|record| constellation1::decode(&record).ok()).as_ref(), row)))
+/// Why there is no answer that can be read.
+pub fn beside(answer: ErrandResult, row: Option<&Content>) -> Result<Asked, String> {
+    let record = match answer {
+        ErrandResult::Done => return Ok(compare(None, row)),
+        ErrandResult::Answer(raw) => constellation1::replay(&raw)?,
+        ErrandResult::Failed(why) => return Err(why),
+    };
+    let content = constellation1::decode(&record).map_err(|reject| reject.reason)?;
+    Ok(compare(Some(&content), row))
 }
 
 fn compare(vendor: Option<&Content>, row: Option<&Content>) -> Asked {

@@ -469,7 +469,7 @@ impl Driver {
         }
         match command {
             Command::Fetch { purpose, request } => self.fetch(purpose, &request)?,
-            Command::BeginSweep { range } => self.begin_sweep(range)?,
+            Command::BeginSweep { range, .. } => self.begin_sweep(range)?,
             Command::Judge { run, proven } => self.judge(run, proven)?,
             Command::Confirm { run, listing } => self.confirm(run, listing)?,
             Command::EndSweep { run } => {

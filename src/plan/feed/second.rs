@@ -13,6 +13,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct Sweep {
     pub(super) run: i64,
+    /// It stores nothing.
+    pub(super) dry_run: bool,
     pub(super) review: Review,
     /// What is left to ask the vendor about; `None` while it is reading.
     pub(super) to_confirm: Option<VecDeque<ListingId>>,
@@ -23,7 +25,8 @@ impl Sweep {
         // What an earlier process has asked is spent.
         let left = usize::try_from(budget.saturating_sub(saved.asked)).unwrap_or(usize::MAX);
         let review = Review { name: None, range: saved.range, coverage: saved.coverage, doubtful: saved.doubtful };
-        Sweep { run: saved.run, review, to_confirm: saved.to_confirm.map(|rows| rows.into_iter().take(left).collect()) }
+        // A dry run is not gone on with after a restart.
+        Sweep { run: saved.run, dry_run: false, review, to_confirm: saved.to_confirm.map(|rows| rows.into_iter().take(left).collect()) }
     }
 }
 
@@ -70,9 +73,14 @@ impl FeedPlan {
     pub(super) fn sweep_step(&mut self, now: Now) -> Option<Command> {
         let Some(sweep) = &self.sweep else {
             // A sweep is set against a file that is complete otherwise.
-            let due = self.sweep_wanted || self.sweep_due(now);
+            let wanted = self.sweeps_wanted.front().copied();
+            let due = wanted.is_some() || self.sweep_due(now);
             let range = Window { from: self.options.since, to: self.settled(now) };
-            return (due && self.rounds > 0 && self.next_fill(now).is_none()).then_some(Command::BeginSweep { range });
+            return (due && self.rounds > 0 && self.next_fill(now).is_none()).then_some(Command::BeginSweep {
+                range,
+                dry_run: wanted.unwrap_or(false),
+                wanted: wanted.is_some(),
+            });
         };
         let run = sweep.run;
         if let Some(listings) = &sweep.to_confirm {
@@ -95,11 +103,13 @@ impl FeedPlan {
 
     /// A run got its row.
     pub fn sweep_begun(&mut self, run: i64, range: Window, now: Now) {
-        self.sweep_wanted = false;
-        self.last_sweep = Some(now.ours);
+        let dry_run = self.sweeps_wanted.pop_front().unwrap_or(false);
+        if !dry_run {
+            self.last_sweep = Some(now.ours);
+        }
         let mut streams = vec![Stream::All];
         streams.extend(self.options.streams.iter().copied().filter(|stream| stream.says() == Said::Deleted));
-        self.sweep = Some(Sweep { run, review: Review::new(None, range, &streams), to_confirm: None });
+        self.sweep = Some(Sweep { run, dry_run, review: Review::new(None, range, &streams), to_confirm: None });
     }
 
     /// The rows that a run's reading lacks, to be asked about.

@@ -1,0 +1,108 @@
+//! The keeper of the process's books: what the credential has spent, and the state of the files.
+
+use crate::clock::mirror_time;
+use crate::provider::Vendor;
+use crate::store::{Error as StoreError, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often the files are looked after.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// The first wait when the ledger cannot be saved, and the longest. No request leaves meanwhile.
+const SAVE_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// The tasks of the keeper.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    tasks: JoinSet<Result<(), StoreError>>,
+    stop: CancellationToken,
+}
+
+/// The books of one credential.
+#[derive(Clone, Debug)]
+struct Books {
+    vendor: Arc<Vendor>,
+    store: Store,
+    account: String,
+    stop: CancellationToken,
+}
+
+impl Keeper {
+    /// Goes on where the last process was. No request leaves before this.
+    pub(super) async fn begin(vendor: Arc<Vendor>, store: Store, account: String) -> Result<Keeper, StoreError> {
+        vendor.limiter().resume(store.ledger(account.clone()).await?);
+        // Its own token: it outlives those who make requests.
+        let stop = CancellationToken::new();
+        let books = Books { vendor, store, account, stop: stop.clone() };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(books.clone().keep());
+        tasks.spawn(tidy(books.store, books.stop));
+        Ok(Keeper { tasks, stop })
+    }
+
+    /// Waits until a task fails; for ever, if none does.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error.into(),
+            Some(Err(error)) => anyhow::anyhow!("the keeper did not end as it should: {error}"),
+            Some(Ok(Ok(()))) | None => std::future::pending().await,
+        }
+    }
+
+    /// Closes the books; nobody makes requests any more.
+    pub(super) async fn end(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Books {
+    async fn keep(self) -> Result<(), StoreError> {
+        while self.stop.run_until_cancelled(self.vendor.limiter().unsaved()).await.is_some() {
+            if !self.save().await? {
+                break;
+            }
+            self.vendor.limiter().saved();
+        }
+        // What cannot be saved now was counted before it was spent.
+        let settled = self.store.save_ledger(self.account.clone(), self.vendor.limiter().settle(), mirror_time()).await;
+        if let Err(error) = settled {
+            tracing::debug!(%error, "the count of requests could not be settled");
+        }
+        Ok(())
+    }
+
+    /// Saves the ledger, however long that takes; `false` when stopped.
+    async fn save(&self) -> Result<bool, StoreError> {
+        let mut wait = SAVE_AGAIN.0;
+        loop {
+            match self.store.save_ledger(self.account.clone(), self.vendor.limiter().ledger(), mirror_time()).await {
+                Ok(()) => return Ok(true),
+                Err(fatal @ (StoreError::Gone(_) | StoreError::Closed)) => return Err(fatal),
+                Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_))) => {
+                    tracing::error!(%error, retry_in = ?wait, "the database cannot be written, so no request leaves");
+                }
+            }
+            if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                return Ok(false);
+            }
+            wait = (wait * 2).min(SAVE_AGAIN.1);
+        }
+    }
+}
+
+/// Looks after the files. What is only untidy is no reason to stop.
+async fn tidy(store: Store, stop: CancellationToken) -> Result<(), StoreError> {
+    while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
+        match store.tidy(mirror_time()).await {
+            Ok(()) => {}
+            Err(fatal @ (StoreError::Gone(_) | StoreError::Closed)) => return Err(fatal),
+            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_))) => {
+                tracing::debug!(%error, "the files could not be looked after");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! The budgets by hour and by day.
+//!
+//! Requests are counted in the database *before* they leave, a few at a time: a process that dies has counted some that it
+//! never sent, and sent none that was not counted.
+
+use super::Priority;
+use crate::record::{Counts, Period};
+use std::time::Duration;
+
+/// Requests that are counted at a time, at most. So many are lost to a crash.
+const BLOCK: u64 = 10;
+/// A budget is looked at again after this, however long its period still takes: the machine's clock may be set.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Periods as far away as this, in seconds, are over.
+const FORGOTTEN_S: u64 = 2 * 86_400;
+/// Of each budget, this part (a quarter) is kept for polls: a backfill must not leave the day without news.
+const KEPT_FOR_POLLS: u64 = 4;
+
+/// The most requests an hour and a day; `None` for no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) hour: Option<u64>,
+    pub(super) day: Option<u64>,
+}
+
+impl Limits {
+    fn of(&self, period: Period) -> Option<u64> {
+        match period {
+            Period::Hour => self.hour,
+            Period::Day => self.day,
+        }
+    }
+}
+
+/// What stands in the way of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Nothing.
+    Leave,
+    /// A budget is spent; look again after this.
+    Spent(Duration),
+    /// It has not been counted in the database yet.
+    Uncounted,
+}
+
+/// What may still be spent.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    limits: Limits,
+    /// What the database holds once the last save has come through.
+    counts: Counts,
+    reserve: Option<Reserve>,
+}
+
+/// Requests that are counted and have not left. They count for their hour alone.
+#[derive(Clone, Copy, Debug)]
+struct Reserve {
+    hour: i64,
+    left: u64,
+    /// In the database.
+    saved: bool,
+}
+
+impl Allowance {
+    /// Without a ledger nothing is counted, and no budget holds.
+    pub(super) fn new(limits: Limits) -> Allowance {
+        Allowance { limits, counts: Counts::new(), reserve: None }
+    }
+
+    /// Counts from now on, beginning with what earlier processes have spent.
+    pub(super) fn resume(&mut self, counts: Counts) {
+        self.counts = counts;
+        self.reserve = Some(Reserve { hour: 0, left: 0, saved: true });
+    }
+
+    /// `now` is a Unix second.
+    pub(super) fn ask(&self, priority: Priority, now: i64) -> Ask {
+        let Some(reserve) = self.reserve else { return Ask::Leave };
+        for period in Period::ALL {
+            let Some(limit) = self.limits.of(period) else { continue };
+            let kept = match priority {
+                Priority::Poll => 0,
+                Priority::Fill => limit / KEPT_FOR_POLLS,
+            };
+            if self.spent(period, now) >= limit - kept {
+                let left = period.began(now) + period.seconds() - now;
+                return Ask::Spent(Duration::from_secs(left.unsigned_abs()).min(LOOK_AGAIN));
+            }
+        }
+        if reserve.left == 0 || !reserve.saved || reserve.hour != Period::Hour.began(now) { Ask::Uncounted } else { Ask::Leave }
+    }
+
+    /// A request leaves.
+    pub(super) fn spend(&mut self) {
+        if let Some(reserve) = &mut self.reserve {
+            reserve.left = reserve.left.saturating_sub(1);
+        }
+    }
+
+    /// What to save so that some requests may leave; `saved` is told when that is done.
+    pub(super) fn reserve(&mut self, now: i64) -> Counts {
+        let hour = Period::Hour.began(now);
+        let used_up = self.reserve.is_some_and(|reserve| reserve.left == 0 || reserve.hour != hour);
+        if used_up {
+            let left = Period::ALL.into_iter().filter_map(|period| Some(self.limits.of(period)?.saturating_sub(self.spent(period, now))));
+            let block = left.min().unwrap_or(BLOCK).min(BLOCK);
+            self.counts.retain(|(_, began), _| began.abs_diff(now) < FORGOTTEN_S);
+            Period::ALL.into_iter().for_each(|period| *self.counts.entry((period, period.began(now))).or_default() += block);
+            self.reserve = Some(Reserve { hour, left: block, saved: false });
+        }
+        self.counts.clone()
+    }
+
+    pub(super) fn saved(&mut self) {
+        if let Some(reserve) = &mut self.reserve {
+            reserve.saved = true;
+        }
+    }
+
+    /// What to save at an orderly end: requests that were counted and never left are taken back.
+    pub(super) fn settle(&mut self) -> Counts {
+        if let Some(reserve) = &mut self.reserve {
+            let left = std::mem::take(&mut reserve.left);
+            for period in Period::ALL {
+                self.counts.entry((period, period.began(reserve.hour))).and_modify(|count| *count = count.saturating_sub(left));
+            }
+        }
+        self.counts.clone()
+    }
+
+    fn spent(&self, period: Period, now: i64) -> u64 {
+        let counted = self.counts.get(&(period, period.began(now))).copied().unwrap_or(0);
+        let unsent = self.reserve.filter(|reserve| period.began(reserve.hour) == period.began(now)).map_or(0, |reserve| reserve.left);
+        counted.saturating_sub(unsent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3600;
+    const NOON: i64 = 1_700_049_600;
+
+    fn allowance(hour: Option<u64>, day: Option<u64>) -> Allowance {
+        let mut allowance = Allowance::new(Limits { hour, day });
+        allowance.resume(Counts::new());
+        allowance
+    }
+
+    /// How many leave until something other than counting holds them back.
+    fn leave(allowance: &mut Allowance, priority: Priority, now: i64) -> u64 {
+        let mut left = 0;
+        while left < 1000 {
+            match allowance.ask(priority, now) {
+                Ask::Leave => {
+                    allowance.spend();
+                    left += 1;
+                }
+                Ask::Uncounted => {
+                    allowance.reserve(now);
+                    assert_eq!(allowance.ask(priority, now), Ask::Uncounted, "it may leave before it is saved");
+                    allowance.saved();
+                }
+                Ask::Spent(_) => return left,
+            }
+        }
+        left
+    }
+
+    #[test]
+    fn without_a_ledger_nothing_is_counted() {
+        assert_eq!(Allowance::new(Limits { hour: Some(1), day: None }).ask(Priority::Fill, NOON), Ask::Leave);
+    }
+
+    #[test]
+    fn a_budget_is_spent_to_the_last_request_and_comes_back_with_the_next_hour() {
+        for limit in [1, 2, 3, 4, 7, 10, 11, 25, 100] {
+            let mut allowance = allowance(Some(limit), None);
+            assert_eq!(leave(&mut allowance, Priority::Poll, NOON + 5), limit);
+            assert_eq!(allowance.ask(Priority::Poll, NOON + HOUR - 7), Ask::Spent(Duration::from_secs(7)));
+            assert_eq!(leave(&mut allowance, Priority::Poll, NOON + HOUR), limit);
+        }
+    }
+
+    #[test]
+    fn fills_leave_a_quarter_to_polls() {
+        let mut allowance = allowance(Some(100), None);
+        assert_eq!(leave(&mut allowance, Priority::Fill, NOON), 75);
+        assert_eq!(leave(&mut allowance, Priority::Poll, NOON), 25);
+        let mut tiny = self::allowance(Some(1), None);
+        assert_eq!(leave(&mut tiny, Priority::Fill, NOON), 1);
+    }
+
+    #[test]
+    fn the_day_holds_over_its_hours() {
+        let midnight = Period::Day.began(NOON);
+        let mut allowance = allowance(Some(10), Some(24));
+        let left: Vec<u64> = (0..4).map(|hour| leave(&mut allowance, Priority::Poll, midnight + hour * HOUR)).collect();
+        assert_eq!(left, [10, 10, 4, 0]);
+        assert_eq!(leave(&mut allowance, Priority::Poll, midnight + 24 * HOUR), 10);
+    }
+
+    #[test]
+    fn a_crash_loop_never_spends_more_than_the_budget() {
+        let mut saved = Counts::new();
+        let mut sent = 0;
+        for _ in 0..100 {
+            let mut process = Allowance::new(Limits { hour: Some(30), day: None });
+            process.resume(saved.clone());
+            if process.ask(Priority::Poll, NOON) == Ask::Uncounted {
+                saved = process.reserve(NOON);
+                process.saved();
+                for _ in 0..3 {
+                    sent += u64::from(process.ask(Priority::Poll, NOON) == Ask::Leave);
+                    process.spend();
+                }
+            }
+        }
+        assert!(sent > 0 && sent <= 30, "{sent}");
+    }
+
+    #[test]
+    fn an_orderly_end_takes_back_what_never_left() {
+        let mut process = allowance(Some(30), None);
+        process.reserve(NOON);
+        process.saved();
+        process.spend();
+        let counts = process.settle();
+        assert_eq!(counts.into_values().collect::<Vec<_>>(), [1, 1]);
+    }
+
+    #[test]
+    fn a_save_that_failed_counts_once() {
+        let mut process = allowance(None, None);
+        assert_eq!(process.reserve(NOON), process.reserve(NOON));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_finds_what_was_spent_then() {
+        let mut allowance = allowance(Some(5), None);
+        assert_eq!(leave(&mut allowance, Priority::Poll, NOON), 5);
+        assert_eq!(leave(&mut allowance, Priority::Poll, NOON + HOUR), 5);
+        assert_eq!(leave(&mut allowance, Priority::Poll, NOON + 1), 0);
+    }
+}

@@ -1,0 +1,108 @@
+//! What a credential has spent: kept, so that no restart spends it twice.
+
+use super::Error;
+use crate::record::{Closed, Counts, Ledger, Period};
+use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Periods that are kept for people, a credential; the newest.
+const KEPT: u32 = 24 * 8;
+
+/// How a credential stands with the vendor, as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AccountReport {
+    /// The client and where it asks.
+    pub account: String,
+    /// Requests a second at present; null at the configured ceiling.
+    pub rate: Option<f64>,
+    /// No request before then; null while requests are taken.
+    pub closed_until: Option<String>,
+    /// The wait that the vendor asked for, in seconds; null while requests are taken.
+    pub closed_for_s: Option<f64>,
+    /// Requests in this hour, UTC.
+    pub requests_this_hour: u64,
+    /// Requests today, UTC.
+    pub requests_today: u64,
+}
+
+/// What is remembered of a credential; nothing if it is new.
+pub(super) fn load(connection: &Connection, account: &str) -> Result<Ledger, Error> {
+    let mut ledger = connection
+        .query_row("SELECT rate, closed_until, closed_for_s FROM accounts WHERE account = ?1", [account], |row| {
+            Ok(Ledger { rate: row.get(0)?, closed: closed(row)?, counts: Counts::new() })
+        })
+        .optional()?
+        .unwrap_or_default();
+    let mut statement = connection.prepare("SELECT period, began_at, requests FROM request_counts WHERE account = ?1")?;
+    let mut rows = statement.query([account])?;
+    while let Some(row) = rows.next()? {
+        let (word, began): (String, String) = (row.get(0)?, row.get(1)?);
+        let period = Period::ALL.into_iter().find(|period| period.word() == word);
+        let began = DateTime::parse_from_rfc3339(&began).ok();
+        if let (Some(period), Some(began)) = (period, began) {
+            ledger.counts.insert((period, began.timestamp()), row.get::<_, i64>(2)?.unsigned_abs());
+        }
+    }
+    Ok(ledger)
+}
+
+fn closed(row: &Row) -> rusqlite::Result<Option<Closed>> {
+    let (until, wait): (Option<String>, Option<f64>) = (row.get(1)?, row.get(2)?);
+    let until = until.and_then(|until| DateTime::parse_from_rfc3339(&until).ok());
+    let wait = wait.and_then(|wait| Duration::try_from_secs_f64(wait).ok());
+    Ok(until.zip(wait).map(|(until, wait)| Closed { until_ms: until.timestamp_millis(), wait }))
+}
+
+/// Saves it.
+pub(super) fn save(connection: &mut Connection, account: &str, ledger: &Ledger, at: &str) -> Result<(), Error> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let until = ledger.closed.and_then(|closed| DateTime::from_timestamp_millis(closed.until_ms)).map(written);
+    let wait = ledger.closed.map(|closed| closed.wait.as_secs_f64());
+    tx.prepare_cached(
+        "INSERT INTO accounts (account, rate, closed_until, closed_for_s, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (account) DO UPDATE SET rate = ?2, closed_until = ?3, closed_for_s = ?4, updated_at = ?5",
+    )?
+    .execute(params![account, ledger.rate, until, wait, at])?;
+    for ((period, began), requests) in &ledger.counts {
+        let began = DateTime::from_timestamp(*began, 0).map(written);
+        tx.prepare_cached(
+            "INSERT INTO request_counts (account, period, began_at, requests) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, period, began_at) DO UPDATE SET requests = ?4 WHERE requests <> ?4",
+        )?
+        .execute(params![account, period.word(), began, *requests as i64])?;
+    }
+    tx.prepare_cached(
+        "DELETE FROM request_counts WHERE account = ?1 AND (period, began_at) NOT IN
+             (SELECT period, began_at FROM request_counts WHERE account = ?1 ORDER BY began_at DESC LIMIT ?2)",
+    )?
+    .execute(params![account, KEPT])?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// The credentials that were used.
+pub(super) fn report(connection: &Connection, now: DateTime<Utc>) -> Result<Vec<AccountReport>, Error> {
+    let mut statement = connection.prepare("SELECT account FROM accounts ORDER BY account")?;
+    let accounts: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    accounts.into_iter().map(|account| Ok(of(load(connection, &account)?, account, now))).collect()
+}
+
+fn of(ledger: Ledger, account: String, now: DateTime<Utc>) -> AccountReport {
+    let count = |period: Period| ledger.counts.get(&(period, period.began(now.timestamp()))).copied().unwrap_or(0);
+    let closed = ledger.closed.filter(|closed| closed.until_ms > now.timestamp_millis());
+    AccountReport {
+        account,
+        rate: ledger.rate,
+        closed_until: closed.and_then(|closed| DateTime::from_timestamp_millis(closed.until_ms)).map(written),
+        closed_for_s: closed.map(|closed| closed.wait.as_secs_f64()),
+        requests_this_hour: count(Period::Hour),
+        requests_today: count(Period::Day),
+    }
+}
+
+/// As the mirror's other times.
+fn written(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
