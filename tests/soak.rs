@@ -71,7 +71,7 @@ fn rough_lives(mirror: &Mirror, span: Duration, seen: &mut Seen) {
             seen.memory.extend(memory(&daemon).map(|bytes| (mirror.sandbox.up(), bytes)));
             thread::sleep(Duration::from_millis(50));
         }
-        if seen.kills.len() % 2 == 0 {
+        if seen.kills.len().is_multiple_of(2) {
             until_a_gate_is_closed(mirror);
         }
         assert!(!daemon.stderr().contains("panicked"), "{}", daemon.stderr());

@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 const MOST_REQUESTS: usize = 1_500;
 
 fn note(mirror: &Mirror, feed: &str) -> String {
-    mirror.status_of(feed)["note"].as_str().unwrap_or_default().to_owned()
+    // The file may be there before its feeds are.
+    let report = mirror.status().into_iter().find(|report| report["feed_id"] == feed).unwrap_or_default();
+    report["note"].as_str().unwrap_or_default().to_owned()
 }
 
 fn agrees(mirror: &Mirror) -> bool {
@@ -59,7 +61,7 @@ fn unreadable(body: &str, retry_after: Option<&str>, said: &str) {
 #[test]
 fn a_429_with_an_absurd_or_unreadable_wait_closes_the_gate_for_a_sensible_time() {
     let available = |wait: &str| format!("{{\"Message\":\"Too many requests. Api will be available in {wait} seconds\"}}");
-    let cases = vec![
+    let cases = [
         (available("-5"), None, "30.0"),
         (available("NaN"), None, "30.0"),
         (available("soon, in some"), None, "30.0"),
@@ -79,6 +81,8 @@ fn a_429_with_an_absurd_or_unreadable_wait_closes_the_gate_for_a_sensible_time()
 #[test]
 fn an_outage_is_asked_ever_more_seldom_and_the_feed_catches_up_from_its_cursor() {
     let (mirror, mut daemon) = followed(small());
+    let polls = mirror.requests().len();
+    eventually("the cursor has come to rest", LIMIT, || mirror.requests().len() > polls + 8);
     mirror.sandbox.set_fault(None, Some(Fault::Status(503, "<html>down</html>".to_owned())));
     eventually("status says so", LIMIT, || mirror.status_of("GAMLS")["activity"] == "retrying");
     assert!(note(&mirror, "GAMLS").contains("HTTP 503"), "{}", note(&mirror, "GAMLS"));
