@@ -426,6 +426,49 @@ async fn each_fault_reaches_the_client_as_named() {
 }
 
 #[tokio::test]
+async fn uneven_pages_hold_everything_and_a_repeated_one_is_the_first() {
+    let with = client(small()).await;
+    let page = async |number: u64| with.sync(&format!("{AGES}&FeedIdList=GAMLS&Page={number}")).await.1;
+    let first = listings(&page(1).await);
+    with.sandbox.set_fault(None, Some(Fault::FirstPage));
+    assert_eq!(listings(&page(3).await), first);
+    with.sandbox.set_fault(None, Some(Fault::Uneven));
+    let (mut sizes, mut seen, mut next) = (Vec::new(), BTreeSet::new(), Some(1));
+    while let Some(number) = next {
+        let answer = page(number).await;
+        sizes.push(listings(&answer).len());
+        seen.extend(listings(&answer));
+        next = answer["NextPage"].as_u64();
+    }
+    assert_eq!((sizes, seen.len()), (vec![200, 100, 150], 450));
+}
+
+#[tokio::test]
+async fn a_drip_does_not_end_a_bomb_unfolds_and_a_date_is_as_told() {
+    let with = client(Options { gzip: false, ..small() }).await;
+    let url = "/services/partner/SyncListings?FromUpdatedDate=2000-01-01";
+    with.sandbox.fault_next(Fault::Date("yesterday".to_owned()));
+    assert_eq!(with.ask(url).await.unwrap().headers()["date"], "yesterday");
+    with.sandbox.fault_next(Fault::Bomb { blocks: 2 });
+    let mut answer = with.ask(url).await.unwrap();
+    let mut unfolded = 0;
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        unfolded += chunk.len();
+    }
+    assert_eq!(unfolded, 32 << 20);
+    with.sandbox.fault_next(Fault::Drip);
+    let mut answer = with.ask(url).await.unwrap();
+    let mut dripped = 0;
+    let drip = async {
+        while let Some(chunk) = answer.chunk().await.unwrap() {
+            dripped += chunk.len();
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(500), drip).await.is_err(), "it ended");
+    assert!((1..=6).contains(&dripped), "{dripped} bytes");
+}
+
+#[tokio::test]
 async fn people_can_ask_what_is_true() {
     let with = client(Options { listings: 3, deleted: 1, ..small() }).await;
     with.page(AGES).await;
