@@ -3,6 +3,7 @@
 mod demo;
 mod feeds;
 mod logging;
+mod privacy;
 mod reconcile;
 mod rejects;
 mod run;
@@ -99,6 +100,7 @@ struct SandboxArguments {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.global.log_format, cli.global.verbose);
+    privacy::close_the_curtains();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&anyhow::Error::new(error).context("cannot start the runtime")),
@@ -111,7 +113,7 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Run(arguments) => run::run(Config::read(&cli.global.config)?, arguments).await,
+        Command::Run(arguments) => run::run(&cli.global.config, arguments).await,
         Command::Status(arguments) => status::status(&Config::read_for_reading(&cli.global.config)?, &arguments),
         Command::Reconcile(arguments) => reconcile::reconcile(&cli.global.config, arguments).await,
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,

@@ -278,9 +278,10 @@ fn status_tells_how_true_the_file_is_while_the_daemon_works() {
         assert!(report["polled_at"].is_string() && report["note"].is_null(), "{report}");
     }
     let lines = mirror.run(&["status"]).succeeded().stdout;
-    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert_eq!(lines.lines().count(), 4, "{lines}");
+    assert!(lines.starts_with(&format!("mls-sync run (PID {})", daemon.pid())) && lines.contains(" requests this hour, "), "{lines}");
     assert!(
-        lines.lines().all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")),
+        lines.lines().skip(2).all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")),
         "{lines}"
     );
     drop(daemon);

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
+#[path = "faults/machine.rs"]
+mod machine;
+#[path = "faults/politeness.rs"]
+mod politeness;
 mod support;
 
 use mls_sync::sandbox::{Fault, Options};
