@@ -8,6 +8,7 @@ mod decimal;
 mod decode;
 pub mod fields;
 mod json;
+mod mend;
 mod refusal;
 mod throttle;
 mod wire;
