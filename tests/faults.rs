@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
+#[path = "faults/data.rs"]
+mod data;
 mod support;
 
 use mls_sync::sandbox::{Fault, Options};
