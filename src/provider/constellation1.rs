@@ -15,4 +15,6 @@ mod wire;
 
 pub use client::{Client, ClientOptions};
 pub use decode::{decode, looks_deleted};
+pub use mend::mended;
+pub use throttle::wait;
 pub use wire::{detail as read_detail, page as read_page, replay};

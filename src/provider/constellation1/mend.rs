@@ -11,7 +11,8 @@ const NO_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 ///
 /// Inside strings, a control character is escaped, and a backslash that begins no escape stands for itself. Outside,
 /// `NaN`, `Infinity` and `-Infinity` become strings. What is cut short stays so.
-pub(super) fn mended(text: &str) -> Option<String> {
+#[must_use]
+pub fn mended(text: &str) -> Option<String> {
     let mut mender = Mender { text, at: 0, copied: 0, out: String::new() };
     while let Some(byte) = mender.peek(0) {
         match byte {
