@@ -64,11 +64,12 @@ impl Odd {
         assert!(verdict.difference_count < 1000, "{when}: {verdict}");
         self.mirror.verify_changes(when);
         consumers_can_read(&self.mirror);
-        for command in [&["status"][..], &["rejects"], &["feeds"]] {
+        for command in [&["status"][..], &["rejects"], &["feeds"], &["status", "--json"], &["rejects", "--json"], &["feeds", "--json"]] {
             speaks_plainly(&self.mirror.run(command).succeeded());
         }
         for key in self.keys.iter().filter(|key| !key.contains('\0')) {
             speaks_plainly(&self.mirror.run(&["why", "--", "GAMLS", key]));
+            speaks_plainly(&self.mirror.run(&["why", "--json", "--", "GAMLS", key]));
         }
     }
 
@@ -378,12 +379,14 @@ fn any_number_of_unknown_fields_is_kept_or_told_of() {
 
 #[test]
 fn a_feeds_name_may_hold_anything_but_reaches_no_terminal_raw() {
-    let names = ["\u{1b}[31mRED\u{7}", "'; DROP TABLE feeds; --", "Ж 番"];
+    let names = ["\u{1b}[31mRED\u{7}\u{9b}", "'; DROP TABLE feeds; --", "Ж 番"];
     let options = Options { listings: 20, deleted: 3, feeds: names.iter().map(|name| (*name).to_owned()).collect(), ..small() };
     let mirror = Mirror::new(options.clone()).with(|settings| settings.feeds.clear());
     speaks_plainly(&mirror.backfill());
     assert!(names.iter().all(|name| mirror.requests_of(name) > 0));
-    for command in [&["status"][..], &["feeds"], &["rejects"], &["why", "\u{1b}[31mRED\u{7}", "none"], &["why", "\u{1b}[0m", "\u{1b}[2J"]] {
+    for command in
+        [&["status"][..], &["feeds"], &["rejects"], &["status", "--json"], &["why", names[0], "none"], &["why", "\u{1b}[0m", "\u{1b}[2J"]]
+    {
         speaks_plainly(&mirror.run(command));
     }
     mirror.verify("strange names of feeds");
