@@ -20,6 +20,7 @@ use crate::store::report::ReportError;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use logging::LogFormat;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -162,6 +163,20 @@ fn grouped(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// JSON for programs. JSON lets some characters pass that a terminal obeys; people look at it there, so they are escaped.
+fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => plain.push(c),
+            _ if c.is_control() => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => plain.push(c),
+        }
+    }
+    Ok(plain)
 }
 
 /// The date a person typed.
