@@ -3,6 +3,7 @@
 mod demo;
 mod feeds;
 mod logging;
+mod privacy;
 mod reconcile;
 mod rejects;
 mod run;
@@ -19,6 +20,7 @@ use crate::store::report::ReportError;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use logging::LogFormat;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,6 +101,7 @@ struct SandboxArguments {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.global.log_format, cli.global.verbose);
+    privacy::close_the_curtains();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&anyhow::Error::new(error).context("cannot start the runtime")),
@@ -111,7 +114,7 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Run(arguments) => run::run(Config::read(&cli.global.config)?, arguments).await,
+        Command::Run(arguments) => run::run(&cli.global.config, arguments).await,
         Command::Status(arguments) => status::status(&Config::read_for_reading(&cli.global.config)?, &arguments),
         Command::Reconcile(arguments) => reconcile::reconcile(&cli.global.config, arguments).await,
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
@@ -160,6 +163,20 @@ fn grouped(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// JSON for programs. JSON lets some characters pass that a terminal obeys; people look at it there, so they are escaped.
+fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => plain.push(c),
+            _ if c.is_control() => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => plain.push(c),
+        }
+    }
+    Ok(plain)
 }
 
 /// The date a person typed.

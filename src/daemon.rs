@@ -6,7 +6,7 @@ pub mod errand;
 mod keeper;
 mod rotation;
 
-use crate::clock::{Clock, mirror_time};
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::progress::Progress;
 use crate::provider::constellation1::{Client, fields::LISTING_DETAILS};
@@ -138,7 +138,6 @@ impl Daemon {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let stop = self.tools.stop.clone();
         let mut keeper = Keeper::begin(Arc::clone(&self.tools.vendor), self.tools.store.clone(), self.config.account()).await?;
-        self.tools.store.clear_errands(mirror_time()).await?;
         let new_key = Arc::new(Notify::new());
         let vendor = Arc::clone(&self.tools.vendor);
         let rotation = tokio::spawn(rotation::watch(self.config.clone(), vendor, self.key, Arc::clone(&new_key), stop.clone()));

@@ -29,7 +29,7 @@ mod wire;
 mod words;
 mod world;
 
-pub use fault::{Edit, Fault};
+pub use fault::{Edit, Fault, TextEdit};
 pub use inward::Reply;
 pub use options::{
     Bounds, DeletedDetail, Deletions, Foreign, FromMode, HexCase, Key, MediaKey, NextPage, Options, Order, PagePastEnd, RetryAfter, Shape,

@@ -6,7 +6,9 @@ mod support;
 
 use mls_sync::record::{DayTime, Stamp};
 use mls_sync::sandbox::{Fault, Options};
+use rusqlite::Connection;
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 use support::{LIMIT, Mirror, eventually, feeds, side_by_side, small, tally};
 
@@ -102,6 +104,31 @@ fn a_daemon_stops_within_5_s_whatever_it_waits_for() {
         daemon.signal("TERM");
         daemon.wait(seconds(5)).succeeded();
         mirror.verify_changes(&format!("{fault:?}"));
+    });
+}
+
+#[test]
+fn a_daemon_stops_within_5_s_although_another_program_holds_the_write_lock() {
+    side_by_side(vec![true, false], |has_noticed| {
+        let mirror = Mirror::new(small()).with(|settings| settings.requests_per_second = 20.0);
+        let daemon = mirror.start(&["run"]);
+        eventually("the load is under way", LIMIT, || mirror.live("GAMLS") > 0);
+        let other = Connection::open(mirror.database()).unwrap();
+        other.busy_timeout(seconds(10)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (loaded, asked) = (mirror.live("GAMLS"), mirror.requests().len());
+        eventually("a page waits for the lock", LIMIT, || match has_noticed {
+            true => daemon.stderr().contains("the database cannot be used"),
+            false => mirror.requests().len() > asked,
+        });
+        daemon.signal("TERM");
+        let ended = daemon.wait(seconds(5)).succeeded();
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        assert_eq!(mirror.live("GAMLS"), loaded, "nothing can have been stored");
+        other.execute_batch("ROLLBACK").unwrap();
+        mirror.verify_changes("locked");
+        mirror.backfill();
+        mirror.verify("after the lock");
     });
 }
 
@@ -278,9 +305,10 @@ fn status_tells_how_true_the_file_is_while_the_daemon_works() {
         assert!(report["polled_at"].is_string() && report["note"].is_null(), "{report}");
     }
     let lines = mirror.run(&["status"]).succeeded().stdout;
-    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert_eq!(lines.lines().count(), 4, "{lines}");
+    assert!(lines.starts_with(&format!("mls-sync run (PID {})", daemon.pid())) && lines.contains(" requests this hour, "), "{lines}");
     assert!(
-        lines.lines().all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")),
+        lines.lines().skip(2).all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")),
         "{lines}"
     );
     drop(daemon);
@@ -311,6 +339,38 @@ fn a_feed_that_the_vendor_adds_is_found_while_the_daemon_runs() {
     daemon.signal("TERM");
     daemon.wait(seconds(5)).succeeded();
     mirror.verify("with a feed that came later");
+}
+
+#[test]
+fn a_feed_of_which_only_deletions_are_left_is_found() {
+    let mirror = Mirror::new(feeds(&["GAMLS", "GONE"])).with(|settings| settings.feeds.clear());
+    let gone = mirror.truly_live("GONE");
+    mirror.sandbox.with_world(|world| gone.iter().for_each(|id| assert!(world.delete("GONE", id))));
+    mirror.quiet();
+    mirror.backfill();
+    let report = mirror.status_of("GONE");
+    assert_eq!((&report["live"], &report["deleted"]), (&0.into(), &330.into()), "{report}");
+    mirror.verify("a feed of deletions");
+}
+
+/// Its coverage stays as it was, so that it is gone on with when it is polled again.
+#[test]
+fn a_stream_that_is_no_longer_polled_does_not_hold_back_the_coverage() {
+    let mirror = Mirror::new(small());
+    let since = mirror.sandbox.with_world(|world| world.utc()).minus(seconds(40 * 86_400));
+    mirror.run(&["run", "--backfill", "--since", &since.to_string()[..19]]).succeeded();
+    let text = mirror.settings.text(&mirror.database());
+    fs::write(mirror.config(), text.replace("[poll]", "streams = [0]\n[poll]")).unwrap();
+    mirror.backfill();
+    assert_eq!(mirror.number("SELECT count(*) FROM covered JOIN feeds USING (feed_id) WHERE status = 3 AND from_date <= since"), 0);
+    let coverage = mirror.query("SELECT complete_until, gaps FROM coverage", |row| Ok((row.get::<_, Option<String>>(0)?, row.get(1)?)));
+    assert!(matches!(coverage.as_slice(), [(Some(_), 0)]), "{coverage:?}\n{}", mirror.windows());
+    let report = mirror.status_of("GAMLS");
+    assert!(report["complete_until"].is_string() && report["gaps"].as_array().unwrap().is_empty(), "{report}");
+    fs::write(mirror.config(), text).unwrap();
+    mirror.backfill();
+    mirror.verify("both streams again");
+    assert!(mirror.status_of("GAMLS")["complete_until"].is_string());
 }
 
 #[test]

@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
+#[path = "faults/data.rs"]
+mod data;
+#[path = "faults/machine.rs"]
+mod machine;
+#[path = "faults/politeness.rs"]
+mod politeness;
 mod support;
 #[path = "faults/vendor.rs"]
 mod vendor;
@@ -272,10 +278,12 @@ fn closed(fault: Fault, least: Duration) {
 #[test]
 fn a_429_closes_the_gate_for_everybody_until_its_time() {
     let raw = |body: &str, after: Option<&str>| Fault::ThrottledRaw { body: body.to_owned(), retry_after: after.map(str::to_owned) };
-    let says_9 = r#"{"Message":"Too many requests. Api will be available in 9.0000000 seconds"}"#;
+    let says_3 = r#"{"Message":"Too many requests. Api will be available in 3.0000000 seconds"}"#;
     let cases = [
         (Fault::Throttled { seconds: 1.5 }, Duration::from_millis(1500)),
-        (raw(says_9, Some("1")), seconds(1)),
+        // The later of the two counts.
+        (raw(says_3, Some("1")), seconds(3)),
+        (raw(says_3, Some("5")), seconds(5)),
         (raw("<html>", Some("2")), seconds(2)),
     ];
     side_by_side(cases.to_vec(), |(fault, least)| closed(fault, least));

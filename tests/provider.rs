@@ -141,8 +141,9 @@ async fn each_status_has_its_failure() {
     let throttled = r#"{"Message":"Too many requests. Api will be available in 20.6250626 seconds"}"#;
     let wait = Duration::from_millis(20_626);
     check(http("429 Too Many Requests", "", throttled), Failure::Throttled { wait }, "20.6250626 seconds").await;
-    let wait = Duration::from_secs(3);
-    check(http("429 Too Many Requests", "retry-after: 3\r\n", throttled), Failure::Throttled { wait }, "429").await;
+    check(http("429 Too Many Requests", "retry-after: 3\r\n", throttled), Failure::Throttled { wait }, "20.6250626 seconds").await;
+    let wait = Duration::from_secs(30);
+    check(http("429 Too Many Requests", "retry-after: 30\r\n", throttled), Failure::Throttled { wait }, "429").await;
     let later = "date: Wed, 01 Jul 2026 12:00:00 GMT\r\nretry-after: Wed, 01 Jul 2026 12:00:07 GMT\r\n";
     let wait = Duration::from_secs(7);
     check(http("429 Too Many Requests", later, ""), Failure::Throttled { wait }, "429").await;

@@ -1,6 +1,6 @@
 //! `mls-sync feeds`: which feeds are mirrored, and the removal of one.
 
-use super::{UsageError, grouped};
+use super::{UsageError, grouped, pretty_json};
 use crate::config::Config;
 use crate::daemon::errand;
 use crate::record::FeedId;
@@ -36,7 +36,7 @@ pub(super) async fn feeds(config: &Config, arguments: Arguments) -> anyhow::Resu
         return remove(config, FeedId(feed)).await;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&entries)?);
+        println!("{}", pretty_json(&entries)?);
         return Ok(ExitCode::SUCCESS);
     }
     if entries.is_empty() {

@@ -1,7 +1,7 @@
 //! `mls-sync reconcile`: a whole reading set against the file.
 
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, UsageError, grouped, show};
+use super::{EXIT_FAILED, UsageError, grouped, pretty_json, show};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{Daemon, Outcome, ReconcileMode, RunOptions, errand};
 use crate::record::{FeedId, printable};
@@ -52,7 +52,7 @@ async fn sweep(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode>
         None => alone(config, &feeds, arguments.dry_run, stop).await?,
     };
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&runs)?);
+        println!("{}", pretty_json(&runs)?);
     } else {
         print(&feeds, &runs, &outcome);
     }

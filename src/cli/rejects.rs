@@ -1,6 +1,6 @@
 //! `mls-sync rejects`: the vendor's records that could not be stored.
 
-use super::{UsageError, grouped};
+use super::{UsageError, grouped, pretty_json};
 use crate::config::Config;
 use crate::daemon::errand::{self, Replay};
 use crate::record::{FeedId, printable};
@@ -37,7 +37,7 @@ pub(super) async fn rejects(config: &Config, arguments: Arguments) -> anyhow::Re
     }
     let rejects = report::rejects(&config.database, feed.as_ref())?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&rejects)?);
+        println!("{}", pretty_json(&rejects)?);
         return Ok(ExitCode::SUCCESS);
     }
     if rejects.is_empty() {

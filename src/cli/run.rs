@@ -1,6 +1,6 @@
 //! `mls-sync run`: the daemon, one cycle, or one load.
 
-use super::{EXIT_FAILED, day_time, grouped, show};
+use super::{EXIT_FAILED, day_time, grouped, privacy, show};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{Daemon, Outcome, RunOptions, errand};
 use crate::plan::reconcile::Action;
@@ -30,7 +30,8 @@ pub(super) struct Arguments {
     feed: Vec<String>,
 }
 
-pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = Config::read(path)?;
     let stop = stop_on_signals()?;
     let one_shot = arguments.once || arguments.backfill;
     // A load of everything says from when on; one cycle leaves that as it is.
@@ -47,6 +48,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
         feeds: arguments.feed.into_iter().map(FeedId).collect(),
         reconcile: None,
     };
+    privacy::warn_of_open_files(path, &config);
     let key = config.key().map_err(ConfigError::from)?;
     let daemon = Daemon::new(config, key, options, stop)?;
     let (progress, database) = (daemon.progress(), daemon.database());

@@ -1,6 +1,6 @@
 //! `mls-sync status`: how true the file is, feed by feed.
 
-use super::grouped;
+use super::{grouped, pretty_json};
 use crate::config::{Config, Rate};
 use crate::record::printable;
 use crate::store::report::{self, FeedReport, Status};
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let status = report::status(&config.database)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        println!("{}", pretty_json(&status)?);
         return Ok(ExitCode::SUCCESS);
     }
     head(&status, &config.rate, Utc::now()).iter().for_each(|line| println!("{line}"));

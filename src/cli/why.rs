@@ -1,7 +1,7 @@
 //! `mls-sync why`: what is known of one listing.
 
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, rejects};
+use super::{EXIT_FAILED, pretty_json, rejects};
 use crate::config::Config;
 use crate::daemon::errand::{self, Asked, Side};
 use crate::record::{FeedId, ListingId, ListingKey, printable};
@@ -35,7 +35,7 @@ pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     if arguments.json {
         let mut json = serde_json::to_value(&report)?;
         json["asked"] = serde_json::to_value(&asked)?;
-        println!("{}", serde_json::to_string_pretty(&json)?);
+        println!("{}", pretty_json(&json)?);
     } else {
         print(&report);
         asked.iter().for_each(print_asked);

@@ -22,6 +22,9 @@ const DISCOVER_AGAIN: Duration = Duration::from_secs(60);
 /// The same, when it does not accept the credential.
 const DISCOVER_REPROBE: Duration = Duration::from_secs(15 * 60);
 
+/// What the database refused is tried again after this.
+const STORE_AGAIN: Duration = Duration::from_secs(2);
+
 /// The workers at work.
 pub(super) struct Crew {
     config: Config,
@@ -29,6 +32,8 @@ pub(super) struct Crew {
     tools: Tools,
     pub(super) tasks: JoinSet<(FeedId, Result<Ended, StoreError>)>,
     busy: BTreeSet<FeedId>,
+    /// Feeds that have no worker yet, because the database could not be used.
+    pending: BTreeSet<FeedId>,
     discovering: bool,
     looked: bool,
     pub(super) desk: Desk,
@@ -39,8 +44,8 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Crew {
         let desk = Desk::new(tools.clone());
-        let (tasks, busy) = (JoinSet::new(), BTreeSet::new());
-        Crew { config, options, tools, tasks, busy, discovering: false, looked: false, desk, new_key }
+        let (tasks, busy, pending) = (JoinSet::new(), BTreeSet::new(), BTreeSet::new());
+        Crew { config, options, tools, tasks, busy, pending, discovering: false, looked: false, desk, new_key }
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
@@ -56,6 +61,7 @@ impl Crew {
         // What is named needs no discovery; whether it is still there is asked later.
         let every = self.config.poll.discover.0;
         let mut next_look = tokio::time::Instant::now() + if self.discovering { Duration::ZERO } else { every };
+        let (mut serve, mut again) = (interval(desk::LOOK_EVERY), interval(STORE_AGAIN));
         loop {
             let looking = if self.options.once { self.discovering && !self.looked } else { true };
             if self.tools.stop.is_cancelled() {
@@ -63,17 +69,22 @@ impl Crew {
                 return Ok(outcome);
             }
             if looking && tokio::time::Instant::now() >= next_look {
-                let Some(wait) = self.look(&mut outcome).await? else { continue };
+                let looked = self.look(&mut outcome).await;
+                let Some(wait) = self.bear(looked)?.unwrap_or(Some(STORE_AGAIN)) else { continue };
                 next_look = tokio::time::Instant::now() + wait;
                 continue;
             }
-            if self.tasks.is_empty() && !looking {
+            if self.tasks.is_empty() && self.pending.is_empty() && !looking {
                 return Ok(outcome);
             }
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
                 () = tokio::time::sleep_until(next_look), if looking => {}
-                () = tokio::time::sleep(desk::LOOK_EVERY), if !self.options.once => self.serve().await?,
+                _ = again.tick(), if !self.pending.is_empty() => self.start_pending().await?,
+                _ = serve.tick(), if !self.options.once => {
+                    let served = self.desk.serve().await;
+                    self.bear(served)?;
+                }
                 () = self.new_key.notified() => {
                     self.desk.try_again();
                     next_look = if self.looked { next_look } else { tokio::time::Instant::now() };
@@ -83,19 +94,26 @@ impl Crew {
         }
     }
 
-    /// What cannot be read now is read the next time.
-    async fn serve(&mut self) -> Result<(), StoreError> {
-        match self.desk.serve().await {
-            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_))) => {
-                tracing::debug!(%error, "errands could not be looked for");
-                Ok(())
+    /// A database that cannot be used for a while does not end a daemon: `None`, and the caller tries again.
+    fn bear<T>(&self, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match done {
+            Err(error) if self.is_bearable(&error) => {
+                tracing::debug!(%error, "the database cannot be used at present");
+                Ok(None)
             }
-            done => done,
+            done => done.map(Some),
+        }
+    }
+
+    fn is_bearable(&self, error: &StoreError) -> bool {
+        match error {
+            StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_) => !self.options.once,
+            StoreError::Gone(_) | StoreError::Closed => false,
         }
     }
 
     /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.
-    async fn look(&mut self, outcome: &mut Outcome) -> anyhow::Result<Option<Duration>> {
+    async fn look(&mut self, outcome: &mut Outcome) -> Result<Option<Duration>, StoreError> {
         if self.discovering {
             let mut found = self.busy.clone();
             // A feed may have records in one stream alone.
@@ -116,7 +134,7 @@ impl Crew {
         Ok(Some(self.config.poll.discover.0))
     }
 
-    async fn found(&mut self, found: BTreeSet<FeedId>, outcome: &mut Outcome) -> anyhow::Result<()> {
+    async fn found(&mut self, found: BTreeSet<FeedId>, outcome: &mut Outcome) -> Result<(), StoreError> {
         if found.is_empty() {
             let reason = "the credential can see no feed that has a listing";
             tracing::warn!("{reason}");
@@ -128,7 +146,7 @@ impl Crew {
 
     /// A feed that was taken from the credential is answered like a feed without listings. Its rows are kept until a
     /// person decides.
-    async fn look_for_the_gone(&self) -> anyhow::Result<Option<()>> {
+    async fn look_for_the_gone(&self) -> Result<Option<()>, StoreError> {
         let counters = self.tools.progress.snapshot();
         // A feed whose requests fail has its own, rarer tries.
         let healthy = |feed: &&FeedId| counters.get(*feed).is_none_or(|counters| !counters.in_trouble);
@@ -174,21 +192,39 @@ impl Crew {
         wait
     }
 
-    async fn start(&mut self, feeds: BTreeSet<FeedId>) -> anyhow::Result<()> {
-        for feed in feeds {
-            let since = self.options.since.unwrap_or(self.config.backfill.since.0);
-            let insist = self.options.since.is_some();
-            let since = self.tools.store.adopt(&feed, since, insist, mirror_time()).await?;
-            self.tools.store.poll(&feed, self.config.constellation1.streams.clone()).await?;
-            if self.options.reconcile.is_some() {
-                self.tools.store.abandon_runs(&feed, mirror_time()).await?;
+    async fn start(&mut self, feeds: BTreeSet<FeedId>) -> Result<(), StoreError> {
+        self.pending.extend(feeds);
+        self.start_pending().await
+    }
+
+    async fn start_pending(&mut self) -> Result<(), StoreError> {
+        for feed in self.pending.clone() {
+            match self.start_one(&feed).await {
+                Ok(()) => drop(self.pending.remove(&feed)),
+                Err(error) if self.is_bearable(&error) => {
+                    tracing::error!(%feed, %error, retry_in = ?STORE_AGAIN, "the database cannot be used, so the feed is not mirrored yet");
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
             }
-            let seat = self.desk.seat(&feed);
-            let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, &feed), self.watch(), seat).await?;
-            tracing::info!(%feed, "mirroring");
-            self.busy.insert(feed.clone());
-            self.tasks.spawn(async move { (feed, worker.run().await) });
         }
+        Ok(())
+    }
+
+    async fn start_one(&mut self, feed: &FeedId) -> Result<(), StoreError> {
+        let insist = self.options.since.is_some();
+        let since = self.options.since.unwrap_or(self.config.backfill.since.0);
+        let since = self.tools.store.adopt(feed, since, insist, mirror_time()).await?;
+        self.tools.store.poll(feed, self.config.constellation1.streams.clone()).await?;
+        if self.options.reconcile.is_some() {
+            self.tools.store.abandon_runs(feed, mirror_time()).await?;
+        }
+        let seat = self.desk.seat(feed);
+        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, feed), self.watch(), seat).await?;
+        tracing::info!(%feed, "mirroring");
+        self.busy.insert(feed.clone());
+        let feed = feed.clone();
+        self.tasks.spawn(async move { (feed, worker.run().await) });
         Ok(())
     }
 
@@ -236,6 +272,13 @@ impl Crew {
         }
         Ok(())
     }
+}
+
+/// Ticks that were missed are not made up for.
+fn interval(every: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 /// Differs from process to process, so that clients that failed together come back apart.

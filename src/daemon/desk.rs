@@ -20,11 +20,13 @@ pub(super) struct Desk {
     tools: Tools,
     workers: BTreeMap<FeedId, mpsc::Sender<Order>>,
     asks: JoinSet<()>,
+    /// Errands that an earlier process has left undone are ended.
+    cleared: bool,
 }
 
 impl Desk {
     pub(super) fn new(tools: Tools) -> Desk {
-        Desk { tools, workers: BTreeMap::new(), asks: JoinSet::new() }
+        Desk { tools, workers: BTreeMap::new(), asks: JoinSet::new(), cleared: false }
     }
 
     /// The end at which a new worker listens.
@@ -44,6 +46,10 @@ impl Desk {
     /// Hands out what was left since the last time.
     pub(super) async fn serve(&mut self) -> Result<(), StoreError> {
         while self.asks.try_join_next().is_some() {}
+        if !self.cleared {
+            self.tools.store.clear_errands(mirror_time()).await?;
+            self.cleared = true;
+        }
         for errand in self.tools.store.take_errands(mirror_time()).await? {
             if let Err(why) = self.hand_out(&errand) {
                 self.tools.store.end_errand(errand.id, ErrandResult::Failed(why), mirror_time()).await?;

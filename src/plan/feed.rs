@@ -586,6 +586,30 @@ mod tests {
     }
 
     #[test]
+    fn listings_are_not_polled_behind_the_deletions_of_a_round_that_was_cut() {
+        let mut plan = plan(false);
+        settle(&mut plan, 0);
+        let at = 100_000;
+        let (purpose, whole) = asked(&mut plan, at);
+        plan.on_page(purpose, page(&whole, 1_000, &["a", "b"]), now(at));
+        let (_, deletions) = asked(&mut plan, at);
+        assert_eq!((deletions.stream, deletions.window.to), (Stream::Deleted, whole.window.to));
+        assert!(deletions.window.from > whole.window.from, "the deletions were not cut");
+        plan.on_page(purpose, page(&deletions, 0, &[]), now(at));
+        let (purpose, listings) = asked(&mut plan, at);
+        assert_eq!((purpose, listings.stream), (Purpose::Poll, Stream::All));
+        assert_eq!(listings.window, deletions.window);
+        plan.on_page(purpose, page(&listings, 0, &[]), now(at));
+        // What was cut off is filled in the same order, and the next round is whole again.
+        let filled = settle(&mut plan, at);
+        let of = |stream: Stream| filled.iter().position(|asked| *asked == (Purpose::Fill, stream));
+        assert!(of(Stream::Deleted).is_some() && of(Stream::Deleted) < of(Stream::All), "{filled:?}");
+        let (_, deletions) = asked(&mut plan, at + 60);
+        plan.on_page(Purpose::Poll, page(&deletions, 0, &[]), now(at + 60));
+        assert_eq!(asked(&mut plan, at + 60).1.window, deletions.window);
+    }
+
+    #[test]
     fn a_failure_of_one_kind_of_work_does_not_stop_another() {
         let mut plan = plan(false);
         settle(&mut plan, 0);

@@ -8,10 +8,13 @@ mod decimal;
 mod decode;
 pub mod fields;
 mod json;
+mod mend;
 mod refusal;
 mod throttle;
 mod wire;
 
 pub use client::{Client, ClientOptions};
 pub use decode::{decode, looks_deleted};
+pub use mend::mended;
+pub use throttle::wait;
 pub use wire::{detail as read_detail, page as read_page, replay};

@@ -1,6 +1,8 @@
 //! A vendor entity's fields as data: one row a field, read by decoder, store, sandbox and tests alike.
 
 use super::Hash;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// What a column holds, and which JSON values fit it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,11 +119,13 @@ impl Content {
                 extra.entry(name).or_insert(value);
             }
         }
-        self.extra = (!extra.is_empty()).then(|| serde_json::Value::Object(extra).to_string());
+        let written = serde_json::to_string(&extra).expect("what was JSON can be written as JSON");
+        self.extra = (!extra.is_empty()).then_some(written);
     }
 }
 
-fn members(extra: Option<&str>) -> Option<serde_json::Map<String, serde_json::Value>> {
+/// Values stay text: a tree of them would round numbers that a double cannot hold, and so look like a change.
+fn members(extra: Option<&str>) -> Option<BTreeMap<String, Box<RawValue>>> {
     serde_json::from_str(extra?).ok()
 }
 
@@ -137,4 +141,32 @@ fn short(hasher: &blake3::Hasher) -> Hash {
     let mut hash = [0; 16];
     hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(now: Option<&str>, earlier: Option<&str>) -> Option<String> {
+        let content = |extra: Option<&str>| Content { cells: Vec::new(), extra: extra.map(str::to_owned) };
+        let mut merged = content(now);
+        let known = Field { wire: "Beds", column: "beds", kind: Kind::Integer, nullable: true, side: Side::Both };
+        merged.fill_absent_from(&content(earlier), &[known]);
+        merged.extra
+    }
+
+    #[test]
+    fn unknown_fields_that_are_left_out_are_taken_over() {
+        assert_eq!(filled(None, None), None);
+        assert_eq!(filled(None, Some(r#"{"A":1}"#)).as_deref(), Some(r#"{"A":1}"#));
+        assert_eq!(filled(Some(r#"{"C":3,"a":4}"#), Some(r#"{"A":1,"C":2}"#)).as_deref(), Some(r#"{"A":1,"C":3,"a":4}"#));
+        assert_eq!(filled(None, Some(r#"{"Beds":"two"}"#)), None, "a known field speaks for itself");
+    }
+
+    #[test]
+    fn what_is_taken_over_keeps_its_spelling() {
+        let extra = "{\"A\":123456789012345678901234567890,\"B\":[1.50,1E+2,-0],\"Ж\\u0000\":\"\\u0000é\"}";
+        assert_eq!(filled(Some(extra), Some(extra)).as_deref(), Some(extra));
+        assert_eq!(filled(None, Some(extra)).as_deref(), Some(extra));
+    }
 }

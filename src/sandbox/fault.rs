@@ -45,6 +45,8 @@ pub enum Fault {
     RawPage(String),
     /// The normal answer, its JSON edited.
     EditRecords(Edit),
+    /// The normal answer, its text edited.
+    EditText(TextEdit),
     /// 302 to this place.
     Redirect(String),
     /// The normal answer, of which a byte comes ten times a second: it does not end while anybody lives.
@@ -66,6 +68,11 @@ impl Fault {
     /// The normal answer, its JSON (the whole page, `Results` and all) edited.
     pub fn edit(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Fault {
         Fault::EditRecords(Edit(Arc::new(edit)))
+    }
+
+    /// The normal answer, its text edited: to what is no JSON, or not even text.
+    pub fn edit_text(edit: impl Fn(String) -> Vec<u8> + Send + Sync + 'static) -> Fault {
+        Fault::EditText(TextEdit(Arc::new(edit)))
     }
 
     /// One of the faults that a live service shows now and then.
@@ -102,6 +109,22 @@ impl Edit {
 impl fmt::Debug for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Edit(..)")
+    }
+}
+
+/// An edit of a page's text.
+#[derive(Clone)]
+pub struct TextEdit(Arc<dyn Fn(String) -> Vec<u8> + Send + Sync>);
+
+impl TextEdit {
+    pub(super) fn apply(&self, body: &[u8]) -> Vec<u8> {
+        (self.0)(String::from_utf8_lossy(body).into_owned())
+    }
+}
+
+impl fmt::Debug for TextEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TextEdit(..)")
     }
 }
 

@@ -135,6 +135,11 @@ async fn spoilt(shared: &Shared, endpoint: Endpoint, ask: &Ask, fault: Option<Fa
             answer.body = edit.apply(&answer.body);
             answer
         }
+        Some(Fault::EditText(edit)) => {
+            let mut answer = normal();
+            answer.body = edit.apply(&answer.body);
+            answer
+        }
         Some(Fault::NullResults) => {
             let total = normal().total.unwrap_or(0).max(1);
             Answer::json(200, json!({ "Results": null, "Total": total, "Count": 0, "NextPage": null }).to_string())

@@ -81,10 +81,14 @@ impl Instance {
     /// Tells why the database cannot be written, or that it can again. Nothing is written where nothing changes.
     pub(super) fn tell(&mut self, trouble: Option<&str>) {
         let trouble = trouble.map(|trouble| trouble.chars().take(TROUBLE).collect::<String>());
-        if trouble != self.holder.trouble {
-            self.holder.trouble = trouble;
-            self.write();
+        if trouble == self.holder.trouble {
+            return;
         }
+        if trouble.is_none() {
+            tracing::info!("the database can be written again");
+        }
+        self.holder.trouble = trouble;
+        self.write();
     }
 
     /// What cannot be written here is in the log all the same.

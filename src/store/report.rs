@@ -252,11 +252,13 @@ fn counts(connection: &Connection, feed: &FeedId) -> rusqlite::Result<(u64, u64)
     Ok((all - deleted, deleted))
 }
 
-/// The unread stretches between what was read, stream by stream.
+/// The unread stretches between what was read, stream by stream. What is no longer polled is nobody's to fill.
 fn gaps(connection: &Connection, feed: &FeedId, since: Stamp) -> Result<Vec<Gap>, Error> {
     let saved = checkpoint::load_streams(connection, feed)?;
+    let mut statement = connection.prepare_cached("SELECT status FROM cursors WHERE feed_id = ?1 AND polled")?;
+    let polled: Vec<u8> = statement.query_map([&feed.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let mut gaps = Vec::new();
-    for (stream, state) in &saved {
+    for (stream, state) in saved.iter().filter(|(stream, _)| polled.contains(&stream.status())) {
         let now = state.coverage.end().unwrap_or(since);
         let unread = Range { since, now }.gaps(state);
         gaps.extend(unread.iter().map(|gap| Gap { status: stream.status(), from: gap.from.to_string(), to: gap.to.to_string() }));

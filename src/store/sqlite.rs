@@ -174,9 +174,13 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
     // Rows of 317 columns: larger pages make a smaller file. It has an effect on an empty file only.
     connection.pragma_update(None, "page_size", 16384)?;
+    let tables = |connection: &Connection| connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, u32>(0));
+    // Another program that writes at this moment is no reason not to start.
+    if tables(connection)? > 0 {
+        return Ok(());
+    }
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
+    if tables(&tx)? == 0 {
         tx.execute_batch(SCHEMA)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;

@@ -86,3 +86,46 @@ fn one_a_key(records: impl Iterator<Item = Record>) -> impl Iterator<Item = Reco
 fn incoming(record: Record, said: Said, content: Option<Content>) -> Incoming {
     Incoming { key: record.key, stamp: record.stamp, said, raw_hash: record.raw_hash, content }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{ListingId, raw_hash};
+
+    /// A record of listing 7, its stamp as the day of a month.
+    fn record(day: Option<u32>, raw: &str) -> Record {
+        let key = ListingKey { feed: FeedId("A".to_owned()), listing: ListingId("7".to_owned()) };
+        let stamp = day.map(|day| Stamp::parse(&format!("2024-01-{day:02}")).expect("a date"));
+        Record { key, stamp, raw_hash: raw_hash(raw.as_bytes()), raw: raw.to_owned() }
+    }
+
+    /// What is chosen of two records, whichever comes first.
+    fn chosen(one: &Record, other: &Record) -> String {
+        let choose = |records: [&Record; 2]| one_a_key(records.into_iter().cloned()).map(|record| record.raw).collect::<Vec<_>>();
+        let found = choose([one, other]);
+        assert_eq!(found, choose([other, one]), "the order of the page decides");
+        assert_eq!(found.len(), 1);
+        found.concat()
+    }
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_newest_counts() {
+        assert_eq!(chosen(&record(Some(1), "old"), &record(Some(2), "new")), "new");
+        assert_eq!(chosen(&record(None, "undated"), &record(Some(1), "dated")), "dated");
+    }
+
+    #[test]
+    fn of_two_that_are_equally_new_it_is_always_the_same() {
+        for (one, other) in [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("same", "same")] {
+            chosen(&record(Some(1), one), &record(Some(1), other));
+            chosen(&record(None, one), &record(None, other));
+        }
+    }
+
+    #[test]
+    fn other_keys_are_no_repetition() {
+        let mut other = record(Some(1), "b");
+        other.key.feed = FeedId("B".to_owned());
+        assert_eq!(one_a_key([record(Some(1), "a"), other].into_iter()).count(), 2);
+    }
+}

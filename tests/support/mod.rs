@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,6 +38,9 @@ pub struct Settings {
     pub requests_per_second: f64,
     pub max_in_flight: usize,
     pub max_body_bytes: u64,
+    pub requests_per_hour: u64,
+    /// In place of the environment.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -53,16 +57,20 @@ impl Default for Settings {
             requests_per_second: 1000.0,
             max_in_flight: 2,
             max_body_bytes: 64 << 20,
+            requests_per_hour: 0,
+            key_file: None,
         }
     }
 }
 
 impl Settings {
     pub fn text(&self, database: &Path) -> String {
+        let key_file = self.key_file.as_ref().map(|path| format!("system_access_key_file = {path:?}\n")).unwrap_or_default();
         format!(
-            "database = {database:?}\n[constellation1]\nbase_url = {:?}\nclient = \"demo\"\nfeeds = {:?}\ntimeout = {:?}\nmax_body_bytes = {}\n\
+            "database = {database:?}\n[constellation1]\n{key_file}base_url = {:?}\nclient = \"demo\"\nfeeds = {:?}\ntimeout = {:?}\n\
+             max_body_bytes = {}\n\
              [poll]\ninterval = {:?}\noverlap = {:?}\nsettle = {:?}\ndiscover = {:?}\n[backfill]\nwindow_pages = {}\n\
-             [rate]\nrequests_per_second = {:?}\nmax_in_flight = {}\n",
+             [rate]\nrequests_per_second = {:?}\nmax_in_flight = {}\nrequests_per_hour = {}\n",
             self.base_url,
             self.feeds,
             self.timeout,
@@ -73,7 +81,8 @@ impl Settings {
             self.discover,
             self.window_pages,
             self.requests_per_second,
-            self.max_in_flight
+            self.max_in_flight,
+            self.requests_per_hour
         )
     }
 }
@@ -136,6 +145,8 @@ impl Mirror {
 
     fn configure(&self) {
         fs::write(self.config(), self.settings.text(&self.database())).unwrap();
+        // A configuration that everybody can read is warned of.
+        fs::set_permissions(self.config(), fs::Permissions::from_mode(0o640)).unwrap();
     }
 
     pub fn dir(&self) -> &Path {
@@ -161,6 +172,15 @@ impl Mirror {
     pub fn start_bare(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
         Program::start(arguments, variables, &self.dir.path().join(format!("run-{run}")))
+    }
+
+    /// The same behind another program: `wrapper` must end with running what follows it.
+    pub fn start_behind(&self, wrapper: &[&str], arguments: &[&str]) -> Program {
+        let config = self.config();
+        let whole = [wrapper, &[env!("CARGO_BIN_EXE_mls-sync"), "--config", config.to_str().unwrap()], arguments].concat();
+        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        let output = self.dir.path().join(format!("run-{run}"));
+        Program::start_as(whole[0], &whole[1..], &[("MLS_SYNC_SYSTEM_ACCESS_KEY", KEY)], &output)
     }
 
     /// Runs the program to its end.
@@ -340,8 +360,12 @@ pub struct Program {
 impl Program {
     /// Its output goes to files, so that it never waits for a reader and is whole after any end.
     fn start(arguments: &[&str], variables: &[(&str, &str)], output: &Path) -> Program {
+        Program::start_as(env!("CARGO_BIN_EXE_mls-sync"), arguments, variables, output)
+    }
+
+    fn start_as(program: &str, arguments: &[&str], variables: &[(&str, &str)], output: &Path) -> Program {
         let file = |name: &str| File::create(output.with_extension(name)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mls-sync"));
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(output.parent().unwrap());
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(variables.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
@@ -358,6 +382,17 @@ impl Program {
 
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The most memory that it had resident so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap() * 1024
     }
 
     /// SIGTERM, SIGKILL or another.

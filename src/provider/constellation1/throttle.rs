@@ -11,10 +11,12 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The wait, between 1 ms and 24 h, in whole milliseconds rounded up.
 ///
-/// A `Retry-After` header (seconds, or an HTTP date that is read against `now`) wins. The document names no such header
-/// and tells the seconds only inside the message, as a decimal with seven fraction digits.
-pub(super) fn wait(retry_after: Option<&str>, message: Option<&str>, now: DateTime<Utc>) -> Duration {
-    let said = retry_after.and_then(|text| header(text.trim(), now)).or_else(|| message.and_then(seconds_in));
+/// The document tells the seconds only inside the message, as a decimal with seven fraction digits. A proxy may add a
+/// `Retry-After` header (seconds, or an HTTP date that is read against `now`). Where both speak the later time counts, so
+/// that nobody is asked earlier than anybody said.
+#[must_use]
+pub fn wait(retry_after: Option<&str>, message: Option<&str>, now: DateTime<Utc>) -> Duration {
+    let said = retry_after.and_then(|text| header(text.trim(), now)).max(message.and_then(seconds_in));
     let nanos = said.unwrap_or(DEFAULT).min(LONGEST).as_nanos();
     let millis = u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX);
     Duration::from_millis(millis).max(SHORTEST)
@@ -28,15 +30,25 @@ fn header(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some((until - now).to_std().unwrap_or(Duration::ZERO))
 }
 
-/// The number before the first word "second" or "seconds" that has one.
+/// The largest number between "in" and "seconds", as the document words it; where there is none, the largest before
+/// "seconds". "No more than 100 in 10 seconds, available in 20 seconds" has two.
 fn seconds_in(message: &str) -> Option<Duration> {
     let lower = message.to_ascii_lowercase();
-    lower.match_indices("second").find_map(|(at, _)| {
-        let number = lower[..at].trim_end().rsplit(char::is_whitespace).next()?;
+    let numbers = lower.match_indices("second").filter_map(|(at, _)| {
+        let (before, number) = last_word(&lower[..at])?;
         let number = number.trim_matches(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '+' | '.'));
         // A server set to a European culture writes a comma before the fraction.
-        seconds(&number.replace(',', "."))
-    })
+        let wait = seconds(&number.replace(',', "."))?;
+        Some((last_word(before).is_some_and(|(_, word)| word == "in"), wait))
+    });
+    numbers.max().map(|(_, wait)| wait)
+}
+
+/// A text's last word, and what stands before it.
+fn last_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_end();
+    let word = text.rsplit(char::is_whitespace).next()?;
+    Some((&text[..text.len() - word.len()], word))
 }
 
 /// Nothing for a number that is negative, NaN or infinite; a wait too long for a `Duration` is the longest one.
@@ -68,6 +80,9 @@ mod tests {
         check_message("Too many requests. Api will be available in 20.6250626 seconds", 20_626);
         check_message("Too many requests. Api will be available in 20.6250626 seconds\u{201d}", 20_626);
         check_message("available in 1 second", 1_000);
+        check_message("100 per 86400 seconds; available in 20 seconds", 20_000);
+        check_message("in 10 seconds 100; available in 20 seconds", 20_000);
+        check_message("retry after 7 seconds", 7_000);
         check_message("available in 1.1 seconds", 1_100);
         check_message("AVAILABLE IN 5 SECONDS.", 5_000);
         check_message("5seconds", 5_000);
@@ -109,12 +124,21 @@ mod tests {
     }
 
     #[test]
-    fn the_header_wins() {
+    fn reads_the_header() {
         check_header("12", 12_000);
         check_header(" 1.5 ", 1_500);
         check_header("Wed, 01 Jul 2026 12:00:30 GMT", 30_000);
         check_header("Wed, 01 Jul 2026 11:00:00 GMT", 1);
-        assert_eq!(millis(Some("3"), Some("in 20 seconds")), 3_000);
+    }
+
+    #[test]
+    fn the_later_of_all_that_is_said_counts() {
+        assert_eq!(millis(Some("3"), Some("in 20 seconds")), 20_000);
+        assert_eq!(millis(Some("20"), Some("in 3 seconds")), 20_000);
         assert_eq!(millis(Some("soon"), Some("in 20 seconds")), 20_000);
+        assert_eq!(millis(Some("3"), Some("soon")), 3_000);
+        assert_eq!(millis(Some("Wed, 01 Jul 2026 11:00:00 GMT"), Some("in 20 seconds")), 20_000);
+        check_message("no more than 5 in 1 second: available in 20 seconds", 20_000);
+        check_message("available in 20 seconds, for you made 5 requests in 1 second", 20_000);
     }
 }

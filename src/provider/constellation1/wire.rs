@@ -1,6 +1,7 @@
 //! The bytes of an answered page, cut into records.
 
 use super::json::{Members, text};
+use super::mend::mended;
 use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, raw_hash};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -13,13 +14,15 @@ use std::borrow::Cow;
 /// Why the bytes are no page, without quoting them. A page that is doubtful does not count as read, since a short or
 /// miscounted one that did would lose listings unseen.
 pub fn page(body: &[u8]) -> Result<Page, String> {
-    let body = decoded(body);
-    let envelope = Members::read(without_bom(&body)).map_err(|error| no_json(&error, "page"))?;
-    let total = total(&envelope)?;
-    let results = results(&envelope, total)?;
-    check_count(&envelope, results.len())?;
+    read(without_bom(&decoded(body)), "page", |_, envelope| page_of(envelope))
+}
+
+fn page_of(envelope: &Members) -> Result<Page, String> {
+    let total = total(envelope)?;
+    let results = results(envelope, total)?;
+    check_count(envelope, results.len())?;
     let mut page = Page { records: Vec::with_capacity(results.len()), rejects: Vec::new(), total, next_page: None, vendor_now: None };
-    page.next_page = next_page(&envelope)?;
+    page.next_page = next_page(envelope)?;
     for result in results {
         match record(result.get()) {
             Ok(record) => page.records.push(record),
@@ -36,11 +39,13 @@ pub fn page(body: &[u8]) -> Result<Page, String> {
 /// Why the bytes are no listing, without quoting them.
 pub fn detail(body: &[u8]) -> Result<Option<Record>, String> {
     let body = decoded(body);
-    let body = without_bom(&body).trim_ascii();
-    if body == "null" {
-        return Ok(None);
+    match without_bom(&body).trim_ascii() {
+        "null" => Ok(None),
+        body => read(body, "listing", detail_of),
     }
-    let members = Members::read(body).map_err(|error| no_json(&error, "listing"))?;
+}
+
+fn detail_of(body: &str, members: &Members) -> Result<Option<Record>, String> {
     let Some(results) = members.get("Results") else {
         return one(body).map(Some);
     };
@@ -63,6 +68,18 @@ fn decoded(body: &[u8]) -> Cow<'_, str> {
 
 fn without_bom(body: &str) -> &str {
     body.strip_prefix('\u{feff}').unwrap_or(body)
+}
+
+/// Reads the members of the body; of the mended body where it is no JSON.
+fn read<T>(body: &str, wanted: &str, read: impl FnOnce(&str, &Members) -> Result<T, String>) -> Result<T, String> {
+    match Members::read(body) {
+        Ok(members) => read(body, &members),
+        Err(error) => {
+            let body = mended(body).ok_or_else(|| no_json(&error, wanted))?;
+            let members = Members::read(&body).map_err(|error| no_json(&error, wanted))?;
+            read(&body, &members)
+        }
+    }
 }
 
 fn no_json(error: &serde_json::Error, wanted: &str) -> String {
@@ -255,9 +272,24 @@ mod tests {
     fn other_strings_need_not_be_text() {
         assert_eq!(keys(&envelope(r#"[{"FeedId":"A","ListingId":"1","Remarks":"\ud800","\udc00":1}]"#)), ["A/1"]);
         let body = envelope(r#"[{"FeedId":"A","ListingId":"1","Remarks":"?"}]"#).replace('?', "\u{1}").into_bytes();
-        assert!(page(&body).is_err(), "a raw control character is no JSON");
+        assert_eq!(page(&body).expect("a page").records[0].raw, r#"{"FeedId":"A","ListingId":"1","Remarks":"\u0001"}"#);
         let body: Vec<u8> = body.iter().map(|byte| if *byte == 1 { 0xFF } else { *byte }).collect();
         assert!(page(&body).expect("a page").records[0].raw.contains('\u{FFFD}'));
+    }
+
+    #[test]
+    fn a_page_that_is_almost_json_is_a_page() {
+        let odd = "{\"FeedId\":\"A\",\"ListingId\":\"1\n\",\"Price\":NaN}";
+        let sound = r#"{"FeedId":"A","ListingId":"2","Remarks":"NaN \\u0001"}"#;
+        let body = envelope(&format!("[{odd},{sound}]"));
+        assert_eq!(keys(&body), ["A/1\\n", "A/2"]);
+        let page = page(body.as_bytes()).expect("a page");
+        assert_eq!(page.records[0].raw, r#"{"FeedId":"A","ListingId":"1\u000a","Price":"NaN"}"#);
+        assert_eq!(page.records[1].raw, sound, "the mend changes nothing else");
+        assert_eq!(detail(odd.as_bytes()).expect("an answer").expect("a listing").raw, page.records[0].raw);
+        for end in 1..body.len() {
+            assert!(super::page(&body.as_bytes()[..end]).is_err(), "cut off after {end} bytes");
+        }
     }
 
     #[test]
