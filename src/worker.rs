@@ -247,8 +247,8 @@ impl Worker {
         let rounds = self.plan.proven_rounds();
         let seen = digest::describe(&self.feed, request, &page, page.vendor_now.map(|utc| clock.as_written(utc)));
         match self.plan.on_page(purpose, seen, clock.now()) {
-            Verdict::Refuse(failure, message) => {
-                self.voice.failed(purpose, request, &VendorError { failure, message, vendor_now: None }, None).await
+            Verdict::Refuse(failure, message, retry) => {
+                self.voice.failed(purpose, request, &VendorError { failure, message, vendor_now: None }, retry).await
             }
             Verdict::Store(checkpoint) => {
                 let fill_total = (purpose == Purpose::Fill && request.page == 1).then_some(page.total);
@@ -321,7 +321,7 @@ impl Worker {
             tracing::debug!(feed = %self.feed, "the vendor takes no time of the future: {}", error.message);
             return Ok(());
         }
-        self.voice.failed(purpose, request, error, Some(retry)).await
+        self.voice.failed(purpose, request, error, retry).await
     }
 
     async fn begin_sweep(&mut self, range: Window, dry_run: bool, wanted: bool) -> Result<bool, StoreError> {

@@ -70,7 +70,7 @@ fn asking(account: &AccountReport, rate: &Rate) -> String {
         grouped(account.requests_today)
     );
     if let (Some(until), Some(wait)) = (&account.closed_until, account.closed_for_s) {
-        let until = until.split(['T', '.']).nth(1).unwrap_or(until);
+        let until = if wait < 43_200.0 { until.split(['T', '.']).nth(1).unwrap_or(until) } else { until };
         line.push_str(&format!("; rate limited until {until} (vendor said {wait:.1} s)"));
     }
     if let Some(slow) = account.rate {

@@ -1,6 +1,7 @@
 //! The words in which a plan speaks with the worker and the database.
 
 use super::coverage::Coverage;
+use super::lane::Retry;
 use super::paging::{Answer, Mark, Reading};
 use super::window::{StreamState, Task};
 use super::zone::ZoneFinding;
@@ -269,5 +270,5 @@ pub enum Verdict {
     /// Store it, with this checkpoint.
     Store(Box<Checkpoint>),
     /// It does not count as read; the plan has taken it as this failure.
-    Refuse(Failure, String),
+    Refuse(Failure, String, Retry),
 }

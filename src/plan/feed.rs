@@ -7,7 +7,7 @@ mod second;
 
 use super::command::{Checkpoint, Command, LookbackTimes, Now, Open, Options, PageSeen, Purpose, Saved, Verdict, WindowSave};
 use super::coverage::Coverage;
-use super::lane::Lane;
+use super::lane::{Lane, Retry};
 use super::paging::{Reading, Step};
 use super::review::{self, Review};
 use super::suspects::{ONCE_READINGS, Suspects};
@@ -307,7 +307,7 @@ impl FeedPlan {
     /// Takes in an answered page.
     pub fn on_page(&mut self, purpose: Purpose, page: PageSeen, now: Now) -> Verdict {
         let Some(mut open) = self.open.remove(&purpose) else {
-            return Verdict::Refuse(Failure::Malformed, "no window is open".to_owned());
+            return Verdict::Refuse(Failure::Malformed, "no window is open".to_owned(), Retry::default());
         };
         let stream = open.task.stream;
         let probe = open.reading.page_size == 0;
@@ -732,7 +732,7 @@ mod tests {
         let mut plan = plan(false);
         let (purpose, request) = asked(&mut plan, 0);
         let seen = PageSeen { foreign: 2, ..page(&request, 900, &["B\u{0}1", "B\u{0}2"]) };
-        assert!(matches!(plan.on_page(purpose, seen, now(0)), Verdict::Refuse(Failure::Unauthorized, _)));
+        assert!(matches!(plan.on_page(purpose, seen, now(0)), Verdict::Refuse(Failure::Unauthorized, _, _)));
         assert!(matches!(plan.next(now(0)), Command::Wait { .. }));
     }
 

@@ -10,7 +10,7 @@ const ONCE_FAULTS: u32 = 8;
 const ONCE_THROTTLES: u32 = 20;
 
 /// How a failure is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
     /// The wait before the next try.
     pub wait: Duration,

@@ -34,6 +34,13 @@ const JITTER: f64 = 0.05;
 /// More is not a little.
 const MOST_JITTER: Duration = Duration::from_secs(10);
 
+/// After so many polls that went before a waiting fill, one fill goes: where the vendor takes fewer requests than polls alone
+/// want, the past must be read all the same.
+const POLLS_A_FILL: u32 = 9;
+
+/// Whoever is not next looks again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// The budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LimiterOptions {
@@ -51,7 +58,7 @@ pub struct LimiterOptions {
 /// Who goes first when several wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// What is new: always before a fill.
+    /// What is new: before a fill, but for one fill in ten.
     Poll,
     /// What is old: a backfill or an audit.
     Fill,
@@ -86,6 +93,8 @@ struct State {
     in_flight: usize,
     next_number: u64,
     waiting: BTreeSet<Ticket>,
+    /// Polls that went before a waiting fill, since the last fill.
+    passed_over: u32,
     pace: Pace,
     allowance: Allowance,
 }
@@ -112,6 +121,7 @@ impl Limiter {
             in_flight: 0,
             next_number: 0,
             waiting: BTreeSet::new(),
+            passed_over: 0,
             pace: Pace::new(options.requests_per_second, now),
             allowance: Allowance::new(limits),
         };
@@ -243,7 +253,11 @@ impl Limiter {
         let now = Instant::now();
         let mut state = self.state();
         let most = if state.probing { 1 } else { self.most };
-        if state.waiting.first() != Some(&ticket) || state.in_flight >= most {
+        if state.next() != Some(ticket) {
+            // Who goes next may change with the hour, and then nobody rings.
+            return Step::Wait(Some(now + LOOK_AGAIN));
+        }
+        if state.in_flight >= most {
             return Step::Wait(None);
         }
         if let Some(open) = state.not_before.max(state.pace.next()).filter(|open| now < *open) {
@@ -261,6 +275,7 @@ impl Limiter {
             return Step::Wait(Some(now + not_until.wait_time_from(self.rate.clock().now())));
         }
         state.waiting.remove(&ticket);
+        state.passed_over = if ticket.0 == Priority::Poll && state.first_fill().is_some() { state.passed_over + 1 } else { 0 };
         state.in_flight += 1;
         state.pace.leave(now);
         state.allowance.spend();
@@ -274,6 +289,19 @@ impl Limiter {
 }
 
 impl State {
+    /// Who goes next.
+    fn next(&self) -> Option<Ticket> {
+        let fill = self.first_fill().filter(|_| self.passed_over >= POLLS_A_FILL);
+        // A fill whose budget is spent must not stand in a poll's way.
+        let now = Utc::now().timestamp();
+        let fill = fill.filter(|_| !matches!(self.allowance.ask(Priority::Fill, now), Ask::Spent(_)));
+        fill.or_else(|| self.waiting.first().copied())
+    }
+
+    fn first_fill(&self) -> Option<Ticket> {
+        self.waiting.range((Priority::Fill, 0)..).next().copied()
+    }
+
     fn ledger(&self, counts: crate::record::Counts) -> Ledger {
         Ledger { rate: self.pace.below_ceiling(), closed: self.closed, counts }
     }
@@ -403,6 +431,16 @@ mod tests {
         let left = departures(&limiter, &priorities, NO_TIME).await;
         let order: Vec<Priority> = left.iter().map(|(priority, _)| *priority).collect();
         assert!(order.is_sorted(), "{order:?}");
+    }
+
+    /// Where polls alone want more than the vendor takes, the load of the past goes on all the same.
+    #[tokio::test(start_paused = true)]
+    async fn one_request_in_ten_is_a_fill_however_many_polls_wait() {
+        let mut priorities = vec![Priority::Fill; 3];
+        priorities.extend([Priority::Poll; 40]);
+        let left = departures(&limiter(1.0, 9), &priorities, NO_TIME).await;
+        let fills: Vec<usize> = (0..left.len()).filter(|at| left[*at].0 == Priority::Fill).collect();
+        assert_eq!(fills, [0, 10, 20]);
     }
 
     #[tokio::test(start_paused = true)]

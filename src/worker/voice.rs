@@ -93,20 +93,20 @@ impl Voice {
         purpose: Purpose,
         request: &PageRequest,
         error: &VendorError,
-        retry: Option<Retry>,
+        retry: Retry,
     ) -> Result<(), StoreError> {
         let activity = match error.failure {
             Failure::Unauthorized | Failure::Refused => "blocked",
             Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => "retrying",
         };
-        let wait = self.tools.vendor.closed_for().unwrap_or_default().max(retry.map(|retry| retry.wait).unwrap_or_default());
+        let wait = self.tools.vendor.closed_for().unwrap_or_default().max(retry.wait);
         tracing::warn!(
             feed = %self.feed,
             work = purpose.word(),
             status = request.stream.status(),
             page = request.page,
             window = %request.window,
-            fails = retry.map(|retry| retry.fails),
+            fails = retry.fails,
             retry_in = ?Duration::from_millis(wait.as_millis() as u64),
             "{}",
             error.message
@@ -114,7 +114,9 @@ impl Voice {
         let until = chrono::Utc::now() + wait;
         let note = match &error.failure {
             Failure::Throttled { wait } => {
-                format!("rate limited until {} (vendor said {:.1} s)", until.format("%H:%M:%S"), wait.as_secs_f64())
+                // The time of day alone is clear for half a day.
+                let form = if wait.as_secs() < 12 * 3600 { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+                format!("rate limited until {} (vendor said {:.1} s)", until.format(form), wait.as_secs_f64())
             }
             Failure::Unavailable | Failure::Unauthorized | Failure::Refused | Failure::Malformed => error.message.clone(),
         };

@@ -77,8 +77,8 @@ impl FeedPlan {
     /// Takes an answered page for a failure.
     pub(super) fn refuse(&mut self, purpose: Purpose, open: Open, failure: Failure, reason: &str, now: Now) -> Verdict {
         self.open.insert(purpose, open);
-        self.on_failure(purpose, &failure, now, reason);
-        Verdict::Refuse(failure, reason.to_owned())
+        let retry = self.on_failure(purpose, &failure, now, reason);
+        Verdict::Refuse(failure, reason.to_owned(), retry)
     }
 
     /// A window that shrank may have lost the page that was asked for, and how the vendor answers to a page past the end

@@ -30,18 +30,32 @@ fn header(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some((until - now).to_std().unwrap_or(Duration::ZERO))
 }
 
-/// The largest number between "in" and "seconds", as the document words it; where there is none, the largest before
-/// "seconds". "No more than 100 in 10 seconds, available in 20 seconds" has two.
+/// The words for a unit, by their beginning, and its seconds.
+const UNITS: [(&str, f64); 3] = [("second", 1.0), ("minute", 60.0), ("hour", 3600.0)];
+
+/// The wait that a message names. "No more than 100 in 10 seconds; available in 20 seconds" has two numbers: "available in"
+/// tells it best, as in the document; then "in"; then whatever stands before a unit. Of equals the largest counts.
 fn seconds_in(message: &str) -> Option<Duration> {
     let lower = message.to_ascii_lowercase();
-    let numbers = lower.match_indices("second").filter_map(|(at, _)| {
-        let (before, number) = last_word(&lower[..at])?;
-        let number = number.trim_matches(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '+' | '.'));
-        // A server set to a European culture writes a comma before the fraction.
-        let wait = seconds(&number.replace(',', "."))?;
-        Some((last_word(before).is_some_and(|(_, word)| word == "in"), wait))
+    let of_unit = |(unit, length): (&'static str, f64)| {
+        let lower = &lower;
+        lower.match_indices(unit).filter_map(move |(at, _)| wait_before(&lower[..at], length))
+    };
+    UNITS.into_iter().flat_map(of_unit).max().map(|(_, wait)| wait)
+}
+
+/// The wait that ends a text, after how well it is introduced.
+fn wait_before(text: &str, length: f64) -> Option<(usize, Duration)> {
+    let (before, number) = last_word(text)?;
+    let number = number.trim_matches(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '+' | '.'));
+    // A server set to a European culture writes a comma before the fraction.
+    let wait = seconds(&number.replace(',', "."))?;
+    let rank = ["in", "available"].into_iter().scan(before, |before, expected| {
+        let (rest, word) = last_word(before)?;
+        *before = rest;
+        (word == expected).then_some(())
     });
-    numbers.max().map(|(_, wait)| wait)
+    Some((rank.count(), Duration::try_from_secs_f64(wait.as_secs_f64() * length).unwrap_or(LONGEST)))
 }
 
 /// A text's last word, and what stands before it.
@@ -82,7 +96,10 @@ mod tests {
         check_message("available in 1 second", 1_000);
         check_message("100 per 86400 seconds; available in 20 seconds", 20_000);
         check_message("in 10 seconds 100; available in 20 seconds", 20_000);
+        check_message("no more than 100 in 1 hour; available in 20 seconds", 20_000);
         check_message("retry after 7 seconds", 7_000);
+        check_message("available in 2 hours", 7_200_000);
+        check_message("try again in 1.5 minutes", 90_000);
         check_message("available in 1.1 seconds", 1_100);
         check_message("AVAILABLE IN 5 SECONDS.", 5_000);
         check_message("5seconds", 5_000);
