@@ -20,7 +20,7 @@
 //! | [`provider`] | the outside world, in: client, decoder, budget | `record` |
 //! | [`store`] | the outside world, out: the SQLite file | `record`, `plan` |
 //! | [`worker`] | one feed: asks the plan, obeys | `provider`, `plan`, `store` |
-//! | [`daemon`], [`discovery`] | the process, and which feeds there are | `worker`, `config` |
+//! | [`daemon`], [`discovery`] | the process, its books and errands, and which feeds there are | `worker`, `config` |
 //! | [`cli`] | words to calls, results to prints | all of them |
 //! | [`sandbox`] | the other side of the wire | `record`, the field tables |
 //!
@@ -42,6 +42,16 @@
 //!   that stood still and was seen in full is proof, and windows are cut down to single pages.
 //! - *Work is what coverage lacks.* Polls, backfill and the repair of outages are one thing: a poll that would be too deep
 //!   keeps its newest part, and the rest is a gap like any other, filled newest first. So a restart needs no other state.
+//! - *One process asks.* A lock beside the file names it; other commands leave errands in the file. So one limiter in one
+//!   process is the budget of the credential, and the polls' precedence holds over everything ([`provider::Limiter`]).
+//! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, in small blocks: a crash wastes a
+//!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
+//! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together; a
+//!   refusal concerns its own kind alone ([`plan::feed`]).
+//! - *Claimed by the earlier clock.* A poll ends by the vendor's clock and claims no further than ours, so that a `Date` that
+//!   runs ahead claims nothing that is to come.
+//! - *Every commit is synced.* A power cut that took back commits would use a `change_seq` twice, and a consumer that had seen
+//!   the first would never see the second.
 //! - *Deletions first.* `Status=0` may or may not return deleted listings. For every stretch of time the deletions are
 //!   read before the listings, up to the same moment, so that no consumer sees a deleted listing come up.
 //! - *The cursor follows the stamps, not the clock.* The zone of the vendor's dates is not documented. The next poll begins

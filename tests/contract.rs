@@ -7,6 +7,7 @@ use mls_sync::store::Store;
 use rusqlite::types::Null;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -147,6 +148,41 @@ fn every_query_of_the_readme_is_valid() {
     for query in queries {
         connection.prepare(query).unwrap_or_else(|error| panic!("{query}: {error}"));
     }
+}
+
+/// The texts of a directory's Rust files, and of those below it.
+fn sources(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let read = |path: PathBuf| match path.is_dir() {
+        true => sources(&path),
+        false if path.extension().is_some_and(|extension| extension == "rs") => vec![fs::read_to_string(&path).expect("UTF-8")],
+        false => Vec::new(),
+    };
+    entries.flat_map(read).collect()
+}
+
+/// The names of the tests in a text.
+fn tests_of(text: &str) -> BTreeSet<String> {
+    let after = text.split("#[test]\n").skip(1).filter_map(|rest| rest.trim_start().strip_prefix("fn "));
+    after.filter_map(|rest| rest.split('(').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_it_survives_is_shown_by_tests_that_exist_and_every_fault_has_its_row() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = README.split("\n## ").find(|section| section.starts_with("What it survives")).expect("the section");
+    let rows = table.lines().filter(|line| line.starts_with('|')).filter_map(|line| line.trim_end_matches('|').rsplit('|').next());
+    let named: BTreeSet<String> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let all: BTreeSet<String> = sources(&root.join("tests")).iter().flat_map(|text| tests_of(text)).collect();
+    let (files, names): (Vec<&String>, Vec<&String>) = named.iter().partition(|name| name.contains('/'));
+    assert!(names.len() > 60 && files.len() >= 3, "{named:?}");
+    let strange: Vec<&&String> = names.iter().filter(|name| !all.contains(**name)).collect();
+    assert!(strange.is_empty(), "the README names tests that do not exist: {strange:?}");
+    assert!(files.iter().all(|file| root.join(file).exists()), "{files:?}");
+    let faults: BTreeSet<String> = sources(&root.join("tests/faults")).iter().flat_map(|text| tests_of(text)).collect();
+    let politeness = tests_of(&fs::read_to_string(root.join("tests/faults/politeness.rs")).expect("UTF-8"));
+    let rowless: Vec<&String> = faults.difference(&named).filter(|name| !politeness.contains(*name)).collect();
+    assert!(rowless.is_empty(), "the README has no row for {rowless:?}");
 }
 
 #[test]

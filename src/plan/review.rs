@@ -87,3 +87,22 @@ pub(super) fn next_due(rungs: &[Rung], ahead_every: Option<Duration>, times: &BT
     let rungs = rungs.iter().map(|rung| at(&rung_name(*rung), rung.every));
     rungs.chain(ahead_every.map(|every| at(AHEAD_NAME, every))).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_no_look_back_off() {
+        let hour = Duration::from_secs(3600);
+        let rungs = [Rung { every: hour, reach: hour * 2 }];
+        let noon = Stamp::parse("2024-06-01T12:00:00").expect("a date");
+        let is_due = |done: Stamp, ours: Stamp| {
+            let times = BTreeMap::from([(rung_name(rungs[0]), LookbackTimes { begun: done, done })]);
+            due(&rungs, None, &times, noon, (noon, ours)).is_some()
+        };
+        assert!(!is_due(noon, noon.plus(hour / 2)));
+        assert!(is_due(noon, noon.plus(hour)));
+        assert!(is_due(noon, noon.minus(hour * 24 * 365)));
+    }
+}
