@@ -13,7 +13,7 @@ mod why;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
-use crate::record::DayTime;
+use crate::record::{DayTime, steers};
 use crate::sandbox::{self, Sandbox};
 use crate::store::OpenError;
 use crate::store::report::ReportError;
@@ -172,7 +172,7 @@ fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     for c in text.chars() {
         match c {
             '\n' => plain.push(c),
-            _ if c.is_control() => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ if steers(c) => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
             _ => plain.push(c),
         }
     }

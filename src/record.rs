@@ -37,7 +37,7 @@ impl fmt::Display for ListingId {
 /// The vendor's words never reach a terminal raw: control characters are shown as escapes.
 fn escape_controls(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for c in text.chars() {
-        if c.is_control() {
+        if steers(c) {
             write!(f, "{}", c.escape_default())?;
         } else {
             write!(f, "{c}")?;
@@ -46,12 +46,19 @@ fn escape_controls(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
+/// Whether a character steers a terminal or the reading of a line, in place of being read: controls, separators of lines, and
+/// marks that turn the direction of what follows.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Makes a text of the vendor's fit for a log line or a terminal: escaped, and cut at `limit` characters.
 #[must_use]
 pub fn printable(text: &str, limit: usize) -> String {
     let mut shown = String::new();
     for c in text.chars().take(limit) {
-        if c.is_control() {
+        if steers(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -225,4 +232,18 @@ pub enum Failure {
     Refused,
     /// An answer that is not a page: it does not count as read.
     Malformed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_and_not_obeyed() {
+        let nasty = "a\u{1b}[31m\u{9b}\u{202e}\u{2028}\u{feff}é番";
+        let shown = "a\\u{1b}[31m\\u{9b}\\u{202e}\\u{2028}\\u{feff}é番";
+        assert_eq!(printable(nasty, 100), shown);
+        assert_eq!(FeedId(nasty.to_owned()).to_string(), shown);
+        assert_eq!(printable("abc", 2), "ab…");
+    }
 }
