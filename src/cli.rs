@@ -21,6 +21,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use logging::LogFormat;
 use serde::Serialize;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,6 +103,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.global.log_format, cli.global.verbose);
     privacy::close_the_curtains();
+    end_quietly_without_readers();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&anyhow::Error::new(error).context("cannot start the runtime")),
@@ -110,6 +112,18 @@ pub fn main() -> ExitCode {
     // What is still running waits for nobody: every task that matters has been joined.
     runtime.shutdown_background();
     result.unwrap_or_else(|error| report(&error))
+}
+
+/// `mls-sync status | head -1` is no accident: what is printed to nobody ends the program without a backtrace.
+fn end_quietly_without_readers() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let words = panic.payload().downcast_ref::<String>();
+        if words.is_some_and(|words| words.starts_with("failed printing to stdout")) {
+            std::process::exit(EXIT_FAILED.into());
+        }
+        usual(panic);
+    }));
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -144,7 +158,8 @@ struct UsageError(String);
 
 /// Prints an error as one message and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("mls-sync: {error:#}");
+    // Where nobody reads it any more, the exit code still tells.
+    writeln!(std::io::stderr(), "mls-sync: {error:#}").ok();
     if let Some(StartError::Database(OpenError::Held { .. })) = error.downcast_ref() {
         return ExitCode::from(EXIT_IN_USE);
     }

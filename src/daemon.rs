@@ -137,7 +137,8 @@ impl Daemon {
     pub async fn run(self) -> anyhow::Result<Outcome> {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let stop = self.tools.stop.clone();
-        let mut keeper = Keeper::begin(Arc::clone(&self.tools.vendor), self.tools.store.clone(), self.config.account()).await?;
+        let mut keeper =
+            Keeper::begin(Arc::clone(&self.tools.vendor), self.tools.store.clone(), self.config.account(), self.options.once).await?;
         let new_key = Arc::new(Notify::new());
         let vendor = Arc::clone(&self.tools.vendor);
         let rotation = tokio::spawn(rotation::watch(self.config.clone(), vendor, self.key, Arc::clone(&new_key), stop.clone()));
@@ -148,6 +149,7 @@ impl Daemon {
         };
         notify(&[NotifyState::Stopping]);
         stop.cancel();
+        crew.hurry();
         while let Some(ended) = crew.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a task did not end as it should");

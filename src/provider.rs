@@ -79,7 +79,7 @@ impl Vendor {
         let permit = self.limiter.admit(priority, stop).await?;
         let outcome = stop.run_until_cancelled(request).await?;
         match &outcome {
-            Ok(_) => self.limiter.answered(),
+            Ok(_) => self.limiter.answered(&permit),
             Err(Error { failure: Failure::Throttled { wait }, .. }) => self.limiter.throttled(&permit, *wait),
             Err(_) => {}
         }

@@ -325,6 +325,14 @@ impl Worker {
     }
 
     async fn begin_sweep(&mut self, range: Window, dry_run: bool, wanted: bool) -> Result<bool, StoreError> {
+        if let (true, Some((errand, _))) = (wanted, self.errands.front()) {
+            let errand = *errand;
+            if !self.tools.store.is_wanted(errand).await? {
+                self.errands.pop_front();
+                self.plan.unwant_sweep();
+                return Ok(true);
+            }
+        }
         let run = self.tools.store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;
         self.errand = if wanted { self.errands.pop_front() } else { None };
         if let Some((errand, _)) = self.errand {

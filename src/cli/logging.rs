@@ -22,6 +22,8 @@ pub(super) fn start(format: LogFormat, verbose: u8) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Its own complaint would go to the same place, and end the process where nobody listens any more.
+    let builder = builder.log_internal_errors(false);
     match format {
         LogFormat::Pretty => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

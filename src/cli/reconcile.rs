@@ -1,7 +1,7 @@
 //! `mls-sync reconcile`: a whole reading set against the file.
 
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, UsageError, grouped, pretty_json, show};
+use super::{EXIT_FAILED, UsageError, grouped, pretty_json, privacy, show};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{Daemon, Outcome, ReconcileMode, RunOptions, errand};
 use crate::record::{FeedId, printable};
@@ -40,7 +40,11 @@ pub(super) struct Arguments {
 pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.approve {
         Some(run) => approve(&Config::read_for_reading(config)?, run, arguments.json).await,
-        None => sweep(Config::read(config)?, arguments).await,
+        None => {
+            let read = Config::read(config)?;
+            privacy::warn_of_open_files(config, &read);
+            sweep(read, arguments).await
+        }
     }
 }
 
@@ -178,7 +182,7 @@ async fn approve(config: &Config, run: i64, json: bool) -> anyhow::Result<ExitCo
         }
     };
     if json {
-        println!("{}", serde_json::json!({ "run_id": run, "feed_id": feed, "deleted": deleted, "kept": kept }));
+        println!("{}", pretty_json(&serde_json::json!({ "run_id": run, "feed_id": feed, "deleted": deleted, "kept": kept }))?);
     } else {
         println!("{feed}: {} listings deleted; {} had changed since the run and stay", grouped(deleted), grouped(kept));
     }

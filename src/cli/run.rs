@@ -113,11 +113,12 @@ pub(super) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let token = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("Ctrl-C: stopping"),
-        }
+        let heard = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "Ctrl-C",
+        };
         token.cancel();
+        tracing::info!("{heard}: stopping");
     });
     Ok(stop)
 }

@@ -224,7 +224,7 @@ mod tests {
     fn the_head_says_who_mirrors_and_how_the_vendor_is_asked() {
         let now = DateTime::parse_from_rfc3339("2024-05-01T12:01:05Z").expect("a date").to_utc();
         let since = "2024-05-01T12:00:05.000Z".to_owned();
-        let mut holder = Holder { pid: 7, command: "run".to_owned(), since, trouble: None };
+        let mut holder = Holder { pid: 7, command: "run".to_owned(), since, trouble: None, shm: None };
         assert_eq!(process(Some(&holder), now), "mls-sync run (PID 7) for 1m");
         holder.trouble = Some("database or disk is full".to_owned());
         assert_eq!(process(Some(&holder), now), "mls-sync run (PID 7) for 1m\n! database: database or disk is full");

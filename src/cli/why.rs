@@ -1,7 +1,7 @@
 //! `mls-sync why`: what is known of one listing.
 
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, pretty_json, rejects};
+use super::{EXIT_FAILED, pretty_json, privacy, rejects};
 use crate::config::Config;
 use crate::daemon::errand::{self, Asked, Side};
 use crate::record::{FeedId, ListingId, ListingKey, printable};
@@ -29,6 +29,9 @@ pub(super) struct Arguments {
 
 pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = if arguments.ask { Config::read(path)? } else { Config::read_for_reading(path)? };
+    if arguments.ask {
+        privacy::warn_of_open_files(path, &config);
+    }
     let key = ListingKey { feed: FeedId(arguments.feed), listing: ListingId(arguments.listing) };
     let report = why::why(&config.database, &key)?;
     let asked = if arguments.ask { Some(errand::ask_vendor(&config, &key, stop_on_signals()?).await?) } else { None };

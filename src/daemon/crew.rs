@@ -48,6 +48,11 @@ impl Crew {
         Crew { config, options, tools, tasks, busy, pending, discovering: false, looked: false, desk, new_key }
     }
 
+    /// What is still to be written waits for no other program.
+    pub(super) fn hurry(&self) {
+        self.tools.store.hurry();
+    }
+
     /// Works until it is stopped, or until a one-shot run is over.
     pub(super) async fn work(&mut self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();

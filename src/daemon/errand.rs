@@ -21,6 +21,7 @@ pub use crate::worker::replay::Outcome as Replay;
 pub const DAEMON: &str = "run";
 /// How often it is looked how far an errand is.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+const LOST: &str = "the errand is not in the file any more";
 const ENDED: &str = "the process that was to do it has ended";
 
 /// Applies the deletions that a reconcile run withheld.
@@ -75,15 +76,19 @@ pub async fn reconcile(config: &Config, feeds: &[FeedId], dry_run: bool, stop: &
         if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
             done.stopped = true;
             for errand in waiting.into_keys() {
-                on_file(config, async |store| store.withdraw_errand(errand).await).await?;
+                on_file(config, async |store| store.withdraw_errand(errand, mirror_time()).await).await?;
             }
             return Ok(done);
         }
         let runs = daemon(config)?.is_some();
         for (errand, feed) in waiting.clone() {
-            let state = report::errand(&config.database, errand)?;
-            done.runs.extend(state.as_ref().and_then(|state| state.run));
-            match state.and_then(|state| state.result) {
+            let Some(state) = report::errand(&config.database, errand)? else {
+                done.failed.insert(feed, LOST.to_owned());
+                waiting.remove(&errand);
+                continue;
+            };
+            done.runs.extend(state.run);
+            match state.result {
                 Some(ErrandResult::Failed(why)) => drop(done.failed.insert(feed, why)),
                 Some(ErrandResult::Done | ErrandResult::Answer(_)) => {}
                 None if !runs => drop(done.failed.insert(feed, ENDED.to_owned())),
@@ -124,11 +129,12 @@ async fn ask_daemon(config: &Config, key: &ListingKey, stop: &CancellationToken)
     loop {
         let ended = stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none();
         let runs = daemon(config)?.is_some();
-        if let Some(result) = report::errand(&config.database, errand)?.and_then(|state| state.result) {
+        let state = report::errand(&config.database, errand)?.context(LOST)?;
+        if let Some(result) = state.result {
             return Ok(result);
         }
         if ended || !runs {
-            on_file(config, async |store| store.withdraw_errand(errand).await).await?;
+            on_file(config, async |store| store.withdraw_errand(errand, mirror_time()).await).await?;
             anyhow::bail!("{}", if ended { "stopped before the vendor answered" } else { ENDED });
         }
     }
@@ -139,7 +145,7 @@ async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) 
     let vendor = Arc::new(super::vendor(config, config.key().map_err(ConfigError::from)?)?);
     let instance = Instance::take(&config.database, "why --ask").map_err(StartError::Database)?;
     let (store, writer) = Store::open_held(instance, &LISTING_DETAILS).map_err(StartError::Database)?;
-    let keeper = Keeper::begin(Arc::clone(&vendor), store, config.account()).await?;
+    let keeper = Keeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
     let answer = ask::ask(&vendor, key, stop).await;
     keeper.end().await;
     writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;

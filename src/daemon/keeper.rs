@@ -13,6 +13,9 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 /// The first wait when the ledger cannot be saved, and the longest. No request leaves meanwhile.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
+/// A one-shot run gives up after so many failed saves in a row.
+const ONCE_FAULTS: u32 = 5;
+
 /// The tasks of the keeper.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -26,16 +29,18 @@ struct Books {
     vendor: Arc<Vendor>,
     store: Store,
     account: String,
+    /// A one-shot run does not wait for a database for ever.
+    once: bool,
     stop: CancellationToken,
 }
 
 impl Keeper {
     /// Goes on where the last process was. No request leaves before this.
-    pub(super) async fn begin(vendor: Arc<Vendor>, store: Store, account: String) -> Result<Keeper, StoreError> {
+    pub(super) async fn begin(vendor: Arc<Vendor>, store: Store, account: String, once: bool) -> Result<Keeper, StoreError> {
         vendor.limiter().resume(store.ledger(account.clone()).await?);
         // Its own token: it outlives those who make requests.
         let stop = CancellationToken::new();
-        let books = Books { vendor, store, account, stop: stop.clone() };
+        let books = Books { vendor, store, account, once, stop: stop.clone() };
         let mut tasks = JoinSet::new();
         tasks.spawn(books.clone().keep());
         tasks.spawn(tidy(books.store, books.stop));
@@ -77,10 +82,11 @@ impl Books {
     /// Saves the ledger, however long that takes; `false` when stopped.
     async fn save(&self) -> Result<bool, StoreError> {
         let mut wait = SAVE_AGAIN.0;
-        loop {
+        for attempt in 1_u32.. {
             match self.store.save_ledger(self.account.clone(), self.vendor.limiter().ledger(), mirror_time()).await {
                 Ok(()) => return Ok(true),
                 Err(fatal @ (StoreError::Gone(_) | StoreError::Closed)) => return Err(fatal),
+                Err(fatal) if self.once && attempt >= ONCE_FAULTS => return Err(fatal),
                 Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_))) => {
                     tracing::error!(%error, retry_in = ?wait, "the database cannot be written, so no request leaves");
                 }
@@ -90,6 +96,7 @@ impl Books {
             }
             wait = (wait * 2).min(SAVE_AGAIN.1);
         }
+        Ok(false)
     }
 }
 

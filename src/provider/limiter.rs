@@ -7,7 +7,7 @@
 mod allowance;
 mod pace;
 
-use crate::record::{Closed, Ledger};
+use crate::record::{Closed, Ledger, Period};
 use allowance::{Allowance, Ask, Limits};
 use chrono::Utc;
 use governor::clock::Clock;
@@ -88,6 +88,10 @@ pub struct Permit<'a> {
 struct State {
     not_before: Option<Instant>,
     closed: Option<Closed>,
+    /// When the last 429 came.
+    closed_at: Option<Instant>,
+    /// The full hour in which it was told that a budget is spent.
+    told_spent: Option<i64>,
     /// After a 429, one request goes first and alone.
     probing: bool,
     in_flight: usize,
@@ -117,6 +121,8 @@ impl Limiter {
         let state = State {
             not_before: None,
             closed: None,
+            closed_at: None,
+            told_spent: None,
             probing: false,
             in_flight: 0,
             next_number: 0,
@@ -211,6 +217,7 @@ impl Limiter {
             state.not_before = until;
         }
         state.probing = true;
+        state.closed_at = Some(Instant::now());
         drop(state);
         self.unsaved.notify_one();
     }
@@ -221,9 +228,12 @@ impl Limiter {
         self.close_for(wait);
     }
 
-    /// A request was answered as it should be.
-    pub fn answered(&self) {
+    /// The request of this permit was answered as it should be. One that had left before a 429 says nothing of what followed.
+    pub fn answered(&self, permit: &Permit<'_>) {
         let mut state = self.state();
+        if state.closed_at.is_some_and(|closed| permit.left < closed) {
+            return;
+        }
         let probed = std::mem::take(&mut state.probing) && state.closed.take().is_some();
         let faster = state.pace.answered(Instant::now());
         drop(state);
@@ -265,7 +275,15 @@ impl Limiter {
         }
         match state.allowance.ask(ticket.0, Utc::now().timestamp()) {
             Ask::Leave => {}
-            Ask::Spent(wait) => return Step::Wait(Some(now + wait)),
+            Ask::Spent(wait) => {
+                let hour = Period::Hour.began(Utc::now().timestamp());
+                if state.told_spent.replace(hour) != Some(hour) {
+                    tracing::warn!(
+                        "the budget of requests is spent (rate.requests_per_hour, rate.requests_per_day); waiting for the next period"
+                    );
+                }
+                return Step::Wait(Some(now + wait));
+            }
             Ask::Uncounted => {
                 self.unsaved.notify_one();
                 return Step::Wait(None);
@@ -508,9 +526,26 @@ mod tests {
         let left = departures(&limiter, &[Priority::Poll; 3], ONE_SECOND).await;
         let seconds: Vec<u128> = times(&left).iter().map(|at| at / 1000).collect();
         assert_eq!(seconds, [1, 2, 3], "it was never answered, so each of them is a probe");
-        limiter.answered();
+        let permit = limiter.admit(Priority::Poll, &CancellationToken::new()).await.expect("not cancelled");
+        limiter.answered(&permit);
+        drop(permit);
         let left = departures(&limiter, &[Priority::Poll; 3], ONE_SECOND).await;
         assert!(times(&left).iter().all(|at| *at < 1000), "{left:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_what_left_before_the_429_opens_nothing() {
+        let (limiter, stop) = (limiter(1e6, 9), CancellationToken::new());
+        let early = limiter.admit(Priority::Poll, &stop).await.expect("not cancelled");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let told = limiter.admit(Priority::Poll, &stop).await.expect("not cancelled");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        limiter.throttled(&told, ONE_SECOND);
+        limiter.answered(&early);
+        drop((early, told));
+        assert!(limiter.ledger().closed.is_some(), "a restart would open the gate");
+        let left = departures(&limiter, &[Priority::Poll; 2], ONE_SECOND).await;
+        assert!(times(&left)[1] - times(&left)[0] >= 1000, "the probe was not alone: {left:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use super::Error;
 use crate::record::{FeedId, ListingId, ListingKey};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 /// Errands that are taken at a time.
 const AT_ONCE: u32 = 8;
@@ -70,9 +70,9 @@ pub(super) fn take(connection: &mut Connection, at: &str) -> Result<Vec<Errand>,
         let mut statement = tx.prepare_cached(WAITING)?;
         let mut rows = statement.query([AT_ONCE])?;
         while let Some(row) = rows.next()? {
-            let feed = FeedId(row.get(2)?);
-            let kind = match row.get::<_, String>(1)?.as_str() {
-                "ask" => ErrandKind::Ask(ListingKey { feed, listing: ListingId(row.get::<_, Option<String>>(3)?.unwrap_or_default()) }),
+            let feed = FeedId(text(row, 2)?);
+            let kind = match text(row, 1)?.as_str() {
+                "ask" => ErrandKind::Ask(ListingKey { feed, listing: ListingId(text(row, 3)?) }),
                 word => ErrandKind::Reconcile { feed, dry_run: word == "dry_run" },
             };
             errands.push(Errand { id: row.get(0)?, kind });
@@ -83,6 +83,12 @@ pub(super) fn take(connection: &mut Connection, at: &str) -> Result<Vec<Errand>,
     }
     tx.commit()?;
     Ok(errands)
+}
+
+/// Whatever another program has written: one odd row must not hold up the others.
+fn text(row: &Row, column: usize) -> rusqlite::Result<String> {
+    let value = row.get_ref(column)?;
+    Ok(value.as_bytes_or_null().ok().flatten().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
 }
 
 /// Tells which run does an errand.
@@ -118,9 +124,20 @@ pub(super) fn clear(connection: &mut Connection, at: &str) -> Result<(), Error> 
     Ok(())
 }
 
-/// Takes an errand back that nobody has taken; `false` if it is too late.
-pub(super) fn withdraw(connection: &Connection, errand: i64) -> Result<bool, Error> {
-    Ok(connection.execute("DELETE FROM errands WHERE errand_id = ?1 AND taken_at IS NULL", [errand])? > 0)
+/// Takes an errand back, unless its run has begun.
+pub(super) fn withdraw(connection: &Connection, errand: i64, at: &str) -> Result<(), Error> {
+    connection.execute(
+        "UPDATE errands SET taken_at = coalesce(taken_at, ?2), ended_at = ?2, note = 'withdrawn'
+         WHERE errand_id = ?1 AND run_id IS NULL AND ended_at IS NULL",
+        params![errand, at],
+    )?;
+    Ok(())
+}
+
+/// Whether somebody still waits for it.
+pub(super) fn is_wanted(connection: &Connection, errand: i64) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached("SELECT ended_at IS NULL FROM errands WHERE errand_id = ?1")?;
+    Ok(statement.query_row([errand], |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
 /// How far an errand is; `None` if it is not there.

@@ -8,40 +8,51 @@ use std::path::{Path, PathBuf};
 /// Device and inode.
 type Identity = (u64, u64);
 
-/// The database and its WAL, as they were when they were opened. SQLite goes on with a file that was removed or replaced,
-/// and nobody would ever see what it writes.
+/// The database and what belongs to it, as they were when they were opened. SQLite goes on with a file that was removed or
+/// replaced, and nobody would ever see what it writes; without the same -shm, two writers would destroy the file.
 #[derive(Debug)]
 pub(super) struct Files {
-    database: (PathBuf, Option<Identity>),
-    wal: (PathBuf, Option<Identity>),
+    database: PathBuf,
+    known: Vec<(PathBuf, Option<Identity>)>,
 }
 
 impl Files {
     pub(super) fn of(database: &Path) -> Files {
         // A relative path must not follow the process elsewhere.
         let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
-        let mut wal = path.clone().into_os_string();
-        wal.push("-wal");
-        let wal = PathBuf::from(wal);
-        Files { database: (path.clone(), identity(&path)), wal: (wal.clone(), identity(&wal)) }
+        let all = [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")];
+        Files { database: path, known: all.into_iter().map(|path| (path.clone(), identity(&path))).collect() }
     }
 
     pub(super) fn database(&self) -> &Path {
-        &self.database.0
+        &self.database
+    }
+
+    /// Watches one more.
+    pub(super) fn watch(&mut self, path: PathBuf) {
+        let found = identity(&path);
+        self.known.push((path, found));
     }
 
     /// Refuses files that are others, or gone.
     pub(super) fn check(&mut self) -> Result<(), Error> {
-        for (path, known) in [&mut self.database, &mut self.wal] {
+        for (path, known) in &mut self.known {
             let found = identity(path);
             if known.is_some() && found != *known {
                 return Err(Error::Gone(path.clone()));
             }
-            // SQLite creates the WAL when it first needs it.
+            // SQLite creates the -wal and the -shm when it first needs them.
             *known = found;
         }
         Ok(())
     }
+}
+
+/// A file beside the database.
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
 }
 
 fn identity(path: &Path) -> Option<Identity> {

@@ -5,12 +5,13 @@
 //! told on a full disk too.
 
 use super::OpenError;
+use super::files::beside;
 use super::sqlite::{check_place, unusable};
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{Read, Seek};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const FILE_MODE: u32 = 0o640;
 const LENGTH: usize = 4096;
 /// Characters of a trouble that are told.
 const TROUBLE: usize = 1000;
+/// Links that are followed.
+const LINKS: u32 = 16;
 /// Who only looks holds the lock for a moment.
 const PATIENCE: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -35,6 +38,15 @@ pub struct Holder {
     pub since: String,
     /// Why it cannot write the database at present; null when it can.
     pub trouble: Option<String>,
+    /// The inode of the -shm file that it uses; whoever else writes must use the same.
+    pub shm: Option<u64>,
+}
+
+impl Holder {
+    /// Somebody who has not said who it is, or whose word was overwritten.
+    fn unknown() -> Holder {
+        Holder { pid: 0, command: "(unknown)".to_owned(), since: String::new(), trouble: None, shm: None }
+    }
 }
 
 /// The right to mirror into a file, until it is dropped.
@@ -61,12 +73,14 @@ impl Instance {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < patience => std::thread::sleep(LOOK_AGAIN),
-                Err(TryLockError::WouldBlock) => return Err(OpenError::Held { path: database.to_owned(), holder: read(&file) }),
+                Err(TryLockError::WouldBlock) => return Err(OpenError::Held { path: database.to_owned(), holder: Some(read(&file)) }),
                 Err(TryLockError::Error(error)) => return Err(unusable(database, format!("its lock {}: {error}", path.display()))),
             }
         }
         let since = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let holder = Holder { pid: std::process::id(), command: command.to_owned(), since, trouble: None };
+        let holder = Holder { pid: std::process::id(), command: command.to_owned(), since, trouble: None, shm: None };
+        // Whatever it held before is over.
+        file.set_len(0).map_err(|error| unusable(database, format!("its lock {}: {error}", path.display())))?;
         let instance = Instance { database: database.to_owned(), file, holder };
         instance.write();
         Ok(instance)
@@ -76,6 +90,17 @@ impl Instance {
     #[must_use]
     pub fn database(&self) -> &Path {
         &self.database
+    }
+
+    /// The lock's own file.
+    pub(super) fn path(&self) -> PathBuf {
+        lock_path(&self.database)
+    }
+
+    /// The database is open.
+    pub(super) fn opened(&mut self) {
+        self.holder.shm = shm(&self.database);
+        self.write();
     }
 
     /// Tells why the database cannot be written, or that it can again. Nothing is written where nothing changes.
@@ -113,24 +138,43 @@ pub fn holder(database: &Path) -> std::io::Result<Option<Holder>> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(read(&file)),
+        Err(TryLockError::WouldBlock) => Ok(Some(read(&file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-/// Beside the file that a link leads to: two ways to one database lead to one lock.
-fn lock_path(database: &Path) -> PathBuf {
-    let whole = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-    let mut path = whole.into_os_string();
-    path.push(".lock");
-    PathBuf::from(path)
+/// Refuses to write beside a process that uses another -shm file than the one that is there: it was removed meanwhile, and
+/// two writers that do not see each other's locks destroy the database.
+pub(super) fn check_shared(database: &Path) -> Result<(), OpenError> {
+    let Some(holder) = holder(database).unwrap_or_default() else { return Ok(()) };
+    if holder.shm.is_none() || holder.shm == shm(database) {
+        return Ok(());
+    }
+    let why = format!("its -shm file was removed while `mls-sync {}` (PID {}) uses it. Restart that one first", holder.command, holder.pid);
+    Err(unusable(database, why))
 }
 
-/// `None` while it is being written for the first time.
-fn read(file: &File) -> Option<Holder> {
+fn shm(database: &Path) -> Option<u64> {
+    std::fs::metadata(beside(database, "-shm")).ok().map(|found| found.ino())
+}
+
+/// Beside the file that a link leads to: two ways to one database lead to one lock.
+fn lock_path(database: &Path) -> PathBuf {
+    let mut path = database.to_owned();
+    // A link may lead to a file that does not exist yet.
+    for _ in 0..LINKS {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    beside(&directory.join(path.file_name().unwrap_or_default()), ".lock")
+}
+
+fn read(mut file: &File) -> Holder {
     let mut text = String::new();
-    file.take(2 * LENGTH as u64).read_to_string(&mut text).ok()?;
-    serde_json::from_str(text.trim_end()).ok()
+    let read = file.rewind().and_then(|()| file.take(2 * LENGTH as u64).read_to_string(&mut text));
+    read.ok().and_then(|_| serde_json::from_str(text.trim_end()).ok()).unwrap_or_else(Holder::unknown)
 }
 
 #[cfg(test)]
@@ -157,8 +201,23 @@ mod tests {
         let (path, link) = (dir.path().join("mls.db"), dir.path().join("link.db"));
         File::create(&path).expect("a file");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
-        let _first = Instance::take(&path, "run").expect("free");
+        let first = Instance::take(&path, "run").expect("free");
         assert!(matches!(Instance::take(&link, "run"), Err(OpenError::Held { .. })));
+        drop(first);
+        std::fs::remove_file(&path).expect("removed");
+        let _first = Instance::take(&link, "run").expect("free");
+        assert!(matches!(Instance::take(&path, "run"), Err(OpenError::Held { .. })), "the target does not exist yet");
+    }
+
+    #[test]
+    fn a_lock_file_that_says_nothing_readable_is_held_all_the_same() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("mls.db");
+        std::fs::write(lock_path(&path), vec![b'x'; 3 * LENGTH]).expect("written");
+        let first = Instance::take(&path, "run").expect("free");
+        assert_eq!(holder(&path).expect("readable").as_ref(), Some(&first.holder));
+        std::fs::write(lock_path(&path), "nonsense").expect("written");
+        assert_eq!(holder(&path).expect("readable"), Some(Holder::unknown()));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Readers that hold a snapshot: what they keep from being tidied up, and who they are.
 
+use super::files::beside;
 use crate::record::printable;
 use rusqlite::Connection;
 use serde::Serialize;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// SQLite tidies up every 16 MB (1000 pages of 16 KB); when as much again is left over, somebody is in the way.
 const NOTABLE: u64 = 32 << 20;
@@ -46,9 +47,7 @@ fn named(reader: &Reader) -> String {
 /// Who reads the database at this moment, besides this process; empty where the system does not tell.
 #[must_use]
 pub(super) fn readers(database: &Path) -> Vec<Reader> {
-    let mut shm = database.as_os_str().to_owned();
-    shm.push("-shm");
-    let Ok(shm) = fs::metadata(PathBuf::from(shm)) else { return Vec::new() };
+    let Ok(shm) = fs::metadata(beside(database, "-shm")) else { return Vec::new() };
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let pids = locks.lines().filter_map(|line| read_lock(line, shm.ino()));
     let mut readers: Vec<Reader> = pids.filter(|pid| *pid != std::process::id()).map(reader).collect();

@@ -3,7 +3,7 @@
 use super::commit::{Committed, PageCommit};
 use super::errands::{self, Errand, ErrandKind, ErrandResult};
 use super::files::Files;
-use super::instance::Instance;
+use super::instance::{self, Instance};
 use super::reconcile_run::{self, Approval, Confirmation, Judgement};
 use super::rejects::{self, KeptReject, Replayed};
 use super::row::ListingSql;
@@ -14,9 +14,14 @@ use crate::record::{FeedId, Field, Hash, Ledger, ListingId, ListingKey, Stamp, S
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
+/// How long a statement waits for another process during a stop.
+const HURRIED: Duration = Duration::from_millis(20);
 /// Requests that may wait for the writer. Each holds a page at most.
 const QUEUE: usize = 4;
 
@@ -45,11 +50,12 @@ enum Request {
     SaveLedger(String, Ledger, String, Reply<()>),
     Tidy(String, Reply<()>),
     LeaveErrand(ErrandKind, String, Reply<i64>),
-    WithdrawErrand(i64, Reply<bool>),
+    WithdrawErrand(i64, String, Reply<()>),
     TakeErrands(String, Reply<Vec<Errand>>),
     BeginErrand(i64, i64, Reply<()>),
     EndErrand(i64, ErrandResult, String, Reply<()>),
     ClearErrands(String, Reply<()>),
+    Wanted(i64, Reply<bool>),
 }
 
 /// What a feed is doing, for `status`.
@@ -84,6 +90,7 @@ pub struct Notice {
 #[derive(Clone, Debug)]
 pub struct Store {
     queue: mpsc::Sender<Request>,
+    hurry: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -106,18 +113,34 @@ impl Store {
     }
 
     fn start(path: &Path, fields: &'static [Field], instance: Option<Instance>) -> Result<(Store, JoinHandle<()>), OpenError> {
+        if instance.is_none() {
+            instance::check_shared(path)?;
+        }
         let connection = sqlite::open(path)?;
+        let mut files = Files::of(path);
+        let mut instance = instance;
+        if let Some(instance) = &mut instance {
+            files.watch(instance.path());
+            instance.opened();
+        }
         let (queue, requests) = mpsc::channel(QUEUE);
-        let writer = Writer { connection, sql: ListingSql::new(fields), files: Files::of(path), instance, backlog: None };
+        let hurry = Arc::new(AtomicBool::new(false));
+        let sql = ListingSql::new(fields);
+        let writer = Writer { connection, sql, files, instance, backlog: None, hurry: Arc::clone(&hurry), hurries: false };
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(requests));
         let thread = thread.map_err(|error| OpenError::Unusable { path: path.to_owned(), why: format!("no thread for it: {error}") })?;
-        Ok((Store { queue }, thread))
+        Ok((Store { queue, hurry }, thread))
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(request(reply)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// From now on nothing waits for another program that holds the write lock: a stop must not take long.
+    pub fn hurry(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
     }
 
     /// Makes sure that a feed has a row; tells the oldest stamp that the mirror is to hold of it. `insist` replaces
@@ -290,12 +313,20 @@ impl Store {
         self.ask(|reply| Request::LeaveErrand(kind, at, reply)).await
     }
 
-    /// Takes an errand back; `false` if it was begun already.
+    /// Takes an errand back, unless its run has begun.
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub async fn withdraw_errand(&self, errand: i64) -> Result<bool, Error> {
-        self.ask(|reply| Request::WithdrawErrand(errand, reply)).await
+    pub async fn withdraw_errand(&self, errand: i64, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::WithdrawErrand(errand, at, reply)).await
+    }
+
+    /// Whether somebody still waits for an errand.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub async fn is_wanted(&self, errand: i64) -> Result<bool, Error> {
+        self.ask(|reply| Request::Wanted(errand, reply)).await
     }
 
     /// The next errands that nobody has taken, a few at a time.
@@ -348,6 +379,9 @@ struct Writer {
     instance: Option<Instance>,
     /// The backlog that was told of.
     backlog: Option<u64>,
+    /// A stop is under way, and whether that was heard.
+    hurry: Arc<AtomicBool>,
+    hurries: bool,
 }
 
 impl Writer {
@@ -355,7 +389,10 @@ impl Writer {
         while let Some(request) = requests.blocking_recv() {
             self.serve(request);
         }
-        close(&self.connection);
+        // What others use is not folded together with what was taken away.
+        if self.files.check().is_ok() {
+            close(&self.connection);
+        }
     }
 
     /// Whoever asked may have gone: a reply that nobody takes is dropped, the work is done all the same.
@@ -389,9 +426,11 @@ impl Writer {
             Request::SaveLedger(account, ledger, at, reply) => {
                 self.write(reply, |w| ledger::save(&mut w.connection, &account, &ledger, &at));
             }
-            Request::Tidy(at, reply) => self.write(reply, |w| w.tidy(at)),
+            // It writes what is written already: that it succeeds does not say that anything new can be.
+            Request::Tidy(at, reply) => drop(reply.send(self.files.check().and_then(|()| self.tidy(at)))),
+            Request::Wanted(errand, reply) => drop(reply.send(errands::is_wanted(&self.connection, errand))),
             Request::LeaveErrand(kind, at, reply) => self.write(reply, |w| errands::leave(&w.connection, &kind, &at)),
-            Request::WithdrawErrand(errand, reply) => self.write(reply, |w| errands::withdraw(&w.connection, errand)),
+            Request::WithdrawErrand(errand, at, reply) => self.write(reply, |w| errands::withdraw(&w.connection, errand, &at)),
             Request::TakeErrands(at, reply) => drop(reply.send(errands::take(&mut self.connection, &at))),
             Request::BeginErrand(errand, run, reply) => self.write(reply, |w| errands::begin(&w.connection, errand, run)),
             Request::EndErrand(errand, result, at, reply) => self.write(reply, |w| errands::end(&w.connection, errand, &result, &at)),
@@ -400,6 +439,9 @@ impl Writer {
     }
 
     fn write<T>(&mut self, reply: Reply<T>, write: impl FnOnce(&mut Writer) -> Result<T, Error>) {
+        if self.hurry.load(Ordering::Relaxed) && !self.hurries {
+            self.hurries = self.connection.busy_timeout(HURRIED).is_ok();
+        }
         let checked = self.files.check();
         let done = checked.and_then(|()| write(self));
         match (&done, &mut self.instance) {
@@ -434,7 +476,7 @@ impl Writer {
 
 /// Folds the WAL into the file. Readers that hold a snapshot may prevent it; the WAL then stays, which loses nothing.
 fn close(connection: &Connection) {
-    if let Err(error) = connection.busy_timeout(std::time::Duration::ZERO) {
+    if let Err(error) = connection.busy_timeout(Duration::ZERO) {
         tracing::debug!(%error, "the wait for others could not be shortened");
     }
     if let Err(error) = connection.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {

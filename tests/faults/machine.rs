@@ -155,6 +155,42 @@ fn a_database_that_is_removed_moved_or_replaced_is_noticed() {
         fs::rename(home.join("copy.db"), home.join("mls.db")).unwrap();
     });
     taken_away(|home| fs::remove_file(home.join("mls.db-wal")).unwrap());
+    taken_away(|home| fs::remove_file(home.join("mls.db-shm")).unwrap());
+    taken_away(|home| fs::remove_file(home.join("mls.db.lock")).unwrap());
+}
+
+/// Two writers that do not see each other's locks destroy a database: the second must not begin.
+#[test]
+fn no_second_writer_begins_where_the_shm_file_was_removed() {
+    let mirror = Mirror::new(Options { churn_per_second: 50.0, ..small() }).with(|settings| settings.interval = "2s");
+    let daemon = mirror.start(&["run"]);
+    eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") >= 290 && mirror.status_of("GAMLS")["activity"] == "waiting");
+    fs::remove_file(mirror.dir().join("mls.db-shm")).unwrap();
+    let errands: Vec<Option<i32>> = (0..3).map(|_| mirror.run(&["feeds", "remove", "ZZZ"]).code).collect();
+    let ended = daemon.wait(seconds(15)).exited(1);
+    assert!(ended.stderr.contains("was removed, moved or replaced"), "{}", ended.stderr);
+    assert!(errands[0] == Some(2), "{errands:?}");
+    mirror.verify_changes("after the -shm file was removed");
+    mirror.quiet();
+    mirror.once();
+    mirror.verify("after the -shm file was removed");
+}
+
+#[test]
+fn a_log_that_nobody_reads_neither_stops_the_daemon_nor_keeps_it() {
+    let mirror = Mirror::new(small());
+    let script = "{ \"$0\" \"$@\"; echo $? > code; } 2>&1 | head -n 1 > first";
+    let mut shell = mirror.start_behind(&["sh", "-c", script], &["-v", "run"]);
+    eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") == 300);
+    mirror.sandbox.set_fault(None, Some(Fault::Html));
+    let asked = mirror.requests().len();
+    eventually("it has had something to say", LIMIT, || mirror.requests().len() > asked + 2);
+    assert!(shell.is_running());
+    let status: serde_json::Value = serde_json::from_str(&mirror.run(&["status", "--json"]).stdout).unwrap();
+    let pid = status["process"]["pid"].as_u64().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    shell.wait(seconds(5)).succeeded();
+    assert_eq!(fs::read_to_string(mirror.dir().join("code")).unwrap(), "0\n");
 }
 
 #[test]

@@ -15,6 +15,11 @@ impl FeedPlan {
         self.sweeps_wanted.push_back(dry_run);
     }
 
+    /// Whoever asked for the next sweep does not want it any more.
+    pub fn unwant_sweep(&mut self) {
+        self.sweeps_wanted.pop_front();
+    }
+
     /// Whether a sweep is under way.
     #[must_use]
     pub fn is_sweeping(&self) -> bool {

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// An error's body is a few hundred bytes; more of it is not read.
 const ERROR_BODY: usize = 64 * 1024;
+/// Nor is it waited for any longer.
+const ERROR_TIME: Duration = Duration::from_secs(2);
 
 /// A `Date` of another year is that of a machine without a clock, and nothing to reckon with.
 const YEARS: RangeInclusive<i32> = 2020..=2099;
@@ -138,7 +140,9 @@ impl Client {
         if answer.status == StatusCode::OK {
             answer.body = body::whole(response, self.max_body).await.map_err(|error| error.at(answer.vendor_stamp()))?;
         } else {
-            answer.body = body::beginning(response, ERROR_BODY.min(self.max_body)).await;
+            // The words of a 429 must not hold the gate open.
+            let words = body::beginning(response, ERROR_BODY.min(self.max_body));
+            answer.body = tokio::time::timeout(ERROR_TIME, words).await.unwrap_or_default();
         }
         Ok(answer)
     }

@@ -102,6 +102,7 @@ impl Allowance {
         let hour = Period::Hour.began(now);
         let used_up = self.reserve.is_some_and(|reserve| reserve.left == 0 || reserve.hour != hour);
         if used_up {
+            self.take_back();
             let left = Period::ALL.into_iter().filter_map(|period| Some(self.limits.of(period)?.saturating_sub(self.spent(period, now))));
             let block = left.min().unwrap_or(BLOCK).min(BLOCK);
             self.counts.retain(|(_, began), _| began.abs_diff(now) < FORGOTTEN_S);
@@ -119,13 +120,16 @@ impl Allowance {
 
     /// What to save at an orderly end: requests that were counted and never left are taken back.
     pub(super) fn settle(&mut self) -> Counts {
-        if let Some(reserve) = &mut self.reserve {
-            let left = std::mem::take(&mut reserve.left);
-            for period in Period::ALL {
-                self.counts.entry((period, period.began(reserve.hour))).and_modify(|count| *count = count.saturating_sub(left));
-            }
-        }
+        self.take_back();
         self.counts.clone()
+    }
+
+    fn take_back(&mut self) {
+        let Some(reserve) = &mut self.reserve else { return };
+        let left = std::mem::take(&mut reserve.left);
+        for period in Period::ALL {
+            self.counts.entry((period, period.began(reserve.hour))).and_modify(|count| *count = count.saturating_sub(left));
+        }
     }
 
     fn spent(&self, period: Period, now: i64) -> u64 {
@@ -228,6 +232,18 @@ mod tests {
         process.spend();
         let counts = process.settle();
         assert_eq!(counts.into_values().collect::<Vec<_>>(), [1, 1]);
+    }
+
+    #[test]
+    fn hours_with_little_to_do_do_not_eat_the_day() {
+        let midnight = Period::Day.began(NOON);
+        let mut process = allowance(None, Some(100));
+        for hour in 0..24 {
+            process.reserve(midnight + hour * HOUR);
+            process.saved();
+            process.spend();
+        }
+        assert_eq!(process.settle()[&(Period::Day, midnight)], 24);
     }
 
     #[test]
