@@ -38,7 +38,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// SQLite refused.
     #[error("{0}{hint}", hint = hint(.0))]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// The file was taken away while it was in use: what is written now, nobody would see.
     #[error("{} was removed, moved or replaced while it was in use; nothing more is written to it. Start mls-sync again", .0.display())]
     Gone(PathBuf),
@@ -51,6 +51,13 @@ pub enum Error {
     /// The writer is gone.
     #[error("the database is closed")]
     Closed,
+}
+
+/// Its words are in ours, so it is not a source that would be told again.
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Error {
+        Error::Sqlite(error)
+    }
 }
 
 /// What a person may do about it.
