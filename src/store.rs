@@ -5,6 +5,7 @@ mod commit;
 mod errands;
 mod feeds;
 mod files;
+mod handle;
 mod health;
 pub mod instance;
 mod ledger;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use commit::{Committed, Incoming, PageCommit};
 pub use errands::{Errand, ErrandKind, ErrandResult, ErrandState};
+pub use handle::Store;
 pub use health::{Lateness, SuspectWindow};
 pub use instance::{Holder, Instance};
 pub use ledger::AccountReport;
@@ -28,7 +30,7 @@ pub use reconcile_run::{Approval, Confirmation, Judgement, Pair, RunReport};
 pub use rejects::{KeptReject, RejectReport, Replayed};
 pub use snapshots::Reader;
 pub use sqlite::OpenError;
-pub use writer::{FeedNote, Notice, Store};
+pub use writer::{FeedNote, Notice};
 
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
