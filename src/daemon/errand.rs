@@ -145,11 +145,14 @@ async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) 
     let vendor = Arc::new(super::vendor(config, config.key().map_err(ConfigError::from)?)?);
     let instance = Instance::take(&config.database, "why --ask").map_err(StartError::Database)?;
     let (store, writer) = Store::open_held(instance, &LISTING_DETAILS).map_err(StartError::Database)?;
-    let keeper = Keeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
-    let answer = ask::ask(&vendor, key, stop).await;
+    let mut keeper = Keeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
+    let answer = tokio::select! {
+        answer = ask::ask(&vendor, key, stop) => answer.context("stopped before the vendor answered"),
+        error = keeper.failed() => Err(error),
+    };
     keeper.end().await;
     writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
-    answer.context("stopped before the vendor answered")
+    answer
 }
 
 async fn leave(config: &Config, kind: ErrandKind) -> anyhow::Result<i64> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// A notice, as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NoticeReport {
-    /// One word: clock, zone, from, withheld, burst, vanished.
+    /// One word: clock, zone, from, withheld, burst, vanished, snapshot.
     pub kind: String,
     /// The notice.
     pub note: String,
