@@ -480,7 +480,7 @@ CREATE TABLE late_listings (
     listing_id                      TEXT NOT NULL,
     stamp                           TEXT NOT NULL,  -- date-time of the record
     late_s                          REAL NOT NULL,  -- seconds from the stamp to when it was found: at most so late
-    found_by                        TEXT NOT NULL CHECK (found_by IN ('poll', 'lookback', 'fill', 'sweep')),
+    found_by                        TEXT NOT NULL CHECK (found_by IN ('poll', 'lookback', 'fill', 'scan')),
     found_at                        TEXT NOT NULL
 ) STRICT;
 
@@ -513,8 +513,8 @@ CREATE TABLE windows (
     window_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
     feed_id                         TEXT NOT NULL,
     status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
-    purpose                         TEXT NOT NULL CHECK (purpose IN ('poll', 'lookback', 'fill', 'sweep')),
-    run_id                          INTEGER,        -- the reconcile run of a sweep; null otherwise
+    purpose                         TEXT NOT NULL CHECK (purpose IN ('poll', 'lookback', 'fill', 'scan')),
+    run_id                          INTEGER,        -- the reconcile run of a scan; null otherwise
     state                           TEXT NOT NULL CHECK (state IN ('open', 'complete', 'suspect', 'cut')),
     from_date                       TEXT NOT NULL,  -- date-time asked for
     to_date                         TEXT NOT NULL,  -- date-time asked for
@@ -578,7 +578,7 @@ WHERE feeds.removed_at IS NULL;
 CREATE TABLE reconcile_runs (
     run_id                          INTEGER PRIMARY KEY AUTOINCREMENT,
     feed_id                         TEXT NOT NULL,
-    state                           TEXT NOT NULL CHECK (state IN ('sweeping', 'confirming', 'done', 'withheld', 'approved', 'failed')),
+    state                           TEXT NOT NULL CHECK (state IN ('scanning', 'confirming', 'done', 'withheld', 'approved', 'failed')),
     dry_run                         INTEGER NOT NULL,  -- boolean: nothing is changed
     from_date                       TEXT NOT NULL,  -- date-time: the stretch that is read
     to_date                         TEXT NOT NULL,  -- date-time

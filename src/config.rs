@@ -4,10 +4,10 @@ mod key;
 
 pub use key::KeyError;
 
-use crate::provider::LimiterOptions;
-use crate::provider::constellation1::ClientOptions;
+use crate::record::zone::TimestampZone;
 use crate::record::{DayTime, Stamp, Stream};
-use crate::zone::TimestampZone;
+use crate::vendor::LimiterOptions;
+use crate::vendor::constellation1::ClientOptions;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -96,7 +96,7 @@ pub struct Backfill {
 #[serde(deny_unknown_fields, default)]
 pub struct Lookback {
     /// How often, and how far back.
-    pub ladder: Vec<Rung>,
+    pub ladder: Vec<LookbackRule>,
     /// How often stamps ahead of the vendor's clock are looked for; zero for never.
     pub ahead: Span,
 }
@@ -104,7 +104,7 @@ pub struct Lookback {
 /// One look-back.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct Rung {
+pub struct LookbackRule {
     /// How often.
     pub every: Span,
     /// How far back.
@@ -192,7 +192,7 @@ impl Default for Backfill {
 
 impl Default for Lookback {
     fn default() -> Self {
-        let rung = |every, reach| Rung { every: Span(Duration::from_secs(every)), reach: Span(Duration::from_secs(reach)) };
+        let rung = |every, reach| LookbackRule { every: Span(Duration::from_secs(every)), reach: Span(Duration::from_secs(reach)) };
         Lookback { ladder: vec![rung(20 * 60, 2 * 3600), rung(86_400, 3 * 86_400)], ahead: Span(Duration::ZERO) }
     }
 }

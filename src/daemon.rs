@@ -1,27 +1,27 @@
 //! The process: tasks, signals, systemd, and an ordered stop.
 
-mod crew;
-mod desk;
+mod dispatcher;
 pub mod errand;
-mod keeper;
-mod rotation;
+mod housekeeper;
+mod key_watch;
+mod supervisor;
 
-use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::progress::Progress;
-use crate::provider::constellation1::{Client, fields::LISTING_DETAILS};
-use crate::provider::{Limiter, Vendor};
 use crate::record::{FeedId, Stamp};
 use crate::store::{Instance, OpenError, Store};
-use crate::worker::Tools;
-use crew::Crew;
-use keeper::Keeper;
+use crate::sync::clock::Clock;
+use crate::sync::progress::Progress;
+use crate::sync::worker::Tools;
+use crate::vendor::constellation1::{Client, LISTINGS};
+use crate::vendor::{Limiter, Vendor};
+use housekeeper::Housekeeper;
 use sd_notify::NotifyState;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use supervisor::Supervisor;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +75,7 @@ pub enum ReconcileMode {
 
 /// How a one-shot run ended: what each feed lacks, if anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Whether it was stopped before its end.
     pub stopped: bool,
     /// What each feed lacks.
@@ -107,8 +107,9 @@ impl Daemon {
         }
         let vendor = vendor(&config, key.clone())?;
         let instance = Instance::take(&config.database, options.command)?;
-        let (store, writer) = Store::open_held(instance, &LISTING_DETAILS)?;
+        let (store, writer) = Store::open_held(instance, &LISTINGS)?;
         let tools = Tools {
+            entity: &LISTINGS,
             vendor: Arc::new(vendor),
             store,
             clock: Arc::new(Clock::new(config.constellation1.timestamp_zone)),
@@ -134,33 +135,33 @@ impl Daemon {
     ///
     /// # Errors
     /// When the database cannot be written any more, or a task panicked.
-    pub async fn run(self) -> anyhow::Result<Outcome> {
+    pub async fn run(self) -> anyhow::Result<RunOutcome> {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let stop = self.tools.stop.clone();
-        let mut keeper =
-            Keeper::begin(Arc::clone(&self.tools.vendor), self.tools.store.clone(), self.config.account(), self.options.once).await?;
+        let mut housekeeper =
+            Housekeeper::begin(Arc::clone(&self.tools.vendor), self.tools.store.clone(), self.config.account(), self.options.once).await?;
         let new_key = Arc::new(Notify::new());
         let vendor = Arc::clone(&self.tools.vendor);
-        let rotation = tokio::spawn(rotation::watch(self.config.clone(), vendor, self.key, Arc::clone(&new_key), stop.clone()));
-        let mut crew = Crew::new(self.config, self.options, self.tools, new_key);
+        let rotation = tokio::spawn(key_watch::watch(self.config.clone(), vendor, self.key, Arc::clone(&new_key), stop.clone()));
+        let mut supervisor = Supervisor::new(self.config, self.options, self.tools, new_key);
         let outcome = tokio::select! {
-            outcome = crew.work() => outcome,
-            error = keeper.failed() => Err(error),
+            outcome = supervisor.work() => outcome,
+            error = housekeeper.failed() => Err(error),
         };
         notify(&[NotifyState::Stopping]);
         stop.cancel();
-        crew.hurry();
-        while let Some(ended) = crew.tasks.join_next().await {
+        supervisor.hurry();
+        while let Some(ended) = supervisor.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a task did not end as it should");
             }
         }
-        crew.desk.close().await;
-        drop(crew);
+        supervisor.dispatcher.close().await;
+        drop(supervisor);
         if let Err(error) = rotation.await {
             tracing::error!(%error, "the watch of the key did not end as it should");
         }
-        keeper.end().await;
+        housekeeper.end().await;
         self.writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
         outcome
     }

@@ -17,9 +17,9 @@
 //! |---|---|---|
 //! | [`record`] | the shared nouns | nothing of ours |
 //! | [`plan`] | every decision, pure: time and seed are arguments | `record` |
-//! | [`provider`] | the outside world, in: client, decoder, budget | `record` |
+//! | [`vendor`] | the outside world, in: client, decoder, budget | `record` |
 //! | [`store`] | the outside world, out: the SQLite file | `record`, `plan` |
-//! | [`worker`] | one feed: asks the plan, obeys | `provider`, `plan`, `store` |
+//! | [`worker`] | one feed: asks the plan, obeys | `vendor`, `plan`, `store` |
 //! | [`daemon`], [`discovery`] | the process, its books and errands, and which feeds there are | `worker`, `config` |
 //! | [`cli`] | words to calls, results to prints | all of them |
 //! | [`sandbox`] | the other side of the wire | `record`, the field tables |
@@ -32,8 +32,8 @@
 //! - **coverage**: the windows that were proven whole, merged. **gap**: what lies between them.
 //! - **listing**: a row. **deletion**: what the vendor says. **tombstone**: what we keep. **change**: a row of the change
 //!   feed. **reject**: a record that could not be stored.
-//! - **look-back**: reading again what was complete, for listings that came late. **sweep**: reading everything again, to
-//!   set it against the file. **reconcile**: a sweep and what follows from it.
+//! - **look-back**: reading again what was complete, for listings that came late. **scan**: reading everything again, to
+//!   set it against the file. **reconcile**: a scan and what follows from it.
 //!
 //! # Decisions
 //!
@@ -43,7 +43,7 @@
 //! - *Work is what coverage lacks.* Polls, backfill and the repair of outages are one thing: a poll that would be too deep
 //!   keeps its newest part, and the rest is a gap like any other, filled newest first. So a restart needs no other state.
 //! - *One process asks.* A lock beside the file names it; other commands leave errands in the file. So one limiter in one
-//!   process is the budget of the credential, and the polls' precedence holds over everything ([`provider::Limiter`]).
+//!   process is the budget of the credential, and the polls' precedence holds over everything ([`vendor::Limiter`]).
 //! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, in small blocks: a crash wastes a
 //!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
 //! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together; a
@@ -70,15 +70,15 @@
 #![warn(missing_docs)]
 
 pub mod cli;
-pub mod clock;
+
 pub mod config;
 pub mod daemon;
-pub mod discovery;
+pub mod entity;
+
 pub mod plan;
-pub mod progress;
-pub mod provider;
+
 pub mod record;
 pub mod sandbox;
 pub mod store;
-pub mod worker;
-pub mod zone;
+pub mod sync;
+pub mod vendor;

@@ -3,8 +3,9 @@
 mod field;
 mod ledger;
 mod stamp;
+pub mod zone;
 
-pub use field::{Cell, Content, Field, Kind, Side, raw_hash};
+pub use field::{Cell, Content, Field, Kind, NamedBy, raw_hash};
 pub use ledger::{Closed, Counts, Ledger, Period};
 pub use stamp::{DayTime, Stamp};
 
@@ -107,10 +108,10 @@ impl Stream {
 
     /// What the vendor says of every record that this stream returns.
     #[must_use]
-    pub fn says(self) -> Said {
+    pub fn presence(self) -> Presence {
         match self {
-            Stream::All | Stream::Active | Stream::Sold => Said::Live,
-            Stream::Deleted => Said::Deleted,
+            Stream::All | Stream::Active | Stream::Sold => Presence::Live,
+            Stream::Deleted => Presence::Deleted,
         }
     }
 }
@@ -137,7 +138,7 @@ impl From<Stream> for u8 {
 
 /// Whether the vendor presents a record as live or as deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Presence {
     /// Returned by a stream of live listings.
     Live,
     /// Returned by the stream of deletions.

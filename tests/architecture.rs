@@ -38,25 +38,22 @@ const IMPURE: &[&str] = &[
 
 const RULES: &[Rule] = &[
     Rule { module: "record", may: &[], never: IMPURE, wordless: true },
-    Rule { module: "plan", may: &["record"], never: IMPURE, wordless: true },
-    Rule { module: "provider", may: &["record"], never: &["rusqlite"], wordless: false },
-    Rule { module: "store", may: &["record", "plan"], never: &["reqwest"], wordless: false },
-    Rule { module: "sandbox", may: &["record", "provider::constellation1::fields"], never: &["reqwest"], wordless: false },
-    Rule { module: "zone", may: &["record"], never: IMPURE, wordless: true },
-    Rule { module: "clock", may: &["record", "plan", "zone"], never: NETWORK_AND_FILES, wordless: true },
-    Rule { module: "progress", may: &["record", "store"], never: NETWORK_AND_FILES, wordless: true },
-    Rule { module: "config", may: &["record", "provider", "zone"], never: &["rusqlite"], wordless: false },
-    Rule { module: "worker", may: &["clock", "plan", "progress", "provider", "record", "store"], never: NETWORK_AND_FILES, wordless: true },
-    Rule { module: "discovery", may: &["plan", "provider", "record", "worker"], never: NETWORK_AND_FILES, wordless: true },
+    Rule { module: "entity", may: &["record"], never: IMPURE, wordless: true },
+    Rule { module: "plan", may: &["record", "entity"], never: IMPURE, wordless: true },
+    Rule { module: "vendor", may: &["record", "entity"], never: &["rusqlite"], wordless: false },
+    Rule { module: "store", may: &["record", "entity", "plan"], never: &["reqwest"], wordless: false },
+    Rule { module: "sandbox", may: &["record", "vendor::constellation1::fields"], never: &["reqwest"], wordless: false },
+    Rule { module: "config", may: &["record", "vendor"], never: &["rusqlite"], wordless: false },
+    Rule { module: "sync", may: &["entity", "plan", "vendor", "record", "store"], never: NETWORK_AND_FILES, wordless: true },
     Rule {
         module: "daemon",
-        may: &["clock", "config", "discovery", "plan", "progress", "provider", "record", "store", "worker"],
+        may: &["config", "entity", "plan", "vendor", "record", "store", "sync"],
         never: NETWORK_AND_FILES,
         wordless: true,
     },
     Rule {
         module: "cli",
-        may: &["config", "daemon", "plan", "progress", "record", "sandbox", "store"],
+        may: &["config", "daemon", "plan", "record", "sandbox", "store", "sync"],
         never: NETWORK_AND_FILES,
         wordless: false,
     },
@@ -409,9 +406,9 @@ fn the_imports_that_exist_are_seen() {
         let source = sources.iter().find(|source| source.file == file).expect(file);
         source.paths().iter().any(|(_, found)| below(found, path))
     };
-    assert!(uses("worker.rs", "crate::provider::Vendor"));
-    assert!(uses("daemon.rs", "crate::provider::constellation1::fields::LISTING_DETAILS"));
-    assert!(uses("store/commit.rs", "crate::plan::reconcile"));
+    assert!(uses("sync/worker.rs", "crate::vendor::Vendor"));
+    assert!(uses("daemon.rs", "crate::vendor::constellation1::LISTINGS"));
+    assert!(uses("store/commit.rs", "crate::plan::merge"));
     assert!(uses("store/commit.rs", "crate::store::checkpoint"));
     assert!(uses("store/sqlite.rs", "rusqlite"));
 }
@@ -440,13 +437,13 @@ fn a_line_that_breaks_a_rule_is_named() {
     check("plan/window.rs", "fn f() { chrono::Utc::now(); }", "must never use chrono::Utc::now");
     check("plan/window.rs", "fn f() { Utc::now(); }", "must never use Utc::now");
     check("record/stamp.rs", "use crate::plan::window;", "must not use crate::plan::window");
-    check("provider/limiter.rs", "use crate::store::Store;", "must not use crate::store::Store");
-    check("store/commit.rs", "use crate::provider::Vendor;", "must not use crate::provider::Vendor");
+    check("vendor/limiter.rs", "use crate::store::Store;", "must not use crate::store::Store");
+    check("store/commit.rs", "use crate::vendor::Vendor;", "must not use crate::vendor::Vendor");
     check("store/commit.rs", "fn f() -> reqwest::Url {}", "must never use reqwest");
-    check("sandbox/world.rs", "use crate::provider::constellation1::Client;", "must not use crate::provider::constellation1::Client");
+    check("sandbox/world.rs", "use crate::vendor::constellation1::Client;", "must not use crate::vendor::constellation1::Client");
     check("sandbox/world.rs", "use rusqlite::Connection;", "only sandbox/verify.rs may use rusqlite");
-    check("worker.rs", "const SQL: &str = \"SELECT 1 FROM x\";", "holds no SQL");
-    check("worker.rs", "const URL: &str = r#\"https://a\"#;", "holds no URL");
+    check("sync/worker.rs", "const SQL: &str = \"SELECT 1 FROM x\";", "holds no SQL");
+    check("sync/worker.rs", "const URL: &str = r#\"https://a\"#;", "holds no URL");
     check("store/row.rs", "use crate::record::*;", "imports names");
     check("store/row.rs", "fn f() { unsafe { g() } }", "`unsafe`");
     check("store/row.rs", "fn f() { dbg!(1); }", "`dbg`");

@@ -28,19 +28,19 @@ struct Mirror {
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
-struct Said {
+struct Presence {
     code: i32,
     out: String,
     err: String,
 }
 
-impl Said {
+impl Presence {
     fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     #[track_caller]
-    fn expect(self, code: i32) -> Said {
+    fn expect(self, code: i32) -> Presence {
         assert_eq!(self.code, code, "{self:?}");
         self
     }
@@ -82,11 +82,11 @@ impl Mirror {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Said {
+    async fn run(&self, arguments: &[&str]) -> Presence {
         finish(self.command(arguments)).await
     }
 
-    async fn run_without_key(&self, arguments: &[&str]) -> Said {
+    async fn run_without_key(&self, arguments: &[&str]) -> Presence {
         let mut command = self.command(arguments);
         command.env_remove("MLS_SYNC_SYSTEM_ACCESS_KEY");
         finish(command).await
@@ -153,10 +153,10 @@ impl Mirror {
     }
 }
 
-async fn finish(mut command: Command) -> Said {
+async fn finish(mut command: Command) -> Presence {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    Presence { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,12 +257,12 @@ async fn a_dry_run_changes_nothing_and_tells_what_would_be_done() {
     assert_eq!((&run["absent"], &run["deleted"], &run["missing"], &run["stale"]), (&json!(6), &json!(0), &json!(2), &json!(1)));
     assert!(before == mirror.dump(&tables), "the dry run changed something");
     let (code, run) = mirror.reconcile(&[]).await;
-    // The poll that comes first brings what is merely new; the sweep repairs what was lost.
+    // The poll that comes first brings what is merely new; the scan repairs what was lost.
     assert_eq!((code, &run["missing"], &run["deleted"]), (0, &json!(1), &json!(6)), "{run}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_that_answers_empty_deletes_nothing_and_fails() {
+async fn a_scan_that_answers_empty_deletes_nothing_and_fails() {
     let mirror = Mirror::loaded(small()).await;
     mirror.sandbox.reconfigure(|options| options.feeds.clear());
     mirror.sandbox.with_world(|world| world.advance(Duration::from_secs(10)));
@@ -546,7 +546,7 @@ async fn why_tells_of_a_listing_what_the_file_and_the_vendor_know() {
     assert_eq!((&why["row"]["live"], &why["row"]["deleted_cause"]), (&json!(false), &json!("absent")), "{why}");
     assert_eq!((&why["absences"][0]["verdict"], &why["absences"][0]["applied"]), (&json!("gone"), &json!(true)), "{why}");
     assert_eq!((&why["changes"][0]["kind"], &why["changes"][1]["kind"]), (&json!("tombstone"), &json!("insert")), "{why}");
-    assert!(why["windows"].as_array().unwrap().iter().any(|window| window["purpose"] == "sweep" && window["state"] == "complete"), "{why}");
+    assert!(why["windows"].as_array().unwrap().iter().any(|window| window["purpose"] == "scan" && window["state"] == "complete"), "{why}");
     let said = mirror.run(&["why", FEED, &gone.0, "--ask"]).await.expect(0);
     assert!(said.out.contains("the vendor does not have it"), "{said:?}");
 

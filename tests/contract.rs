@@ -1,9 +1,9 @@
 //! What others rely on: the schema, the command line, the unit and what the README says of them.
 
 use mls_sync::config::Config;
-use mls_sync::provider::constellation1::fields::LISTING_DETAILS;
 use mls_sync::record::Kind;
 use mls_sync::store::Store;
+use mls_sync::vendor::constellation1::{LISTINGS, fields::LISTING_DETAILS};
 use rusqlite::types::Null;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
@@ -330,7 +330,7 @@ fn names(directory: &Path) -> BTreeSet<String> {
 fn a_database_of_the_program_can_be_read_by_others_when_the_program_has_stopped() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("mls.db");
-    let (store, writer) = Store::open(&path, &LISTING_DETAILS).expect("the store opens");
+    let (store, writer) = Store::open(&path, &LISTINGS).expect("the store opens");
     drop(store);
     writer.join().expect("the writer ends");
 
@@ -356,7 +356,7 @@ fn a_database_of_the_program_can_be_read_by_others_when_the_program_has_stopped(
 fn the_file_holds_what_schema_sql_says() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("mls.db");
-    drop(Store::open(&path, &LISTING_DETAILS).expect("the store opens"));
+    drop(Store::open(&path, &LISTINGS).expect("the store opens"));
     let file = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens for reading");
     let sql = "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY type, name";
     assert_eq!(texts(&file, sql), texts(&schema(), sql));

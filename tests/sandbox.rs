@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
 use md5::{Digest, Md5};
-use mls_sync::provider::constellation1::fields::LISTING_DETAILS;
-use mls_sync::record::{DayTime, FeedId, Kind, ListingId, Side, Stamp};
+use mls_sync::record::{DayTime, FeedId, Kind, ListingId, NamedBy, Stamp};
 use mls_sync::sandbox::{
     Bounds, DeletedDetail, Deletions, Fault, Foreign, FromMode, Key, MediaKey, NextPage, Options, Order, PagePastEnd, RetryAfter, Sandbox,
     Shape, Truth, Truths, World, verify,
 };
+use mls_sync::vendor::constellation1::fields::LISTING_DETAILS;
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
@@ -253,20 +253,21 @@ async fn each_shape_has_its_own_fields_and_types() {
     let with = client(Options { listings: 100, ..small() }).await;
     let query = format!("{AGES}&Status=0");
     let names = |page: &Value| page["Results"][0].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    let of =
-        |sides: &[Side]| LISTING_DETAILS.iter().filter(|field| sides.contains(&field.side)).map(|field| field.wire.to_owned()).collect();
+    let of = |sides: &[NamedBy]| {
+        LISTING_DETAILS.iter().filter(|field| sides.contains(&field.named_by)).map(|field| field.wire.to_owned()).collect()
+    };
     let all = |page: &Value, name: &str, is: fn(&Value) -> bool| page["Results"].as_array().unwrap().iter().all(|r| is(&r[name]));
 
     let union = with.page(&query).await;
     assert_eq!(names(&union).len(), 317);
     with.sandbox.reconfigure(|options| options.shape = Shape::Class);
     let class = with.page(&query).await;
-    assert_eq!(names(&class), of(&[Side::Both, Side::ClassOnly]));
+    assert_eq!(names(&class), of(&[NamedBy::Both, NamedBy::ClassOnly]));
     assert!(all(&class, "AboveGroundSqFt", Value::is_i64) && all(&class, "GarageSpaces", Value::is_f64));
     assert!(all(&class, "DockHeight", Value::is_boolean) && all(&class, "FireplaceCount", Value::is_string));
     with.sandbox.reconfigure(|options| options.shape = Shape::Table);
     let table = with.page(&query).await;
-    assert_eq!(names(&table), of(&[Side::Both, Side::TableOnly]));
+    assert_eq!(names(&table), of(&[NamedBy::Both, NamedBy::TableOnly]));
     assert!(all(&table, "AboveGroundSqFt", Value::is_string) && all(&table, "GarageSpaces", Value::is_string));
     assert!(all(&table, "DockHeight", Value::is_string) && all(&table, "FireplaceCount", Value::is_i64));
     with.sandbox.reconfigure(|options| options.shape = Shape::Mixed);
@@ -583,8 +584,11 @@ fn the_oracle_names_each_lie() {
 
 #[test]
 fn the_oracle_forgives_what_the_shape_never_sent() {
-    let wipe: Vec<String> =
-        LISTING_DETAILS.iter().filter(|field| field.side == Side::ClassOnly).map(|field| format!("{} = NULL", field.column)).collect();
+    let wipe: Vec<String> = LISTING_DETAILS
+        .iter()
+        .filter(|field| field.named_by == NamedBy::ClassOnly)
+        .map(|field| format!("{} = NULL", field.column))
+        .collect();
     let wipe = format!("UPDATE listings SET {}; DELETE FROM listing_photos", wipe.join(", "));
     let verdict = |shape| after(&Options { listings: 20, shape, ..small() }, &wipe);
     assert!(verdict(Shape::Table).agrees() && verdict(Shape::Mixed).agrees());

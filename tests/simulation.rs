@@ -17,8 +17,8 @@
 //!
 //! And when the world stands still:
 //! - Without late listings, silent removals and unstable orders, and with a Date header that does not run ahead, the file
-//!   is the world before any sweep (`Scenario::true_without_sweep`).
-//! - After one sweep the file is the world, field by field, whatever happened before.
+//!   is the world before any scan (`Scenario::true_without_scan`).
+//! - After one scan the file is the world, field by field, whatever happened before.
 //!
 //! A listing that is deleted and revived with one and the same stamp stays deleted until its next change: at a tie the
 //! deletion stands, because `Status=0` may return the deleted listing too. The world's clock ticks between the two.
@@ -39,7 +39,7 @@
 //! - Rows apart from their checkpoint: in `store/commit.rs`, `if page.checkpoint.dry_run || page.at.ends_with("7Z")`
 //!   loses the rows of one page in ten, as a kill between the two would.
 //! - Ties: in `plan/window.rs`, `poll`, `asked: Window { from: self.newest.map_or(from, |n| n.plus(PAD / 1000)), to }`;
-//!   or in `plan/reconcile.rs`, `(true, Said::Live) if later || known.inferred` without its condition.
+//!   or in `plan/reconcile.rs`, `(true, Presence::Live) if later || known.inferred` without its condition.
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
 #[path = "simulation/driver.rs"]
@@ -150,8 +150,8 @@ fn a_live_copy_that_wins_ties_is_found_out() {
 }
 
 #[test]
-fn a_sweep_that_is_answered_empty_deletes_nothing() {
-    let live = driver::sweep_answered_empty(7);
+fn a_scan_that_is_answered_empty_deletes_nothing() {
+    let live = driver::scan_answered_empty(7);
     assert!(live.0 > 0);
     assert_eq!(live.0, live.1, "live rows before and after");
     assert_eq!(live.2, "failed");

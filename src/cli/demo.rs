@@ -4,10 +4,10 @@ use super::run::stop_on_signals;
 use super::{EXIT_FAILED, UsageError, grouped, show};
 use crate::config::{Config, Constellation1, Poll, Rate, Span};
 use crate::daemon::{Daemon, RunOptions};
-use crate::plan::reconcile::Action;
-use crate::progress::Progress;
+use crate::plan::merge::Action;
 use crate::sandbox::verify::{Verdict, compare};
 use crate::sandbox::{Options, Sandbox};
+use crate::sync::progress::Progress;
 use anyhow::Context;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -100,7 +100,7 @@ struct Done {
 }
 
 impl Done {
-    fn sum(&self, of: impl Fn(&crate::progress::Counters) -> u64) -> u64 {
+    fn sum(&self, of: impl Fn(&crate::sync::progress::Counters) -> u64) -> u64 {
         self.progress.snapshot().values().map(of).sum()
     }
 

@@ -3,7 +3,7 @@
 use super::run::stop_on_signals;
 use super::{EXIT_FAILED, UsageError, grouped, pretty_json, privacy, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, Outcome, ReconcileMode, RunOptions, errand};
+use crate::daemon::{Daemon, ReconcileMode, RunOptions, RunOutcome, errand};
 use crate::record::{FeedId, printable};
 use crate::store::{Approval, RunReport, report};
 use std::path::Path;
@@ -43,12 +43,12 @@ pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Re
         None => {
             let read = Config::read(config)?;
             privacy::warn_of_open_files(config, &read);
-            sweep(read, arguments).await
+            scan(read, arguments).await
         }
     }
 }
 
-async fn sweep(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let feeds = chosen(&config, arguments.feed)?;
     let stop = stop_on_signals()?;
     let (runs, outcome) = match errand::daemon(&config)? {
@@ -65,7 +65,7 @@ async fn sweep(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode>
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }
 
-async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<(Vec<RunReport>, Outcome)> {
+async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<(Vec<RunReport>, RunOutcome)> {
     let key = config.key().map_err(ConfigError::from)?;
     let before = report::last_run(&config.database)?;
     let mode = if dry_run { ReconcileMode::DryRun } else { ReconcileMode::Apply };
@@ -85,7 +85,7 @@ async fn delegated(
     dry_run: bool,
     pid: u32,
     stop: &CancellationToken,
-) -> anyhow::Result<(Vec<RunReport>, Outcome)> {
+) -> anyhow::Result<(Vec<RunReport>, RunOutcome)> {
     tracing::info!("the running `mls-sync run` (PID {pid}) does it between its polls; this waits for it");
     let before = report::last_run(&config.database)?;
     let done = errand::reconcile(config, feeds, dry_run, stop).await?;
@@ -93,7 +93,7 @@ async fn delegated(
     // Its regular runs are none of ours.
     runs.retain(|run| done.runs.contains(&run.run_id));
     let feeds = done.failed.into_iter().map(|(feed, why)| (feed, vec![why])).collect();
-    Ok((runs, Outcome { stopped: done.stopped, feeds, no_feeds: None }))
+    Ok((runs, RunOutcome { stopped: done.stopped, feeds, no_feeds: None }))
 }
 
 /// The feeds that the file has and that are asked for: a run must not begin to mirror what a person mistyped.
@@ -114,7 +114,7 @@ fn chosen(config: &Config, asked: Vec<String>) -> anyhow::Result<Vec<FeedId>> {
     Ok(chosen)
 }
 
-fn print(feeds: &[FeedId], runs: &[RunReport], outcome: &Outcome) {
+fn print(feeds: &[FeedId], runs: &[RunReport], outcome: &RunOutcome) {
     for feed in feeds {
         let of_feed: Vec<&RunReport> = runs.iter().filter(|run| run.feed_id == *feed).collect();
         of_feed.iter().for_each(|run| println!("{}", line(run)));
@@ -133,7 +133,7 @@ fn print(feeds: &[FeedId], runs: &[RunReport], outcome: &Outcome) {
 /// One line a run, and a line for each of the first pairs.
 pub(super) fn line(run: &RunReport) -> String {
     let state = match run.state.as_str() {
-        "sweeping" | "confirming" => "incomplete",
+        "scanning" | "confirming" => "incomplete",
         state => state,
     };
     let would = if run.dry_run { "would be " } else { "" };

@@ -2,11 +2,11 @@
 
 use super::{EXIT_FAILED, day_time, grouped, privacy, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, Outcome, RunOptions, errand};
-use crate::plan::reconcile::Action;
-use crate::progress::{Counters, Progress};
+use crate::daemon::{Daemon, RunOptions, RunOutcome, errand};
+use crate::plan::merge::Action;
 use crate::record::{DayTime, FeedId};
 use crate::store::report::{self, FeedReport};
+use crate::sync::progress::{Counters, Progress};
 use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
@@ -62,12 +62,12 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     Ok(exit_code(&outcome))
 }
 
-fn exit_code(outcome: &Outcome) -> ExitCode {
+fn exit_code(outcome: &RunOutcome) -> ExitCode {
     let complete = !outcome.stopped && outcome.no_feeds.is_none() && outcome.feeds.values().all(Vec::is_empty);
     if complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
 }
 
-fn print_summary(outcome: &Outcome, progress: &Progress, database: &Path) -> anyhow::Result<()> {
+fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> anyhow::Result<()> {
     let reports = report::feeds(database)?;
     let counters = progress.snapshot();
     for report in reports.iter().filter(|report| counters.contains_key(&report.feed_id)) {

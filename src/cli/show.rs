@@ -1,8 +1,8 @@
 //! Progress: bars on a terminal, a log line every ten seconds elsewhere.
 
 use super::grouped;
-use crate::progress::{Counters, Progress};
 use crate::record::FeedId;
+use crate::sync::progress::{Counters, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;

@@ -1,21 +1,21 @@
 //! One errand of a person: the file is opened, something is done to it, and it is closed again.
 
 use super::StartError;
-use super::keeper::Keeper;
-use crate::clock::mirror_time;
+use super::housekeeper::Housekeeper;
 use crate::config::{Config, ConfigError};
-use crate::provider::constellation1::fields::LISTING_DETAILS;
 use crate::record::{FeedId, ListingKey};
 use crate::store::{Approval, ErrandKind, ErrandResult, Error as StoreError, Holder, Instance, OpenError, Store, instance, report, why};
-use crate::worker::{ask, replay};
+use crate::sync::clock::mirror_time;
+use crate::sync::{ask, replay};
+use crate::vendor::constellation1::LISTINGS;
 use anyhow::Context;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::worker::ask::{Asked, Side};
-pub use crate::worker::replay::Outcome as Replay;
+pub use crate::sync::ask::{Asked, Side};
+pub use crate::sync::replay::ReplayCount as Replay;
 
 /// The command that takes errands.
 pub const DAEMON: &str = "run";
@@ -37,7 +37,7 @@ pub async fn approve(config: &Config, run: i64) -> anyhow::Result<Approval> {
 /// # Errors
 /// When there is no file, or it cannot be written.
 pub async fn retry_rejects(config: &Config) -> anyhow::Result<Replay> {
-    on_file(config, async |store| replay::replay(&store).await).await
+    on_file(config, async |store| replay::replay(&LISTINGS, &store).await).await
 }
 
 /// Removes a feed; tells how many listings became tombstones, `None` if there is no such feed.
@@ -116,12 +116,12 @@ pub struct Delegated {
 /// # Errors
 /// When the credential or the file cannot be used, or the vendor does not answer.
 pub async fn ask_vendor(config: &Config, key: &ListingKey, stop: CancellationToken) -> anyhow::Result<Asked> {
-    let row = why::content(&config.database, key, &LISTING_DETAILS)?;
+    let row = why::content(&config.database, key, &LISTINGS)?;
     let answer = match daemon(config)? {
         Some(_) => ask_daemon(config, key, &stop).await?,
         None => ask_alone(config, key, &stop).await?,
     };
-    ask::beside(answer, row.as_ref()).map_err(|why| anyhow::anyhow!("the vendor did not tell: {why}"))
+    ask::beside(&LISTINGS, answer, row.as_ref()).map_err(|why| anyhow::anyhow!("the vendor did not tell: {why}"))
 }
 
 async fn ask_daemon(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<ErrandResult> {
@@ -144,13 +144,13 @@ async fn ask_daemon(config: &Config, key: &ListingKey, stop: &CancellationToken)
 async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<ErrandResult> {
     let vendor = Arc::new(super::vendor(config, config.key().map_err(ConfigError::from)?)?);
     let instance = Instance::take(&config.database, "why --ask").map_err(StartError::Database)?;
-    let (store, writer) = Store::open_held(instance, &LISTING_DETAILS).map_err(StartError::Database)?;
-    let mut keeper = Keeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
+    let (store, writer) = Store::open_held(instance, &LISTINGS).map_err(StartError::Database)?;
+    let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
     let answer = tokio::select! {
         answer = ask::ask(&vendor, key, stop) => answer.context("stopped before the vendor answered"),
-        error = keeper.failed() => Err(error),
+        error = housekeeper.failed() => Err(error),
     };
-    keeper.end().await;
+    housekeeper.end().await;
     writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
     answer
 }
@@ -162,7 +162,7 @@ async fn leave(config: &Config, kind: ErrandKind) -> anyhow::Result<i64> {
 /// A file that is not there is not created: there would be nothing in it to work on.
 async fn on_file<T>(config: &Config, errand: impl AsyncFnOnce(Store) -> Result<T, StoreError>) -> anyhow::Result<T> {
     report::last_run(&config.database)?;
-    let (store, writer) = Store::open(&config.database, &LISTING_DETAILS).map_err(StartError::Database)?;
+    let (store, writer) = Store::open(&config.database, &LISTINGS).map_err(StartError::Database)?;
     let done = errand(store).await;
     writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
     Ok(done?)

@@ -1,7 +1,7 @@
 //! The words in which a plan speaks with the worker and the database.
 
+use super::attempts::Retry;
 use super::coverage::Coverage;
-use super::lane::Retry;
 use super::paging::{Answer, Mark, Reading};
 use super::window::{StreamState, Task};
 use super::zone::ZoneFinding;
@@ -25,13 +25,13 @@ pub struct Options {
     /// A window with more pages than this is cut in time.
     pub window_pages: u64,
     /// Re-readings of what was complete, for listings that are published later than they are stamped.
-    pub lookbacks: Vec<Rung>,
+    pub lookbacks: Vec<LookbackRule>,
     /// How often stamps ahead of the vendor's clock are looked for; `None` for never.
     pub ahead_every: Option<Duration>,
     /// From the beginning of one reconcile to the beginning of the next; `None` for never.
-    pub sweep_every: Option<Duration>,
+    pub scan_every: Option<Duration>,
     /// Reconcile now.
-    pub sweep_now: bool,
+    pub scan_now: bool,
     /// A reconcile that changes nothing.
     pub dry_run: bool,
     /// Absent rows that the vendor is asked about in a run.
@@ -44,7 +44,7 @@ pub struct Options {
 
 /// A look-back: every so often, what is stamped as late as this is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rung {
+pub struct LookbackRule {
     /// How often.
     pub every: Duration,
     /// How far back.
@@ -61,12 +61,12 @@ pub enum Purpose {
     /// Filling a gap of the past.
     Fill,
     /// Reading everything again, to set it against the file.
-    Sweep,
+    Scan,
 }
 
 impl Purpose {
     /// All of them, the most urgent first.
-    pub const ALL: [Purpose; 4] = [Purpose::Poll, Purpose::Lookback, Purpose::Fill, Purpose::Sweep];
+    pub const ALL: [Purpose; 4] = [Purpose::Poll, Purpose::Lookback, Purpose::Fill, Purpose::Scan];
 
     /// The word for it in the database.
     #[must_use]
@@ -75,7 +75,7 @@ impl Purpose {
             Purpose::Poll => "poll",
             Purpose::Lookback => "lookback",
             Purpose::Fill => "fill",
-            Purpose::Sweep => "sweep",
+            Purpose::Scan => "scan",
         }
     }
 }
@@ -87,11 +87,11 @@ pub struct Now {
     pub vendor: Stamp,
     /// The earlier of the vendor's clock and ours, as the vendor's dates show it. One of them may be wrong, and what is
     /// stamped before both is past by either.
-    pub sure: Stamp,
+    pub earliest: Stamp,
     /// Our own clock, UTC; it outlives the process.
     pub ours: Stamp,
     /// Time since the process began: never steps.
-    pub up: Duration,
+    pub monotonic: Duration,
 }
 
 /// What to do next.
@@ -104,8 +104,8 @@ pub enum Command {
         /// The request.
         request: PageRequest,
     },
-    /// Make a row for a reconcile run, and tell it by `sweep_begun`.
-    BeginSweep {
+    /// Make a row for a reconcile run, and tell it by `scan_begun`.
+    BeginScan {
         /// What it will read.
         range: Window,
         /// Whether it is to change nothing.
@@ -127,12 +127,12 @@ pub enum Command {
         /// The listing.
         listing: ListingId,
     },
-    /// Every row that a run's reading lacks was asked about: end it, and tell by `swept`.
-    EndSweep {
+    /// Every row that a run's reading lacks was asked about: end it, and tell by `scanned`.
+    EndScan {
         /// The run.
         run: i64,
     },
-    /// Nothing to do before this time of [`Now::up`].
+    /// Nothing to do before this time of [`Now::monotonic`].
     Wait {
         /// When to ask again.
         until: Duration,
@@ -219,7 +219,7 @@ pub struct LookbackTimes {
 
 /// A reconcile run that is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SavedSweep {
+pub struct SavedScan {
     /// The run.
     pub run: i64,
     /// What it reads.
@@ -259,9 +259,9 @@ pub struct Saved {
     /// When its look-backs were begun and done, by name.
     pub lookbacks: BTreeMap<String, LookbackTimes>,
     /// Its reconcile run that is under way.
-    pub sweep: Option<SavedSweep>,
+    pub scan: Option<SavedScan>,
     /// When its last reconcile began, or when it was adopted, on our own clock.
-    pub last_sweep: Option<Stamp>,
+    pub last_scan: Option<Stamp>,
 }
 
 /// What became of a page.

@@ -5,17 +5,17 @@ mod orders;
 mod outcome;
 mod second;
 
+use super::attempts::{Lane, Retry};
 use super::command::{Checkpoint, Command, LookbackTimes, Now, Open, Options, PageSeen, Purpose, Saved, Verdict, WindowSave};
 use super::coverage::Coverage;
-use super::lane::{Lane, Retry};
 use super::paging::{Reading, Step};
 use super::review::{self, Review};
 use super::suspects::{ONCE_READINGS, Suspects};
 use super::window::{FromRule, PAD, Range, StreamState, Task, next_gap};
 use super::zone::{self, ZoneFinding, ZoneWatch};
-use crate::record::{Failure, FeedId, PageRequest, Said, Stamp, Stream, Window};
+use crate::record::{Failure, FeedId, PageRequest, Presence, Stamp, Stream, Window};
 use failure::Outage;
-use second::Sweep;
+use second::Scan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -63,10 +63,10 @@ pub struct FeedPlan {
     suspect_rounds: u32,
     lookback: Option<Review>,
     lookback_times: BTreeMap<String, LookbackTimes>,
-    sweep: Option<Sweep>,
-    last_sweep: Option<Stamp>,
+    scan: Option<Scan>,
+    last_scan: Option<Stamp>,
     /// Reconciles that were asked for: whether each is a dry run.
-    sweeps_wanted: VecDeque<bool>,
+    scans_wanted: VecDeque<bool>,
     spans: BTreeMap<Stream, Duration>,
     disordered: BTreeSet<Stream>,
     suspects: Suspects,
@@ -93,11 +93,11 @@ impl FeedPlan {
             // What was never looked back at is being read for the first time: that is as good.
             lookback_times.entry(review::rung_name(*rung)).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
         }
-        let sweep = saved.sweep.map(|sweep| Sweep::resume(sweep, options.confirm_budget));
+        let scan = saved.scan.map(|scan| Scan::resume(scan, options.confirm_budget));
         let mut plan = FeedPlan {
             lanes: Purpose::ALL.into_iter().map(|purpose| (purpose, Lane::default())).collect(),
             outage: Outage::default(),
-            sweeps_wanted: (options.sweep_now && sweep.is_none()).then_some(options.dry_run).into_iter().collect(),
+            scans_wanted: (options.scan_now && scan.is_none()).then_some(options.dry_run).into_iter().collect(),
             feed,
             options,
             streams,
@@ -111,9 +111,9 @@ impl FeedPlan {
             suspect_rounds: 0,
             lookback: None,
             lookback_times,
-            sweep,
+            scan,
             // A clock that was far ahead must not put it off for years.
-            last_sweep: saved.last_sweep.map(|last| last.min(now.ours)),
+            last_scan: saved.last_scan.map(|last| last.min(now.ours)),
             spans: BTreeMap::new(),
             disordered: BTreeSet::new(),
             suspects: Suspects::default(),
@@ -132,7 +132,7 @@ impl FeedPlan {
         let wanted = match purpose {
             Purpose::Poll | Purpose::Fill => self.streams.contains_key(&stream),
             Purpose::Lookback => false,
-            Purpose::Sweep => self.sweep.is_some(),
+            Purpose::Scan => self.scan.is_some(),
         };
         if !wanted {
             return;
@@ -174,7 +174,7 @@ impl FeedPlan {
     /// Decides what to do next.
     pub fn next(&mut self, now: Now) -> Command {
         for purpose in Purpose::ALL {
-            let ready = self.not_before(purpose).is_some_and(|not_before| not_before <= now.up);
+            let ready = self.not_before(purpose).is_some_and(|not_before| not_before <= now.monotonic);
             if ready && let Some(command) = self.work(purpose, now) {
                 return command;
             }
@@ -194,7 +194,7 @@ impl FeedPlan {
                     let task = self.next_fill(now)?;
                     self.begin(Purpose::Fill, task, now);
                 }
-                Purpose::Sweep => return self.sweep_step(now),
+                Purpose::Scan => return self.scan_step(now),
             }
         }
         Some(self.fetch(purpose))
@@ -213,7 +213,7 @@ impl FeedPlan {
 
     fn begin_poll(&mut self, now: Now) -> Option<()> {
         if self.round.is_none() && self.poll_due(now) {
-            self.next_poll = now.up + self.options.interval;
+            self.next_poll = now.monotonic + self.options.interval;
             self.read_since_round = false;
             let left = in_order(&self.options.streams);
             self.round =
@@ -222,10 +222,10 @@ impl FeedPlan {
         let round = self.round.as_mut()?;
         let stream = round.left.remove(0);
         round.cut = false;
-        let deletions_from = round.deletions_from.filter(|_| stream.says() == Said::Live);
+        let deletions_from = round.deletions_from.filter(|_| stream.presence() == Presence::Live);
         let task = self.streams[&stream].poll(stream, round.to, self.options.overlap);
         // Where the clocks differ, the poll ends by the vendor's and claims by the earlier.
-        let sure = round.begun.sure.minus(self.options.settle + PAD).max(task.claim.from);
+        let sure = round.begun.earliest.minus(self.options.settle + PAD).max(task.claim.from);
         let task = Task { claim: Window { to: task.claim.to.min(sure), ..task.claim }, ..task };
         let task = match deletions_from {
             Some(from) if from > task.claim.from => self.shorten_poll(task, Window { from, to: task.claim.to }),
@@ -237,7 +237,7 @@ impl FeedPlan {
 
     fn poll_due(&self, now: Now) -> bool {
         if !self.options.once {
-            return self.next_poll <= now.up;
+            return self.next_poll <= now.monotonic;
         }
         // A one-shot run ends with a poll, so that the file is as new as the run's end.
         let last = self.read_since_round && self.rounds < ONCE_ROUNDS;
@@ -248,12 +248,12 @@ impl FeedPlan {
     /// Whether a one-shot run has anything left besides polls.
     fn has_more(&self, now: Now) -> bool {
         let open = self.open.keys().any(|purpose| *purpose != Purpose::Poll);
-        open || self.lookback.is_some() || self.sweep.is_some() || !self.sweeps_wanted.is_empty() || self.next_fill(now).is_some()
+        open || self.lookback.is_some() || self.scan.is_some() || !self.scans_wanted.is_empty() || self.next_fill(now).is_some()
     }
 
     fn next_fill(&self, now: Now) -> Option<Task> {
         let range = self.range(now);
-        let reach = |stream: Stream, state: &StreamState| (stream, range.reach(state, self.suspects.barred(stream, now.up)));
+        let reach = |stream: Stream, state: &StreamState| (stream, range.reach(state, self.suspects.barred(stream, now.monotonic)));
         next_gap(&self.streams.iter().map(|(stream, state)| reach(*stream, state)).collect(), &self.spans)
     }
 
@@ -264,13 +264,13 @@ impl FeedPlan {
             let due = if self.open.contains_key(&purpose) { Some(Duration::ZERO) } else { self.due_at(purpose, now) };
             due.map(|due| due.max(not_before))
         };
-        Purpose::ALL.into_iter().filter_map(due).chain(self.suspects.next_retry(now.up)).min()
+        Purpose::ALL.into_iter().filter_map(due).chain(self.suspects.next_retry(now.monotonic)).min()
     }
 
-    /// When a kind of work that has no window open will have one, on the clock of [`Now::up`].
+    /// When a kind of work that has no window open will have one, on the clock of [`Now::monotonic`].
     fn due_at(&self, purpose: Purpose, now: Now) -> Option<Duration> {
         let at_once = |waiting: bool| waiting.then_some(Duration::ZERO);
-        let on_our_clock = |at: Stamp| now.up + at.since(now.ours);
+        let on_our_clock = |at: Stamp| now.monotonic + at.since(now.ours);
         match purpose {
             Purpose::Poll if self.round.is_some() || self.poll_due(now) => Some(Duration::ZERO),
             Purpose::Poll => (!self.options.once).then_some(self.next_poll),
@@ -278,15 +278,15 @@ impl FeedPlan {
             Purpose::Lookback if self.rounds == 0 => None,
             Purpose::Lookback => {
                 let at = review::next_due(&self.options.lookbacks, self.options.ahead_every, &self.lookback_times).map(on_our_clock);
-                at.filter(|at| !self.options.once || *at <= now.up)
+                at.filter(|at| !self.options.once || *at <= now.monotonic)
             }
             Purpose::Fill => at_once(self.next_fill(now).is_some()),
-            Purpose::Sweep if self.sweep.is_some() => Some(Duration::ZERO),
-            Purpose::Sweep if self.rounds == 0 || self.next_fill(now).is_some() => None,
-            Purpose::Sweep if !self.sweeps_wanted.is_empty() || self.sweep_due(now) => Some(Duration::ZERO),
-            Purpose::Sweep => {
-                let every = self.options.sweep_every.filter(|_| !self.options.once)?;
-                self.last_sweep.map(|last| on_our_clock(last.plus(every)))
+            Purpose::Scan if self.scan.is_some() => Some(Duration::ZERO),
+            Purpose::Scan if self.rounds == 0 || self.next_fill(now).is_some() => None,
+            Purpose::Scan if !self.scans_wanted.is_empty() || self.scan_due(now) => Some(Duration::ZERO),
+            Purpose::Scan => {
+                let every = self.options.scan_every.filter(|_| !self.options.once)?;
+                self.last_scan.map(|last| on_our_clock(last.plus(every)))
             }
         }
     }
@@ -366,7 +366,7 @@ impl FeedPlan {
     fn ends_at_a_wrong_time(&mut self, purpose: Purpose, open: &Open, vendor_now: Option<Stamp>, now: Now) -> bool {
         let (Purpose::Poll, Some(vendor_now), Some(round)) = (purpose, vendor_now, &mut self.round) else { return false };
         let past = vendor_now.plus(CLOCK_GRAIN).minus(self.options.settle);
-        let expected = round.begun.vendor.plus(now.up.saturating_sub(round.begun.up));
+        let expected = round.begun.vendor.plus(now.monotonic.saturating_sub(round.begun.monotonic));
         let late = now.vendor.since(expected) > CORRECTION && !round.resumed;
         if (open.task.asked.to <= past && !late) || round.reopened >= MAX_REOPENED {
             return false;
@@ -379,9 +379,9 @@ impl FeedPlan {
     }
 
     fn checkpoint(&self, purpose: Purpose, stream: Stream, window: Option<WindowSave>, read_before: Coverage) -> Verdict {
-        let run = self.sweep.as_ref().filter(|_| purpose == Purpose::Sweep).map(|sweep| sweep.run);
+        let run = self.scan.as_ref().filter(|_| purpose == Purpose::Scan).map(|scan| scan.run);
         // A dry run stores no record, so no cursor may pass one.
-        let dry_run = self.options.dry_run || purpose == Purpose::Sweep && self.sweep_is_dry();
+        let dry_run = self.options.dry_run || purpose == Purpose::Scan && self.scan_is_dry();
         let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
         Verdict::Store(Box::new(Checkpoint {
             feed: self.feed.clone(),
@@ -408,14 +408,14 @@ impl FeedPlan {
 /// Deletions first: a tombstone must stand before `Status=0` can show its listing.
 fn in_order(streams: &[Stream]) -> Vec<Stream> {
     let mut ordered = streams.to_vec();
-    ordered.sort_by_key(|stream| (stream.says() == Said::Live, *stream));
+    ordered.sort_by_key(|stream| (stream.presence() == Presence::Live, *stream));
     ordered
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::command::{Rung, WindowState};
+    use crate::plan::command::{LookbackRule, WindowState};
     use crate::plan::paging::Answer;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -423,7 +423,7 @@ mod tests {
     fn now(seconds: u64) -> Now {
         let begin = Stamp::parse("2024-06-01T12:00:00").expect("a date");
         let up = Duration::from_secs(seconds);
-        Now { vendor: begin.plus(up), sure: begin.plus(up), ours: begin.plus(up), up }
+        Now { vendor: begin.plus(up), earliest: begin.plus(up), ours: begin.plus(up), monotonic: up }
     }
 
     fn options(once: bool) -> Options {
@@ -434,10 +434,10 @@ mod tests {
             settle: SECOND * 2,
             since: Stamp::parse("1900-01-01").expect("a date"),
             window_pages: 20,
-            lookbacks: vec![Rung { every: SECOND * 1200, reach: SECOND * 7200 }],
+            lookbacks: vec![LookbackRule { every: SECOND * 1200, reach: SECOND * 7200 }],
             ahead_every: Some(SECOND * 1200),
-            sweep_every: None,
-            sweep_now: false,
+            scan_every: None,
+            scan_now: false,
             dry_run: false,
             confirm_budget: 100,
             once,
@@ -751,19 +751,19 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_waits_until_the_file_is_complete_and_judges_only_when_all_was_read() {
-        let options = Options { sweep_now: true, ..options(true) };
+    fn a_scan_waits_until_the_file_is_complete_and_judges_only_when_all_was_read() {
+        let options = Options { scan_now: true, ..options(true) };
         let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options, Saved::default(), now(0));
         settle(&mut plan, 0);
-        let Command::BeginSweep { range, .. } = plan.next(now(0)) else { panic!("no sweep") };
-        plan.sweep_begun(7, range, now(0));
-        assert_eq!(settle(&mut plan, 0), [(Purpose::Sweep, Stream::Deleted), (Purpose::Sweep, Stream::All)]);
+        let Command::BeginScan { range, .. } = plan.next(now(0)) else { panic!("no scan") };
+        plan.scan_begun(7, range, now(0));
+        assert_eq!(settle(&mut plan, 0), [(Purpose::Scan, Stream::Deleted), (Purpose::Scan, Stream::All)]);
         assert_eq!(plan.next(now(0)), Command::Judge { run: 7, proven: true });
         plan.judged(vec![crate::record::ListingId("x".to_owned())]);
         assert!(matches!(plan.next(now(0)), Command::Confirm { run: 7, .. }));
         plan.confirmed();
-        assert_eq!(plan.next(now(0)), Command::EndSweep { run: 7 });
-        plan.swept();
+        assert_eq!(plan.next(now(0)), Command::EndScan { run: 7 });
+        plan.scanned();
         assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose == Purpose::Poll));
         assert!(matches!(plan.next(now(0)), Command::Finished { .. }));
     }

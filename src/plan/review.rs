@@ -1,6 +1,6 @@
-//! A second reading of what was complete: a look-back, or the sweep of a reconcile.
+//! A second reading of what was complete: a look-back, or the scan of a reconcile.
 
-use super::command::{LookbackTimes, Rung};
+use super::command::{LookbackRule, LookbackTimes};
 use super::coverage::Coverage;
 use super::window::{Reach, Task, next_gap};
 use crate::record::{Stamp, Stream, Window};
@@ -19,7 +19,7 @@ const BEGIN_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// A range that is read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Review {
-    /// The look-back's name; `None` for a sweep.
+    /// The look-back's name; `None` for a scan.
     pub(super) name: Option<String>,
     /// What is read.
     pub(super) range: Window,
@@ -54,13 +54,13 @@ impl Review {
 }
 
 /// The name of a rung in the database.
-pub(super) fn rung_name(rung: Rung) -> String {
+pub(super) fn rung_name(rung: LookbackRule) -> String {
     format!("{}s", rung.reach.as_secs())
 }
 
 /// The look-back that is due, and what it reads.
 pub(super) fn due(
-    rungs: &[Rung],
+    rungs: &[LookbackRule],
     ahead_every: Option<Duration>,
     times: &BTreeMap<String, LookbackTimes>,
     settled: Stamp,
@@ -80,7 +80,7 @@ pub(super) fn due(
 }
 
 /// When the next look-back is due, on our own clock.
-pub(super) fn next_due(rungs: &[Rung], ahead_every: Option<Duration>, times: &BTreeMap<String, LookbackTimes>) -> Option<Stamp> {
+pub(super) fn next_due(rungs: &[LookbackRule], ahead_every: Option<Duration>, times: &BTreeMap<String, LookbackTimes>) -> Option<Stamp> {
     let at = |name: &str, every: Duration| {
         times.get(name).map_or(Stamp(i64::MIN), |times| times.done.plus(every).max(times.begun.plus(every.min(BEGIN_AGAIN))))
     };
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_puts_no_look_back_off() {
         let hour = Duration::from_secs(3600);
-        let rungs = [Rung { every: hour, reach: hour * 2 }];
+        let rungs = [LookbackRule { every: hour, reach: hour * 2 }];
         let noon = Stamp::parse("2024-06-01T12:00:00").expect("a date");
         let is_due = |done: Stamp, ours: Stamp| {
             let times = BTreeMap::from([(rung_name(rungs[0]), LookbackTimes { begun: done, done })]);

@@ -1,7 +1,7 @@
 //! Which stretch of the vendor's time to ask for next, and what a proven answer lets us claim.
 
 use super::coverage::Coverage;
-use crate::record::{Said, Stamp, Stream, Window};
+use crate::record::{Presence, Stamp, Stream, Window};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ pub fn next_gap(streams: &BTreeMap<Stream, Reach>, spans: &BTreeMap<Stream, Dura
         task_for(stream, Window { from, to: gap.to })
     };
     let gaps = streams.iter().filter_map(|(stream, reach)| newest(*stream, reach.range).map(|gap| (*stream, gap)));
-    let (deletions, live): (Vec<_>, Vec<_>) = gaps.partition(|(stream, _)| stream.says() == Said::Deleted);
+    let (deletions, live): (Vec<_>, Vec<_>) = gaps.partition(|(stream, _)| stream.presence() == Presence::Deleted);
     let Some((stream, gap)) = live.into_iter().max_by_key(|(_, gap)| gap.to) else {
         return deletions.first().map(|(stream, gap)| shorten(*stream, *gap));
     };

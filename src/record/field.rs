@@ -37,7 +37,7 @@ impl Kind {
 
 /// Which half of the vendor's document names a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum NamedBy {
     /// The response table and the C# class.
     Both,
     /// The response table alone.
@@ -58,7 +58,7 @@ pub struct Field {
     /// Whether the document allows null; null is stored in any case.
     pub nullable: bool,
     /// Who names it.
-    pub side: Side,
+    pub named_by: NamedBy,
 }
 
 /// One decoded value.
@@ -150,7 +150,7 @@ mod tests {
     fn filled(now: Option<&str>, earlier: Option<&str>) -> Option<String> {
         let content = |extra: Option<&str>| Content { cells: Vec::new(), extra: extra.map(str::to_owned) };
         let mut merged = content(now);
-        let known = Field { wire: "Beds", column: "beds", kind: Kind::Integer, nullable: true, side: Side::Both };
+        let known = Field { wire: "Beds", column: "beds", kind: Kind::Integer, nullable: true, named_by: NamedBy::Both };
         merged.fill_absent_from(&content(earlier), &[known]);
         merged.extra
     }

@@ -5,8 +5,8 @@ use super::facts::{Draft, Facts};
 use super::media;
 use super::options::{Deletions, MediaKey};
 use super::words;
-use crate::provider::constellation1::fields::LISTING_DETAILS;
-use crate::record::{Field, Kind, Side};
+use crate::record::{Field, Kind, NamedBy};
+use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) fn record(draft: &Draft, habits: Habits, look: Look) -> String {
     let facts = Facts::of(draft);
     let mut members = Members::new();
     let bare = draft.version.deleted && look.deletions != Deletions::Full;
-    for (index, field) in LISTING_DETAILS.iter().enumerate().filter(|(_, field)| shows(look.half, field.side)) {
+    for (index, field) in LISTING_DETAILS.iter().enumerate().filter(|(_, field)| shows(look.half, field.named_by)) {
         let kept = matches!(field.wire, "FeedId" | "ListingId" | "MlsUpdateDate");
         if bare && !kept {
             if look.deletions == Deletions::SparseNull {
@@ -104,11 +104,11 @@ impl Members {
     }
 }
 
-fn shows(half: Half, side: Side) -> bool {
+fn shows(half: Half, named_by: NamedBy) -> bool {
     match half {
         Half::Union => true,
-        Half::Class => side != Side::TableOnly,
-        Half::Table => side != Side::ClassOnly,
+        Half::Class => named_by != NamedBy::TableOnly,
+        Half::Table => named_by != NamedBy::ClassOnly,
     }
 }
 

@@ -5,8 +5,8 @@
 use super::options::{Options, Shape};
 use super::render::loose_text;
 use super::world::{Truth, Truths};
-use crate::provider::constellation1::fields::{ALIASES, LISTING_DETAILS};
-use crate::record::{FeedId, Field, Kind, ListingId, Side};
+use crate::record::{FeedId, Field, Kind, ListingId, NamedBy};
+use crate::vendor::constellation1::fields::{ALIASES, LISTING_DETAILS};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OpenFlags, Row, Statement};
 use serde_json::{Map, Value};
@@ -155,10 +155,12 @@ enum Expected {
     OrNull,
 }
 
-fn expected(shape: Shape, side: Side) -> Expected {
-    match (shape, side) {
-        (Shape::Union, _) | (_, Side::Both) | (Shape::Class, Side::ClassOnly) | (Shape::Table, Side::TableOnly) => Expected::Exactly,
-        (Shape::Class, Side::TableOnly) | (Shape::Table, Side::ClassOnly) | (Shape::Mixed, _) => Expected::OrNull,
+fn expected(shape: Shape, named_by: NamedBy) -> Expected {
+    match (shape, named_by) {
+        (Shape::Union, _) | (_, NamedBy::Both) | (Shape::Class, NamedBy::ClassOnly) | (Shape::Table, NamedBy::TableOnly) => {
+            Expected::Exactly
+        }
+        (Shape::Class, NamedBy::TableOnly) | (Shape::Table, NamedBy::ClassOnly) | (Shape::Mixed, _) => Expected::OrNull,
     }
 }
 
@@ -181,14 +183,14 @@ impl<'c> Reader<'c> {
         let mut found = Vec::new();
         for (field, &column) in LISTING_DETAILS.iter().zip(&columns.fields) {
             let cell = row.get_ref(column)?;
-            let forgiven = cell == ValueRef::Null && expected(self.shape, field.side) == Expected::OrNull;
+            let forgiven = cell == ValueRef::Null && expected(self.shape, field.named_by) == Expected::OrNull;
             if !forgiven && !equal(field, cell, &record[field.wire]) {
                 found.push(format!("{} is {}, the vendor has {}", field.column, in_words(cell), short(&record[field.wire])));
             }
         }
         let (feed, listing) = (record["FeedId"].as_str().unwrap_or(""), record["ListingId"].as_str().unwrap_or(""));
         let in_file = rows(&mut self.photos, feed, listing)?;
-        let forgiven = in_file.is_empty() && expected(self.shape, Side::ClassOnly) == Expected::OrNull;
+        let forgiven = in_file.is_empty() && expected(self.shape, NamedBy::ClassOnly) == Expected::OrNull;
         let in_truth = children(&record["Media"]["Photos"], &["Sequence", "NormalSizeUrl", "LargeSizeUrl"]);
         if !forgiven && in_file != in_truth {
             found.push(format!("listing_photos has {} rows, the vendor {} photos, or they differ", in_file.len(), in_truth.len()));

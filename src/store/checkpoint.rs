@@ -1,7 +1,7 @@
 //! Cursors, coverage and windows: where the reading of a feed stands, saved and loaded.
 
 use super::Error;
-use crate::plan::command::{Checkpoint, LookbackTimes, Open, Purpose, Saved, SavedSweep, WindowSave, WindowState};
+use crate::plan::command::{Checkpoint, LookbackTimes, Open, Purpose, Saved, SavedScan, WindowSave, WindowState};
 use crate::plan::coverage::Coverage;
 use crate::plan::paging::Reading;
 use crate::plan::window::{FromRule, StreamState, Task};
@@ -131,8 +131,8 @@ pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Erro
         streams: load_streams(connection, feed)?,
         open: load_open(connection, feed)?,
         lookbacks: load_lookbacks(connection, feed)?,
-        sweep: load_sweep(connection, feed)?,
-        last_sweep: load_last_sweep(connection, feed)?,
+        scan: load_scan(connection, feed)?,
+        last_scan: load_last_scan(connection, feed)?,
     })
 }
 
@@ -167,7 +167,7 @@ fn load_lookbacks(connection: &Connection, feed: &FeedId) -> Result<BTreeMap<Str
 }
 
 /// When the last reconcile began; where there was none, when the feed was adopted.
-fn load_last_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<Stamp>, Error> {
+fn load_last_scan(connection: &Connection, feed: &FeedId) -> Result<Option<Stamp>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT max(at) FROM (SELECT started_at AS at FROM reconcile_runs WHERE feed_id = ?1 AND NOT dry_run
              UNION ALL SELECT added_at FROM feeds WHERE feed_id = ?1)",
@@ -176,10 +176,10 @@ fn load_last_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<Stam
 }
 
 /// The run that is under way: what it has read is what its proven windows claim.
-fn load_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<SavedSweep>, Error> {
+fn load_scan(connection: &Connection, feed: &FeedId) -> Result<Option<SavedScan>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT run_id, from_date, to_date, state FROM reconcile_runs
-         WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming') AND NOT dry_run",
+         WHERE feed_id = ?1 AND state IN ('scanning', 'confirming') AND NOT dry_run",
     )?;
     let mut rows = statement.query([&feed.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -202,7 +202,7 @@ fn load_sweep(connection: &Connection, feed: &FeedId) -> Result<Option<SavedSwee
     let to_confirm = confirming.then(|| unasked(connection, run)).transpose()?;
     let asked = "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict <> 'unasked'";
     let asked = connection.query_row(asked, [run], |row| row.get::<_, i64>(0))?.unsigned_abs();
-    Ok(Some(SavedSweep { run, range, coverage, doubtful, to_confirm, asked }))
+    Ok(Some(SavedScan { run, range, coverage, doubtful, to_confirm, asked }))
 }
 
 /// The rows that a run's reading lacks and that were not asked about yet.
@@ -228,7 +228,7 @@ fn load_open(connection: &Connection, feed: &FeedId) -> Result<Vec<(Purpose, Ope
         "SELECT window_id, status, purpose, from_date, to_date, claim_from, claim_to, opened, next_page, page_size,
              total_first, total_last, passes, grew, strict
          FROM windows WHERE feed_id = ?1 AND state = 'open' AND (run_id IS NULL OR run_id IN
-             (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state = 'sweeping' AND NOT dry_run))
+             (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state = 'scanning' AND NOT dry_run))
          ORDER BY window_id",
     )?;
     let mut rows = statement.query([&feed.0])?;

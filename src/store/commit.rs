@@ -3,8 +3,8 @@
 use super::row::{ListingSql, Mirror};
 use super::{Error, checkpoint, feeds, reconcile_run, rejects};
 use crate::plan::command::{Checkpoint, WindowState};
-use crate::plan::reconcile::{self, Action, Known, reconcile};
-use crate::record::{Content, Hash, ListingKey, Reject, Said, Stamp};
+use crate::plan::merge::{self, Action, Known, merge};
+use crate::record::{Content, Hash, ListingKey, Presence, Reject, Stamp};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Incoming {
     /// Its stamp.
     pub stamp: Option<Stamp>,
     /// What the stream says of it.
-    pub said: Said,
+    pub presence: Presence,
     /// Hash of the record as sent.
     pub raw_hash: Hash,
     /// Its content; `None` if the stored row was made of a record with the same hash.
@@ -85,7 +85,7 @@ pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageC
     for reject in &page.rejects {
         committed.rejects += rejects::keep(&tx, page, reject)?;
     }
-    if let Some(run) = page.checkpoint.run.filter(|_| page.checkpoint.stream.says() == Said::Live) {
+    if let Some(run) = page.checkpoint.run.filter(|_| page.checkpoint.stream.presence() == Presence::Live) {
         reconcile_run::count(&tx, run, page, &committed)?;
     }
     let row = checkpoint::save(&tx, &page.checkpoint, &page.at)?;
@@ -109,7 +109,7 @@ pub(super) fn apply(tx: &Connection, sql: &ListingSql, record: &Incoming, at: &s
         (Some(_), None) | (None, _) => false,
     };
     let known = stored.as_ref().map(|stored| stored.known);
-    let action = reconcile(known, reconcile::Incoming { stamp: record.stamp, said: record.said, same });
+    let action = merge(known, merge::Incoming { stamp: record.stamp, presence: record.presence, same });
     let newest = record.stamp.max(known.and_then(|known| known.stamp));
     let stamp = newest.map(|stamp| stamp.to_string());
     match action {

@@ -7,9 +7,10 @@ use super::reconcile_run::{Approval, Confirmation, Judgement};
 use super::rejects::{KeptReject, Replayed};
 use super::writer::{FeedNote, Notice, Reply, Request, Writer};
 use super::{Error, OpenError};
+use crate::entity::Entity;
 use crate::plan::brake::Limits;
 use crate::plan::command::Saved;
-use crate::record::{FeedId, Field, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
+use crate::record::{FeedId, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,25 +34,25 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be used; nothing has been created or changed then.
-    pub fn open(path: &Path, fields: &'static [Field]) -> Result<(Store, JoinHandle<()>), OpenError> {
-        Store::start(path, fields, None)
+    pub fn open(path: &Path, entity: &'static Entity) -> Result<(Store, JoinHandle<()>), OpenError> {
+        Store::start(path, entity, None)
     }
 
     /// The same for the process that mirrors into the file; its lock is kept until the file is closed.
     ///
     /// # Errors
     /// When the file cannot be used; nothing has been created or changed then.
-    pub fn open_held(instance: Instance, fields: &'static [Field]) -> Result<(Store, JoinHandle<()>), OpenError> {
+    pub fn open_held(instance: Instance, entity: &'static Entity) -> Result<(Store, JoinHandle<()>), OpenError> {
         let path = instance.database().to_owned();
-        Store::start(&path, fields, Some(instance))
+        Store::start(&path, entity, Some(instance))
     }
 
-    fn start(path: &Path, fields: &'static [Field], instance: Option<Instance>) -> Result<(Store, JoinHandle<()>), OpenError> {
+    fn start(path: &Path, entity: &'static Entity, instance: Option<Instance>) -> Result<(Store, JoinHandle<()>), OpenError> {
         if instance.is_none() {
             instance::check_shared(path)?;
         }
         let hurry = Arc::new(AtomicBool::new(false));
-        let writer = Writer::open(path, fields, instance, Arc::clone(&hurry))?;
+        let writer = Writer::open(path, entity, instance, Arc::clone(&hurry))?;
         let (queue, requests) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(requests));
         let thread = thread.map_err(|error| OpenError::Unusable { path: path.to_owned(), why: format!("no thread for it: {error}") })?;

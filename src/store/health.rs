@@ -14,7 +14,7 @@ const SUSPECTS: u32 = 1000;
 pub struct SuspectWindow {
     /// The stream, as the vendor's Status parameter.
     pub status: u8,
-    /// What it was read for: poll, lookback, fill, sweep.
+    /// What it was read for: poll, lookback, fill, scan.
     pub purpose: String,
     /// Its beginning.
     pub from: String,
@@ -104,6 +104,6 @@ pub(super) fn lateness(connection: &Connection, feed: &FeedId) -> Result<Option<
         half_s: at_rank(total.div_ceil(2))?,
         nine_tenths_s: at_rank((total * 9).div_ceil(10))?,
         most_s: at_rank(total)?,
-        beyond_overlap: count("AND found_by IN ('lookback', 'sweep')")?,
+        beyond_overlap: count("AND found_by IN ('lookback', 'scan')")?,
     }))
 }

@@ -3,7 +3,7 @@
 use super::commit::{Committed, PageCommit, change, tombstone};
 use super::{Error, checkpoint};
 use crate::plan::brake::{Finding, Limits, Ruling, rule};
-use crate::plan::reconcile::Action;
+use crate::plan::merge::Action;
 use crate::record::{FeedId, ListingId, ListingKey, Window};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
@@ -93,7 +93,7 @@ pub struct RunReport {
 /// Begins a run; tells its number.
 pub(super) fn begin(connection: &Connection, feed: &FeedId, range: Window, dry_run: bool, at: &str) -> Result<i64, Error> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO reconcile_runs (feed_id, state, dry_run, from_date, to_date, started_at) VALUES (?1, 'sweeping', ?2, ?3, ?4, ?5)",
+        "INSERT INTO reconcile_runs (feed_id, state, dry_run, from_date, to_date, started_at) VALUES (?1, 'scanning', ?2, ?3, ?4, ?5)",
     )?;
     Ok(statement.insert(params![feed.0, dry_run, range.from.to_string(), range.to.to_string(), at])?)
 }
@@ -225,7 +225,7 @@ pub(super) fn end(connection: &Connection, run: i64, at: &str) -> Result<(), Err
 /// Ends the runs that are under way because their process is not there to go on with them, or asks for another. What
 /// they have read counts for nothing: another run must not go on with their windows.
 pub(super) fn abandon(connection: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> {
-    const UNDER_WAY: &str = "SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming')";
+    const UNDER_WAY: &str = "SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('scanning', 'confirming')";
     connection.execute(&format!("DELETE FROM reconcile_seen WHERE run_id IN ({UNDER_WAY})"), [&feed.0])?;
     connection.execute(
         &format!("UPDATE windows SET state = 'cut', closed_at = ?2 WHERE state = 'open' AND run_id IN ({UNDER_WAY})"),
@@ -233,7 +233,7 @@ pub(super) fn abandon(connection: &Connection, feed: &FeedId, at: &str) -> Resul
     )?;
     connection.execute(
         "UPDATE reconcile_runs SET state = 'failed', note = 'it was broken off', ended_at = ?2
-         WHERE feed_id = ?1 AND state IN ('sweeping', 'confirming')",
+         WHERE feed_id = ?1 AND state IN ('scanning', 'confirming')",
         params![feed.0, at],
     )?;
     Ok(())

@@ -4,7 +4,8 @@ use super::rejects::{self, RejectReport};
 use super::report::{ReportError, read};
 use super::row::ListingSql;
 use super::{Error, checkpoint};
-use crate::record::{Content, FeedId, Field, ListingKey, Stamp};
+use crate::entity::Entity;
+use crate::record::{Content, FeedId, ListingKey, Stamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use std::path::Path;
@@ -87,7 +88,7 @@ pub struct WindowReport {
     pub window_id: i64,
     /// The stream, as the vendor's Status parameter.
     pub status: u8,
-    /// poll, lookback, fill, sweep.
+    /// poll, lookback, fill, scan.
     pub purpose: String,
     /// open, complete, suspect, cut.
     pub state: String,
@@ -108,7 +109,7 @@ pub struct LateReport {
     pub stamp: String,
     /// Seconds from the stamp to the find.
     pub late_s: f64,
-    /// poll, lookback, fill, sweep.
+    /// poll, lookback, fill, scan.
     pub found_by: String,
     /// When it was found.
     pub found_at: String,
@@ -156,8 +157,8 @@ pub fn why(path: &Path, key: &ListingKey) -> Result<WhyReport, ReportError> {
 ///
 /// # Errors
 /// When the file is missing, not ours, or SQLite refuses.
-pub fn content(path: &Path, key: &ListingKey, fields: &'static [Field]) -> Result<Option<Content>, ReportError> {
-    read(path, |connection| Ok(ListingSql::new(fields).load(connection, key)?))
+pub fn content(path: &Path, key: &ListingKey, entity: &'static Entity) -> Result<Option<Content>, ReportError> {
+    read(path, |connection| Ok(ListingSql::new(entity.fields).load(connection, key)?))
 }
 
 fn feed_known(connection: &Connection, feed: &FeedId) -> Result<Option<FeedKnown>, Error> {

@@ -8,9 +8,10 @@ use super::reconcile_run::{self, Approval, Confirmation, Judgement};
 use super::rejects::{self, KeptReject, Replayed};
 use super::row::ListingSql;
 use super::{Error, OpenError, checkpoint, commit, feeds, ledger, notice, snapshots, sqlite};
+use crate::entity::Entity;
 use crate::plan::brake::Limits;
 use crate::plan::command::Saved;
-use crate::record::{FeedId, Field, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
+use crate::record::{FeedId, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -102,7 +103,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn open(
         path: &Path,
-        fields: &'static [Field],
+        entity: &'static Entity,
         mut instance: Option<Instance>,
         hurry: Arc<AtomicBool>,
     ) -> Result<Writer, OpenError> {
@@ -112,7 +113,7 @@ impl Writer {
             files.watch(instance.path());
             instance.opened();
         }
-        Ok(Writer { connection, sql: ListingSql::new(fields), files, instance, backlog: None, hurry, hurries: false })
+        Ok(Writer { connection, sql: ListingSql::new(entity.fields), files, instance, backlog: None, hurry, hurries: false })
     }
 
     pub(super) fn work(mut self, mut requests: mpsc::Receiver<Request>) {

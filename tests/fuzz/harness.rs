@@ -1,9 +1,9 @@
 //! What holds for any bytes of a vendor: shared by the fuzz targets and by `tests/fuzz.rs`.
 
 use chrono::{DateTime, Utc};
-use mls_sync::provider::constellation1::fields::{ALIASES, LISTING_DETAILS};
-use mls_sync::provider::constellation1::{decode, mended, read_detail, read_page, replay, wait};
 use mls_sync::record::{Cell, Content, FeedId, Field, Kind, ListingId, ListingKey, Page, Record, Stamp, raw_hash};
+use mls_sync::vendor::constellation1::fields::{ALIASES, LISTING_DETAILS};
+use mls_sync::vendor::constellation1::{LISTINGS, mended, read_detail, read_page, wait};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,12 +53,12 @@ fn check_results(page: &Page, results: &[&str]) {
         let ListingKey { feed, listing } = &record.key;
         assert!(!feed.0.is_empty() && !listing.0.is_empty() && !feed.0.contains('\0') && !listing.0.contains('\0'));
         assert_eq!(record.raw_hash, raw_hash(record.raw.as_bytes()));
-        assert_eq!(replay(&record.raw).as_ref(), Ok(record), "read alone, a record is another");
-        assert!(decode(record).is_ok(), "a record of a page cannot be decoded");
+        assert_eq!((LISTINGS.read)(&record.raw).as_ref(), Ok(record), "read alone, a record is another");
+        assert!((LISTINGS.decode)(record).is_ok(), "a record of a page cannot be decoded");
     }
     for reject in &page.rejects {
         take(&reject.raw);
-        assert!(!reject.reason.is_empty() && replay(&reject.raw).is_err());
+        assert!(!reject.reason.is_empty() && (LISTINGS.read)(&reject.raw).is_err());
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn record(data: &[u8]) -> Vec<String> {
     let key = ListingKey { feed: FeedId("A".to_owned()), listing: ListingId("1".to_owned()) };
     let record = Record { key, stamp: None, raw_hash: raw_hash(text.as_bytes()), raw: text.clone().into_owned() };
     let is_object = is_json(&text) && text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
-    let Ok(content) = decode(&record) else {
+    let Ok(content) = (LISTINGS.decode)(&record) else {
         assert!(!is_object, "an object was not decoded");
         return Vec::new();
     };
@@ -76,7 +76,7 @@ pub(crate) fn record(data: &[u8]) -> Vec<String> {
     if !is_object {
         return Vec::new();
     }
-    assert_eq!(decode(&record).as_ref(), Ok(&content), "decoded twice, it differs");
+    assert_eq!((LISTINGS.decode)(&record).as_ref(), Ok(&content), "decoded twice, it differs");
     assert_eq!(content.cells.len(), LISTING_DETAILS.len());
     LISTING_DETAILS.iter().zip(&content.cells).for_each(|(field, cell)| check_cell(field, cell));
     let extra = content.extra.as_deref().map(extra_of).unwrap_or_default();

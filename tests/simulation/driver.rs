@@ -8,11 +8,11 @@ use super::scenario::{Dice, FEED, MINUTE, Scenario, begin};
 use mls_sync::plan::brake::{Limits, Ruling};
 use mls_sync::plan::command::{Checkpoint, Command, Now, Options, Purpose, Verdict, WindowSave, WindowState};
 use mls_sync::plan::feed::FeedPlan;
-use mls_sync::provider::constellation1::{self, fields::LISTING_DETAILS};
-use mls_sync::record::{Failure, FeedId, ListingId, Page, PageRequest, Said, Stamp, Stream, Window};
+use mls_sync::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Stamp, Stream, Window};
 use mls_sync::sandbox::{World, verify};
 use mls_sync::store::{Confirmation, PageCommit, Store};
-use mls_sync::worker::digest::{self, Moment};
+use mls_sync::sync::digest::{self, Moment};
+use mls_sync::vendor::constellation1::{self, LISTINGS};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// No brake: what it does is proven elsewhere, and it would hide what a sweep can repair.
+/// No brake: what it does is proven elsewhere, and it would hide what a scan can repair.
 const BRAKE: Limits = Limits { count: 10_000, share: 1.0, budget: 10_000 };
 /// As in `clock.rs`.
 const GRAIN: Duration = Duration::from_millis(1200);
@@ -120,11 +120,11 @@ pub(super) fn run(seed: u64, sabotage: Sabotage) -> Result<Stats, String> {
     ended.map_err(|what| format!("{what}\n  {told}"))
 }
 
-/// A vendor that has lost its memory, and a sweep of it: the live rows before and after, and what became of the run.
-pub(super) fn sweep_answered_empty(seed: u64) -> (i64, i64, String) {
+/// A vendor that has lost its memory, and a scan of it: the live rows before and after, and what became of the run.
+pub(super) fn scan_answered_empty(seed: u64) -> (i64, i64, String) {
     let mut dice = Dice::new(seed);
     let mut scenario = Scenario::draw(seed, &mut dice);
-    scenario.plan.sweep_every = None;
+    scenario.plan.scan_every = None;
     let mut driver = Driver::new(scenario, Sabotage::None, dice);
     driver.start(false);
     driver.calm().expect("a mirror that is whole");
@@ -134,19 +134,19 @@ pub(super) fn sweep_answered_empty(seed: u64) -> (i64, i64, String) {
     };
     let before = live(&driver);
     driver.empty = true;
-    let ended = driver.sweep();
+    let ended = driver.scan();
     let state = driver.runs().pop().expect("a run");
     let after = live(&driver);
     driver.close();
-    assert!(ended.is_err(), "a sweep that failed is not told as one that went well");
+    assert!(ended.is_err(), "a scan that failed is not told as one that went well");
     (before, after, state)
 }
 
-/// A vendor that forgets a listing during one sweep and knows it, unchanged, at the next.
+/// A vendor that forgets a listing during one scan and knows it, unchanged, at the next.
 pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
     let mut dice = Dice::new(seed);
     let mut scenario = Scenario::draw(seed, &mut dice);
-    scenario.plan.sweep_every = None;
+    scenario.plan.scan_every = None;
     // One page: what is left out must not look like a page that is short.
     scenario.vendor.page_size = 10_000;
     let mut driver = Driver::new(scenario, Sabotage::None, dice);
@@ -155,7 +155,7 @@ pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
     let truths = driver.world.truth(FEED);
     let (forgotten, _) = truths.iter().find(|(_, truth)| !truth.deleted).ok_or("no listing lives")?;
     driver.hidden = Some(forgotten.clone());
-    driver.sweep()?;
+    driver.scan()?;
     let cause = |driver: &Driver| {
         let file = oracle::look(&driver.path());
         let sql = "SELECT deleted_cause FROM listings WHERE listing_id = ?1";
@@ -164,7 +164,7 @@ pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
     assert_eq!(cause(&driver).as_deref(), Some("absent"));
     driver.hidden = None;
     driver.oracle.revivals.insert(forgotten.0.clone(), 1);
-    driver.sweep()?;
+    driver.scan()?;
     assert_eq!(cause(&driver), None);
     driver.close();
     Ok(())
@@ -215,22 +215,22 @@ impl Driver {
             }
         }
         self.calm()?;
-        if self.scenario.true_without_sweep() {
+        if self.scenario.true_without_scan() {
             let file = oracle::look(&self.path());
             let same = self.oracle.same_stamps(&file, &self.world);
-            same.map_err(|what| format!("after quiet, before any sweep:\n{what}"))?;
+            same.map_err(|what| format!("after quiet, before any scan:\n{what}"))?;
         }
-        self.sweep()?;
+        self.scan()?;
         let file = oracle::look(&self.path());
         self.oracle.sequence(&file)?;
         let verdict = verify::compare(&self.path(), &self.world.truths(), &self.scenario.vendor).map_err(|error| error.to_string())?;
         self.stats.proofs = self.oracle.proofs;
-        if verdict.agrees() { Ok(self.stats) } else { Err(format!("after a whole sweep: {verdict}")) }
+        if verdict.agrees() { Ok(self.stats) } else { Err(format!("after a whole scan: {verdict}")) }
     }
 
     /// The world stands still, and the mirror gets the time that it needs.
     fn calm(&mut self) -> Result<(), String> {
-        // A world without a live listing cannot be swept: an empty answer never deletes.
+        // A world without a live listing cannot be scanned: an empty answer never deletes.
         if self.world.truth(FEED).values().all(|truth| truth.deleted) {
             self.world.add(FEED);
             self.moved = true;
@@ -252,26 +252,26 @@ impl Driver {
         Err("it never came to rest".to_owned())
     }
 
-    /// A whole sweep: as scheduled, or as `mls-sync reconcile` does it.
-    fn sweep(&mut self) -> Result<(), String> {
+    /// A whole scan: as scheduled, or as `mls-sync reconcile` does it.
+    fn scan(&mut self) -> Result<(), String> {
         let before = self.runs();
-        match self.scenario.plan.sweep_every {
+        match self.scenario.plan.scan_every {
             Some(every) => self.time = self.time.plus(every),
-            None => (self.options.sweep_now, self.options.once) = (true, true),
+            None => (self.options.scan_now, self.options.once) = (true, true),
         }
-        self.kill_and(self.options.sweep_now);
+        self.kill_and(self.options.scan_now);
         for _ in 0..MOST_COMMANDS {
             if let Going::Finished(missing) = self.step()? {
                 return if missing.is_empty() { Ok(()) } else { Err(format!("a quiet run is not complete: {missing:?}")) };
             }
-            let began_after = self.runs().into_iter().skip(before.len()).find(|state| !matches!(state.as_str(), "sweeping" | "confirming"));
+            let began_after = self.runs().into_iter().skip(before.len()).find(|state| !matches!(state.as_str(), "scanning" | "confirming"));
             match began_after.as_deref() {
                 Some("done") if !self.options.once => return Ok(()),
                 None | Some("done") => {}
-                Some(state) => return Err(format!("a sweep of a quiet world is {state}: {:?}", self.note_of_last_run())),
+                Some(state) => return Err(format!("a scan of a quiet world is {state}: {:?}", self.note_of_last_run())),
             }
         }
-        Err("the sweep never ended".to_owned())
+        Err("the scan never ended".to_owned())
     }
 
     fn runs(&self) -> Vec<String> {
@@ -292,7 +292,7 @@ impl Driver {
     }
 
     fn start(&mut self, reconcile: bool) {
-        let (store, writer) = Store::open(&self.path(), &LISTING_DETAILS).expect("the file opens");
+        let (store, writer) = Store::open(&self.path(), &LISTINGS).expect("the file opens");
         let at = self.at();
         let (feed, since) = (self.feed.clone(), self.options.since);
         let saved = self.runtime.block_on(async {
@@ -303,7 +303,7 @@ impl Driver {
             store.load(&feed).await
         });
         let (started, ours) = (self.time, self.ours());
-        let now = Now { vendor: self.scenario.zone.local(ours), sure: self.scenario.zone.local(ours), ours, up: Duration::ZERO };
+        let now = Now { vendor: self.scenario.zone.local(ours), earliest: self.scenario.zone.local(ours), ours, monotonic: Duration::ZERO };
         let plan = FeedPlan::resume(feed, self.options.clone(), saved.expect("the file is read"), now);
         let file = oracle::look(&self.path());
         self.process = Some(Process { store, writer, plan, file, started, heard: None, throttled: started });
@@ -373,7 +373,7 @@ impl Driver {
 
     fn now(&mut self) -> Now {
         let (vendor, ours, time, zone) = (self.vendor_utc(), self.ours(), self.time, self.scenario.zone);
-        Now { vendor: zone.local(vendor), sure: zone.local(vendor.min(ours)), ours, up: time.since(self.process().started) }
+        Now { vendor: zone.local(vendor), earliest: zone.local(vendor.min(ours)), ours, monotonic: time.since(self.process().started) }
     }
 
     /// The Date header.
@@ -462,21 +462,21 @@ impl Driver {
         if self.trace {
             eprintln!("{} {command:?}", self.time);
         }
-        let waits = matches!(command, Command::Wait { until } if until <= now.up);
+        let waits = matches!(command, Command::Wait { until } if until <= now.monotonic);
         self.idle = if waits { self.idle + 1 } else { 0 };
         if self.idle > 3 {
             return Err(format!("the plan waits for a time that is past, again and again: {command:?} at {now:?}"));
         }
         match command {
             Command::Fetch { purpose, request } => self.fetch(purpose, &request)?,
-            Command::BeginSweep { range, .. } => self.begin_sweep(range)?,
+            Command::BeginScan { range, .. } => self.begin_scan(range)?,
             Command::Judge { run, proven } => self.judge(run, proven)?,
             Command::Confirm { run, listing } => self.confirm(run, listing)?,
-            Command::EndSweep { run } => {
+            Command::EndScan { run } => {
                 let at = self.at();
                 let Driver { runtime, process: Some(process), .. } = self else { return Err("no process".to_owned()) };
                 runtime.block_on(process.store.end_run(run, at)).map_err(|error| error.to_string())?;
-                process.plan.swept();
+                process.plan.scanned();
             }
             Command::Wait { until } => self.wait(until),
             Command::Finished { missing } => return Ok(Going::Finished(missing)),
@@ -604,7 +604,7 @@ impl Driver {
             let reading = &window.open.reading;
             eprintln!("    {:?} row {:?} {reading:?}", window.state, window.open.row);
         }
-        let mut commit = digest::prepare(request, page, &stored, *checkpoint, Moment { vendor_now, at });
+        let mut commit = digest::prepare(&LISTINGS, request, page, &stored, *checkpoint, Moment { vendor_now, at });
         if !commit.rejects.is_empty() {
             return Err(format!("the sandbox's records were rejected: {:?}", commit.rejects[0].reason));
         }
@@ -622,7 +622,7 @@ impl Driver {
                 return self.check(&kept);
             }
             Sabotage::LiveWins => {
-                let live = commit.records.iter_mut().filter(|record| record.said == Said::Live);
+                let live = commit.records.iter_mut().filter(|record| record.presence == Presence::Live);
                 live.for_each(|record| record.stamp = record.stamp.map(|stamp| Stamp(stamp.0 + 1)));
             }
             Sabotage::AfterNewest => {
@@ -664,11 +664,11 @@ impl Driver {
         oracle.stored(&process.file, scenario, checkpoint)
     }
 
-    fn begin_sweep(&mut self, range: Window) -> Result<(), String> {
+    fn begin_scan(&mut self, range: Window) -> Result<(), String> {
         let (at, now) = (self.at(), self.now());
         let Driver { runtime, process: Some(process), feed, options, .. } = self else { return Err("no process".to_owned()) };
         let run = runtime.block_on(process.store.begin_run(feed, range, options.dry_run, at)).map_err(|error| error.to_string())?;
-        process.plan.sweep_begun(run, range, now);
+        process.plan.scan_begun(run, range, now);
         Ok(())
     }
 
@@ -678,7 +678,7 @@ impl Driver {
         let judgement = runtime.block_on(process.store.judge(run, proven, BRAKE, at)).map_err(|error| error.to_string())?;
         match judgement.ruling {
             Ruling::Confirm => process.plan.judged(judgement.to_confirm),
-            Ruling::Withhold(_) | Ruling::Fail(_) => process.plan.swept(),
+            Ruling::Withhold(_) | Ruling::Fail(_) => process.plan.scanned(),
         }
         Ok(())
     }
@@ -690,16 +690,16 @@ impl Driver {
             let failure = self.dice.pick(&[0, 1]);
             let failure = [Failure::Unavailable, Failure::Unauthorized][failure].clone();
             let now = self.now();
-            self.process().plan.on_failure(Purpose::Sweep, &failure, now, "a fault");
+            self.process().plan.on_failure(Purpose::Scan, &failure, now, "a fault");
             return Ok(());
         }
         let reply = self.world.answer_detail(&self.feed, &listing);
         let said = match reply.status {
             404 => Confirmation::Gone,
             _ if self.hidden.as_ref() == Some(&listing) => Confirmation::Gone,
-            _ => match constellation1::read_detail(&reply.body)?.map(|record| constellation1::decode(&record)) {
+            _ => match constellation1::read_detail(&reply.body)?.map(|record| (LISTINGS.decode)(&record)) {
                 None => Confirmation::Gone,
-                Some(Ok(content)) if constellation1::looks_deleted(&content) => Confirmation::Deleted,
+                Some(Ok(content)) if (LISTINGS.looks_deleted)(&content) => Confirmation::Deleted,
                 Some(Ok(_)) => Confirmation::Present,
                 Some(Err(_)) => Confirmation::Unclear,
             },

@@ -1,9 +1,9 @@
 //! What a seed stands for: a vendor, a mirror's settings, and how rough the sea is.
 
-use mls_sync::plan::command::{Options as PlanOptions, Rung};
+use mls_sync::plan::command::{LookbackRule, Options as PlanOptions};
+use mls_sync::record::zone::TimestampZone;
 use mls_sync::record::{DayTime, Stamp, Stream};
 use mls_sync::sandbox::{Bounds, DeletedDetail, Deletions, FromMode, NextPage, Options as Vendor, Order, PagePastEnd, Shape, StampGrain};
-use mls_sync::zone::TimestampZone;
 use std::time::Duration;
 
 /// Seeded numbers (SplitMix64).
@@ -102,7 +102,7 @@ impl Scenario {
         let matched = dice.percent(85);
         let zone = if matched { format!("{}{:02}:00", if zone_hours < 0 { '-' } else { '+' }, zone_hours.abs()) } else { "UTC".to_owned() };
         let seconds = |dice: &mut Dice, choices: &[u64]| Duration::from_secs(dice.pick(choices));
-        let rung = |every, reach| Rung { every, reach };
+        let rung = |every, reach| LookbackRule { every, reach };
         let ladders = [vec![rung(MINUTE * 20, HOUR * 2), rung(HOUR * 24, HOUR * 72)], vec![rung(MINUTE * 30, HOUR * 3)], Vec::new()];
         let plan = PlanOptions {
             streams: vec![Stream::All, Stream::Deleted],
@@ -113,9 +113,9 @@ impl Scenario {
             window_pages: 1 + dice.below(4),
             lookbacks: ladders[dice.index(ladders.len())].clone(),
             ahead_every: Some(MINUTE * 20),
-            // The last sweep comes by this schedule; without one, by `mls-sync reconcile`.
-            sweep_every: if dice.percent(50) { Some(seconds(dice, &[3600, 6 * 3600, 86_400])) } else { None },
-            sweep_now: false,
+            // The last scan comes by this schedule; without one, by `mls-sync reconcile`.
+            scan_every: if dice.percent(50) { Some(seconds(dice, &[3600, 6 * 3600, 86_400])) } else { None },
+            scan_now: false,
             confirm_budget: 10_000,
             dry_run: false,
             once: false,
@@ -142,13 +142,13 @@ impl Scenario {
         !matches!(self.vendor.order, Order::Unstable | Order::UnstableTies)
     }
 
-    /// Whether the mirror promises to be true without a sweep.
+    /// Whether the mirror promises to be true without a scan.
     ///
-    /// It does not, where only a sweep can tell (a removal without a word); where listings are published late, because
+    /// It does not, where only a scan can tell (a removal without a word); where listings are published late, because
     /// one that enters a window while it is read hides one that leaves it (the total stays); where the order of records
     /// changes from page to page, for the same reason; and where neither our clock nor the vendor's Date header keeps
     /// time with the vendor's stamps, because a window may then end in their future.
-    pub(super) fn true_without_sweep(&self) -> bool {
+    pub(super) fn true_without_scan(&self) -> bool {
         !self.silent
             && self.late_percent == 0
             && self.stable_order()
@@ -162,7 +162,7 @@ impl Scenario {
         self.zone.local(noon).0 - noon.0 == i64::from(self.vendor.zone_hours) * 36_000_000_000
     }
 
-    /// After the last change, everything that is promised has come true after this, but for the sweep.
+    /// After the last change, everything that is promised has come true after this, but for the scan.
     pub(super) fn horizon(&self) -> Duration {
         let zone = if self.zone_matches() { Duration::ZERO } else { HOUR * 16 };
         let late = if self.late_percent > 0 { self.latest } else { Duration::ZERO };

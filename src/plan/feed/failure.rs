@@ -7,8 +7,8 @@
 
 use super::FeedPlan;
 use super::outcome::MAX_PASSES;
+use crate::plan::attempts::{Lane, Retry};
 use crate::plan::command::{Now, Open, Purpose, Verdict};
-use crate::plan::lane::{Lane, Retry};
 use crate::record::Failure;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -43,10 +43,10 @@ impl FeedPlan {
         }
         let lane = self.lanes.entry(purpose).or_default();
         let was_well = !lane.is_failing();
-        let retry = lane.fail(failure, now.up, reason, self.options.once, self.options.seed);
+        let retry = lane.fail(failure, now.monotonic, reason, self.options.once, self.options.seed);
         if is_outage {
             self.outage.met.extend(was_well.then_some(purpose));
-            let all = self.outage.lane.fail(failure, now.up, reason, self.options.once, self.options.seed);
+            let all = self.outage.lane.fail(failure, now.monotonic, reason, self.options.once, self.options.seed);
             return Retry { wait: all.wait.max(retry.wait), fails: all.fails, gave_up: all.gave_up || retry.gave_up };
         }
         // A credential that is not accepted is not accepted for anything.

@@ -11,24 +11,24 @@ impl FeedPlan {
     }
 
     /// Reconcile, as soon as the file is complete and what was asked for before is done.
-    pub fn want_sweep(&mut self, dry_run: bool) {
-        self.sweeps_wanted.push_back(dry_run);
+    pub fn want_scan(&mut self, dry_run: bool) {
+        self.scans_wanted.push_back(dry_run);
     }
 
-    /// Whoever asked for the next sweep does not want it any more.
-    pub fn unwant_sweep(&mut self) {
-        self.sweeps_wanted.pop_front();
+    /// Whoever asked for the next scan does not want it any more.
+    pub fn unwant_scan(&mut self) {
+        self.scans_wanted.pop_front();
     }
 
-    /// Whether a sweep is under way.
+    /// Whether a scan is under way.
     #[must_use]
-    pub fn is_sweeping(&self) -> bool {
-        self.sweep.is_some()
+    pub fn is_scanning(&self) -> bool {
+        self.scan.is_some()
     }
 
-    /// Whether the sweep under way changes nothing.
+    /// Whether the scan under way changes nothing.
     #[must_use]
-    pub fn sweep_is_dry(&self) -> bool {
-        self.sweep.as_ref().is_some_and(|sweep| sweep.dry_run)
+    pub fn scan_is_dry(&self) -> bool {
+        self.scan.as_ref().is_some_and(|scan| scan.dry_run)
     }
 }

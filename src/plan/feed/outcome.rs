@@ -4,7 +4,7 @@ use super::FeedPlan;
 use crate::plan::command::{Now, Open, Purpose, WindowSave, WindowState};
 use crate::plan::paging::{Mark, Step};
 use crate::plan::window::{FromRule, StreamState, Task, task_for};
-use crate::record::{Said, Window};
+use crate::record::{Presence, Window};
 
 /// Passes over a window before it is suspect.
 pub(super) const MAX_PASSES: u32 = 4;
@@ -72,7 +72,7 @@ impl FeedPlan {
         }
         if let Some(round) = &mut self.round {
             round.cut = true;
-            if task.stream.says() == Said::Deleted {
+            if task.stream.presence() == Presence::Deleted {
                 round.deletions_from = Some(newer.from);
             }
         }
@@ -94,7 +94,7 @@ impl FeedPlan {
                     self.zone.polled(now.vendor);
                 }
                 Purpose::Fill => state.coverage.insert(claim),
-                Purpose::Lookback | Purpose::Sweep => {}
+                Purpose::Lookback | Purpose::Scan => {}
             }
         }
         if purpose == Purpose::Poll {
@@ -126,8 +126,8 @@ impl FeedPlan {
     pub(super) fn suspect(&mut self, purpose: Purpose, open: Open, now: Now) -> WindowSave {
         match purpose {
             Purpose::Poll => self.end_of_poll(true),
-            Purpose::Fill => self.suspects.add(open.task, now.up, self.options.once),
-            Purpose::Lookback | Purpose::Sweep => self.reviewed(purpose, open.task, false, now),
+            Purpose::Fill => self.suspects.add(open.task, now.monotonic, self.options.once),
+            Purpose::Lookback | Purpose::Scan => self.reviewed(purpose, open.task, false, now),
         }
         close(purpose, open, WindowState::Suspect)
     }

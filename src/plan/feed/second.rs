@@ -1,17 +1,17 @@
-//! Second readings of a feed: look-backs, and the sweep of a reconcile.
+//! Second readings of a feed: look-backs, and the scan of a reconcile.
 
 use super::FeedPlan;
-use crate::plan::command::{Command, LookbackTimes, Now, Purpose, SavedSweep};
+use crate::plan::command::{Command, LookbackTimes, Now, Purpose, SavedScan};
 use crate::plan::review::{self, Review};
 use crate::plan::window::Task;
 use crate::plan::zone::ZoneFinding;
-use crate::record::{ListingId, Said, Stamp, Stream, Window};
+use crate::record::{ListingId, Presence, Stamp, Stream, Window};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The reconcile run that is under way.
 #[derive(Clone, Debug)]
-pub(super) struct Sweep {
+pub(super) struct Scan {
     pub(super) run: i64,
     /// It stores nothing.
     pub(super) dry_run: bool,
@@ -20,13 +20,13 @@ pub(super) struct Sweep {
     pub(super) to_confirm: Option<VecDeque<ListingId>>,
 }
 
-impl Sweep {
-    pub(super) fn resume(saved: SavedSweep, budget: u64) -> Sweep {
+impl Scan {
+    pub(super) fn resume(saved: SavedScan, budget: u64) -> Scan {
         // What an earlier process has asked is spent.
         let left = usize::try_from(budget.saturating_sub(saved.asked)).unwrap_or(usize::MAX);
         let review = Review { name: None, range: saved.range, coverage: saved.coverage, doubtful: saved.doubtful };
         // A dry run is not gone on with after a restart.
-        Sweep { run: saved.run, dry_run: false, review, to_confirm: saved.to_confirm.map(|rows| rows.into_iter().take(left).collect()) }
+        Scan { run: saved.run, dry_run: false, review, to_confirm: saved.to_confirm.map(|rows| rows.into_iter().take(left).collect()) }
     }
 }
 
@@ -70,69 +70,69 @@ impl FeedPlan {
         if self.looks_ahead() { BTreeMap::new() } else { self.spans.clone() }
     }
 
-    pub(super) fn sweep_step(&mut self, now: Now) -> Option<Command> {
-        let Some(sweep) = &self.sweep else {
-            // A sweep is set against a file that is complete otherwise.
-            let wanted = self.sweeps_wanted.front().copied();
-            let due = wanted.is_some() || self.sweep_due(now);
+    pub(super) fn scan_step(&mut self, now: Now) -> Option<Command> {
+        let Some(scan) = &self.scan else {
+            // A scan is set against a file that is complete otherwise.
+            let wanted = self.scans_wanted.front().copied();
+            let due = wanted.is_some() || self.scan_due(now);
             let range = Window { from: self.options.since, to: self.settled(now) };
-            return (due && self.rounds > 0 && self.next_fill(now).is_none()).then_some(Command::BeginSweep {
+            return (due && self.rounds > 0 && self.next_fill(now).is_none()).then_some(Command::BeginScan {
                 range,
                 dry_run: wanted.unwrap_or(false),
                 wanted: wanted.is_some(),
             });
         };
-        let run = sweep.run;
-        if let Some(listings) = &sweep.to_confirm {
+        let run = scan.run;
+        if let Some(listings) = &scan.to_confirm {
             let next = listings.front().cloned();
-            return Some(next.map_or(Command::EndSweep { run }, |listing| Command::Confirm { run, listing }));
+            return Some(next.map_or(Command::EndScan { run }, |listing| Command::Confirm { run, listing }));
         }
-        match sweep.review.next(&self.spans) {
+        match scan.review.next(&self.spans) {
             Some(task) => {
-                self.begin(Purpose::Sweep, task, now);
-                Some(self.fetch(Purpose::Sweep))
+                self.begin(Purpose::Scan, task, now);
+                Some(self.fetch(Purpose::Scan))
             }
-            None => Some(Command::Judge { run, proven: !sweep.review.doubtful }),
+            None => Some(Command::Judge { run, proven: !scan.review.doubtful }),
         }
     }
 
-    pub(super) fn sweep_due(&self, now: Now) -> bool {
-        let every = self.options.sweep_every.filter(|_| !self.options.once);
-        every.is_some_and(|every| self.last_sweep.is_some_and(|last| now.ours.since(last) >= every))
+    pub(super) fn scan_due(&self, now: Now) -> bool {
+        let every = self.options.scan_every.filter(|_| !self.options.once);
+        every.is_some_and(|every| self.last_scan.is_some_and(|last| now.ours.since(last) >= every))
     }
 
     /// A run got its row.
-    pub fn sweep_begun(&mut self, run: i64, range: Window, now: Now) {
-        let dry_run = self.sweeps_wanted.pop_front().unwrap_or(false);
+    pub fn scan_begun(&mut self, run: i64, range: Window, now: Now) {
+        let dry_run = self.scans_wanted.pop_front().unwrap_or(false);
         if !dry_run {
-            self.last_sweep = Some(now.ours);
+            self.last_scan = Some(now.ours);
         }
         let mut streams = vec![Stream::All];
-        streams.extend(self.options.streams.iter().copied().filter(|stream| stream.says() == Said::Deleted));
-        self.sweep = Some(Sweep { run, dry_run, review: Review::new(None, range, &streams), to_confirm: None });
+        streams.extend(self.options.streams.iter().copied().filter(|stream| stream.presence() == Presence::Deleted));
+        self.scan = Some(Scan { run, dry_run, review: Review::new(None, range, &streams), to_confirm: None });
     }
 
     /// The rows that a run's reading lacks, to be asked about.
     pub fn judged(&mut self, to_confirm: Vec<ListingId>) {
-        if let Some(sweep) = &mut self.sweep {
-            sweep.to_confirm = Some(to_confirm.into());
+        if let Some(scan) = &mut self.scan {
+            scan.to_confirm = Some(to_confirm.into());
         }
     }
 
     /// A row was asked about.
     pub fn confirmed(&mut self) {
-        self.answered(Purpose::Sweep);
-        if let Some(listings) = self.sweep.as_mut().and_then(|sweep| sweep.to_confirm.as_mut()) {
+        self.answered(Purpose::Scan);
+        if let Some(listings) = self.scan.as_mut().and_then(|scan| scan.to_confirm.as_mut()) {
             listings.pop_front();
         }
     }
 
     /// A run was ended.
-    pub fn swept(&mut self) {
-        self.sweep = None;
+    pub fn scanned(&mut self) {
+        self.scan = None;
     }
 
-    /// A window of a look-back or a sweep is over.
+    /// A window of a look-back or a scan is over.
     pub(super) fn reviewed(&mut self, purpose: Purpose, task: Task, proven: bool, now: Now) {
         match purpose {
             Purpose::Lookback => {
@@ -146,9 +146,9 @@ impl FeedPlan {
                     self.lookback = None;
                 }
             }
-            Purpose::Sweep => {
-                if let Some(sweep) = &mut self.sweep {
-                    sweep.review.read(task, proven);
+            Purpose::Scan => {
+                if let Some(scan) = &mut self.scan {
+                    scan.review.read(task, proven);
                 }
             }
             Purpose::Poll | Purpose::Fill => {}

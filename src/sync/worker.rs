@@ -1,27 +1,23 @@
 //! One feed: asks the plan, obeys, reports back; it decides nothing itself.
 
-pub mod ask;
-pub mod digest;
-pub mod replay;
-mod voice;
-
-use crate::clock::{Clock, mirror_time};
+use super::digest::{self, Moment};
+use super::reporter::Reporter;
+use crate::entity::Entity;
 use crate::plan::backoff;
 use crate::plan::brake::{Limits, Ruling};
 use crate::plan::command::{Command, Options, Purpose, Verdict};
 use crate::plan::feed::FeedPlan;
-use crate::plan::reconcile::Action;
-use crate::progress::Progress;
-use crate::provider::{Error as VendorError, Priority, Vendor, constellation1};
+use crate::plan::merge::Action;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Reject, Stream, Window};
 use crate::store::{Committed, Confirmation, ErrandResult, Error as StoreError, Store};
-use digest::Moment;
+use crate::sync::clock::{Clock, mirror_time};
+use crate::sync::progress::Progress;
+use crate::vendor::{Error as VendorError, Priority, Vendor};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use voice::Voice;
 
 /// A one-shot run gives up after this many failed transactions in a row.
 const ONCE_STORE_FAULTS: u32 = 5;
@@ -31,6 +27,8 @@ const BURST: Duration = Duration::from_secs(3600);
 /// What every worker works with.
 #[derive(Clone, Debug)]
 pub struct Tools {
+    /// What is mirrored.
+    pub entity: &'static Entity,
     /// The vendor, with the budget of its credential.
     pub vendor: Arc<Vendor>,
     /// The file.
@@ -86,7 +84,7 @@ pub struct Worker {
     options: Options,
     watch: Watch,
     plan: FeedPlan,
-    voice: Voice,
+    reporter: Reporter,
     orders: mpsc::Receiver<Order>,
     /// Those who wait for a reconcile to begin, in its order, and whether it is to be a dry run.
     errands: VecDeque<(i64, bool)>,
@@ -110,14 +108,14 @@ impl Worker {
     ) -> Result<Worker, StoreError> {
         let saved = tools.store.load(&feed).await?;
         let plan = FeedPlan::resume(feed.clone(), options.clone(), saved, tools.clock.now());
-        let voice = Voice::new(tools.clone(), feed.clone());
+        let reporter = Reporter::new(tools.clone(), feed.clone());
         Ok(Worker {
             tools,
             feed,
             options,
             watch,
             plan,
-            voice,
+            reporter,
             orders,
             errands: VecDeque::new(),
             errand: None,
@@ -172,10 +170,10 @@ impl Worker {
 
     /// A plan that was read from the file anew knows a run that is under way, unless it was dry, and none that waits.
     fn want_again(&mut self) {
-        if !self.plan.is_sweeping() {
+        if !self.plan.is_scanning() {
             self.errand.take().into_iter().for_each(|lost| self.errands.push_front(lost));
         }
-        self.errands.iter().for_each(|(_, dry_run)| self.plan.want_sweep(*dry_run));
+        self.errands.iter().for_each(|(_, dry_run)| self.plan.want_scan(*dry_run));
     }
 
     async fn step(&mut self) -> Result<Option<Ended>, StoreError> {
@@ -184,22 +182,22 @@ impl Worker {
         }
         let going = match self.plan.next(self.tools.clock.now()) {
             Command::Fetch { purpose, request } => self.fetch(purpose, request).await?,
-            Command::BeginSweep { range, dry_run, wanted } => self.begin_sweep(range, dry_run, wanted).await?,
+            Command::BeginScan { range, dry_run, wanted } => self.begin_scan(range, dry_run, wanted).await?,
             Command::Judge { run, proven } => self.judge(run, proven).await?,
             Command::Confirm { run, listing } => self.confirm(run, listing).await?,
-            Command::EndSweep { run } => {
+            Command::EndScan { run } => {
                 self.tools.store.end_run(run, mirror_time()).await?;
-                self.swept().await?;
+                self.scanned().await?;
                 true
             }
             Command::Wait { until } => {
-                self.voice.waiting().await?;
+                self.reporter.waiting().await?;
                 self.sleep_until(until).await
             }
             Command::Finished { missing } => {
                 // The gaps behind the reason have lines of their own.
                 let note = missing.first().cloned();
-                self.voice.note(if missing.is_empty() { "waiting" } else { "blocked" }, note, false).await?;
+                self.reporter.note(if missing.is_empty() { "waiting" } else { "blocked" }, note, false).await?;
                 return Ok(Some(Ended::Finished { missing }));
             }
         };
@@ -208,7 +206,7 @@ impl Worker {
 
     /// Until then, or until it is ordered to do something; `false` when stopped.
     async fn sleep_until(&mut self, until: Duration) -> bool {
-        let wait = until.saturating_sub(self.tools.clock.now().up);
+        let wait = until.saturating_sub(self.tools.clock.now().monotonic);
         tokio::select! {
             () = self.tools.stop.cancelled() => return false,
             () = tokio::time::sleep(wait) => {}
@@ -222,14 +220,14 @@ impl Worker {
             Order::TryAgain => self.plan.try_again(),
             Order::Reconcile { errand, dry_run } => {
                 self.errands.push_back((errand, dry_run));
-                self.plan.want_sweep(dry_run);
+                self.plan.want_scan(dry_run);
             }
         }
     }
 
     /// `false` when stopped.
     async fn fetch(&mut self, purpose: Purpose, request: PageRequest) -> Result<bool, StoreError> {
-        self.voice.working(purpose, &request).await?;
+        self.reporter.working(purpose, &request).await?;
         let Some(answer) = self.tools.vendor.sync_listings(&request, priority(purpose), &self.tools.stop).await else {
             return Ok(false);
         };
@@ -248,30 +246,30 @@ impl Worker {
         let seen = digest::describe(&self.feed, request, &page, page.vendor_now.map(|utc| clock.as_written(utc)));
         match self.plan.on_page(purpose, seen, clock.now()) {
             Verdict::Refuse(failure, message, retry) => {
-                self.voice.failed(purpose, request, &VendorError { failure, message, vendor_now: None }, retry).await
+                self.reporter.failed(purpose, request, &VendorError { failure, message, vendor_now: None }, retry).await
             }
             Verdict::Store(checkpoint) => {
                 let fill_total = (purpose == Purpose::Fill && request.page == 1).then_some(page.total);
                 let (state, zone) = (checkpoint.state.clone(), checkpoint.zone);
                 let stored = self.tools.store.hashes(digest::keys(&self.feed, &page)).await?;
                 let moment = Moment { vendor_now: clock.vendor(), at: mirror_time() };
-                let commit = digest::prepare(request, page, &stored, *checkpoint, moment);
+                let commit = digest::prepare(self.tools.entity, request, page, &stored, *checkpoint, moment);
                 let (records, rejects) = (commit.records.len() as u64, commit.rejects.clone());
                 let committed = self.tools.store.commit(commit).await?;
                 self.store_fails = 0;
                 // A reject that is kept already was told of when it came.
                 let is_new = |_: &&Reject| committed.rejects > 0;
-                rejects.iter().filter(is_new).for_each(|reject| self.voice.rejected(request.stream, reject));
+                rejects.iter().filter(is_new).for_each(|reject| self.reporter.rejected(request.stream, reject));
                 if let Some(row) = committed.window {
                     self.plan.saved(purpose, row);
                 }
                 self.count(purpose, &committed, records, fill_total);
-                self.voice.recovered(purpose, request).await?;
-                self.voice.observed(state.as_ref(), zone).await?;
+                self.reporter.recovered(purpose, request).await?;
+                self.reporter.observed(state.as_ref(), zone).await?;
                 self.watch_deletions(request.stream, &committed).await?;
                 if self.plan.proven_rounds() > rounds {
                     self.tools.progress.update(&self.feed, |counters| counters.polls += 1);
-                    self.voice.note("waiting", None, true).await?;
+                    self.reporter.note("waiting", None, true).await?;
                 }
                 Ok(())
             }
@@ -298,7 +296,7 @@ impl Worker {
         if count == 0 || stream != Stream::Deleted {
             return Ok(());
         }
-        let up = self.tools.clock.now().up;
+        let up = self.tools.clock.now().monotonic;
         self.stated_deletions.push_back((up, count));
         self.stated_deletions.retain(|(at, _)| *at + BURST > up);
         let recent: u64 = self.stated_deletions.iter().map(|(_, count)| count).sum();
@@ -311,7 +309,7 @@ impl Worker {
         }
         let note =
             format!("the vendor deleted {recent} of {before} live listings within an hour; they are tombstones, their rows are kept");
-        self.voice.notice("burst", Some(note)).await
+        self.reporter.notice("burst", Some(note)).await
     }
 
     async fn failed(&mut self, purpose: Purpose, request: &PageRequest, error: &VendorError) -> Result<(), StoreError> {
@@ -321,15 +319,15 @@ impl Worker {
             tracing::debug!(feed = %self.feed, "the vendor takes no time of the future: {}", error.message);
             return Ok(());
         }
-        self.voice.failed(purpose, request, error, retry).await
+        self.reporter.failed(purpose, request, error, retry).await
     }
 
-    async fn begin_sweep(&mut self, range: Window, dry_run: bool, wanted: bool) -> Result<bool, StoreError> {
+    async fn begin_scan(&mut self, range: Window, dry_run: bool, wanted: bool) -> Result<bool, StoreError> {
         if let (true, Some((errand, _))) = (wanted, self.errands.front()) {
             let errand = *errand;
             if !self.tools.store.is_wanted(errand).await? {
                 self.errands.pop_front();
-                self.plan.unwant_sweep();
+                self.plan.unwant_scan();
                 return Ok(true);
             }
         }
@@ -339,13 +337,13 @@ impl Worker {
             self.tools.store.begin_errand(errand, run).await?;
         }
         tracing::info!(feed = %self.feed, run, %range, "reconciling: reading everything again");
-        self.plan.sweep_begun(run, range, self.tools.clock.now());
+        self.plan.scan_begun(run, range, self.tools.clock.now());
         Ok(true)
     }
 
     /// A run is over; whoever asked for it is told.
-    async fn swept(&mut self) -> Result<(), StoreError> {
-        self.plan.swept();
+    async fn scanned(&mut self) -> Result<(), StoreError> {
+        self.plan.scanned();
         match self.errand.take() {
             Some((errand, _)) => self.tools.store.end_errand(errand, ErrandResult::Done, mirror_time()).await,
             None => Ok(()),
@@ -355,21 +353,21 @@ impl Worker {
     async fn judge(&mut self, run: i64, proven: bool) -> Result<bool, StoreError> {
         let judgement = self.tools.store.judge(run, proven, self.watch.brake, mirror_time()).await?;
         match judgement.ruling {
-            Ruling::Confirm if self.plan.sweep_is_dry() => self.swept().await?,
+            Ruling::Confirm if self.plan.scan_is_dry() => self.scanned().await?,
             Ruling::Confirm => {
-                self.voice.notice("withheld", None).await?;
+                self.reporter.notice("withheld", None).await?;
                 self.plan.judged(judgement.to_confirm);
             }
             // Nothing was changed, so nothing waits for an approval.
-            Ruling::Withhold(_) if self.plan.sweep_is_dry() => self.swept().await?,
+            Ruling::Withhold(_) if self.plan.scan_is_dry() => self.scanned().await?,
             Ruling::Withhold(why) => {
                 let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
-                self.voice.notice("withheld", Some(note)).await?;
-                self.swept().await?;
+                self.reporter.notice("withheld", Some(note)).await?;
+                self.scanned().await?;
             }
             Ruling::Fail(why) => {
                 tracing::error!(feed = %self.feed, run, "reconcile: {why}");
-                self.swept().await?;
+                self.scanned().await?;
             }
         }
         Ok(true)
@@ -382,15 +380,15 @@ impl Worker {
         self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
         let said = match answer {
             Ok(None) => Confirmation::Gone,
-            Ok(Some(record)) => match constellation1::decode(&record) {
-                Ok(content) if constellation1::looks_deleted(&content) => Confirmation::Deleted,
+            Ok(Some(record)) => match (self.tools.entity.decode)(&record) {
+                Ok(content) if (self.tools.entity.looks_deleted)(&content) => Confirmation::Deleted,
                 Ok(_) => Confirmation::Present,
                 Err(_) => Confirmation::Unclear,
             },
             // The same question would be refused again; it is left for the next run.
             Err(error) if error.failure == Failure::Refused => Confirmation::Unclear,
             Err(error) => {
-                let retry = self.plan.on_failure(Purpose::Sweep, &error.failure, self.tools.clock.now(), &error.message);
+                let retry = self.plan.on_failure(Purpose::Scan, &error.failure, self.tools.clock.now(), &error.message);
                 tracing::warn!(feed = %self.feed, %listing, retry_in = ?retry.wait, "asking for an absent listing: {}", error.message);
                 return Ok(true);
             }
@@ -404,6 +402,6 @@ impl Worker {
 fn priority(purpose: Purpose) -> Priority {
     match purpose {
         Purpose::Poll => Priority::Poll,
-        Purpose::Lookback | Purpose::Fill | Purpose::Sweep => Priority::Fill,
+        Purpose::Lookback | Purpose::Fill | Purpose::Scan => Priority::Fill,
     }
 }

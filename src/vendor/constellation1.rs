@@ -8,13 +8,14 @@ mod decimal;
 mod decode;
 pub mod fields;
 mod json;
+mod listings;
 mod mend;
 mod refusal;
 mod throttle;
 mod wire;
 
 pub use client::{Client, ClientOptions};
-pub use decode::{decode, looks_deleted};
+pub use listings::LISTINGS;
 pub use mend::mended;
 pub use throttle::wait;
-pub use wire::{detail as read_detail, page as read_page, replay};
+pub use wire::{detail as read_detail, page as read_page};

@@ -1,16 +1,16 @@
 //! The workers at work: which feeds there are, who works for them, and how they end.
 
-use super::desk::{self, Desk};
-use super::{Outcome, ReconcileMode, RunOptions};
-use crate::clock::mirror_time;
+use super::dispatcher::{self, Dispatcher};
+use super::{ReconcileMode, RunOptions, RunOutcome};
 use crate::config::Config;
-use crate::discovery::{Scope, discover, is_there};
 use crate::plan::brake::Limits;
-use crate::plan::command::{Options, Rung};
-use crate::provider::Error as VendorError;
-use crate::record::{Failure, FeedId, Said, Stamp, Stream};
+use crate::plan::command::{LookbackRule, Options};
+use crate::record::{Failure, FeedId, Presence, Stamp, Stream};
 use crate::store::{Error as StoreError, Notice};
-use crate::worker::{Ended, Tools, Watch, Worker};
+use crate::sync::clock::mirror_time;
+use crate::sync::discovery::{Scope, discover, is_there};
+use crate::sync::worker::{Ended, Tools, Watch, Worker};
+use crate::vendor::Error as VendorError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const DISCOVER_REPROBE: Duration = Duration::from_secs(15 * 60);
 const STORE_AGAIN: Duration = Duration::from_secs(2);
 
 /// The workers at work.
-pub(super) struct Crew {
+pub(super) struct Supervisor {
     config: Config,
     options: RunOptions,
     tools: Tools,
@@ -36,16 +36,16 @@ pub(super) struct Crew {
     pending: BTreeSet<FeedId>,
     discovering: bool,
     looked: bool,
-    pub(super) desk: Desk,
-    /// Rung when the key has changed.
+    pub(super) dispatcher: Dispatcher,
+    /// LookbackRule when the key has changed.
     new_key: Arc<Notify>,
 }
 
-impl Crew {
-    pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Crew {
-        let desk = Desk::new(tools.clone());
+impl Supervisor {
+    pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Supervisor {
+        let dispatcher = Dispatcher::new(tools.clone());
         let (tasks, busy, pending) = (JoinSet::new(), BTreeSet::new(), BTreeSet::new());
-        Crew { config, options, tools, tasks, busy, pending, discovering: false, looked: false, desk, new_key }
+        Supervisor { config, options, tools, tasks, busy, pending, discovering: false, looked: false, dispatcher, new_key }
     }
 
     /// What is still to be written waits for no other program.
@@ -54,8 +54,8 @@ impl Crew {
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
-    pub(super) async fn work(&mut self) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome::default();
+    pub(super) async fn work(&mut self) -> anyhow::Result<RunOutcome> {
+        let mut outcome = RunOutcome::default();
         let named: BTreeSet<FeedId> = match self.options.feeds.is_empty() {
             true => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
             false => self.options.feeds.iter().cloned().collect(),
@@ -66,7 +66,7 @@ impl Crew {
         // What is named needs no discovery; whether it is still there is asked later.
         let every = self.config.poll.discover.0;
         let mut next_look = tokio::time::Instant::now() + if self.discovering { Duration::ZERO } else { every };
-        let (mut serve, mut again) = (interval(desk::LOOK_EVERY), interval(STORE_AGAIN));
+        let (mut serve, mut again) = (interval(dispatcher::LOOK_EVERY), interval(STORE_AGAIN));
         loop {
             let looking = if self.options.once { self.discovering && !self.looked } else { true };
             if self.tools.stop.is_cancelled() {
@@ -87,11 +87,11 @@ impl Crew {
                 () = tokio::time::sleep_until(next_look), if looking => {}
                 _ = again.tick(), if !self.pending.is_empty() => self.start_pending().await?,
                 _ = serve.tick(), if !self.options.once => {
-                    let served = self.desk.serve().await;
+                    let served = self.dispatcher.serve().await;
                     self.bear(served)?;
                 }
                 () = self.new_key.notified() => {
-                    self.desk.try_again();
+                    self.dispatcher.try_again();
                     next_look = if self.looked { next_look } else { tokio::time::Instant::now() };
                 }
                 () = self.tools.stop.cancelled() => {}
@@ -118,7 +118,7 @@ impl Crew {
     }
 
     /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.
-    async fn look(&mut self, outcome: &mut Outcome) -> Result<Option<Duration>, StoreError> {
+    async fn look(&mut self, outcome: &mut RunOutcome) -> Result<Option<Duration>, StoreError> {
         if self.discovering {
             let mut found = self.busy.clone();
             // A feed may have records in one stream alone.
@@ -139,7 +139,7 @@ impl Crew {
         Ok(Some(self.config.poll.discover.0))
     }
 
-    async fn found(&mut self, found: BTreeSet<FeedId>, outcome: &mut Outcome) -> Result<(), StoreError> {
+    async fn found(&mut self, found: BTreeSet<FeedId>, outcome: &mut RunOutcome) -> Result<(), StoreError> {
         if found.is_empty() {
             let reason = "the credential can see no feed that has a listing";
             tracing::warn!("{reason}");
@@ -182,11 +182,11 @@ impl Crew {
     /// A stream that every feed with listings answers.
     fn live_stream(&self) -> Stream {
         let streams = &self.config.constellation1.streams;
-        let live = streams.iter().copied().filter(|stream| stream.says() == Said::Live).min();
+        let live = streams.iter().copied().filter(|stream| stream.presence() == Presence::Live).min();
         live.expect("the configuration has a live stream")
     }
 
-    fn not_found(&mut self, error: &VendorError, outcome: &mut Outcome) -> Duration {
+    fn not_found(&mut self, error: &VendorError, outcome: &mut RunOutcome) -> Duration {
         let wait = match error.failure {
             Failure::Unauthorized | Failure::Refused => DISCOVER_REPROBE,
             Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => DISCOVER_AGAIN,
@@ -224,7 +224,7 @@ impl Crew {
         if self.options.reconcile.is_some() {
             self.tools.store.abandon_runs(feed, mirror_time()).await?;
         }
-        let seat = self.desk.seat(feed);
+        let seat = self.dispatcher.seat(feed);
         let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, feed), self.watch(), seat).await?;
         tracing::info!(%feed, "mirroring");
         self.busy.insert(feed.clone());
@@ -242,10 +242,10 @@ impl Crew {
             settle: poll.settle.0,
             since,
             window_pages: self.config.backfill.window_pages,
-            lookbacks: self.config.lookback.ladder.iter().map(|rung| Rung { every: rung.every.0, reach: rung.reach.0 }).collect(),
+            lookbacks: self.config.lookback.ladder.iter().map(|rung| LookbackRule { every: rung.every.0, reach: rung.reach.0 }).collect(),
             ahead_every: Some(self.config.lookback.ahead.0).filter(|every| !every.is_zero()),
-            sweep_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
-            sweep_now: self.options.reconcile.is_some(),
+            scan_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
+            scan_now: self.options.reconcile.is_some(),
             dry_run: self.options.reconcile == Some(ReconcileMode::DryRun),
             confirm_budget: self.config.reconcile.confirm_budget,
             once: self.options.once,
@@ -265,7 +265,7 @@ impl Crew {
     fn ended(
         &self,
         ended: Result<(FeedId, Result<Ended, StoreError>), tokio::task::JoinError>,
-        outcome: &mut Outcome,
+        outcome: &mut RunOutcome,
     ) -> anyhow::Result<()> {
         let (feed, ended) = ended.map_err(|error| anyhow::anyhow!("a worker did not end as it should: {error}"))?;
         match ended {

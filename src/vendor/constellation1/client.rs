@@ -2,8 +2,8 @@
 
 use super::refusal::Refusal;
 use super::{auth, body, wire};
-use crate::provider::error::Error;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, printable};
+use crate::vendor::error::Error;
 use chrono::{DateTime, Datelike, Utc};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};

@@ -127,7 +127,7 @@ fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
 ///
 /// # Errors
 /// What is still wrong with it, for a person.
-pub fn replay(raw: &str) -> Result<Record, String> {
+pub(super) fn replay(raw: &str) -> Result<Record, String> {
     record(raw).map_err(|reject| reject.reason)
 }
 

@@ -1,9 +1,10 @@
 //! Where other commands leave their errands, and the workers get them.
 
-use crate::clock::mirror_time;
 use crate::record::{FeedId, ListingKey};
 use crate::store::{Errand, ErrandKind, ErrandResult, Error as StoreError};
-use crate::worker::{Order, Tools, ask};
+use crate::sync::ask;
+use crate::sync::clock::mirror_time;
+use crate::sync::worker::{Order, Tools};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -14,9 +15,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Orders that may wait for a worker.
 const WAITING: usize = 16;
 
-/// The desk.
+/// The dispatcher.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Dispatcher {
     tools: Tools,
     workers: BTreeMap<FeedId, mpsc::Sender<Order>>,
     asks: JoinSet<()>,
@@ -24,9 +25,9 @@ pub(super) struct Desk {
     cleared: bool,
 }
 
-impl Desk {
-    pub(super) fn new(tools: Tools) -> Desk {
-        Desk { tools, workers: BTreeMap::new(), asks: JoinSet::new(), cleared: false }
+impl Dispatcher {
+    pub(super) fn new(tools: Tools) -> Dispatcher {
+        Dispatcher { tools, workers: BTreeMap::new(), asks: JoinSet::new(), cleared: false }
     }
 
     /// The end at which a new worker listens.

@@ -2,9 +2,9 @@
 
 use crate::plan::backoff;
 use crate::plan::discover::{Ask, Discovery, range};
-use crate::provider::{Error as VendorError, Priority};
 use crate::record::{Failure, FeedId, PageRequest, Stamp, Stream};
-use crate::worker::Tools;
+use crate::sync::worker::Tools;
+use crate::vendor::{Error as VendorError, Priority};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

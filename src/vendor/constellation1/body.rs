@@ -1,7 +1,7 @@
 //! A body, read up to a limit.
 
-use crate::provider::error::Error;
 use crate::record::Failure;
+use crate::vendor::error::Error;
 use std::error::Error as _;
 use std::io;
 

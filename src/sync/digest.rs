@@ -1,9 +1,9 @@
 //! A page on its way from the vendor to the plan and to the file.
 
+use crate::entity::Entity;
 use crate::plan::command::{Checkpoint, PageSeen};
 use crate::plan::paging::Answer;
-use crate::provider::constellation1;
-use crate::record::{Content, FeedId, Hash, ListingKey, Page, PageRequest, Record, Said, Stamp};
+use crate::record::{Content, FeedId, Hash, ListingKey, Page, PageRequest, Presence, Record, Stamp};
 use crate::store::{Incoming, PageCommit};
 use std::collections::BTreeMap;
 
@@ -48,22 +48,23 @@ pub struct Moment {
 /// Decodes what is not stored already. `stored` are the hashes of the rows that are there.
 #[must_use]
 pub fn prepare(
+    entity: &Entity,
     request: &PageRequest,
     page: Page,
     stored: &BTreeMap<ListingKey, Hash>,
     checkpoint: Checkpoint,
     moment: Moment,
 ) -> PageCommit {
-    let said = request.stream.says();
+    let presence = request.stream.presence();
     let feed = checkpoint.feed.clone();
     let Moment { vendor_now, at } = moment;
     let mut commit = PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now, at };
     for record in one_a_key(page.records.into_iter().filter(|record| record.key.feed == feed)) {
         let known = stored.get(&record.key);
         // A deletion of a row that is there needs no content: the row keeps what it last had.
-        let needed = known.is_none_or(|hash| *hash != record.raw_hash && said == Said::Live);
-        match needed.then(|| constellation1::decode(&record)).transpose() {
-            Ok(content) => commit.records.push(incoming(record, said, content)),
+        let needed = known.is_none_or(|hash| *hash != record.raw_hash && presence == Presence::Live);
+        match needed.then(|| (entity.decode)(&record)).transpose() {
+            Ok(content) => commit.records.push(incoming(record, presence, content)),
             Err(reject) => commit.rejects.push(reject),
         }
     }
@@ -83,8 +84,8 @@ fn one_a_key(records: impl Iterator<Item = Record>) -> impl Iterator<Item = Reco
     chosen.into_values()
 }
 
-fn incoming(record: Record, said: Said, content: Option<Content>) -> Incoming {
-    Incoming { key: record.key, stamp: record.stamp, said, raw_hash: record.raw_hash, content }
+fn incoming(record: Record, presence: Presence, content: Option<Content>) -> Incoming {
+    Incoming { key: record.key, stamp: record.stamp, presence, raw_hash: record.raw_hash, content }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A key that is changed while the process runs.
 
 use crate::config::Config;
-use crate::provider::Vendor;
+use crate::vendor::Vendor;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;

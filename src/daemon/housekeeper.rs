@@ -1,8 +1,8 @@
-//! The keeper of the process's books: what the credential has spent, and the state of the files.
+//! The housekeeper of the process's books: what the credential has spent, and the state of the files.
 
-use crate::clock::mirror_time;
-use crate::provider::Vendor;
 use crate::store::{Error as StoreError, Store};
+use crate::sync::clock::mirror_time;
+use crate::vendor::Vendor;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -16,9 +16,9 @@ const SAVE_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::
 /// A one-shot run gives up after so many failed saves in a row.
 const ONCE_FAULTS: u32 = 5;
 
-/// The tasks of the keeper.
+/// The tasks of the housekeeper.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct Housekeeper {
     tasks: JoinSet<Result<(), StoreError>>,
     stop: CancellationToken,
 }
@@ -34,9 +34,9 @@ struct Books {
     stop: CancellationToken,
 }
 
-impl Keeper {
+impl Housekeeper {
     /// Goes on where the last process was. No request leaves before this.
-    pub(super) async fn begin(vendor: Arc<Vendor>, store: Store, account: String, once: bool) -> Result<Keeper, StoreError> {
+    pub(super) async fn begin(vendor: Arc<Vendor>, store: Store, account: String, once: bool) -> Result<Housekeeper, StoreError> {
         vendor.limiter().resume(store.ledger(account.clone()).await?);
         // Its own token: it outlives those who make requests.
         let stop = CancellationToken::new();
@@ -44,14 +44,14 @@ impl Keeper {
         let mut tasks = JoinSet::new();
         tasks.spawn(books.clone().keep());
         tasks.spawn(tidy(books.store, books.stop));
-        Ok(Keeper { tasks, stop })
+        Ok(Housekeeper { tasks, stop })
     }
 
     /// Waits until a task fails; for ever, if none does.
     pub(super) async fn failed(&mut self) -> anyhow::Error {
         match self.tasks.join_next().await {
             Some(Ok(Err(error))) => error.into(),
-            Some(Err(error)) => anyhow::anyhow!("the keeper did not end as it should: {error}"),
+            Some(Err(error)) => anyhow::anyhow!("the housekeeper did not end as it should: {error}"),
             Some(Ok(Ok(()))) | None => std::future::pending().await,
         }
     }

@@ -1,6 +1,6 @@
 //! What a record does to the row that is stored under its key.
 
-use crate::record::{Said, Stamp};
+use crate::record::{Presence, Stamp};
 
 /// The stored row, as far as a decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Incoming {
     /// Its stamp.
     pub stamp: Option<Stamp>,
     /// Whether the stream that returned it is of live listings or of deletions.
-    pub said: Said,
+    pub presence: Presence,
     /// Whether its content equals what is stored.
     pub same: bool,
 }
@@ -52,23 +52,23 @@ pub enum Action {
 /// A record without a readable stamp cannot be ordered. As a deletion it is believed, because the vendor says it now;
 /// as a live copy it updates a live row but never wakes a tombstone.
 #[must_use]
-pub fn reconcile(known: Option<Known>, incoming: Incoming) -> Action {
+pub fn merge(known: Option<Known>, incoming: Incoming) -> Action {
     let Some(known) = known else {
-        return match incoming.said {
-            Said::Live => Action::Insert,
-            Said::Deleted => Action::InsertTombstone,
+        return match incoming.presence {
+            Presence::Live => Action::Insert,
+            Presence::Deleted => Action::InsertTombstone,
         };
     };
     let older = matches!((incoming.stamp, known.stamp), (Some(new), Some(old)) if new < old);
     let later = incoming.stamp > known.stamp;
-    match (known.deleted, incoming.said) {
+    match (known.deleted, incoming.presence) {
         (_, _) if older => Action::Stale,
-        (false, Said::Live) if incoming.same => Action::Unchanged,
-        (false, Said::Live) => Action::Update,
-        (false, Said::Deleted) => Action::Tombstone,
-        (true, Said::Live) if later || known.inferred => Action::Revive,
-        (true, Said::Deleted) if later || known.inferred => Action::Restamp,
-        (true, Said::Live | Said::Deleted) => Action::Unchanged,
+        (false, Presence::Live) if incoming.same => Action::Unchanged,
+        (false, Presence::Live) => Action::Update,
+        (false, Presence::Deleted) => Action::Tombstone,
+        (true, Presence::Live) if later || known.inferred => Action::Revive,
+        (true, Presence::Deleted) if later || known.inferred => Action::Restamp,
+        (true, Presence::Live | Presence::Deleted) => Action::Unchanged,
     }
 }
 
@@ -76,12 +76,12 @@ pub fn reconcile(known: Option<Known>, incoming: Incoming) -> Action {
 mod tests {
     use super::*;
     use Action::{Insert, InsertTombstone, Restamp, Revive, Stale, Tombstone, Unchanged, Update};
-    use Said::{Deleted, Live};
+    use Presence::{Deleted, Live};
 
-    fn check(known: Option<(bool, i64)>, said: Said, stamp: i64, expected: Action) {
+    fn check(known: Option<(bool, i64)>, presence: Presence, stamp: i64, expected: Action) {
         let known = known.map(|(deleted, stamp)| Known { stamp: at(stamp), deleted, inferred: false });
-        let incoming = Incoming { stamp: at(stamp), said, same: false };
-        assert_eq!(reconcile(known, incoming), expected, "{known:?} then {incoming:?}");
+        let incoming = Incoming { stamp: at(stamp), presence, same: false };
+        assert_eq!(merge(known, incoming), expected, "{known:?} then {incoming:?}");
     }
 
     /// Zero stands for a stamp that is missing.
@@ -134,21 +134,21 @@ mod tests {
     #[test]
     fn an_inferred_tombstone_gives_way_to_any_live_copy_that_is_not_older() {
         let known = Known { stamp: at(5), deleted: true, inferred: true };
-        let live = |stamp| reconcile(Some(known), Incoming { stamp: at(stamp), said: Live, same: true });
+        let live = |stamp| merge(Some(known), Incoming { stamp: at(stamp), presence: Live, same: true });
         assert_eq!([live(4), live(5), live(6)], [Stale, Revive, Revive]);
     }
 
     #[test]
     fn an_inferred_tombstone_becomes_a_stated_one() {
         let known = Known { stamp: at(5), deleted: true, inferred: true };
-        let stated = |stamp| reconcile(Some(known), Incoming { stamp: at(stamp), said: Deleted, same: true });
+        let stated = |stamp| merge(Some(known), Incoming { stamp: at(stamp), presence: Deleted, same: true });
         assert_eq!([stated(4), stated(5), stated(6)], [Stale, Restamp, Restamp]);
     }
 
     #[test]
     fn the_same_content_changes_nothing() {
         let known = Known { stamp: at(5), deleted: false, inferred: false };
-        let incoming = Incoming { stamp: at(5), said: Live, same: true };
-        assert_eq!(reconcile(Some(known), incoming), Unchanged);
+        let incoming = Incoming { stamp: at(5), presence: Live, same: true };
+        assert_eq!(merge(Some(known), incoming), Unchanged);
     }
 }

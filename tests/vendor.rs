@@ -1,9 +1,9 @@
 //! The client against a server that answers in every way a vendor may.
 
 use flate2::{Compression, write::GzEncoder};
-use mls_sync::provider::constellation1::{Client, ClientOptions};
-use mls_sync::provider::{Error, Limiter, LimiterOptions, Priority, Vendor};
 use mls_sync::record::{Failure, FeedId, ListingId, PageRequest, Stamp, Stream, Window};
+use mls_sync::vendor::constellation1::{Client, ClientOptions};
+use mls_sync::vendor::{Error, Limiter, LimiterOptions, Priority, Vendor};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

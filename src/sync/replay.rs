@@ -1,12 +1,12 @@
 //! A kept reject on its way back into the file, without asking the vendor.
 
-use crate::clock::mirror_time;
-use crate::provider::constellation1;
+use crate::entity::Entity;
 use crate::store::{Error, Incoming, KeptReject, Replayed, Store};
+use crate::sync::clock::mirror_time;
 
 /// What a replay of all rejects did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ReplayCount {
     /// Rejects that were decoded again.
     pub tried: u64,
     /// Those that are records now, and no rejects any more.
@@ -17,15 +17,15 @@ pub struct Outcome {
 ///
 /// # Errors
 /// When SQLite refuses; the rejects stored before stay stored.
-pub async fn replay(store: &Store) -> Result<Outcome, Error> {
-    let mut outcome = Outcome::default();
+pub async fn replay(entity: &Entity, store: &Store) -> Result<ReplayCount, Error> {
+    let mut outcome = ReplayCount::default();
     let mut after = 0;
     loop {
         let rejects = store.rejects(after).await?;
         let Some(last) = rejects.last() else { return Ok(outcome) };
         after = last.reject_id;
         outcome.tried += rejects.len() as u64;
-        let records: Vec<Replayed> = rejects.iter().filter_map(decoded).collect();
+        let records: Vec<Replayed> = rejects.iter().filter_map(|reject| decoded(entity, reject)).collect();
         outcome.stored += records.len() as u64;
         if !records.is_empty() {
             store.replay(records, mirror_time()).await?;
@@ -34,10 +34,10 @@ pub async fn replay(store: &Store) -> Result<Outcome, Error> {
 }
 
 /// A record of another feed than the one that was asked for is not this feed's to store.
-fn decoded(reject: &KeptReject) -> Option<Replayed> {
-    let record = constellation1::replay(&reject.raw).ok().filter(|record| record.key.feed == reject.feed)?;
-    let content = constellation1::decode(&record).ok()?;
-    let said = reject.stream.says();
-    let record = Incoming { key: record.key, stamp: record.stamp, said, raw_hash: record.raw_hash, content: Some(content) };
+fn decoded(entity: &Entity, reject: &KeptReject) -> Option<Replayed> {
+    let record = (entity.read)(&reject.raw).ok().filter(|record| record.key.feed == reject.feed)?;
+    let content = (entity.decode)(&record).ok()?;
+    let presence = reject.stream.presence();
+    let record = Incoming { key: record.key, stamp: record.stamp, presence, raw_hash: record.raw_hash, content: Some(content) };
     Some(Replayed { reject_id: reject.reject_id, record })
 }

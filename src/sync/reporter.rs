@@ -1,14 +1,14 @@
 //! What a worker says: to the log, to the row of its feed, and to the notices.
 
-use crate::clock::mirror_time;
+use crate::plan::attempts::Retry;
 use crate::plan::command::Purpose;
-use crate::plan::lane::Retry;
 use crate::plan::window::{FromRule, StreamState};
 use crate::plan::zone::ZoneFinding;
-use crate::provider::Error as VendorError;
 use crate::record::{Failure, FeedId, PageRequest, Reject, Stream};
 use crate::store::{Error as StoreError, FeedNote, Notice};
-use crate::worker::Tools;
+use crate::sync::clock::mirror_time;
+use crate::sync::worker::Tools;
+use crate::vendor::Error as VendorError;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ const SKEW_S: i64 = 30;
 /// A difference is told anew when it has changed by more than this: its last second is never the same twice.
 const SKEW_GRAIN_S: u64 = 15;
 
-/// The voice of one feed's worker. It says nothing twice.
+/// The reporter of one feed's worker. It says nothing twice.
 #[derive(Debug)]
-pub(super) struct Voice {
+pub(super) struct Reporter {
     tools: Tools,
     feed: FeedId,
     noted: Option<(&'static str, Option<String>)>,
@@ -27,9 +27,9 @@ pub(super) struct Voice {
     skew_s: Option<i64>,
 }
 
-impl Voice {
-    pub(super) fn new(tools: Tools, feed: FeedId) -> Voice {
-        Voice { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None }
+impl Reporter {
+    pub(super) fn new(tools: Tools, feed: FeedId) -> Reporter {
+        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None }
     }
 
     pub(super) fn in_trouble(&self) -> bool {
@@ -55,7 +55,7 @@ impl Voice {
             Purpose::Poll | Purpose::Lookback if self.noted.is_some() => return Ok(()),
             Purpose::Poll | Purpose::Lookback => "polling",
             Purpose::Fill => "filling",
-            Purpose::Sweep => "reconciling",
+            Purpose::Scan => "reconciling",
         };
         self.note(activity, None, false).await
     }

@@ -2,8 +2,8 @@
 
 use super::json::{Members, text};
 use super::throttle;
-use crate::provider::error::Error;
 use crate::record::{Failure, Stamp};
+use crate::vendor::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use std::time::Duration;

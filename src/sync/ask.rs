@@ -1,9 +1,9 @@
 //! What the vendor says now of one listing, side by side with its row.
 
-use crate::provider::constellation1::fields::LISTING_DETAILS;
-use crate::provider::{Priority, Vendor, constellation1};
+use crate::entity::Entity;
 use crate::record::{Cell, Content, ListingKey};
 use crate::store::ErrandResult;
+use crate::vendor::{Priority, Vendor};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -31,9 +31,6 @@ pub struct Side {
     pub vendor: Option<String>,
 }
 
-/// Shown in any case.
-const MAIN: [&str; 3] = ["mls_update_date", "listing_status", "price"];
-
 /// Asks for a listing; tells the record as sent. `None` when stopped.
 pub async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) -> Option<ErrandResult> {
     let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
@@ -48,29 +45,29 @@ pub async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) ->
 ///
 /// # Errors
 /// Why there is no answer that can be read.
-pub fn beside(answer: ErrandResult, row: Option<&Content>) -> Result<Asked, String> {
+pub fn beside(entity: &Entity, answer: ErrandResult, row: Option<&Content>) -> Result<Asked, String> {
     let record = match answer {
-        ErrandResult::Done => return Ok(compare(None, row)),
-        ErrandResult::Answer(raw) => constellation1::replay(&raw)?,
+        ErrandResult::Done => return Ok(compare(entity, None, row)),
+        ErrandResult::Answer(raw) => (entity.read)(&raw)?,
         ErrandResult::Failed(why) => return Err(why),
     };
-    let content = constellation1::decode(&record).map_err(|reject| reject.reason)?;
-    Ok(compare(Some(&content), row))
+    let content = (entity.decode)(&record).map_err(|reject| reject.reason)?;
+    Ok(compare(entity, Some(&content), row))
 }
 
-fn compare(vendor: Option<&Content>, row: Option<&Content>) -> Asked {
-    let sides = LISTING_DETAILS.iter().enumerate().map(|(index, field)| {
+fn compare(entity: &Entity, vendor: Option<&Content>, row: Option<&Content>) -> Asked {
+    let sides = entity.fields.iter().enumerate().map(|(index, field)| {
         let of = |content: Option<&Content>| content.and_then(|content| content.cells.get(index)).cloned().unwrap_or(Cell::Absent);
         (field.column, of(row), of(vendor))
     });
-    let (main, others): (Vec<_>, Vec<_>) = sides.partition(|(column, _, _)| MAIN.contains(column));
+    let (main, others): (Vec<_>, Vec<_>) = sides.partition(|(column, _, _)| entity.headline.contains(column));
     // A field that the answer leaves out says nothing.
     let differs = |(_, file, vendor): &(&str, Cell, Cell)| *vendor != Cell::Absent && text(file) != text(vendor);
     let side = |(column, file, vendor): (&'static str, Cell, Cell)| Side { column, file: text(&file), vendor: text(&vendor) };
     let both = vendor.is_some() && row.is_some();
     Asked {
         found: vendor.is_some(),
-        looks_deleted: vendor.is_some_and(constellation1::looks_deleted),
+        looks_deleted: vendor.is_some_and(entity.looks_deleted),
         main: main.into_iter().map(side).collect(),
         differing: others.into_iter().filter(|found| both && differs(found)).map(side).collect(),
     }
@@ -88,6 +85,7 @@ fn text(cell: &Cell) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendor::constellation1::LISTINGS;
 
     fn content(price: Cell, city: Cell) -> Content {
         let cell = |column: &str| match column {
@@ -95,27 +93,31 @@ mod tests {
             "city" => city.clone(),
             _ => Cell::Null,
         };
-        Content { cells: LISTING_DETAILS.iter().map(|field| cell(field.column)).collect(), extra: None }
+        Content { cells: LISTINGS.fields.iter().map(|field| cell(field.column)).collect(), extra: None }
     }
 
     #[test]
     fn the_main_columns_are_shown_and_the_others_where_they_differ() {
         let town = |name: &str| Cell::Text(name.to_owned());
-        let asked = compare(Some(&content(Cell::Integer(2), town("B"))), Some(&content(Cell::Integer(1), town("A"))));
-        assert_eq!(asked.main.iter().map(|side| side.column).collect::<std::collections::BTreeSet<_>>(), MAIN.into_iter().collect());
+        let asked = compare(&LISTINGS, Some(&content(Cell::Integer(2), town("B"))), Some(&content(Cell::Integer(1), town("A"))));
+        assert_eq!(
+            asked.main.iter().map(|side| side.column).collect::<std::collections::BTreeSet<_>>(),
+            LISTINGS.headline.iter().copied().collect()
+        );
         let city = Side { column: "city", file: Some("A".to_owned()), vendor: Some("B".to_owned()) };
         assert_eq!(asked.differing, [city]);
     }
 
     #[test]
     fn what_the_answer_leaves_out_does_not_differ() {
-        let asked = compare(Some(&content(Cell::Absent, Cell::Absent)), Some(&content(Cell::Integer(1), Cell::Text("A".to_owned()))));
+        let asked =
+            compare(&LISTINGS, Some(&content(Cell::Absent, Cell::Absent)), Some(&content(Cell::Integer(1), Cell::Text("A".to_owned()))));
         assert_eq!(asked.differing, []);
     }
 
     #[test]
     fn a_listing_that_the_vendor_lacks_differs_in_nothing() {
-        let asked = compare(None, Some(&content(Cell::Integer(1), Cell::Null)));
+        let asked = compare(&LISTINGS, None, Some(&content(Cell::Integer(1), Cell::Null)));
         assert_eq!((asked.found, asked.differing.len()), (false, 0));
     }
 }

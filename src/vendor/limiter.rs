@@ -70,9 +70,9 @@ pub struct Limiter {
     rate: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
     most: usize,
     state: Mutex<State>,
-    /// Rung whenever somebody who waits might now go.
+    /// LookbackRule whenever somebody who waits might now go.
     changed: Notify,
-    /// Rung whenever the ledger should be saved.
+    /// LookbackRule whenever the ledger should be saved.
     unsaved: Notify,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::plan::command::Now;
 use crate::record::Stamp;
-use crate::zone::TimestampZone;
+use crate::record::zone::TimestampZone;
 use chrono::{SecondsFormat, Utc};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Now {
         let (vendor, ours) = (self.vendor_utc(), Stamp::from_utc(Utc::now()));
-        Now { vendor: self.zone.local(vendor), sure: self.zone.local(vendor.min(ours)), ours, up: self.started.elapsed() }
+        Now { vendor: self.zone.local(vendor), earliest: self.zone.local(vendor.min(ours)), ours, monotonic: self.started.elapsed() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The zone in which the vendor writes its dates, which its document does not tell.
 
-use crate::record::Stamp;
+use super::Stamp;
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Offset, TimeZone, Utc};
 use serde::Deserialize;
 use std::fmt;

@@ -23,7 +23,7 @@ static COLUMNS: LazyLock<HashMap<&'static str, usize>> =
 ///
 /// # Errors
 /// A reject when the raw text is no JSON object; a [`Record`] from a page always is one.
-pub fn decode(record: &Record) -> Result<Content, Reject> {
+pub(super) fn decode(record: &Record) -> Result<Content, Reject> {
     let members = Members::read(&record.raw).map_err(|_| unreadable(record))?;
     let (mut values, mut others) = sort_out(members);
     resolve_aliases(&mut values, &mut others);
@@ -166,7 +166,7 @@ fn unreadable(record: &Record) -> Reject {
 /// Whether a record of one listing looks deleted. How the vendor shows that is not documented: its status says so, or
 /// nothing is left of it but its key and date.
 #[must_use]
-pub fn looks_deleted(content: &Content) -> bool {
+pub(super) fn looks_deleted(content: &Content) -> bool {
     let says_so = |field: &Field, cell: &Cell| {
         let is_status = matches!(field.wire, "ListingStatus" | "ListingStatusSearch");
         is_status && matches!(cell, Cell::Text(status) if status.trim().eq_ignore_ascii_case("deleted"))

@@ -1,0 +1,35 @@
+//! A kind of thing that a vendor has, as data: its table, its fields, its codec, and how its changes are told.
+
+use crate::record::{Content, Field, Record, Reject};
+
+/// How a vendor tells that a thing is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletions {
+    /// A stream of its own returns the deleted ones.
+    Stream,
+    /// Nothing tells: what a proven scan of the whole set lacks is gone.
+    Absence,
+}
+
+/// One kind of thing. The store, the session and the commands know things of this kind through this value alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Entity {
+    /// What one of them is called, in messages: `listing`.
+    pub name: &'static str,
+    /// Its table in the file.
+    pub table: &'static str,
+    /// Its fields, in the order of the table's columns; the first two are the key: the feed, and the id inside it.
+    pub fields: &'static [Field],
+    /// How its deletions are told.
+    pub deletions: Deletions,
+    /// Columns that two keys share when they are one thing under an old and a new key; empty where that cannot be seen.
+    pub likeness: &'static [&'static str],
+    /// Columns that a person is always shown of one of them.
+    pub headline: &'static [&'static str],
+    /// Reads one record from its text, as it was sent; the error says what is wrong with it.
+    pub read: fn(&str) -> Result<Record, String>,
+    /// Decodes a record: one cell for each field, in their order.
+    pub decode: fn(&Record) -> Result<Content, Reject>,
+    /// Whether a record that was asked for by its key says that the thing is deleted.
+    pub looks_deleted: fn(&Content) -> bool,
+}

@@ -1,0 +1,10 @@
+//! One feed kept true: the session that decides, the worker that obeys it, and what they share.
+
+pub mod ask;
+pub mod clock;
+pub mod digest;
+pub mod discovery;
+pub mod progress;
+pub mod replay;
+mod reporter;
+pub mod worker;

@@ -1,0 +1,19 @@
+//! The entity "listing" of this vendor.
+
+use super::decode::{decode, looks_deleted};
+use super::fields::LISTING_DETAILS;
+use super::wire::replay;
+use crate::entity::{Deletions, Entity};
+
+/// ListingDetails, in the table `listings`.
+pub static LISTINGS: Entity = Entity {
+    name: "listing",
+    table: "listings",
+    fields: &LISTING_DETAILS,
+    deletions: Deletions::Stream,
+    likeness: &["address", "price", "latitude", "longitude"],
+    headline: &["mls_update_date", "listing_status", "price"],
+    read: replay,
+    decode,
+    looks_deleted,
+};
