@@ -11,7 +11,7 @@ use crate::record::{FeedId, Stamp};
 use crate::store::{Instance, OpenError, Store};
 use crate::sync::clock::Clock;
 use crate::sync::progress::Progress;
-use crate::sync::worker::Tools;
+use crate::sync::tools::Tools;
 use crate::vendor::constellation1::{Client, LISTINGS};
 use crate::vendor::{Limiter, Vendor};
 use housekeeper::Housekeeper;

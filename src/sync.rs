@@ -2,9 +2,11 @@
 
 pub mod ask;
 pub mod clock;
-pub mod digest;
 pub mod discovery;
+pub mod intake;
 pub mod progress;
 pub mod replay;
 mod reporter;
+pub mod session;
+pub mod tools;
 pub mod worker;

@@ -1,11 +1,11 @@
 //! The proof that nothing is missed.
 //!
-//! A seed draws a vendor, a mirror's settings and a rough sea; then the real plan (`plan::feed`) and the real store
-//! (`store::Store`, on a real file) run as `worker.rs` runs them, without a network and without real time. Between any
-//! two commands the world adds, edits, deletes, revives and drops listings, late, in bulk, and at the edges of the page
-//! that was read last; requests fail in every way; our clock steps and the vendor's Date header is off; and the process
-//! is killed, also between a page and its commit and between the commit and its acknowledgement, and begins again with
-//! the file as an orderly close or a crash has left it.
+//! A seed draws a vendor, a mirror's settings and how much goes wrong; then the real session (`sync::session`) and the real
+//! store (`store::Store`, on a real file) run without a network and without real time. Between any two commands the world
+//! adds, edits, deletes, revives and drops listings, late, in bulk, and at the edges of the page that was read last;
+//! requests fail in every way; the database refuses; our clock steps and the vendor's Date header is off; and the process is
+//! killed, also between a page and its commit and between the commit and its acknowledgement, and begins again with the
+//! file as an orderly close or a crash has left it.
 //!
 //! What is promised, and checked after every commit:
 //! - The change sequence has no hole and no repetition, each row carries its last change, and what a consumer sees makes
@@ -42,6 +42,10 @@
 //!   or in `plan/reconcile.rs`, `(true, Presence::Live) if later || known.inferred` without its condition.
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
+#[path = "simulation/answers.rs"]
+mod answers;
+#[path = "simulation/changes.rs"]
+mod changes;
 #[path = "simulation/driver.rs"]
 mod driver;
 #[path = "simulation/oracle.rs"]
@@ -147,6 +151,21 @@ fn a_poll_that_begins_after_the_newest_stamp_is_found_out() {
 #[test]
 fn a_live_copy_that_wins_ties_is_found_out() {
     found_out(Sabotage::LiveWins);
+}
+
+#[test]
+fn a_page_that_was_refused_and_counts_as_stored_is_found_out() {
+    found_out(Sabotage::TakesRefusedForStored);
+}
+
+#[test]
+fn a_vendor_clock_that_is_ignored_is_found_out() {
+    found_out(Sabotage::IgnoresVendorClock);
+}
+
+#[test]
+fn a_deletion_that_nobody_confirmed_is_found_out() {
+    found_out(Sabotage::DeletesUnasked);
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Done {
     }
 
     fn count(&self, actions: &[Action]) -> u64 {
-        self.sum(|counters| actions.iter().filter_map(|action| counters.done.counts.get(action)).sum())
+        self.sum(|counters| actions.iter().filter_map(|action| counters.counts.get(action)).sum())
     }
 
     fn requests(&self) -> u64 {

@@ -89,7 +89,7 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
 }
 
 fn summary(report: &FeedReport, counters: &Counters) -> String {
-    let count = |actions: &[Action]| actions.iter().filter_map(|action| counters.done.counts.get(action)).sum::<u64>();
+    let count = |actions: &[Action]| actions.iter().filter_map(|action| counters.counts.get(action)).sum::<u64>();
     let mut parts = vec![
         format!("{} live, {} deleted", grouped(report.live), grouped(report.deleted)),
         format!("{} new", grouped(count(&[Action::Insert]))),
@@ -97,8 +97,8 @@ fn summary(report: &FeedReport, counters: &Counters) -> String {
         format!("{} removed", grouped(count(&[Action::Tombstone, Action::InsertTombstone]))),
         format!("{} requests", grouped(counters.requests)),
     ];
-    if counters.done.rejects > 0 {
-        parts.push(format!("{} rejected", grouped(counters.done.rejects)));
+    if counters.rejects > 0 {
+        parts.push(format!("{} rejected", grouped(counters.rejects)));
     }
     if let Some(until) = &report.complete_until {
         parts.push(format!("complete until {until}"));

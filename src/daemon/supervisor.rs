@@ -3,24 +3,23 @@
 use super::dispatcher::{self, Dispatcher};
 use super::{ReconcileMode, RunOptions, RunOutcome};
 use crate::config::Config;
-use crate::plan::brake::Limits;
-use crate::plan::command::{LookbackRule, Options};
-use crate::record::{Failure, FeedId, Presence, Stamp, Stream};
+use crate::plan::brake::BrakeLimits;
+use crate::plan::burst::BurstLimits;
+use crate::plan::discover::search_again_after;
+use crate::plan::options::{LookbackRule, Options};
+use crate::record::{FeedId, Presence, Stamp, Stream};
 use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
-use crate::sync::worker::{Ended, Tools, Watch, Worker};
+use crate::sync::session::SessionOptions;
+use crate::sync::tools::Tools;
+use crate::sync::worker::{Ended, Worker};
 use crate::vendor::Error as VendorError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-
-/// A vendor that refuses to tell its feeds is asked again after this.
-const DISCOVER_AGAIN: Duration = Duration::from_secs(60);
-/// The same, when it does not accept the credential.
-const DISCOVER_REPROBE: Duration = Duration::from_secs(15 * 60);
 
 /// What the database refused is tried again after this.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
@@ -187,10 +186,7 @@ impl Supervisor {
     }
 
     fn not_found(&mut self, error: &VendorError, outcome: &mut RunOutcome) -> Duration {
-        let wait = match error.failure {
-            Failure::Unauthorized | Failure::Refused => DISCOVER_REPROBE,
-            Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => DISCOVER_AGAIN,
-        };
+        let wait = search_again_after(&error.failure);
         tracing::error!(retry_in = ?(!self.options.once).then_some(wait), "the feeds of this credential are not known: {}", error.message);
         outcome.no_feeds = Some(error.message.clone());
         self.looked |= self.options.once;
@@ -225,7 +221,7 @@ impl Supervisor {
             self.tools.store.abandon_runs(feed, mirror_time()).await?;
         }
         let seat = self.dispatcher.seat(feed);
-        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, feed), self.watch(), seat).await?;
+        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.session_options(since, feed), seat).await?;
         tracing::info!(%feed, "mirroring");
         self.busy.insert(feed.clone());
         let feed = feed.clone();
@@ -237,6 +233,7 @@ impl Supervisor {
         let poll = &self.config.poll;
         Options {
             streams: self.config.constellation1.streams.clone(),
+            deletions: self.tools.entity.deletions,
             interval: poll.interval.0,
             overlap: poll.overlap.0,
             settle: poll.settle.0,
@@ -253,12 +250,13 @@ impl Supervisor {
         }
     }
 
-    fn watch(&self) -> Watch {
+    fn session_options(&self, since: Stamp, feed: &FeedId) -> SessionOptions {
         let reconcile = &self.config.reconcile;
-        let budget = reconcile.confirm_budget;
-        Watch {
-            brake: Limits { count: reconcile.brake_count, share: reconcile.brake_share, budget },
-            burst: Limits { count: reconcile.burst_count, share: reconcile.burst_share, budget },
+        SessionOptions {
+            plan: self.plan_options(since, feed),
+            zone: self.config.constellation1.timestamp_zone,
+            brake: BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget },
+            burst: BurstLimits { count: reconcile.burst_count, share: reconcile.burst_share },
         }
     }
 

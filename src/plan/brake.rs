@@ -1,13 +1,13 @@
 //! Whether the rows that a whole reading lacks may be deleted: the brake on inferred deletions.
 
-/// The limits.
+/// Above which numbers inferred deletions wait for a person.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub struct BrakeLimits {
     /// Fewer absent rows than this never pull the brake.
     pub count: u64,
     /// A smaller share of a feed's live rows than this never pulls it.
     pub share: f64,
-    /// Rows asked about in a run.
+    /// How many rows the vendor is asked about in one run.
     pub budget: u64,
 }
 
@@ -39,7 +39,7 @@ pub enum Ruling {
 
 /// Decides.
 #[must_use]
-pub fn rule(finding: Finding, limits: Limits) -> Ruling {
+pub fn rule(finding: Finding, limits: BrakeLimits) -> Ruling {
     let Finding { proven, read, live_before, absent, twins } = finding;
     if !proven {
         return Ruling::Fail("the reading could not be proven whole; nothing was deleted".to_owned());
@@ -64,7 +64,7 @@ pub fn rule(finding: Finding, limits: Limits) -> Ruling {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { count: 100, share: 0.05, budget: 1000 };
+    const LIMITS: BrakeLimits = BrakeLimits { count: 100, share: 0.05, budget: 1000 };
 
     fn check(proven: bool, read: u64, live_before: u64, absent: u64, twins: u64, expected: &str) {
         let ruling = rule(Finding { proven, read, live_before, absent, twins }, LIMITS);

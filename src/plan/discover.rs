@@ -1,23 +1,30 @@
-//! Which feeds can the credential see: the vendor has no list of them, so it is worked out from totals.
+//! Which feeds the credential can see. The vendor has no list of them, so it is worked out from totals.
 //!
 //! A request that names no feed is answered for all. If it has more matches than a request that names every known feed,
 //! a feed is still unknown; halving the window finds one of its records. In the ordinary case, nothing new, this
 //! costs two requests.
 
-use crate::record::{FeedId, Stamp, Window};
+use super::backoff;
+use crate::record::{Failure, FeedId, Stamp, Window};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Feeds named in one request, so that no address grows too long for a server.
-const FEEDS_A_REQUEST: usize = 40;
+const FEEDS_PER_REQUEST: usize = 40;
 /// Discovery ends after this many requests, whatever the vendor answers. What it misses, a later one finds.
 const MAX_REQUESTS: u32 = 600;
 /// A window is not halved below this; its pages are walked instead.
 const SMALLEST_SPAN: Duration = Duration::from_secs(1);
+/// Tries of one request before the search is given up until its next turn.
+const TRIES: u32 = 8;
+/// A search that was given up is begun again after this.
+const SEARCH_AGAIN: Duration = Duration::from_secs(60);
+/// The same, where the vendor does not accept the credential or refuses the question.
+const SEARCH_REPROBE: Duration = Duration::from_secs(15 * 60);
 
-/// What to ask next. Page 1 of [`Ask::window`] unless told otherwise.
+/// What to ask next. Page 1 of [`DiscoveryRequest::window`] unless told otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct DiscoveryRequest {
     /// The feeds to name; none for all.
     pub feeds: Vec<FeedId>,
     /// The window.
@@ -61,15 +68,15 @@ impl Discovery {
 
     /// What to ask; `None` when nothing is left to find.
     #[must_use]
-    pub fn next(&self) -> Option<Ask> {
+    pub fn next(&self) -> Option<DiscoveryRequest> {
         let window = *self.windows.last()?;
         if self.requests >= MAX_REQUESTS {
             return None;
         }
         Some(match &self.search {
-            Search::Known { left, .. } => Ask { feeds: left.last().cloned().unwrap_or_default(), window, page: 1 },
-            Search::All { .. } => Ask { feeds: Vec::new(), window, page: 1 },
-            Search::Walk { page } => Ask { feeds: Vec::new(), window, page: *page },
+            Search::Known { left, .. } => DiscoveryRequest { feeds: left.last().cloned().unwrap_or_default(), window, page: 1 },
+            Search::All { .. } => DiscoveryRequest { feeds: Vec::new(), window, page: 1 },
+            Search::Walk { page } => DiscoveryRequest { feeds: Vec::new(), window, page: *page },
         })
     }
 
@@ -127,7 +134,38 @@ fn start(known: &BTreeSet<FeedId>) -> Search {
     let names: Vec<FeedId> = known.iter().cloned().collect();
     match names.is_empty() {
         true => Search::All { known_total: 0 },
-        false => Search::Known { left: names.chunks(FEEDS_A_REQUEST).map(<[FeedId]>::to_vec).collect(), total: 0 },
+        false => Search::Known { left: names.chunks(FEEDS_PER_REQUEST).map(<[FeedId]>::to_vec).collect(), total: 0 },
+    }
+}
+
+/// The failures in a row of one request of a search.
+#[derive(Clone, Copy, Debug)]
+pub struct Tries {
+    fails: u32,
+    seed: u64,
+}
+
+impl Tries {
+    /// Nothing has failed yet. `seed` spreads clients that fail together.
+    #[must_use]
+    pub fn new(seed: u64) -> Tries {
+        Tries { fails: 0, seed }
+    }
+
+    /// Takes in a failure: how long to wait before the next try, `None` when the search is given up until its next turn.
+    pub fn failed(&mut self, failure: &Failure) -> Option<Duration> {
+        self.fails += 1;
+        let lasting = matches!(failure, Failure::Unauthorized | Failure::Refused);
+        (!lasting && self.fails < TRIES).then(|| backoff::wait(failure, self.fails, self.seed))
+    }
+}
+
+/// When a search that was given up for this failure is begun again.
+#[must_use]
+pub fn search_again_after(failure: &Failure) -> Duration {
+    match failure {
+        Failure::Unauthorized | Failure::Refused => SEARCH_REPROBE,
+        Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => SEARCH_AGAIN,
     }
 }
 
@@ -183,5 +221,18 @@ mod tests {
     #[test]
     fn a_vendor_without_listings_has_no_feeds() {
         assert_eq!(discover(&[], &[]), (Vec::new(), 1));
+    }
+
+    fn check_tries(failure: &Failure, waits: usize) {
+        let mut tries = Tries::new(1);
+        assert_eq!(std::iter::from_fn(|| tries.failed(failure)).count(), waits, "{failure:?}");
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_will_not_is_given_up() {
+        check_tries(&Failure::Unavailable, 7);
+        check_tries(&Failure::Malformed, 7);
+        check_tries(&Failure::Unauthorized, 0);
+        check_tries(&Failure::Refused, 0);
     }
 }

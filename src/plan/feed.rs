@@ -1,48 +1,59 @@
 //! One feed's next step: a closed state machine that asks for pages and is told what came.
+//!
+//! Each part owns the state of its own decisions: [`rounds`](super::rounds) of polls, [`fills`](super::fills) of the past,
+//! [`lookbacks`](super::lookbacks), [`scans`](super::scans), [`attempts`](super::attempts) after failures, and
+//! [`observations`](super::observations) of the vendor. This file puts them together.
 
-mod failure;
-mod orders;
 mod outcome;
-mod second;
+mod schedule;
 
-use super::attempts::{Lane, Retry};
-use super::command::{Checkpoint, Command, LookbackTimes, Now, Open, Options, PageSeen, Purpose, Saved, Verdict, WindowSave};
+use super::attempts::{Attempts, Patience, Retry};
+use super::checkpoint::{Checkpoint, Open, Saved, WindowSave};
+use super::clock::Now;
 use super::coverage::Coverage;
-use super::paging::{Reading, Step};
-use super::review::{self, Review};
-use super::suspects::{ONCE_READINGS, Suspects};
-use super::window::{FromRule, PAD, Range, StreamState, Task, next_gap};
-use super::zone::{self, ZoneFinding, ZoneWatch};
-use crate::record::{Failure, FeedId, PageRequest, Presence, Stamp, Stream, Window};
-use failure::Outage;
-use second::Scan;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use super::fills::Fills;
+use super::lookbacks::Lookbacks;
+use super::observations::Observations;
+use super::options::{Options, Purpose};
+use super::page::PageSeen;
+use super::paging::{PageStep, Reading};
+use super::rounds::Rounds;
+use super::scans::{ScanStep, Scans, Wanted};
+use super::window::{FromRule, Range, StreamState, Task};
+use super::zone::ZoneFinding;
+use crate::record::{Failure, FeedId, ListingId, PageRequest, Stamp, Stream, Window};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Records a page, until a page has shown it.
-const USUAL_PAGE: u64 = 200;
-/// A window whose `To` turns out to lie ahead of the vendor's clock is opened anew this often.
-const MAX_REOPENED: u32 = 2;
-/// Rounds of polls that a one-shot run makes: one at its beginning, and one at its end if it has read more in between.
-const ONCE_ROUNDS: u32 = 2;
-/// A clock that is corrected by more than this moves the end of a round that has just begun.
-const CORRECTION: Duration = Duration::from_secs(2);
-/// The vendor's clock is told in whole seconds.
-const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask for a page; tell by [`FeedPlan::on_page`] or [`FeedPlan::on_failure`].
+    Fetch(Purpose, PageRequest),
+    /// Begin a scan of this stretch; tell by [`FeedPlan::scan_begun`].
+    BeginScan(Window, Option<Wanted>),
+    /// A scan's reading is over; tell which rows it lacks by [`FeedPlan::judged`].
+    Judge {
+        /// Whether every window of it was proven whole.
+        proven: bool,
+    },
+    /// Ask the vendor about a row that a scan's reading lacks; tell by [`FeedPlan::confirmed`].
+    Confirm(ListingId),
+    /// Every row that a scan's reading lacks was asked about; tell by [`FeedPlan::scan_ended`].
+    EndScan,
+    /// Nothing to do before this time of [`Now::monotonic`].
+    Wait(Duration),
+    /// A one-shot run is over: why the feed is not complete, nothing if it is.
+    Finished(Vec<String>),
+}
 
-/// Polls of all streams up to the same moment, deletions first.
-#[derive(Clone, Debug)]
-struct Round {
-    to: Stamp,
-    left: Vec<Stream>,
-    begun: Now,
-    reopened: u32,
-    /// It was begun by an earlier process, so it says nothing of the time since.
-    resumed: bool,
-    /// A poll was too deep, and was cut.
-    cut: bool,
-    /// Where the deletions of this round begin, where they were cut.
-    deletions_from: Option<Stamp>,
+/// What became of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Store it, with this checkpoint.
+    Store(Box<Checkpoint>, Option<ZoneFinding>),
+    /// It does not count as read; the plan has taken it as this failure.
+    Refuse(Failure, &'static str, Retry),
 }
 
 /// The plan of one feed.
@@ -50,33 +61,15 @@ struct Round {
 pub struct FeedPlan {
     feed: FeedId,
     options: Options,
+    /// Where the mirror stands with each stream that is polled.
     streams: BTreeMap<Stream, StreamState>,
     open: BTreeMap<Purpose, Open>,
-    lanes: BTreeMap<Purpose, Lane>,
-    outage: Outage,
-    round: Option<Round>,
-    next_poll: Duration,
-    rounds: u32,
-    proven_rounds: u32,
-    read_since_round: bool,
-    round_suspect: bool,
-    suspect_rounds: u32,
-    lookback: Option<Review>,
-    lookback_times: BTreeMap<String, LookbackTimes>,
-    scan: Option<Scan>,
-    last_scan: Option<Stamp>,
-    /// Reconciles that were asked for: whether each is a dry run.
-    scans_wanted: VecDeque<bool>,
-    spans: BTreeMap<Stream, Duration>,
-    disordered: BTreeSet<Stream>,
-    suspects: Suspects,
-    page_size: u64,
-    /// What the stamps of polls show of the zone.
-    zone: ZoneWatch,
-    zone_found: Option<ZoneFinding>,
-    /// Stamps ahead of the clock, as the last look ahead found them; and as the one under way does.
-    ahead: Option<ZoneFinding>,
-    ahead_so_far: Option<ZoneFinding>,
+    attempts: Attempts,
+    rounds: Rounds,
+    fills: Fills,
+    lookbacks: Lookbacks,
+    scans: Scans,
+    observations: Observations,
 }
 
 impl FeedPlan {
@@ -84,217 +77,167 @@ impl FeedPlan {
     #[must_use]
     pub fn resume(feed: FeedId, options: Options, saved: Saved, now: Now) -> FeedPlan {
         let mut streams = saved.streams;
-        streams.retain(|stream, _| options.streams.contains(stream));
-        for stream in &options.streams {
-            streams.entry(*stream).or_default();
-        }
-        let mut lookback_times = saved.lookbacks;
-        for rung in &options.lookbacks {
-            // What was never looked back at is being read for the first time: that is as good.
-            lookback_times.entry(review::rung_name(*rung)).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
-        }
-        let scan = saved.scan.map(|scan| Scan::resume(scan, options.confirm_budget));
+        let streams = options.streams.iter().map(|stream| (*stream, streams.remove(stream).unwrap_or_default())).collect();
         let mut plan = FeedPlan {
-            lanes: Purpose::ALL.into_iter().map(|purpose| (purpose, Lane::default())).collect(),
-            outage: Outage::default(),
-            scans_wanted: (options.scan_now && scan.is_none()).then_some(options.dry_run).into_iter().collect(),
             feed,
-            options,
             streams,
             open: BTreeMap::new(),
-            round: None,
-            next_poll: Duration::ZERO,
-            rounds: 0,
-            proven_rounds: 0,
-            read_since_round: false,
-            round_suspect: false,
-            suspect_rounds: 0,
-            lookback: None,
-            lookback_times,
-            scan,
-            // A clock that was far ahead must not put it off for years.
-            last_scan: saved.last_scan.map(|last| last.min(now.ours)),
-            spans: BTreeMap::new(),
-            disordered: BTreeSet::new(),
-            suspects: Suspects::default(),
-            page_size: USUAL_PAGE,
-            zone: ZoneWatch::default(),
-            zone_found: None,
-            ahead: None,
-            ahead_so_far: None,
+            attempts: Attempts::new(Patience { once: options.once, seed: options.seed }),
+            rounds: Rounds::default(),
+            fills: Fills::default(),
+            lookbacks: Lookbacks::resume(&options, saved.lookbacks, now),
+            scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
+            observations: Observations::new(options.window_pages, options.interval),
+            options,
         };
         saved.open.into_iter().for_each(|(purpose, open)| plan.reopen(purpose, open, now));
         plan
     }
 
     fn reopen(&mut self, purpose: Purpose, open: Open, now: Now) {
-        let stream = open.task.stream;
         let wanted = match purpose {
-            Purpose::Poll | Purpose::Fill => self.streams.contains_key(&stream),
+            Purpose::Poll | Purpose::Fill => self.streams.contains_key(&open.task.stream),
+            // A look-back that was broken off begins anew when it is due.
             Purpose::Lookback => false,
-            Purpose::Scan => self.scan.is_some(),
+            Purpose::Scan => self.scans.is_scanning(),
         };
         if !wanted {
             return;
         }
         if purpose == Purpose::Poll {
-            let left = in_order(&self.options.streams).into_iter().skip_while(|later| *later != stream).skip(1).collect();
-            self.round =
-                Some(Round { to: open.task.asked.to, left, begun: now, reopened: 0, resumed: true, cut: false, deletions_from: None });
+            self.rounds.resume(open.task, &self.options.streams, now);
         }
         self.open.insert(purpose, open);
     }
 
-    /// The feed.
-    #[must_use]
-    pub fn feed(&self) -> &FeedId {
-        &self.feed
+    /// Replaces this plan by one that was read from the database anew. What was asked for is kept.
+    pub fn replace(&mut self, fresh: FeedPlan) {
+        let before = std::mem::replace(self, fresh);
+        self.scans.take_over(before.scans);
     }
 
-    /// Rounds of polls that were proven complete.
-    #[must_use]
-    pub fn proven_rounds(&self) -> u32 {
-        self.proven_rounds
+    /// Decides what to do next.
+    pub fn next(&mut self, now: Now) -> Step {
+        for purpose in Purpose::ALL {
+            if self.may_work(purpose, now)
+                && let Some(step) = self.work(purpose, now)
+            {
+                return step;
+            }
+        }
+        self.wake_at(now).map_or_else(|| Step::Finished(self.missing(now)), Step::Wait)
     }
 
-    /// Where the mirror stands with each stream.
-    #[must_use]
-    pub fn streams(&self) -> &BTreeMap<Stream, StreamState> {
-        &self.streams
+    fn work(&mut self, purpose: Purpose, now: Now) -> Option<Step> {
+        if !self.open.contains_key(&purpose) {
+            let settled = self.settled(now);
+            let task = match purpose {
+                Purpose::Poll => self.rounds.begin(&self.options, &mut self.streams, now),
+                Purpose::Lookback => self.lookbacks.begin(&self.options.streams, self.observations.spans(), settled, now),
+                Purpose::Fill => self.fills.next(&self.streams, self.range(now), self.observations.spans(), now),
+                Purpose::Scan => match self.scans.next(self.observations.spans()) {
+                    ScanStep::Read(task) => Some(task),
+                    ScanStep::Begin(wanted) => return Some(Step::BeginScan(Window { from: self.options.since, to: settled }, wanted)),
+                    ScanStep::Judge { proven } => return Some(Step::Judge { proven }),
+                    ScanStep::Confirm(listing) => return Some(Step::Confirm(listing)),
+                    ScanStep::End => return Some(Step::EndScan),
+                },
+            };
+            self.begin(purpose, task?, now);
+        }
+        let open = &self.open[&purpose];
+        let page = open.reading.progress().next_page;
+        let request = PageRequest { feeds: vec![self.feed.clone()], stream: open.task.stream, window: open.task.asked, page };
+        Some(Step::Fetch(purpose, request))
+    }
+
+    fn begin(&mut self, purpose: Purpose, task: Task, now: Now) {
+        self.open.insert(purpose, Open { task, reading: Reading::new(), opened: now.vendor, saved: false });
+    }
+
+    /// Takes in an answered page.
+    pub fn on_page(&mut self, purpose: Purpose, page: PageSeen, now: Now) -> Verdict {
+        let Some(mut open) = self.open.remove(&purpose) else {
+            return Verdict::Refuse(Failure::Malformed, "no window is open", Retry::default());
+        };
+        let stream = open.task.stream;
+        let probe = open.reading.is_at_probe();
+        if probe && page.foreign > 0 && page.foreign == page.facts.marks.len() {
+            let reason = "the vendor answers with other feeds only: this feed is not visible to the credential";
+            return self.refuse(purpose, open, Failure::Unauthorized, reason, now);
+        }
+        let before = self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default();
+        let is_poll = purpose == Purpose::Poll;
+        if probe && is_poll && self.rounds.ends_at_a_wrong_time(&open, page.vendor_now, self.options.settle, now) {
+            self.look_at_stamps(purpose, &open, &page.stamps, now);
+            return self.store(purpose, stream, (None, false), before);
+        }
+        let step = open.reading.on_answer(page.facts, self.observations.deepest(stream));
+        if step == PageStep::Unreadable {
+            return self.refuse(purpose, open, Failure::Malformed, "the page is empty although its Total is not zero", now);
+        }
+        self.attempts.answered(purpose);
+        self.look_at_stamps(purpose, &open, &page.stamps, now);
+        self.observations.saw_page_size(open.reading.progress().page_size);
+        let followed = self.follow(purpose, open, step, now);
+        self.store(purpose, stream, followed, before)
+    }
+
+    fn refuse(&mut self, purpose: Purpose, open: Open, failure: Failure, reason: &'static str, now: Now) -> Verdict {
+        self.open.insert(purpose, open);
+        let retry = self.on_failure(purpose, &failure, reason, now);
+        Verdict::Refuse(failure, reason, retry)
+    }
+
+    /// Takes in a failed request. `reason` is for the report of a one-shot run.
+    pub fn on_failure(&mut self, purpose: Purpose, failure: &Failure, reason: &str, now: Now) -> Retry {
+        let is_gone = *failure == Failure::Refused && self.page_may_be_gone(purpose);
+        let failure = if is_gone { &Failure::Unavailable } else { failure };
+        if *failure == Failure::Refused && purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
+            self.open.remove(&Purpose::Lookback);
+            self.lookbacks.give_up_looking_ahead(now);
+            return Retry::default();
+        }
+        self.attempts.failed(purpose, failure, reason, now.monotonic)
+    }
+
+    fn store(&self, purpose: Purpose, stream: Stream, followed: (Option<WindowSave>, bool), read_before: Coverage) -> Verdict {
+        let (window, round_proven) = followed;
+        // A dry run stores no record, so no cursor may pass one.
+        let dry_run = self.options.dry_run || purpose == Purpose::Scan && self.scans.is_dry();
+        let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
+        let lookbacks = if dry_run { BTreeMap::new() } else { self.lookbacks.times().clone() };
+        let feed = self.feed.clone();
+        let checkpoint = Checkpoint { feed, purpose, stream, state, window, lookbacks, dry_run, read_before, round_proven };
+        Verdict::Store(Box::new(checkpoint), self.observations.zone())
+    }
+
+    fn look_at_stamps(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
+        let stream = open.task.stream;
+        let ahead = purpose == Purpose::Lookback && self.lookbacks.looks_ahead();
+        self.observations.saw_stamps(purpose, stream, stamps, ahead, now);
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        match ahead {
+            true => state.learn_rule(stamps, open.task.asked),
+            false => state.observe(stamps, open.task.asked, open.opened, now.vendor, purpose == Purpose::Poll),
+        }
+        if state.from_rule == FromRule::Ignored {
+            self.observations.from_is_ignored(stream);
+        }
     }
 
     fn range(&self, now: Now) -> Range {
         Range { since: self.options.since, now: now.vendor }
     }
 
+    /// The newest stamp that is certainly past.
     fn settled(&self, now: Now) -> Stamp {
         now.vendor.minus(self.options.settle)
     }
 
-    /// Decides what to do next.
-    pub fn next(&mut self, now: Now) -> Command {
-        for purpose in Purpose::ALL {
-            let ready = self.not_before(purpose).is_some_and(|not_before| not_before <= now.monotonic);
-            if ready && let Some(command) = self.work(purpose, now) {
-                return command;
-            }
-        }
-        match self.wake_at(now) {
-            Some(until) => Command::Wait { until },
-            None => Command::Finished { missing: self.missing(now) },
-        }
-    }
-
-    fn work(&mut self, purpose: Purpose, now: Now) -> Option<Command> {
-        if !self.open.contains_key(&purpose) {
-            match purpose {
-                Purpose::Poll => self.begin_poll(now)?,
-                Purpose::Lookback => self.begin_lookback(now)?,
-                Purpose::Fill => {
-                    let task = self.next_fill(now)?;
-                    self.begin(Purpose::Fill, task, now);
-                }
-                Purpose::Scan => return self.scan_step(now),
-            }
-        }
-        Some(self.fetch(purpose))
-    }
-
-    fn fetch(&self, purpose: Purpose) -> Command {
-        let open = &self.open[&purpose];
-        let request =
-            PageRequest { feeds: vec![self.feed.clone()], stream: open.task.stream, window: open.task.asked, page: open.reading.next_page };
-        Command::Fetch { purpose, request }
-    }
-
-    fn begin(&mut self, purpose: Purpose, task: Task, now: Now) {
-        self.open.insert(purpose, Open { row: None, task, reading: Reading::new(), opened: now.vendor });
-    }
-
-    fn begin_poll(&mut self, now: Now) -> Option<()> {
-        if self.round.is_none() && self.poll_due(now) {
-            self.next_poll = now.monotonic + self.options.interval;
-            self.read_since_round = false;
-            let left = in_order(&self.options.streams);
-            self.round =
-                Some(Round { to: self.settled(now), left, begun: now, reopened: 0, resumed: false, cut: false, deletions_from: None });
-        }
-        let round = self.round.as_mut()?;
-        let stream = round.left.remove(0);
-        round.cut = false;
-        let deletions_from = round.deletions_from.filter(|_| stream.presence() == Presence::Live);
-        let task = self.streams[&stream].poll(stream, round.to, self.options.overlap);
-        // Where the clocks differ, the poll ends by the vendor's and claims by the earlier.
-        let sure = round.begun.earliest.minus(self.options.settle + PAD).max(task.claim.from);
-        let task = Task { claim: Window { to: task.claim.to.min(sure), ..task.claim }, ..task };
-        let task = match deletions_from {
-            Some(from) if from > task.claim.from => self.shorten_poll(task, Window { from, to: task.claim.to }),
-            Some(_) | None => task,
-        };
-        self.begin(Purpose::Poll, task, now);
-        Some(())
-    }
-
-    fn poll_due(&self, now: Now) -> bool {
-        if !self.options.once {
-            return self.next_poll <= now.monotonic;
-        }
-        // A one-shot run ends with a poll, so that the file is as new as the run's end.
-        let last = self.read_since_round && self.rounds < ONCE_ROUNDS;
-        let again = last || (self.suspect_rounds > 0 && self.suspect_rounds < ONCE_READINGS);
-        self.rounds == 0 || (again && !self.has_more(now))
-    }
-
-    /// Whether a one-shot run has anything left besides polls.
-    fn has_more(&self, now: Now) -> bool {
-        let open = self.open.keys().any(|purpose| *purpose != Purpose::Poll);
-        open || self.lookback.is_some() || self.scan.is_some() || !self.scans_wanted.is_empty() || self.next_fill(now).is_some()
-    }
-
-    fn next_fill(&self, now: Now) -> Option<Task> {
-        let range = self.range(now);
-        let reach = |stream: Stream, state: &StreamState| (stream, range.reach(state, self.suspects.barred(stream, now.monotonic)));
-        next_gap(&self.streams.iter().map(|(stream, state)| reach(*stream, state)).collect(), &self.spans)
-    }
-
-    /// When something may be done again; `None` when a one-shot run has nothing left.
-    fn wake_at(&self, now: Now) -> Option<Duration> {
-        let due = |purpose: Purpose| {
-            let not_before = self.not_before(purpose)?;
-            let due = if self.open.contains_key(&purpose) { Some(Duration::ZERO) } else { self.due_at(purpose, now) };
-            due.map(|due| due.max(not_before))
-        };
-        Purpose::ALL.into_iter().filter_map(due).chain(self.suspects.next_retry(now.monotonic)).min()
-    }
-
-    /// When a kind of work that has no window open will have one, on the clock of [`Now::monotonic`].
-    fn due_at(&self, purpose: Purpose, now: Now) -> Option<Duration> {
-        let at_once = |waiting: bool| waiting.then_some(Duration::ZERO);
-        let on_our_clock = |at: Stamp| now.monotonic + at.since(now.ours);
-        match purpose {
-            Purpose::Poll if self.round.is_some() || self.poll_due(now) => Some(Duration::ZERO),
-            Purpose::Poll => (!self.options.once).then_some(self.next_poll),
-            Purpose::Lookback if self.lookback.is_some() => Some(Duration::ZERO),
-            Purpose::Lookback if self.rounds == 0 => None,
-            Purpose::Lookback => {
-                let at = review::next_due(&self.options.lookbacks, self.options.ahead_every, &self.lookback_times).map(on_our_clock);
-                at.filter(|at| !self.options.once || *at <= now.monotonic)
-            }
-            Purpose::Fill => at_once(self.next_fill(now).is_some()),
-            Purpose::Scan if self.scan.is_some() => Some(Duration::ZERO),
-            Purpose::Scan if self.rounds == 0 || self.next_fill(now).is_some() => None,
-            Purpose::Scan if !self.scans_wanted.is_empty() || self.scan_due(now) => Some(Duration::ZERO),
-            Purpose::Scan => {
-                let every = self.options.scan_every.filter(|_| !self.options.once)?;
-                self.last_scan.map(|last| on_our_clock(last.plus(every)))
-            }
-        }
-    }
-
     fn missing(&self, now: Now) -> Vec<String> {
-        let mut missing: Vec<String> = self.lanes.values().filter_map(Lane::gave_up).chain(self.outage.gave_up()).cloned().collect();
-        missing.dedup();
-        if self.suspect_rounds > 0 {
+        let mut missing = self.attempts.reasons();
+        if self.rounds.is_doubtful() {
             missing.push("the newest changes could not be proven complete".to_owned());
         }
         for (stream, state) in &self.streams {
@@ -304,119 +247,58 @@ impl FeedPlan {
         missing
     }
 
-    /// Takes in an answered page.
-    pub fn on_page(&mut self, purpose: Purpose, page: PageSeen, now: Now) -> Verdict {
-        let Some(mut open) = self.open.remove(&purpose) else {
-            return Verdict::Refuse(Failure::Malformed, "no window is open".to_owned(), Retry::default());
-        };
-        let stream = open.task.stream;
-        let probe = open.reading.page_size == 0;
-        if probe && page.foreign > 0 && page.foreign == page.answer.marks.len() {
-            let reason = "the vendor answers with other feeds only: this feed is not visible to the credential";
-            return self.refuse(purpose, open, Failure::Unauthorized, reason, now);
-        }
-        let read_before = self.read_before(stream);
-        if probe && self.ends_at_a_wrong_time(purpose, &open, page.vendor_now, now) {
-            self.note(purpose, &open, &page.stamps, now);
-            return self.checkpoint(purpose, stream, None, read_before);
-        }
-        let marks = page.answer.marks.clone();
-        let step = open.reading.on_answer(page.answer, self.deepest(stream));
-        if step == Step::Unreadable {
-            return self.refuse(purpose, open, Failure::Malformed, "the page is empty although its Total is not zero", now);
-        }
-        self.answered(purpose);
-        self.note(purpose, &open, &page.stamps, now);
-        self.page_size = self.page_size.max(open.reading.page_size);
-        let window = self.follow(purpose, open, step, marks, now);
-        self.checkpoint(purpose, stream, window, read_before)
+    /// The reason of failures may be gone, as after a change of the key: what waits for its next try is tried at once.
+    pub fn try_again(&mut self) {
+        self.attempts.try_again();
     }
 
-    fn deepest(&self, stream: Stream) -> u64 {
-        if self.disordered.contains(&stream) { 1 } else { self.options.window_pages }
+    /// Scan, as soon as the file is complete and what was asked for before is done.
+    pub fn want_scan(&mut self, wanted: Wanted) {
+        self.scans.want(wanted);
     }
 
-    fn read_before(&self, stream: Stream) -> Coverage {
-        self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default()
+    /// Whoever asked for the next scan does not want it any more.
+    pub fn unwant_scan(&mut self) {
+        self.scans.unwant();
     }
 
-    /// Takes note of what a page shows of the vendor's stamps.
-    fn note(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
-        let is_poll = purpose == Purpose::Poll;
-        let looking_ahead = purpose == Purpose::Lookback && self.looks_ahead();
-        if looking_ahead {
-            self.ahead_so_far = zone::ahead(stamps, now.vendor).or(self.ahead_so_far);
-        }
-        let Some(state) = self.streams.get_mut(&open.task.stream) else { return };
-        if is_poll {
-            self.zone_found = self.zone.look(open.task.stream, stamps, now.vendor, self.options.interval).or(self.zone_found);
-        }
-        match looking_ahead {
-            true => state.learn_rule(stamps, open.task.asked),
-            false => state.observe(stamps, open.task.asked, open.opened, now.vendor, is_poll),
-        }
-        // Where From is ignored, a shorter window is as deep as a long one.
-        if state.from_rule == FromRule::Ignored {
-            self.spans.remove(&open.task.stream);
-        }
+    /// Whether the scan under way changes nothing.
+    #[must_use]
+    pub fn scan_is_dry(&self) -> bool {
+        self.scans.is_dry()
     }
 
-    /// The end of a round is reckoned from our idea of the vendor's clock, and its first answer may correct that. A window
-    /// whose end was not yet past is not frozen; one that ends long before leaves out what is there already.
-    fn ends_at_a_wrong_time(&mut self, purpose: Purpose, open: &Open, vendor_now: Option<Stamp>, now: Now) -> bool {
-        let (Purpose::Poll, Some(vendor_now), Some(round)) = (purpose, vendor_now, &mut self.round) else { return false };
-        let past = vendor_now.plus(CLOCK_GRAIN).minus(self.options.settle);
-        let expected = round.begun.vendor.plus(now.monotonic.saturating_sub(round.begun.monotonic));
-        let late = now.vendor.since(expected) > CORRECTION && !round.resumed;
-        if (open.task.asked.to <= past && !late) || round.reopened >= MAX_REOPENED {
-            return false;
-        }
-        round.to = now.vendor.min(vendor_now.plus(CLOCK_GRAIN)).minus(self.options.settle);
-        round.begun = now;
-        round.left.insert(0, open.task.stream);
-        round.reopened += 1;
-        true
+    /// The scan that was wanted next, or whose time had come, has begun; tells who had asked for it.
+    pub fn scan_begun(&mut self, range: Window, now: Now) -> Option<Wanted> {
+        self.scans.begun(range, self.options.scan_streams(), now)
     }
 
-    fn checkpoint(&self, purpose: Purpose, stream: Stream, window: Option<WindowSave>, read_before: Coverage) -> Verdict {
-        let run = self.scan.as_ref().filter(|_| purpose == Purpose::Scan).map(|scan| scan.run);
-        // A dry run stores no record, so no cursor may pass one.
-        let dry_run = self.options.dry_run || purpose == Purpose::Scan && self.scan_is_dry();
-        let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
-        Verdict::Store(Box::new(Checkpoint {
-            feed: self.feed.clone(),
-            purpose,
-            stream,
-            state,
-            window,
-            lookbacks: if dry_run { BTreeMap::new() } else { self.lookback_times.clone() },
-            run,
-            dry_run,
-            read_before,
-            zone: self.ahead.or(self.zone_found),
-        }))
+    /// The rows that a scan's reading lacks, to be asked about.
+    pub fn judged(&mut self, to_confirm: Vec<ListingId>) {
+        self.scans.judged(to_confirm);
     }
 
-    /// Tells which row a window got when its checkpoint was saved.
-    pub fn saved(&mut self, purpose: Purpose, row: i64) {
-        if let Some(open) = self.open.get_mut(&purpose) {
-            open.row.get_or_insert(row);
-        }
+    /// A row was asked about.
+    pub fn confirmed(&mut self) {
+        self.attempts.answered(Purpose::Scan);
+        self.scans.confirmed();
     }
-}
 
-/// Deletions first: a tombstone must stand before `Status=0` can show its listing.
-fn in_order(streams: &[Stream]) -> Vec<Stream> {
-    let mut ordered = streams.to_vec();
-    ordered.sort_by_key(|stream| (stream.presence() == Presence::Live, *stream));
-    ordered
+    /// A scan is over; tells who had asked for it.
+    pub fn scan_ended(&mut self) -> Option<Wanted> {
+        self.scans.ended()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::command::{LookbackRule, WindowState};
-    use crate::plan::paging::Answer;
+    use crate::entity::Deletions;
+    use crate::plan::checkpoint::WindowState;
+    use crate::plan::options::LookbackRule;
+    use crate::plan::page::PageFacts;
+    use crate::plan::paging::Progress;
+    use std::collections::BTreeSet;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -429,6 +311,7 @@ mod tests {
     fn options(once: bool) -> Options {
         Options {
             streams: vec![Stream::All, Stream::Deleted],
+            deletions: Deletions::Stream,
             interval: SECOND * 60,
             overlap: SECOND * 120,
             settle: SECOND * 2,
@@ -451,21 +334,28 @@ mod tests {
 
     fn asked(plan: &mut FeedPlan, at: u64) -> (Purpose, PageRequest) {
         match plan.next(now(at)) {
-            Command::Fetch { purpose, request } => (purpose, request),
+            Step::Fetch(purpose, request) => (purpose, request),
             other => panic!("{other:?}"),
         }
     }
 
     fn page(request: &PageRequest, total: u64, marks: &[&str]) -> PageSeen {
-        let marks = marks.iter().map(|mark| (*mark).to_owned()).collect();
+        let marks = marks.iter().map(|mark| (*mark).into()).collect();
         let more = total > 0 && u64::from(request.page) * 2 < total;
-        PageSeen { answer: Answer { page: request.page, marks, total, more }, ..PageSeen::default() }
+        PageSeen { facts: PageFacts { page: request.page, marks, total, more }, ..PageSeen::default() }
+    }
+
+    /// A window that was saved, as another process finds it.
+    fn resumed(window: &WindowSave) -> Open {
+        let progress = Progress { keys_seen: 0, ..window.progress };
+        let reading = Reading::resume(progress, window.marks.iter().cloned().collect());
+        Open { task: window.task, reading, opened: window.opened, saved: true }
     }
 
     /// Answers everything as empty until nothing but waiting is left; tells what was asked for.
     fn settle(plan: &mut FeedPlan, at: u64) -> Vec<(Purpose, Stream)> {
         let mut seen = Vec::new();
-        while let Command::Fetch { purpose, request } = plan.next(now(at)) {
+        while let Step::Fetch(purpose, request) = plan.next(now(at)) {
             seen.push((purpose, request.stream));
             assert!(seen.len() < 50, "{seen:?}");
             plan.on_page(purpose, page(&request, 0, &[]), now(at));
@@ -480,7 +370,7 @@ mod tests {
         let expected = [(Poll, deleted), (Poll, all), (Lookback, deleted), (Lookback, all), (Fill, deleted), (Fill, all)];
         let mut plan = plan(false);
         assert_eq!(settle(&mut plan, 0), expected);
-        assert_eq!(plan.next(now(0)), Command::Wait { until: SECOND * 60 });
+        assert_eq!(plan.next(now(0)), Step::Wait(SECOND * 60));
     }
 
     #[test]
@@ -499,8 +389,8 @@ mod tests {
         let mut first = plan(true);
         let asked = settle(&mut first, 0);
         assert_eq!(asked.last(), Some(&(Purpose::Poll, Stream::All)));
-        assert_eq!(first.next(now(0)), Command::Finished { missing: Vec::new() });
-        let saved = Saved { streams: first.streams.clone(), lookbacks: first.lookback_times.clone(), ..Saved::default() };
+        assert_eq!(first.next(now(0)), Step::Finished(Vec::new()));
+        let saved = Saved { streams: first.streams.clone(), lookbacks: first.lookbacks.times().clone(), ..Saved::default() };
         let mut second = FeedPlan::resume(FeedId("A".to_owned()), options(true), saved, now(60));
         assert_eq!(settle(&mut second, 60), [(Purpose::Poll, Stream::Deleted), (Purpose::Poll, Stream::All)]);
     }
@@ -525,7 +415,7 @@ mod tests {
         let vendor_now = now(0).vendor.minus(SECOND * 3600);
         let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
         let heard = Now { vendor: vendor_now, ..now(0) };
-        let Verdict::Store(checkpoint) = plan.on_page(purpose, seen, heard) else { panic!("not stored") };
+        let Verdict::Store(checkpoint, _) = plan.on_page(purpose, seen, heard) else { panic!("not stored") };
         assert_eq!(checkpoint.window, None);
         assert_eq!(asked(&mut plan, 0).1.window.to, vendor_now.minus(SECOND * 2));
     }
@@ -544,7 +434,7 @@ mod tests {
     fn nothing_is_claimed_that_is_to_come_by_our_clock() {
         let mut plan = plan(false);
         let ahead = |at: u64| Now { vendor: now(at + 5 * 3600).vendor, ..now(at) };
-        let Command::Fetch { purpose, request } = plan.next(ahead(0)) else { panic!("no poll") };
+        let Step::Fetch(purpose, request) = plan.next(ahead(0)) else { panic!("no poll") };
         assert_eq!(request.window.to, ahead(0).vendor.minus(SECOND * 2), "it is asked for all the same");
         plan.on_page(purpose, page(&request, 0, &[]), ahead(1));
         assert_eq!(plan.streams[&request.stream].coverage.end(), Some(now(0).vendor.minus(SECOND * 3)));
@@ -554,12 +444,12 @@ mod tests {
     fn a_round_that_was_begun_before_a_restart_is_not_the_round_of_a_one_shot_run() {
         let mut before = plan(true);
         let (purpose, request) = asked(&mut before, 0);
-        let Verdict::Store(checkpoint) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
-        let open = Open { row: Some(1), ..checkpoint.window.expect("the window has a row").open };
+        let Verdict::Store(checkpoint, _) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
+        let open = resumed(&checkpoint.window.expect("the window has a row"));
         let saved = Saved { open: vec![(purpose, open)], ..Saved::default() };
         let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(true), saved, now(500));
         let mut ends = BTreeSet::new();
-        while let Command::Fetch { purpose, request } = after.next(now(500)) {
+        while let Step::Fetch(purpose, request) = after.next(now(500)) {
             ends.extend((purpose == Purpose::Poll).then_some(request.window.to));
             let marks: Vec<String> = (0..6).map(|mark| mark.to_string()).collect();
             let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
@@ -614,7 +504,7 @@ mod tests {
         let mut plan = plan(false);
         settle(&mut plan, 0);
         let (purpose, _) = asked(&mut plan, 1_150);
-        plan.on_failure(purpose, &Failure::Refused, now(1_150), "HTTP 400");
+        plan.on_failure(purpose, &Failure::Refused, "HTTP 400", now(1_150));
         assert_eq!(settle(&mut plan, 1_300), [(Purpose::Lookback, Stream::Deleted), (Purpose::Lookback, Stream::All)].repeat(2));
     }
 
@@ -622,11 +512,11 @@ mod tests {
     fn outage(plan: &mut FeedPlan, from: u64, until: u64, fails: impl Fn(Purpose) -> Option<Failure>) -> Vec<(Purpose, u64)> {
         let mut seen = Vec::new();
         for at in from..until {
-            while let Command::Fetch { purpose, request } = plan.next(now(at)) {
+            while let Step::Fetch(purpose, request) = plan.next(now(at)) {
                 seen.push((purpose, at));
                 assert!(seen.len() < 500, "{seen:?}");
                 match fails(purpose) {
-                    Some(failure) => drop(plan.on_failure(purpose, &failure, now(at), "no answer")),
+                    Some(failure) => drop(plan.on_failure(purpose, &failure, "no answer", now(at))),
                     None => drop(plan.on_page(purpose, page(&request, 0, &[]), now(at))),
                 }
             }
@@ -644,7 +534,7 @@ mod tests {
             assert!((8..20).contains(&asked.len()), "{asked:?}");
             let gaps: Vec<u64> = asked.windows(2).map(|two| two[1].1 - two[0].1).collect();
             assert!(gaps.iter().take(8).is_sorted() && gaps.iter().skip(10).all(|gap| *gap >= 300), "{gaps:?}");
-            let Command::Wait { until } = plan.next(now(3_000)) else { panic!("it asks on") };
+            let Step::Wait(until) = plan.next(now(3_000)) else { panic!("it asks on") };
             let kinds: BTreeSet<Purpose> = settle(&mut plan, until.as_secs() + 1).into_iter().map(|(purpose, _)| purpose).collect();
             assert_eq!(kinds, BTreeSet::from([Purpose::Poll, Purpose::Lookback]));
         }
@@ -658,7 +548,7 @@ mod tests {
             plan.on_page(purpose, page(&request, 0, &[]), now(0));
         }
         assert!(outage(&mut plan, 0, 59, |_| Some(Failure::Unavailable)).iter().all(|(purpose, _)| *purpose == Purpose::Fill));
-        let Command::Wait { until } = plan.next(now(59)) else { panic!("it asks on") };
+        let Step::Wait(until) = plan.next(now(59)) else { panic!("it asks on") };
         let after = settle(&mut plan, until.as_secs() + 1);
         assert_eq!((after[0].0, after.last().map(|last| last.0)), (Purpose::Poll, Some(Purpose::Fill)));
     }
@@ -679,7 +569,7 @@ mod tests {
         let mut plan = plan(true);
         let seen = outage(&mut plan, 0, 600, |_| Some(Failure::Unavailable));
         assert_eq!(seen.len(), 8, "{seen:?}");
-        let Command::Finished { missing } = plan.next(now(600)) else { panic!("it goes on") };
+        let Step::Finished(missing) = plan.next(now(600)) else { panic!("it goes on") };
         assert_eq!(missing[0], "no answer");
     }
 
@@ -687,8 +577,8 @@ mod tests {
     fn a_credential_that_is_not_accepted_stops_all_work_for_a_while() {
         let mut plan = plan(false);
         let (purpose, request) = asked(&mut plan, 0);
-        plan.on_failure(purpose, &Failure::Unauthorized, now(0), "HTTP 403");
-        let Command::Wait { until } = plan.next(now(1)) else { panic!("it asks on") };
+        plan.on_failure(purpose, &Failure::Unauthorized, "HTTP 403", now(0));
+        let Step::Wait(until) = plan.next(now(1)) else { panic!("it asks on") };
         assert!(until >= SECOND * 900);
         assert_eq!(asked(&mut plan, 2_000).1, request, "the same window is asked for again");
     }
@@ -700,17 +590,17 @@ mod tests {
             let (purpose, request) = asked(&mut plan, 0);
             plan.on_page(purpose, page(&request, 0, &[]), now(0));
         }
-        plan.on_failure(Purpose::Lookback, &Failure::Refused, now(0), "HTTP 400");
+        plan.on_failure(Purpose::Lookback, &Failure::Refused, "HTTP 400", now(0));
         assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose != Purpose::Lookback));
-        assert_eq!(plan.next(now(0)), Command::Finished { missing: Vec::new() });
+        assert_eq!(plan.next(now(0)), Step::Finished(Vec::new()));
     }
 
     #[test]
     fn a_one_shot_run_says_why_it_gave_up() {
         let mut plan = plan(true);
         let (purpose, _) = asked(&mut plan, 0);
-        plan.on_failure(purpose, &Failure::Unauthorized, now(0), "HTTP 403");
-        let Command::Finished { missing } = plan.next(now(0)) else { panic!("it goes on") };
+        plan.on_failure(purpose, &Failure::Unauthorized, "HTTP 403", now(0));
+        let Step::Finished(missing) = plan.next(now(0)) else { panic!("it goes on") };
         assert_eq!(missing[0], "HTTP 403");
     }
 
@@ -720,10 +610,10 @@ mod tests {
         let (purpose, request) = asked(&mut plan, 0);
         plan.on_page(purpose, page(&request, 4, &["a", "b"]), now(0));
         assert_eq!(asked(&mut plan, 0).1.page, 2);
-        let retry = plan.on_failure(purpose, &Failure::Refused, now(0), "HTTP 404");
+        let retry = plan.on_failure(purpose, &Failure::Refused, "HTTP 404", now(0));
         assert!(retry.wait < SECOND);
         assert_eq!(asked(&mut plan, 1).1.page, 1);
-        let retry = plan.on_failure(purpose, &Failure::Refused, now(1), "HTTP 404");
+        let retry = plan.on_failure(purpose, &Failure::Refused, "HTTP 404", now(1));
         assert!(retry.wait >= SECOND * 900);
     }
 
@@ -733,17 +623,17 @@ mod tests {
         let (purpose, request) = asked(&mut plan, 0);
         let seen = PageSeen { foreign: 2, ..page(&request, 900, &["B\u{0}1", "B\u{0}2"]) };
         assert!(matches!(plan.on_page(purpose, seen, now(0)), Verdict::Refuse(Failure::Unauthorized, _, _)));
-        assert!(matches!(plan.next(now(0)), Command::Wait { .. }));
+        assert!(matches!(plan.next(now(0)), Step::Wait(_)));
     }
 
     #[test]
     fn an_open_window_is_gone_on_with_after_a_restart() {
         let mut before = plan(false);
         let (purpose, request) = asked(&mut before, 0);
-        let Verdict::Store(checkpoint) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
+        let Verdict::Store(checkpoint, _) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
         let window = checkpoint.window.expect("the window has a row");
         assert_eq!(window.state, WindowState::Open);
-        let open = Open { row: Some(1), ..window.open };
+        let open = resumed(&window);
         let saved = Saved { open: vec![(purpose, open)], ..Saved::default() };
         let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(false), saved, now(500));
         let (_, next) = asked(&mut after, 500);
@@ -755,16 +645,16 @@ mod tests {
         let options = Options { scan_now: true, ..options(true) };
         let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options, Saved::default(), now(0));
         settle(&mut plan, 0);
-        let Command::BeginScan { range, .. } = plan.next(now(0)) else { panic!("no scan") };
-        plan.scan_begun(7, range, now(0));
+        let Step::BeginScan(range, _) = plan.next(now(0)) else { panic!("no scan") };
+        plan.scan_begun(range, now(0));
         assert_eq!(settle(&mut plan, 0), [(Purpose::Scan, Stream::Deleted), (Purpose::Scan, Stream::All)]);
-        assert_eq!(plan.next(now(0)), Command::Judge { run: 7, proven: true });
+        assert_eq!(plan.next(now(0)), Step::Judge { proven: true });
         plan.judged(vec![crate::record::ListingId("x".to_owned())]);
-        assert!(matches!(plan.next(now(0)), Command::Confirm { run: 7, .. }));
+        assert!(matches!(plan.next(now(0)), Step::Confirm(_)));
         plan.confirmed();
-        assert_eq!(plan.next(now(0)), Command::EndScan { run: 7 });
-        plan.scanned();
+        assert_eq!(plan.next(now(0)), Step::EndScan);
+        plan.scan_ended();
         assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose == Purpose::Poll));
-        assert!(matches!(plan.next(now(0)), Command::Finished { .. }));
+        assert!(matches!(plan.next(now(0)), Step::Finished(_)));
     }
 }

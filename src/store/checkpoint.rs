@@ -1,16 +1,18 @@
 //! Cursors, coverage and windows: where the reading of a feed stands, saved and loaded.
 
-use super::Error;
-use crate::plan::command::{Checkpoint, LookbackTimes, Open, Purpose, Saved, SavedScan, WindowSave, WindowState};
+use super::{Error, reconcile_run};
+use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Open, Saved, SavedScan, WindowSave, WindowState};
 use crate::plan::coverage::Coverage;
-use crate::plan::paging::Reading;
+use crate::plan::options::Purpose;
+use crate::plan::page::Mark;
+use crate::plan::paging::{Progress, Reading};
 use crate::plan::window::{FromRule, StreamState, Task};
 use crate::record::{FeedId, ListingId, Stamp, Stream, Window};
 use rusqlite::{Connection, Row, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Saves a checkpoint; tells the row of its window.
-pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result<Option<i64>, Error> {
+/// Saves a checkpoint.
+pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result<(), Error> {
     let feed = &checkpoint.feed;
     if let Some(state) = &checkpoint.state {
         save_state(tx, feed, checkpoint.stream, state)?;
@@ -19,7 +21,13 @@ pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result
         tx.prepare_cached("INSERT OR REPLACE INTO lookbacks (feed_id, name, begun_at, done_at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![feed.0, name, times.begun.to_string(), times.done.to_string()])?;
     }
-    checkpoint.window.as_ref().map(|window| save_window(tx, checkpoint, window, at)).transpose()
+    if checkpoint.round_proven {
+        tx.prepare_cached("UPDATE feeds SET polled_at = ?2 WHERE feed_id = ?1")?.execute(params![feed.0, at])?;
+    }
+    if let Some(window) = &checkpoint.window {
+        save_window(tx, checkpoint, window, at)?;
+    }
+    Ok(())
 }
 
 fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamState) -> Result<(), Error> {
@@ -52,12 +60,17 @@ fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Cove
     Ok(())
 }
 
-fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<i64, Error> {
-    let id = match save.open.row {
-        Some(id) => id,
-        None => insert_window(tx, checkpoint, save, at)?,
-    };
-    let reading = &save.open.reading;
+/// A feed has at most one open window for each kind of work.
+fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<(), Error> {
+    let (feed, purpose) = (&checkpoint.feed, checkpoint.purpose);
+    if save.begins {
+        give_up(tx, feed, purpose, at)?;
+        insert_window(tx, checkpoint, save, at)?;
+    }
+    let id: i64 = tx
+        .prepare_cached("SELECT window_id FROM windows WHERE feed_id = ?1 AND purpose = ?2 AND state = 'open'")?
+        .query_row(params![feed.0, purpose.word()], |row| row.get(0))?;
+    let progress = &save.progress;
     let closed_at = (save.state != WindowState::Open).then_some(at);
     tx.prepare_cached(
         "UPDATE windows SET state = ?2, next_page = ?3, page_size = ?4, total_first = ?5, total_last = ?6, keys_seen = ?7,
@@ -66,24 +79,37 @@ fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: 
     .execute(params![
         id,
         state_name(save.state),
-        reading.next_page,
-        reading.page_size as i64,
-        reading.total_first as i64,
-        reading.total_last as i64,
-        reading.seen.len() as i64,
-        reading.passes,
-        reading.grew,
-        reading.strict,
+        progress.next_page,
+        progress.page_size as i64,
+        progress.total_first as i64,
+        progress.total_last as i64,
+        progress.keys_seen as i64,
+        progress.passes,
+        progress.grew,
+        progress.strict,
         closed_at,
     ])?;
     save_marks(tx, id, save)?;
-    if save.state != WindowState::Open && matches!(save.purpose, Purpose::Poll | Purpose::Lookback) {
-        prune_windows(tx, &checkpoint.feed, at)?;
+    if save.state != WindowState::Open && matches!(purpose, Purpose::Poll | Purpose::Lookback) {
+        prune_windows(tx, feed, at)?;
     }
-    Ok(id)
+    Ok(())
 }
 
-/// Polls leave a row a minute: those that have nothing more to tell than the coverage does go after a month.
+/// Gives up the window that is open for a kind of work, if there is one.
+fn give_up(tx: &Connection, feed: &FeedId, purpose: Purpose, at: &str) -> Result<(), Error> {
+    const OPEN: &str = "feed_id = ?1 AND purpose = ?2 AND state = 'open'";
+    tx.prepare_cached(&format!("DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE {OPEN})"))?
+        .execute(params![feed.0, purpose.word()])?;
+    tx.prepare_cached(&format!("UPDATE windows SET state = 'cut', closed_at = ?3 WHERE {OPEN}"))?.execute(params![
+        feed.0,
+        purpose.word(),
+        at
+    ])?;
+    Ok(())
+}
+
+/// Polls leave one row per minute: those that have nothing more to tell than the coverage does go after a month.
 fn prune_windows(tx: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> {
     tx.prepare_cached(
         "DELETE FROM windows WHERE feed_id = ?1 AND state IN ('complete', 'cut') AND purpose IN ('poll', 'lookback')
@@ -93,25 +119,27 @@ fn prune_windows(tx: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> 
     Ok(())
 }
 
-fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<i64, Error> {
-    let task = &save.open.task;
+fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<(), Error> {
+    let task = &save.task;
+    let run = (checkpoint.purpose == Purpose::Scan).then(|| reconcile_run::under_way(tx, &checkpoint.feed)).transpose()?;
     let mut statement = tx.prepare_cached(
         "INSERT INTO windows (feed_id, status, purpose, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
              total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at, run_id)
          VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, 1, 0, 0, 0, 0, 0, 0, 0, ?8, ?9, ?10)",
     )?;
-    Ok(statement.insert(params![
+    statement.insert(params![
         checkpoint.feed.0,
         task.stream.status(),
-        save.purpose.word(),
+        checkpoint.purpose.word(),
         task.asked.from.to_string(),
         task.asked.to.to_string(),
         task.claim.from.to_string(),
         task.claim.to.to_string(),
-        save.open.opened.to_string(),
+        save.opened.to_string(),
         at,
-        checkpoint.run,
-    ])?)
+        run,
+    ])?;
+    Ok(())
 }
 
 fn save_marks(tx: &Connection, id: i64, save: &WindowSave) -> Result<(), Error> {
@@ -120,7 +148,7 @@ fn save_marks(tx: &Connection, id: i64, save: &WindowSave) -> Result<(), Error> 
     }
     let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO window_marks (window_id, mark) VALUES (?1, ?2)")?;
     for mark in &save.marks {
-        insert.execute(params![id, mark])?;
+        insert.execute(params![id, &**mark])?;
     }
     Ok(())
 }
@@ -202,7 +230,7 @@ fn load_scan(connection: &Connection, feed: &FeedId) -> Result<Option<SavedScan>
     let to_confirm = confirming.then(|| unasked(connection, run)).transpose()?;
     let asked = "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict <> 'unasked'";
     let asked = connection.query_row(asked, [run], |row| row.get::<_, i64>(0))?.unsigned_abs();
-    Ok(Some(SavedScan { run, range, coverage, doubtful, to_confirm, asked }))
+    Ok(Some(SavedScan { range, coverage, doubtful, to_confirm, asked }))
 }
 
 /// The rows that a run's reading lacks and that were not asked about yet.
@@ -240,7 +268,7 @@ fn load_open(connection: &Connection, feed: &FeedId) -> Result<Vec<(Purpose, Ope
             asked: Window { from: needed(row, 3)?, to: needed(row, 4)? },
             claim: Window { from: needed(row, 5)?, to: needed(row, 6)? },
         };
-        let reading = Reading {
+        let progress = Progress {
             next_page: row.get(8)?,
             page_size: row.get::<_, i64>(9)?.unsigned_abs(),
             total_first: row.get::<_, i64>(10)?.unsigned_abs(),
@@ -248,18 +276,18 @@ fn load_open(connection: &Connection, feed: &FeedId) -> Result<Vec<(Purpose, Ope
             passes: row.get(12)?,
             grew: row.get(13)?,
             strict: row.get(14)?,
-            seen: load_marks(connection, id)?,
-            ..Reading::default()
+            keys_seen: 0,
         };
+        let reading = Reading::resume(progress, load_marks(connection, id)?);
         let purpose = purpose_of(&row.get::<_, String>(2)?)?;
-        open.push((purpose, Open { row: Some(id), task, reading, opened: needed(row, 7)? }));
+        open.push((purpose, Open { task, reading, opened: needed(row, 7)?, saved: true }));
     }
     Ok(open)
 }
 
-fn load_marks(connection: &Connection, id: i64) -> Result<std::collections::BTreeSet<String>, Error> {
+fn load_marks(connection: &Connection, id: i64) -> Result<BTreeSet<Mark>, Error> {
     let mut statement = connection.prepare_cached("SELECT mark FROM window_marks WHERE window_id = ?1")?;
-    Ok(statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map([id], |row| row.get(0).map(|mark: String| mark.into()))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Reads a stamp that this program wrote.

@@ -2,8 +2,9 @@
 
 use super::row::{ListingSql, Mirror};
 use super::{Error, checkpoint, feeds, reconcile_run, rejects};
-use crate::plan::command::{Checkpoint, WindowState};
+use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::{self, Action, Known, merge};
+use crate::plan::options::Purpose;
 use crate::record::{Content, Hash, ListingKey, Presence, Reject, Stamp};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;
@@ -43,10 +44,8 @@ pub struct PageCommit {
 pub struct Committed {
     /// How many records met each fate.
     pub counts: BTreeMap<Action, u64>,
-    /// Rejects that were new.
-    pub rejects: u64,
-    /// The row of the window, while it is being read. What is begun after it gets its own.
-    pub window: Option<i64>,
+    /// Rejects that were not kept already.
+    pub new_rejects: Vec<Reject>,
 }
 
 /// Late listings that are kept, over all feeds.
@@ -66,7 +65,7 @@ pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageC
     feeds::check_mirrored(&tx, &page.checkpoint.feed)?;
     let mut committed = Committed::default();
     // Beside the reading that it is about, a dry run leaves no trace.
-    if page.checkpoint.dry_run && page.checkpoint.run.is_none() {
+    if page.checkpoint.dry_run && page.checkpoint.purpose != Purpose::Scan {
         return Ok(committed);
     }
     let mut records = tx.savepoint()?;
@@ -83,14 +82,14 @@ pub(super) fn commit(connection: &mut Connection, sql: &ListingSql, page: &PageC
     }
     records.commit()?;
     for reject in &page.rejects {
-        committed.rejects += rejects::keep(&tx, page, reject)?;
+        if rejects::keep(&tx, page, reject)? {
+            committed.new_rejects.push(reject.clone());
+        }
     }
-    if let Some(run) = page.checkpoint.run.filter(|_| page.checkpoint.stream.presence() == Presence::Live) {
-        reconcile_run::count(&tx, run, page, &committed)?;
+    if page.checkpoint.purpose == Purpose::Scan && page.checkpoint.stream.presence() == Presence::Live {
+        reconcile_run::count(&tx, page, &committed)?;
     }
-    let row = checkpoint::save(&tx, &page.checkpoint, &page.at)?;
-    let reading = page.checkpoint.window.as_ref().is_some_and(|window| window.state == WindowState::Open);
-    committed.window = row.filter(|_| reading);
+    checkpoint::save(&tx, &page.checkpoint, &page.at)?;
     tx.commit()?;
     Ok(committed)
 }

@@ -28,11 +28,12 @@ pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist
 
 /// Writes down what a feed is doing.
 pub(super) fn save_note(connection: &Connection, note: &FeedNote) -> Result<(), Error> {
-    connection
-        .prepare_cached(
-            "UPDATE feeds SET activity = ?2, note = ?3, activity_at = ?4, polled_at = iif(?5, ?4, polled_at) WHERE feed_id = ?1",
-        )?
-        .execute(params![note.feed.0, note.activity, note.note, note.at, note.polled])?;
+    connection.prepare_cached("UPDATE feeds SET activity = ?2, note = ?3, activity_at = ?4 WHERE feed_id = ?1")?.execute(params![
+        note.feed.0,
+        note.activity,
+        note.note,
+        note.at
+    ])?;
     Ok(())
 }
 

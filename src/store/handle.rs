@@ -8,8 +8,8 @@ use super::rejects::{KeptReject, Replayed};
 use super::writer::{FeedNote, Notice, Reply, Request, Writer};
 use super::{Error, OpenError};
 use crate::entity::Entity;
-use crate::plan::brake::Limits;
-use crate::plan::command::Saved;
+use crate::plan::brake::BrakeLimits;
+use crate::plan::checkpoint::Saved;
 use crate::record::{FeedId, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -147,24 +147,24 @@ impl Store {
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub async fn judge(&self, run: i64, proven: bool, limits: Limits, at: String) -> Result<Judgement, Error> {
-        self.ask(|reply| Request::Judge(run, proven, limits, at, reply)).await
+    pub async fn judge(&self, feed: &FeedId, proven: bool, limits: BrakeLimits, at: String) -> Result<Judgement, Error> {
+        self.ask(|reply| Request::Judge(feed.clone(), proven, limits, at, reply)).await
     }
 
     /// Takes note of what the vendor said of an absent row, and deletes it if that was confirmed.
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub async fn confirm(&self, run: i64, listing: ListingId, said: Confirmation, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::Confirm(run, listing, said, at, reply)).await
+    pub async fn confirm(&self, feed: &FeedId, listing: ListingId, said: Confirmation, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::Confirm(feed.clone(), listing, said, at, reply)).await
     }
 
     /// Ends a run.
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub async fn end_run(&self, run: i64, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::EndRun(run, at, reply)).await
+    pub async fn end_run(&self, feed: &FeedId, at: String) -> Result<(), Error> {
+        self.ask(|reply| Request::EndRun(feed.clone(), at, reply)).await
     }
 
     /// Ends the runs of a feed that are under way.

@@ -2,7 +2,7 @@
 
 use super::commit::{Committed, PageCommit, change, tombstone};
 use super::{Error, checkpoint};
-use crate::plan::brake::{Finding, Limits, Ruling, rule};
+use crate::plan::brake::{BrakeLimits, Finding, Ruling, rule};
 use crate::plan::merge::Action;
 use crate::record::{FeedId, ListingId, ListingKey, Window};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -11,6 +11,8 @@ use serde::Serialize;
 /// What follows from a run's reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
+    /// The run.
+    pub run: i64,
     /// What is to be done about the rows that it lacks.
     pub ruling: Ruling,
     /// The rows to ask the vendor about.
@@ -92,14 +94,23 @@ pub struct RunReport {
 
 /// Begins a run; tells its number.
 pub(super) fn begin(connection: &Connection, feed: &FeedId, range: Window, dry_run: bool, at: &str) -> Result<i64, Error> {
+    abandon(connection, feed, at)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO reconcile_runs (feed_id, state, dry_run, from_date, to_date, started_at) VALUES (?1, 'scanning', ?2, ?3, ?4, ?5)",
     )?;
     Ok(statement.insert(params![feed.0, dry_run, range.from.to_string(), range.to.to_string(), at])?)
 }
 
+/// The run of a feed that is under way.
+pub(super) fn under_way(connection: &Connection, feed: &FeedId) -> Result<i64, Error> {
+    let sql = "SELECT max(run_id) FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('scanning', 'confirming')";
+    let run: Option<i64> = connection.prepare_cached(sql)?.query_row([&feed.0], |row| row.get(0))?;
+    run.ok_or_else(|| Error::Strange(format!("no reconcile run under way for the feed {feed}")))
+}
+
 /// Takes note of a page of live listings that a run has read.
-pub(super) fn count(tx: &Connection, run: i64, page: &PageCommit, committed: &Committed) -> Result<(), Error> {
+pub(super) fn count(tx: &Connection, page: &PageCommit, committed: &Committed) -> Result<(), Error> {
+    let run = under_way(tx, &page.checkpoint.feed)?;
     let mut seen = tx.prepare_cached("INSERT OR IGNORE INTO reconcile_seen (run_id, listing_id) VALUES (?1, ?2)")?;
     for record in &page.records {
         seen.execute(params![run, record.key.listing.0])?;
@@ -115,8 +126,9 @@ const STOOD: &str = "listings.feed_id = run.feed_id AND listings.deleted_at IS N
     AND (listings.stamp IS NULL OR listings.stamp BETWEEN run.from_date AND run.to_date)";
 
 /// Sets a run's reading against the rows, and rules.
-pub(super) fn judge(connection: &mut Connection, run: i64, proven: bool, limits: Limits, at: &str) -> Result<Judgement, Error> {
+pub(super) fn judge(connection: &mut Connection, feed: &FeedId, proven: bool, limits: BrakeLimits, at: &str) -> Result<Judgement, Error> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let run = under_way(&tx, feed)?;
     let number = |sql: &str| tx.query_row(sql, [run], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
     let live_before = number(&format!("SELECT count(*) FROM reconcile_runs AS run JOIN listings ON {STOOD} WHERE run.run_id = ?1"))?;
     tx.execute(
@@ -154,7 +166,7 @@ pub(super) fn judge(connection: &mut Connection, run: i64, proven: bool, limits:
     let mut to_confirm = if state == "confirming" { checkpoint::unasked(&tx, run)? } else { Vec::new() };
     to_confirm.truncate(usize::try_from(limits.budget).unwrap_or(usize::MAX));
     tx.commit()?;
-    Ok(Judgement { ruling, to_confirm })
+    Ok(Judgement { run, ruling, to_confirm })
 }
 
 /// A listing that came after an absent one, with the same address, price and place. The feed is scanned once; what is
@@ -177,8 +189,9 @@ const TWINS: &str = "WITH gone AS MATERIALIZED (
     WHERE reconcile_absent.run_id = ?1 AND reconcile_absent.listing_id = pair.absent";
 
 /// Takes note of what the vendor said of an absent row, and deletes it if that was confirmed.
-pub(super) fn confirm(connection: &mut Connection, run: i64, listing: &ListingId, said: Confirmation, at: &str) -> Result<(), Error> {
+pub(super) fn confirm(connection: &mut Connection, feed: &FeedId, listing: &ListingId, said: Confirmation, at: &str) -> Result<(), Error> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let run = under_way(&tx, feed)?;
     let (verdict, gone) = match said {
         Confirmation::Gone => ("gone", true),
         Confirmation::Deleted => ("deleted", true),
@@ -213,7 +226,8 @@ fn delete(tx: &Connection, run: i64, listing: &ListingId, at: &str) -> Result<()
 }
 
 /// Ends a run whose absent rows were asked about, as far as the budget went.
-pub(super) fn end(connection: &Connection, run: i64, at: &str) -> Result<(), Error> {
+pub(super) fn end(connection: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> {
+    let run = under_way(connection, feed)?;
     let left = "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'";
     let left: i64 = connection.query_row(left, [run], |row| row.get(0))?;
     let note =

@@ -59,15 +59,15 @@ pub struct RejectReport {
     pub whole: bool,
 }
 
-/// Keeps a reject, once; tells how many that were. Beyond the bounds it is only counted.
-pub(super) fn keep(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite::Result<u64> {
+/// Keeps a reject, once; tells whether it is new. Beyond the bounds it is only counted.
+pub(super) fn keep(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite::Result<bool> {
     let feed = &page.checkpoint.feed;
     let hash = reject.raw_hash.as_slice();
     let known = tx
         .prepare_cached("SELECT count(*) FROM rejects WHERE feed_id = ?1 AND raw_hash = ?2")?
         .query_row(params![feed.0, hash], |row| row.get::<_, bool>(0))?;
     if known {
-        return Ok(0);
+        return Ok(false);
     }
     let kept: i64 = tx.prepare_cached("SELECT count(*) FROM rejects WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
     let raw = beginning(&reject.raw, LONGEST_RAW);
@@ -76,7 +76,7 @@ pub(super) fn keep(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusql
         feeds::count_reject_cut(tx, feed)?;
     }
     if kept >= KEPT {
-        return Ok(0);
+        return Ok(false);
     }
     let mut reason = printable(&reject.reason, REASON);
     if is_cut {
@@ -93,7 +93,7 @@ pub(super) fn keep(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusql
     let listing = reject.listing.as_ref().map(|listing| &listing.0);
     let status = page.checkpoint.stream.status();
     statement.execute(params![feed.0, status, listing, reason, raw, reject.raw.len() as i64, hash, page.at])?;
-    Ok(1)
+    Ok(true)
 }
 
 fn beginning(text: &str, bytes: usize) -> &str {

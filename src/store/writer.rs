@@ -9,8 +9,8 @@ use super::rejects::{self, KeptReject, Replayed};
 use super::row::ListingSql;
 use super::{Error, OpenError, checkpoint, commit, feeds, ledger, notice, snapshots, sqlite};
 use crate::entity::Entity;
-use crate::plan::brake::Limits;
-use crate::plan::command::Saved;
+use crate::plan::brake::BrakeLimits;
+use crate::plan::checkpoint::Saved;
 use crate::record::{FeedId, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -37,9 +37,9 @@ pub(super) enum Request {
     Notice(Notice, Reply<()>),
     Live(FeedId, Reply<u64>),
     BeginRun(FeedId, Window, bool, String, Reply<i64>),
-    Judge(i64, bool, Limits, String, Reply<Judgement>),
-    Confirm(i64, ListingId, Confirmation, String, Reply<()>),
-    EndRun(i64, String, Reply<()>),
+    Judge(FeedId, bool, BrakeLimits, String, Reply<Judgement>),
+    Confirm(FeedId, ListingId, Confirmation, String, Reply<()>),
+    EndRun(FeedId, String, Reply<()>),
     Abandon(FeedId, String, Reply<()>),
     Feeds(Reply<Vec<FeedId>>),
     Approve(i64, String, Reply<Approval>),
@@ -67,8 +67,6 @@ pub struct FeedNote {
     pub activity: &'static str,
     /// Why, for a person.
     pub note: Option<String>,
-    /// Whether a round of polls was just proven complete.
-    pub polled: bool,
     /// The mirror's clock.
     pub at: String,
 }
@@ -140,13 +138,13 @@ impl Writer {
             Request::BeginRun(feed, range, dry, at, reply) => {
                 self.write(reply, |w| reconcile_run::begin(&w.connection, &feed, range, dry, &at));
             }
-            Request::Judge(run, proven, limits, at, reply) => {
-                self.write(reply, |w| reconcile_run::judge(&mut w.connection, run, proven, limits, &at));
+            Request::Judge(feed, proven, limits, at, reply) => {
+                self.write(reply, |w| reconcile_run::judge(&mut w.connection, &feed, proven, limits, &at));
             }
-            Request::Confirm(run, listing, said, at, reply) => {
-                self.write(reply, |w| reconcile_run::confirm(&mut w.connection, run, &listing, said, &at));
+            Request::Confirm(feed, listing, said, at, reply) => {
+                self.write(reply, |w| reconcile_run::confirm(&mut w.connection, &feed, &listing, said, &at));
             }
-            Request::EndRun(run, at, reply) => self.write(reply, |w| reconcile_run::end(&w.connection, run, &at)),
+            Request::EndRun(feed, at, reply) => self.write(reply, |w| reconcile_run::end(&w.connection, &feed, &at)),
             Request::Abandon(feed, at, reply) => self.write(reply, |w| reconcile_run::abandon(&w.connection, &feed, &at)),
             Request::Feeds(reply) => drop(reply.send(feeds::mirrored(&self.connection))),
             Request::Approve(run, at, reply) => self.write(reply, |w| reconcile_run::approve(&mut w.connection, run, &at)),

@@ -1,29 +1,25 @@
-//! The one place where time enters: ours, and the vendor's as its answers show it.
+//! The one place where time enters the mirror: this machine's clocks, and the vendor's as its answers tell it.
 
-use crate::plan::command::Now;
+use crate::plan::clock::{Local, Now, VendorClock};
 use crate::record::Stamp;
 use crate::record::zone::TimestampZone;
 use chrono::{SecondsFormat, Utc};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Answers tell whole seconds, rounded down, and take a moment to arrive: what we reckon may be ahead of an answer by
-/// this much without being wrong.
-const GRAIN: Duration = Duration::from_millis(1200);
-
-/// Our clocks, and the vendor's.
+/// The clocks that all feeds of one vendor share.
 #[derive(Debug)]
 pub struct Clock {
     zone: TimestampZone,
     started: Instant,
-    heard: Mutex<Option<(Instant, Stamp)>>,
+    vendor: Mutex<VendorClock>,
 }
 
 impl Clock {
     /// Clocks for a vendor that writes its dates in this zone.
     #[must_use]
     pub fn new(zone: TimestampZone) -> Clock {
-        Clock { zone, started: Instant::now(), heard: Mutex::new(None) }
+        Clock { zone, started: Instant::now(), vendor: Mutex::default() }
     }
 
     /// The zone of the vendor's dates.
@@ -32,45 +28,37 @@ impl Clock {
         self.zone
     }
 
-    /// Takes note of the vendor's clock (UTC), from an answer that just came. As long as it agrees with what we reckon,
-    /// ours is the finer one and stays.
+    /// Takes note of the vendor's clock (UTC), from an answer that has just come.
     pub fn hear(&self, vendor_now: Stamp) {
-        let reckoned = self.vendor_utc();
-        if vendor_now > reckoned || reckoned.since(vendor_now) > GRAIN {
-            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), vendor_now));
-        }
+        let local = self.local();
+        self.vendor.lock().unwrap_or_else(PoisonError::into_inner).hear(vendor_now, local);
     }
 
     /// How far the vendor's clock is ahead of ours, in seconds, as far as it has told it.
     #[must_use]
     pub fn skew_s(&self) -> i64 {
-        (self.vendor_utc().0 - Stamp::from_utc(Utc::now()).0) / 10_000_000
-    }
-
-    /// The vendor's clock, as its dates show it.
-    #[must_use]
-    pub fn vendor(&self) -> Stamp {
-        self.zone.local(self.vendor_utc())
-    }
-
-    /// An instant as the vendor's dates show it.
-    #[must_use]
-    pub fn as_written(&self, utc: Stamp) -> Stamp {
-        self.zone.local(utc)
+        let local = self.local();
+        (self.reckoned().utc(local).0 - local.ours.0) / 10_000_000
     }
 
     /// The vendor's clock in UTC; ours until the vendor has told its own.
     #[must_use]
     pub fn vendor_utc(&self) -> Stamp {
-        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.map_or_else(|| Stamp::from_utc(Utc::now()), |(at, stamp)| stamp.plus(at.elapsed()))
+        self.reckoned().utc(self.local())
     }
 
-    /// Both clocks that decisions need.
+    /// All clocks that decisions need.
     #[must_use]
     pub fn now(&self) -> Now {
-        let (vendor, ours) = (self.vendor_utc(), Stamp::from_utc(Utc::now()));
-        Now { vendor: self.zone.local(vendor), earliest: self.zone.local(vendor.min(ours)), ours, monotonic: self.started.elapsed() }
+        self.reckoned().now(self.local(), self.zone)
+    }
+
+    fn reckoned(&self) -> VendorClock {
+        *self.vendor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn local(&self) -> Local {
+        Local { ours: Stamp::from_utc(Utc::now()), monotonic: self.started.elapsed() }
     }
 }
 

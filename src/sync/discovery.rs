@@ -1,15 +1,11 @@
 //! Asks the vendor what [`plan::discover`](crate::plan::discover) wants to know.
 
-use crate::plan::backoff;
-use crate::plan::discover::{Ask, Discovery, range};
-use crate::record::{Failure, FeedId, PageRequest, Stamp, Stream};
-use crate::sync::worker::Tools;
+use super::tools::Tools;
+use crate::plan::discover::{Discovery, DiscoveryRequest, Tries, range};
+use crate::record::{FeedId, PageRequest, Stamp, Stream};
 use crate::vendor::{Error as VendorError, Priority};
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// Tries of one request before discovery is given up until its next turn.
-const TRIES: u32 = 8;
 
 /// What is looked for, and where.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +25,7 @@ pub struct Scope {
 /// # Errors
 /// The last failure, after several tries.
 pub async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> Option<Result<BTreeSet<FeedId>, VendorError>> {
-    let mut discovery = Discovery::new(known, range(scope.since, tools.clock.vendor(), scope.settle));
+    let mut discovery = Discovery::new(known, range(scope.since, tools.clock.now().vendor, scope.settle));
     while let Some(ask) = discovery.next() {
         match answer(tools, scope, ask).await? {
             Ok((seen, total, more)) => discovery.on_answer(&seen, total, more),
@@ -44,17 +40,17 @@ pub async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> O
 /// # Errors
 /// The last failure, after several tries.
 pub async fn is_there(tools: &Tools, scope: Scope, feed: &FeedId) -> Option<Result<bool, VendorError>> {
-    let window = range(scope.since, tools.clock.vendor(), scope.settle);
-    let ask = Ask { feeds: vec![feed.clone()], window, page: 1 };
+    let window = range(scope.since, tools.clock.now().vendor, scope.settle);
+    let ask = DiscoveryRequest { feeds: vec![feed.clone()], window, page: 1 };
     // A feed that is out of sight is answered empty, or with other feeds.
     Some(answer(tools, scope, ask).await?.map(|(seen, _, _)| seen.contains(feed)))
 }
 
-type Answer = (BTreeSet<FeedId>, u64, bool);
+type Found = (BTreeSet<FeedId>, u64, bool);
 
-async fn answer(tools: &Tools, scope: Scope, ask: Ask) -> Option<Result<Answer, VendorError>> {
+async fn answer(tools: &Tools, scope: Scope, ask: DiscoveryRequest) -> Option<Result<Found, VendorError>> {
     let request = PageRequest { feeds: ask.feeds, stream: scope.stream, window: ask.window, page: ask.page };
-    let mut fails = 0;
+    let mut tries = Tries::new(scope.seed);
     loop {
         let error = match tools.vendor.sync_listings(&request, Priority::Poll, &tools.stop).await? {
             Ok(page) => {
@@ -65,13 +61,8 @@ async fn answer(tools: &Tools, scope: Scope, ask: Ask) -> Option<Result<Answer, 
             Err(error) => error,
         };
         error.vendor_now.inspect(|now| tools.clock.hear(*now));
-        fails += 1;
-        let lasting = matches!(error.failure, Failure::Unauthorized | Failure::Refused);
-        if lasting || fails >= TRIES {
-            return Some(Err(error));
-        }
-        let wait = backoff::wait(&error.failure, fails, scope.seed);
-        tracing::warn!(fails, retry_in = ?wait, "looking for feeds: {}", error.message);
+        let Some(wait) = tries.failed(&error.failure) else { return Some(Err(error)) };
+        tracing::warn!(retry_in = ?wait, "looking for feeds: {}", error.message);
         tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await?;
     }
 }

@@ -1,5 +1,6 @@
 //! What a run has done so far, counted by workers and read by whoever shows it.
 
+use crate::plan::merge::Action;
 use crate::record::FeedId;
 use crate::store::Committed;
 use std::collections::BTreeMap;
@@ -16,12 +17,24 @@ pub struct Counters {
     pub expected: u64,
     /// Rounds of polls that were proven complete.
     pub polls: u64,
-    /// What the records did.
-    pub done: Committed,
+    /// How many records did what.
+    pub counts: BTreeMap<Action, u64>,
+    /// Records that could not be stored and were not known before.
+    pub rejects: u64,
     /// Whether its requests fail at present.
     pub in_trouble: bool,
     /// What the feed is doing, for a person.
     pub doing: String,
+}
+
+impl Counters {
+    /// Adds what a page did.
+    pub(super) fn add(&mut self, committed: &Committed) {
+        for (action, count) in &committed.counts {
+            *self.counts.entry(*action).or_default() += count;
+        }
+        self.rejects += committed.new_rejects.len() as u64;
+    }
 }
 
 /// Counters by feed. Clones share them.

@@ -1,13 +1,15 @@
-//! What a worker says: to the log, to the row of its feed, and to the notices.
+//! What a worker tells people: in the log, in the row of its feed, and in the notices.
 
+use super::clock::mirror_time;
+use super::intake::Stored;
+use super::session::Report;
+use super::tools::Tools;
 use crate::plan::attempts::Retry;
-use crate::plan::command::Purpose;
-use crate::plan::window::{FromRule, StreamState};
+use crate::plan::options::Purpose;
+use crate::plan::window::FromRule;
 use crate::plan::zone::ZoneFinding;
-use crate::record::{Failure, FeedId, PageRequest, Reject, Stream};
+use crate::record::{Failure, FeedId, PageRequest};
 use crate::store::{Error as StoreError, FeedNote, Notice};
-use crate::sync::clock::mirror_time;
-use crate::sync::worker::Tools;
 use crate::vendor::Error as VendorError;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,21 +34,60 @@ impl Reporter {
         Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None }
     }
 
-    pub(super) fn in_trouble(&self) -> bool {
+    /// Tells it. What people see is not worth a stop: where the database refuses it, the log says so.
+    pub(super) async fn tell(&mut self, report: Report) -> Result<(), StoreError> {
+        match self.told(report).await {
+            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => {
+                tracing::warn!(feed = %self.feed, %error, "the state of the feed could not be written to the database");
+                Ok(())
+            }
+            told => told,
+        }
+    }
+
+    async fn told(&mut self, report: Report) -> Result<(), StoreError> {
+        match report {
+            Report::Working(purpose, request) => self.working(purpose, &request).await,
+            Report::Waiting => self.waiting().await,
+            Report::Failed(purpose, request, error, retry) => self.failed(purpose, &request, &error, retry).await,
+            Report::OneFailed(listing, error, retry) => {
+                tracing::warn!(feed = %self.feed, %listing, retry_in = ?retry.wait, "asking for an absent listing: {}", error.message);
+                Ok(())
+            }
+            Report::Stored(stored) => self.stored(&stored).await,
+            Report::StoreFailed(error, wait) => {
+                tracing::error!(feed = %self.feed, error, retry_in = ?wait, "the database cannot be used; nothing is lost, what was read will be read again");
+                Ok(())
+            }
+            Report::ScanBegun(run, range, _) => {
+                tracing::info!(feed = %self.feed, run, %range, "reconciling: reading everything again");
+                Ok(())
+            }
+            Report::NotWithheld => self.notice("withheld", None).await,
+            Report::Withheld(run, why) => {
+                let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
+                self.notice("withheld", Some(note)).await
+            }
+            Report::ScanFailed(run, why) => {
+                tracing::error!(feed = %self.feed, run, "reconcile: {why}");
+                Ok(())
+            }
+            Report::ScanOver(wanted) => match wanted.request.and_then(|request| i64::try_from(request).ok()) {
+                Some(errand) => self.tools.store.end_errand(errand, crate::store::ErrandResult::Done, mirror_time()).await,
+                None => Ok(()),
+            },
+            Report::Burst(note) => self.notice("burst", Some(note)).await,
+            // The gaps behind the first reason have lines of their own.
+            Report::Finished(None) => self.note("waiting", None).await,
+            Report::Finished(reason) => self.note("blocked", reason).await,
+        }
+    }
+
+    fn in_trouble(&self) -> bool {
         self.noted.as_ref().is_some_and(|(activity, _)| matches!(*activity, "retrying" | "blocked"))
     }
 
-    /// The vendor answers again.
-    pub(super) async fn recovered(&mut self, purpose: Purpose, request: &PageRequest) -> Result<(), StoreError> {
-        if !self.in_trouble() {
-            return Ok(());
-        }
-        tracing::info!(feed = %self.feed, "the vendor answers again");
-        self.noted = None;
-        self.working(purpose, request).await
-    }
-
-    pub(super) async fn working(&mut self, purpose: Purpose, request: &PageRequest) -> Result<(), StoreError> {
+    async fn working(&mut self, purpose: Purpose, request: &PageRequest) -> Result<(), StoreError> {
         self.tools.progress.update(&self.feed, |counters| counters.doing = format!("{} {}", purpose.word(), request.window));
         let activity = match purpose {
             // While a fault lasts, its reason stays to be seen.
@@ -57,44 +98,30 @@ impl Reporter {
             Purpose::Fill => "filling",
             Purpose::Scan => "reconciling",
         };
-        self.note(activity, None, false).await
+        self.note(activity, None).await
     }
 
-    pub(super) async fn waiting(&mut self) -> Result<(), StoreError> {
+    async fn waiting(&mut self) -> Result<(), StoreError> {
         self.tools.progress.update(&self.feed, |counters| counters.doing = "waiting".to_owned());
-        if self.in_trouble() { Ok(()) } else { self.note("waiting", None, false).await }
+        if self.in_trouble() { Ok(()) } else { self.note("waiting", None).await }
     }
 
-    pub(super) async fn note(&mut self, activity: &'static str, note: Option<String>, polled: bool) -> Result<(), StoreError> {
+    async fn note(&mut self, activity: &'static str, note: Option<String>) -> Result<(), StoreError> {
         let fresh = Some((activity, note.clone()));
-        if fresh == self.noted && !polled {
+        if fresh == self.noted {
             return Ok(());
         }
         self.noted = fresh;
         let in_trouble = self.in_trouble();
         self.tools.progress.update(&self.feed, |counters| counters.in_trouble = in_trouble);
-        let note = FeedNote { feed: self.feed.clone(), activity, note, polled, at: mirror_time() };
-        self.bear(self.tools.store.note(note).await)
+        self.tools.store.note(FeedNote { feed: self.feed.clone(), activity, note, at: mirror_time() }).await
     }
 
-    /// What is shown is not worth a stop; what is stored has its own retries.
-    fn bear(&self, done: Result<(), StoreError>) -> Result<(), StoreError> {
-        match done {
-            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => {
-                tracing::warn!(feed = %self.feed, %error, "the feed's state could not be written down");
-                Ok(())
-            }
-            done => done,
+    async fn failed(&mut self, purpose: Purpose, request: &PageRequest, error: &VendorError, retry: Retry) -> Result<(), StoreError> {
+        if retry.fails == 0 {
+            tracing::debug!(feed = %self.feed, "the vendor takes no time of the future: {}", error.message);
+            return Ok(());
         }
-    }
-
-    pub(super) async fn failed(
-        &mut self,
-        purpose: Purpose,
-        request: &PageRequest,
-        error: &VendorError,
-        retry: Retry,
-    ) -> Result<(), StoreError> {
         let activity = match error.failure {
             Failure::Unauthorized | Failure::Refused => "blocked",
             Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => "retrying",
@@ -120,16 +147,38 @@ impl Reporter {
             }
             Failure::Unavailable | Failure::Unauthorized | Failure::Refused | Failure::Malformed => error.message.clone(),
         };
-        self.note(activity, Some(note), false).await
+        self.note(activity, Some(note)).await
     }
 
-    pub(super) fn rejected(&self, stream: Stream, reject: &Reject) {
-        let listing = reject.listing.as_ref().map(tracing::field::display);
-        tracing::warn!(feed = %self.feed, status = stream.status(), listing, "a record could not be stored and is kept in rejects: {}", reject.reason);
+    async fn stored(&mut self, stored: &Stored) -> Result<(), StoreError> {
+        self.count(stored);
+        for reject in &stored.committed.new_rejects {
+            let (listing, status) = (reject.listing.as_ref().map(tracing::field::display), stored.request.stream.status());
+            tracing::warn!(feed = %self.feed, status, listing, "a record could not be stored and is kept in rejects: {}", reject.reason);
+        }
+        if self.in_trouble() {
+            tracing::info!(feed = %self.feed, "the vendor answers again");
+            self.noted = None;
+            self.working(stored.purpose, &stored.request).await?;
+        }
+        self.observed(stored.from_rule, stored.zone).await?;
+        if stored.round_proven { self.note("waiting", None).await } else { Ok(()) }
+    }
+
+    fn count(&self, stored: &Stored) {
+        self.tools.progress.update(&self.feed, |counters| {
+            counters.add(&stored.committed);
+            counters.polls += u64::from(stored.round_proven);
+            if stored.purpose == Purpose::Fill {
+                let of_window = if stored.request.page == 1 { counters.filled + stored.total } else { 0 };
+                counters.filled += stored.records;
+                counters.expected = counters.expected.max(counters.filled).max(of_window);
+            }
+        });
     }
 
     /// Says what the vendor's answers show of its clock, its zone and its reading of From.
-    pub(super) async fn observed(&mut self, state: Option<&StreamState>, zone: Option<ZoneFinding>) -> Result<(), StoreError> {
+    async fn observed(&mut self, from_rule: FromRule, zone: Option<ZoneFinding>) -> Result<(), StoreError> {
         let now = self.tools.clock.skew_s();
         let skew = self.skew_s.filter(|told| told.abs_diff(now) <= SKEW_GRAIN_S).unwrap_or(now);
         self.skew_s = Some(skew);
@@ -141,8 +190,7 @@ impl Reporter {
         if let Some(finding) = zone {
             self.notice("zone", self.zone_note(finding)).await?;
         }
-        let rule = state.map_or(FromRule::Exact, |state| state.from_rule);
-        let from = match rule {
+        let from = match from_rule {
             FromRule::Exact => return Ok(()),
             FromRule::Midnight => "the vendor rounds FromUpdatedDate down to midnight: nothing is lost, but polls read the whole day",
             FromRule::Ignored => "the vendor does not obey FromUpdatedDate: nothing is lost, but every poll reads everything",
@@ -163,7 +211,7 @@ impl Reporter {
     }
 
     /// Puts up a notice, or takes it back.
-    pub(super) async fn notice(&mut self, kind: &'static str, note: Option<String>) -> Result<(), StoreError> {
+    async fn notice(&mut self, kind: &'static str, note: Option<String>) -> Result<(), StoreError> {
         if self.notices.get(kind) == Some(&note) {
             return Ok(());
         }
@@ -171,7 +219,6 @@ impl Reporter {
             tracing::warn!(feed = %self.feed, "{note}");
         }
         self.notices.insert(kind, note.clone());
-        let notice = Notice { feed: Some(self.feed.clone()), kind, note, at: mirror_time() };
-        self.bear(self.tools.store.notice(notice).await)
+        self.tools.store.notice(Notice { feed: Some(self.feed.clone()), kind, note, at: mirror_time() }).await
     }
 }

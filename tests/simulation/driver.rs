@@ -1,18 +1,21 @@
-//! The worker without a network and without real time: it obeys the real plan, stores into the real file, and is killed.
+//! A worker without a network and without real time: it drives the real session, stores into the real file, and is killed.
 //!
-//! What `worker.rs` and `clock.rs` do is done here in the same order. Between any two commands the world changes, clocks
-//! step, or the process dies.
+//! Between any two commands the world changes, clocks step, the database refuses, or the process dies.
 
 use super::oracle::{self, Oracle};
 use super::scenario::{Dice, FEED, MINUTE, Scenario, begin};
-use mls_sync::plan::brake::{Limits, Ruling};
-use mls_sync::plan::command::{Checkpoint, Command, Now, Options, Purpose, Verdict, WindowSave, WindowState};
-use mls_sync::plan::feed::FeedPlan;
-use mls_sync::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Stamp, Stream, Window};
+use mls_sync::plan::brake::BrakeLimits;
+use mls_sync::plan::burst::BurstLimits;
+use mls_sync::plan::checkpoint::Checkpoint;
+use mls_sync::plan::clock::{Local, Now, VendorClock};
+use mls_sync::plan::options::{Options, Purpose};
+use mls_sync::plan::scans::Wanted;
+use mls_sync::record::{FeedId, ListingId, Stamp, Stream, Window};
 use mls_sync::sandbox::{World, verify};
-use mls_sync::store::{Confirmation, PageCommit, Store};
-use mls_sync::sync::digest::{self, Moment};
-use mls_sync::vendor::constellation1::{self, LISTINGS};
+use mls_sync::store::{Error as StoreError, Store};
+use mls_sync::sync::intake::{self, Arrival, Stored};
+use mls_sync::sync::session::{Command, Event, Session, SessionOptions};
+use mls_sync::vendor::constellation1::LISTINGS;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,9 +25,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// No brake: what it does is proven elsewhere, and it would hide what a scan can repair.
-const BRAKE: Limits = Limits { count: 10_000, share: 1.0, budget: 10_000 };
-/// As in `clock.rs`.
-const GRAIN: Duration = Duration::from_millis(1200);
+const BRAKE: BrakeLimits = BrakeLimits { count: 10_000, share: 1.0, budget: 10_000 };
+const BURST: BurstLimits = BurstLimits { count: 10, share: 0.1 };
 /// More commands than this until the world and the file agree mean that they never will.
 const MOST_COMMANDS: u32 = 20_000;
 
@@ -40,6 +42,12 @@ pub(super) enum Sabotage {
     AfterNewest,
     /// At equal stamps the live copy wins.
     LiveWins,
+    /// The session takes a page for stored that the database has refused.
+    TakesRefusedForStored,
+    /// The session reckons by our own clock, whatever the vendor's answers tell.
+    IgnoresVendorClock,
+    /// The session takes a listing for deleted that a scan lacks, without asking the vendor.
+    DeletesUnasked,
 }
 
 /// What a run was.
@@ -60,49 +68,50 @@ impl Stats {
     }
 }
 
-struct Process {
+pub(super) struct Process {
     store: Store,
     writer: JoinHandle<()>,
-    plan: FeedPlan,
+    session: Session,
+    clock: VendorClock,
     file: Connection,
     started: Stamp,
-    /// When the vendor told its clock last, and what it said.
-    heard: Option<(Stamp, Stamp)>,
     /// Nobody may ask before this.
-    throttled: Stamp,
+    pub(super) throttled: Stamp,
 }
 
 pub(super) struct Driver {
-    scenario: Scenario,
-    sabotage: Sabotage,
-    dice: Dice,
-    feed: FeedId,
-    options: Options,
-    world: World,
-    runtime: Runtime,
-    directory: TempDir,
-    generation: u32,
-    process: Option<Process>,
-    oracle: Oracle,
+    pub(super) scenario: Scenario,
+    pub(super) sabotage: Sabotage,
+    pub(super) dice: Dice,
+    /// Dice of their own decide when the database refuses.
+    pub(super) refusals: Dice,
+    pub(super) feed: FeedId,
+    pub(super) options: Options,
+    pub(super) world: World,
+    pub(super) runtime: Runtime,
+    pub(super) directory: TempDir,
+    pub(super) generation: u32,
+    pub(super) process: Option<Process>,
+    pub(super) oracle: Oracle,
     /// True UTC.
-    time: Stamp,
+    pub(super) time: Stamp,
     /// Our clock is ahead of it by so many ticks.
-    ours_off: i64,
-    quiet: bool,
-    moved: bool,
-    late: Vec<Stamp>,
-    last_page: Vec<ListingId>,
+    pub(super) ours_off: i64,
+    pub(super) quiet: bool,
+    pub(super) moved: bool,
+    pub(super) late: Vec<Stamp>,
+    pub(super) last_page: Vec<ListingId>,
     /// For the sabotage: the page to read next, by kind of work; the newest stamp polled and proven, by stream.
-    forward: BTreeMap<Purpose, u32>,
-    polled: BTreeMap<Stream, Stamp>,
-    newest: BTreeMap<Stream, Stamp>,
-    idle: u32,
-    trace: bool,
+    pub(super) forward: BTreeMap<Purpose, u32>,
+    pub(super) polled: BTreeMap<Stream, Stamp>,
+    pub(super) newest: BTreeMap<Stream, Stamp>,
+    pub(super) idle: u32,
+    pub(super) trace: bool,
     /// The vendor answers everything with nothing.
-    empty: bool,
+    pub(super) empty: bool,
     /// The vendor does not tell of this listing.
-    hidden: Option<ListingId>,
-    stats: Stats,
+    pub(super) hidden: Option<ListingId>,
+    pub(super) stats: Stats,
 }
 
 enum Going {
@@ -174,6 +183,7 @@ impl Driver {
     fn new(scenario: Scenario, sabotage: Sabotage, mut dice: Dice) -> Driver {
         let off = scenario.clock_step.as_secs() as i64 * 10_000_000;
         let ours_off = if off == 0 { 0 } else { dice.pick(&[-off, 0, off]) };
+        let seed = scenario.vendor.seed;
         let mut world = World::new(scenario.vendor.clone());
         world.keep_records();
         Driver {
@@ -201,6 +211,7 @@ impl Driver {
             stats: Stats::default(),
             scenario,
             sabotage,
+            refusals: Dice::new(seed ^ 0x0DB),
             dice,
         }
     }
@@ -302,15 +313,17 @@ impl Driver {
             }
             store.load(&feed).await
         });
-        let (started, ours) = (self.time, self.ours());
-        let now = Now { vendor: self.scenario.zone.local(ours), earliest: self.scenario.zone.local(ours), ours, monotonic: Duration::ZERO };
-        let plan = FeedPlan::resume(feed, self.options.clone(), saved.expect("the file is read"), now);
+        let started = self.time;
+        let clock = VendorClock::default();
+        let now = clock.now(Local { ours: self.ours(), monotonic: Duration::ZERO }, self.scenario.zone);
+        let options = SessionOptions { plan: self.options.clone(), zone: self.scenario.zone, brake: BRAKE, burst: BURST };
+        let session = Session::resume(&LISTINGS, feed, options, saved.expect("the file is read"), now);
         let file = oracle::look(&self.path());
-        self.process = Some(Process { store, writer, plan, file, started, heard: None, throttled: started });
+        self.process = Some(Process { store, writer, session, clock, file, started, throttled: started });
         self.forward.clear();
     }
 
-    fn process(&mut self) -> &mut Process {
+    pub(super) fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("a process")
     }
 
@@ -348,7 +361,7 @@ impl Driver {
         writer.join().expect("the writer does not panic");
     }
 
-    // Clocks, as `clock.rs` has them.
+    // Clocks.
 
     fn ours(&self) -> Stamp {
         Stamp(self.time.0 + self.ours_off)
@@ -358,130 +371,67 @@ impl Driver {
         format!("{}Z", self.ours().to_wire())
     }
 
-    fn vendor_utc(&self) -> Stamp {
-        let heard = self.process.as_ref().and_then(|process| process.heard);
-        heard.map_or_else(|| self.ours(), |(at, said)| said.plus(self.time.since(at)))
-    }
-
-    fn hear(&mut self, said: Stamp) {
-        let reckoned = self.vendor_utc();
-        if said > reckoned || reckoned.since(said) > GRAIN {
-            let time = self.time;
-            self.process().heard = Some((time, said));
-        }
+    fn local(&self) -> Local {
+        let started = self.process.as_ref().expect("a process").started;
+        Local { ours: self.ours(), monotonic: self.time.since(started) }
     }
 
     fn now(&mut self) -> Now {
-        let (vendor, ours, time, zone) = (self.vendor_utc(), self.ours(), self.time, self.scenario.zone);
-        Now { vendor: zone.local(vendor), earliest: zone.local(vendor.min(ours)), ours, monotonic: time.since(self.process().started) }
+        let (local, zone) = (self.local(), self.scenario.zone);
+        self.process().clock.now(local, zone)
     }
 
-    /// The Date header.
-    fn date(&self) -> Option<Stamp> {
+    /// The Date header of an answer, which the mirror hears.
+    pub(super) fn date(&mut self) -> Option<Stamp> {
         let second = 10_000_000;
         let off = self.time.0 + self.scenario.date_skew * second;
-        (!self.scenario.no_date).then_some(Stamp(off.div_euclid(second) * second))
-    }
-
-    // The world.
-
-    fn meddle(&mut self) {
-        self.time = self.time.plus(Duration::from_millis(20 + self.dice.below(900)));
-        if !self.scenario.clock_step.is_zero() && self.dice.percent(3) {
-            let step = self.scenario.clock_step.as_secs() as i64 * 10_000_000;
-            self.ours_off = self.dice.pick(&[-step, 0, step]);
+        let date = (!self.scenario.no_date).then_some(Stamp(off.div_euclid(second) * second))?;
+        if self.sabotage == Sabotage::IgnoresVendorClock {
+            return None;
         }
-        self.world.set_clock(self.time);
-        if self.dice.percent(45) {
-            return;
-        }
-        for _ in 0..=self.dice.below(4) {
-            self.change();
-            if self.dice.percent(50) {
-                self.time = self.time.plus(Duration::from_millis(self.dice.below(400)));
-                self.world.set_clock(self.time);
-            }
-        }
-    }
-
-    fn change(&mut self) {
-        self.moved = true;
-        let late = self.dice.percent(self.scenario.late_percent);
-        let late_by = if late { Duration::from_millis(self.dice.below(self.scenario.latest.as_millis() as u64)) } else { Duration::ZERO };
-        if late {
-            self.late.push(self.time.plus(late_by));
-        }
-        let roll = self.dice.below(100);
-        if roll < 12 {
-            self.world.add_late(FEED, late_by);
-            return;
-        }
-        if roll < 15 {
-            let count = 2 + self.dice.index(self.scenario.vendor.page_size * 3);
-            self.world.bulk_touch(FEED, count);
-            return;
-        }
-        let Some(listing) = self.target(roll) else { return };
-        match roll {
-            15..55 => drop(self.world.edit_late(FEED, &listing, late_by)),
-            55..75 => drop(self.world.delete_late(FEED, &listing, late_by)),
-            75..90 if self.later_than_its_stamp(&listing) => {
-                if self.world.revive_late(FEED, &listing, late_by) {
-                    *self.oracle.revivals.entry(listing.0).or_default() += 1;
-                }
-            }
-            90..95 if self.scenario.silent => drop(self.world.remove_silently(FEED, &listing)),
-            _ => drop(self.world.edit_late(FEED, &listing, late_by)),
-        }
-    }
-
-    /// Half of all changes hit the edges of the page that was read last: those shift what is read next.
-    fn target(&mut self, roll: u64) -> Option<ListingId> {
-        if !(75..90).contains(&roll) && self.dice.percent(50) && !self.last_page.is_empty() {
-            let last = self.last_page.len() - 1;
-            let place = self.dice.pick(&[0, last]);
-            return Some(self.last_page[place].clone());
-        }
-        let wanted = (75..90).contains(&roll);
-        let all: Vec<ListingId> =
-            self.world.truth(FEED).into_iter().filter(|(_, truth)| truth.deleted == wanted).map(|(listing, _)| listing).collect();
-        (!all.is_empty()).then(|| all[self.dice.index(all.len())].clone())
-    }
-
-    /// A revival with the stamp of the deletion cannot be told from the deletion where `Status=0` returns both: at a tie
-    /// the deletion stands. So the vendor's clock must have ticked.
-    fn later_than_its_stamp(&self, listing: &ListingId) -> bool {
-        self.world.truth(FEED).get(listing).is_some_and(|truth| truth.stamp < self.world.now())
+        let local = self.local();
+        self.process().clock.hear(date, local);
+        Some(date)
     }
 
     // The worker.
 
+    /// One request with all that follows from it, or one other command.
     fn step(&mut self) -> Result<Going, String> {
-        let now = self.now();
-        let command = self.process().plan.next(now);
-        if self.trace {
-            eprintln!("{} {command:?}", self.time);
-        }
-        let waits = matches!(command, Command::Wait { until } if until <= now.monotonic);
-        self.idle = if waits { self.idle + 1 } else { 0 };
-        if self.idle > 3 {
-            return Err(format!("the plan waits for a time that is past, again and again: {command:?} at {now:?}"));
-        }
-        match command {
-            Command::Fetch { purpose, request } => self.fetch(purpose, &request)?,
-            Command::BeginScan { range, .. } => self.begin_scan(range)?,
-            Command::Judge { run, proven } => self.judge(run, proven)?,
-            Command::Confirm { run, listing } => self.confirm(run, listing)?,
-            Command::EndScan { run } => {
-                let at = self.at();
-                let Driver { runtime, process: Some(process), .. } = self else { return Err("no process".to_owned()) };
-                runtime.block_on(process.store.end_run(run, at)).map_err(|error| error.to_string())?;
-                process.plan.scanned();
+        loop {
+            let now = self.now();
+            let command = self.process().session.next(now);
+            if self.trace {
+                eprintln!("{} {command:?}", self.time);
             }
-            Command::Wait { until } => self.wait(until),
-            Command::Finished { missing } => return Ok(Going::Finished(missing)),
+            let waits = matches!(command, Command::Wait(until) if until <= now.monotonic);
+            self.idle = if waits { self.idle + 1 } else { self.idle * u32::from(matches!(command, Command::Tell(_))) };
+            if self.idle > 3 {
+                return Err(format!("the session waits for a time that is past, again and again: {command:?} at {now:?}"));
+            }
+            let event = match command {
+                Command::Tell(_) => continue,
+                Command::Wait(until) => {
+                    self.wait(until);
+                    return Ok(Going::On);
+                }
+                Command::Finished(missing) => return Ok(Going::Finished(missing)),
+                Command::GiveUp => return Err("a one-shot run gave up its database".to_owned()),
+                Command::Fetch(purpose, request) => self.fetch(purpose, request)?,
+                Command::FetchOne(listing) => self.fetch_one(listing),
+                Command::Store(arrival) => match self.store(*arrival)? {
+                    Some(event) => event,
+                    None => return Ok(Going::On),
+                },
+                other => self.on_store(other)?,
+            };
+            let stays = matches!(event, Event::Page(..) | Event::One(..));
+            let now = self.now();
+            self.process().session.on(event, now);
+            if !stays {
+                return Ok(Going::On);
+            }
         }
-        Ok(Going::On)
     }
 
     /// Part of a wait may pass before the world changes again.
@@ -492,171 +442,64 @@ impl Driver {
         self.time = self.time.plus(whole.mul_f64(share as f64 / 100.0) + Duration::from_millis(1));
     }
 
-    fn answered(&mut self, purpose: Purpose, request: &PageRequest) -> Result<Page, Failure> {
-        let throttled = self.process().throttled;
-        self.time = self.time.max(throttled).plus(Duration::from_millis(30 + self.dice.below(300)));
-        self.world.set_clock(self.time);
-        let late = self.late.len();
-        let time = self.time;
-        self.late.retain(|visible_at| *visible_at > time);
-        let moved = std::mem::take(&mut self.moved) || self.late.len() < late;
-        self.oracle.asked(&self.world, purpose, request, moved);
-        self.stats.requests += 1;
-        let asked = self.spoilt(purpose, request);
-        if self.empty {
-            return constellation1::read_page(br#"{"Results":[],"Total":0,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed);
-        }
-        let reply = self.world.answer_page(&asked);
-        let fails = !self.quiet && self.dice.percent(self.scenario.fail_percent);
-        if fails {
-            return self.fault(&reply.body);
-        }
-        match reply.status {
-            200 => constellation1::read_page(&reply.body).map(|page| self.without_hidden(page)).map_err(|_| Failure::Malformed),
-            _ => Err(Failure::Refused),
-        }
-    }
-
-    fn without_hidden(&self, mut page: Page) -> Page {
-        let all = page.records.len();
-        page.records.retain(|record| Some(&record.key.listing) != self.hidden.as_ref());
-        page.total -= (all - page.records.len()) as u64;
-        page
-    }
-
-    /// Any failure instead of the answer, or an answer that is cut short.
-    fn fault(&mut self, body: &[u8]) -> Result<Page, Failure> {
-        Err(match self.dice.below(12) {
-            0 => Failure::Throttled { wait: Duration::from_millis(self.dice.below(60_000)) },
-            1 => Failure::Unauthorized,
-            2 => Failure::Refused,
-            3..6 => {
-                let length = self.dice.index(body.len());
-                return match constellation1::read_page(&body[..length]) {
-                    Ok(page) => panic!("{length} of {} bytes were read as a page of {}", body.len(), page.records.len()),
-                    Err(_) => Err(Failure::Malformed),
-                };
-            }
-            6 => {
-                return constellation1::read_page(br#"{"Results":null,"Total":7,"Count":0,"NextPage":null}"#)
-                    .map_err(|_| Failure::Malformed);
-            }
-            7 => {
-                return constellation1::read_page(br#"{"Results":[],"Total":7,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed);
-            }
-            8 => Failure::Malformed,
-            _ => Failure::Unavailable,
-        })
-    }
-
-    /// The request as the sabotage would have it.
-    fn spoilt(&mut self, purpose: Purpose, request: &PageRequest) -> PageRequest {
-        let mut asked = request.clone();
-        match self.sabotage {
-            Sabotage::Forward if request.page == 1 => drop(self.forward.insert(purpose, 1)),
-            Sabotage::Forward => {
-                let page = self.forward.entry(purpose).or_insert(1);
-                *page += 1;
-                asked.page = *page;
-            }
-            Sabotage::AfterNewest if purpose == Purpose::Poll => {
-                let newest = self.newest.get(&request.stream).map(|newest| newest.plus(Duration::from_millis(1)));
-                asked.window.from = newest.unwrap_or(asked.window.from).max(asked.window.from);
-            }
-            Sabotage::None | Sabotage::CheckpointFirst | Sabotage::AfterNewest | Sabotage::LiveWins => {}
-        }
-        asked
-    }
-
-    fn fetch(&mut self, purpose: Purpose, request: &PageRequest) -> Result<(), String> {
-        match self.answered(purpose, request) {
-            Ok(page) => self.take(purpose, request, page),
-            Err(failure) => {
-                let now = self.now();
-                let time = self.time;
-                if let Failure::Throttled { wait } = failure {
-                    self.process().throttled = time.plus(wait);
-                }
-                self.process().plan.on_failure(purpose, &failure, now, "a fault");
-                Ok(())
-            }
-        }
-    }
-
-    fn take(&mut self, purpose: Purpose, request: &PageRequest, mut page: Page) -> Result<(), String> {
-        page.vendor_now = self.date();
-        page.vendor_now.inspect(|date| self.hear(*date));
-        self.last_page = page.records.iter().map(|record| record.key.listing.clone()).collect();
-        let polled = page.records.iter().filter_map(|record| record.stamp).max().filter(|_| purpose == Purpose::Poll);
-        let seen = digest::describe(&self.feed, request, &page, page.vendor_now.map(|utc| self.scenario.zone.local(utc)));
-        let now = self.now();
-        let Verdict::Store(checkpoint) = self.process().plan.on_page(purpose, seen, now) else { return Ok(()) };
-        if self.kills_now() {
-            self.kill();
-            return Ok(());
-        }
-        let (keys, at) = (digest::keys(&self.feed, &page), self.at());
-        let vendor_now = self.scenario.zone.local(self.vendor_utc());
-        let Driver { runtime, process: Some(process), .. } = self else { return Err("no process".to_owned()) };
-        let stored = runtime.block_on(process.store.hashes(keys)).map_err(|error| error.to_string())?;
-        let kept = (*checkpoint).clone();
-        if let Some(window) = kept.window.as_ref().filter(|_| self.trace) {
-            let reading = &window.open.reading;
-            eprintln!("    {:?} row {:?} {reading:?}", window.state, window.open.row);
-        }
-        let mut commit = digest::prepare(&LISTINGS, request, page, &stored, *checkpoint, Moment { vendor_now, at });
-        if !commit.rejects.is_empty() {
-            return Err(format!("the sandbox's records were rejected: {:?}", commit.rejects[0].reason));
-        }
-        match self.sabotage {
-            Sabotage::CheckpointFirst => {
-                let checkpoint_only = PageCommit { records: Vec::new(), ..commit.clone() };
-                let row = self.commit(checkpoint_only)?;
-                if self.dice.percent(10) {
-                    self.kill();
-                    return self.check(&kept);
-                }
-                commit.checkpoint.window = None;
-                self.commit(commit)?;
-                row.inspect(|row| self.process().plan.saved(purpose, *row));
-                return self.check(&kept);
-            }
-            Sabotage::LiveWins => {
-                let live = commit.records.iter_mut().filter(|record| record.presence == Presence::Live);
-                live.for_each(|record| record.stamp = record.stamp.map(|stamp| Stamp(stamp.0 + 1)));
-            }
-            Sabotage::AfterNewest => {
-                let newest = self.polled.get(&request.stream).copied().max(polled);
-                newest.map(|newest| self.polled.insert(request.stream, newest));
-                let proven = |window: &WindowSave| (window.purpose, window.state) == (Purpose::Poll, WindowState::Complete);
-                if let (Some(newest), true) = (newest, kept.window.as_ref().is_some_and(proven)) {
-                    self.newest.insert(request.stream, newest);
-                }
-            }
-            Sabotage::None | Sabotage::Forward => {}
-        }
-        let row = self.commit(commit)?;
-        self.check(&kept)?;
-        if self.kills_now() {
-            self.kill();
-        } else if let Some(row) = row {
-            self.process().plan.saved(purpose, row);
-        }
-        Ok(())
+    /// Whether the database refuses at this moment.
+    fn refuses(&mut self) -> bool {
+        !self.quiet && self.refusals.percent(self.scenario.refuse_percent)
     }
 
     fn kills_now(&mut self) -> bool {
         !self.quiet && self.dice.percent(self.scenario.kill_percent / 2)
     }
 
-    fn commit(&mut self, commit: PageCommit) -> Result<Option<i64>, String> {
-        let Driver { runtime, process: Some(process), stats, trace, .. } = self else { return Err("no process".to_owned()) };
-        let committed = runtime.block_on(process.store.commit(commit)).map_err(|error| error.to_string())?;
-        if *trace {
-            eprintln!("    committed {:?}", committed);
+    /// A page is stored, refused, or the process dies before or after.
+    fn store(&mut self, mut arrival: Arrival) -> Result<Option<Event>, String> {
+        if self.kills_now() {
+            self.kill();
+            return Ok(None);
         }
-        stats.records += committed.counts.values().sum::<u64>();
-        Ok(committed.window)
+        let checkpoint = arrival.checkpoint.clone();
+        if self.refuses() {
+            let stored = Stored {
+                request: arrival.request,
+                purpose: checkpoint.purpose,
+                committed: mls_sync::store::Committed::default(),
+                records: 0,
+                total: arrival.page.total,
+                round_proven: checkpoint.round_proven,
+                from_rule: mls_sync::plan::window::FromRule::Exact,
+                zone: None,
+            };
+            let refused = Event::StoreFailed("the disk is full".to_owned());
+            return Ok(Some(if self.sabotage == Sabotage::TakesRefusedForStored { Event::Stored(stored) } else { refused }));
+        }
+        if self.sabotage == Sabotage::CheckpointFirst {
+            let mut first = arrival.clone();
+            first.page.records.clear();
+            self.commit(first)?;
+            if self.dice.percent(10) {
+                self.kill();
+                return self.check(&checkpoint).map(|()| None);
+            }
+            arrival.checkpoint.window = None;
+        }
+        self.spoil_arrival(&mut arrival);
+        let stored = self.commit(arrival)?;
+        self.check(&checkpoint)?;
+        if self.kills_now() {
+            self.kill();
+            return Ok(None);
+        }
+        Ok(Some(Event::Stored(stored)))
+    }
+
+    fn commit(&mut self, arrival: Arrival) -> Result<Stored, String> {
+        let Driver { runtime, process: Some(process), stats, .. } = self else { return Err("no process".to_owned()) };
+        let stored = runtime.block_on(intake::store(&process.store, &LISTINGS, arrival)).map_err(|error| error.to_string())?;
+        stats.records += stored.committed.counts.values().sum::<u64>();
+        match stored.committed.new_rejects.first() {
+            Some(reject) => Err(format!("the sandbox's records were rejected: {:?}", reject.reason)),
+            None => Ok(stored),
+        }
     }
 
     fn check(&mut self, checkpoint: &Checkpoint) -> Result<(), String> {
@@ -664,51 +507,38 @@ impl Driver {
         oracle.stored(&process.file, scenario, checkpoint)
     }
 
-    fn begin_scan(&mut self, range: Window) -> Result<(), String> {
-        let (at, now) = (self.at(), self.now());
-        let Driver { runtime, process: Some(process), feed, options, .. } = self else { return Err("no process".to_owned()) };
-        let run = runtime.block_on(process.store.begin_run(feed, range, options.dry_run, at)).map_err(|error| error.to_string())?;
-        process.plan.scan_begun(run, range, now);
-        Ok(())
-    }
-
-    fn judge(&mut self, run: i64, proven: bool) -> Result<(), String> {
-        let at = self.at();
-        let Driver { runtime, process: Some(process), .. } = self else { return Err("no process".to_owned()) };
-        let judgement = runtime.block_on(process.store.judge(run, proven, BRAKE, at)).map_err(|error| error.to_string())?;
-        match judgement.ruling {
-            Ruling::Confirm => process.plan.judged(judgement.to_confirm),
-            Ruling::Withhold(_) | Ruling::Fail(_) => process.plan.scanned(),
+    /// The other commands to the database.
+    fn on_store(&mut self, command: Command) -> Result<Event, String> {
+        if self.refuses() {
+            return Ok(Event::StoreFailed("the disk is full".to_owned()));
         }
-        Ok(())
-    }
-
-    fn confirm(&mut self, run: i64, listing: ListingId) -> Result<(), String> {
-        self.time = self.time.plus(Duration::from_millis(30 + self.dice.below(300)));
-        self.world.set_clock(self.time);
-        if !self.quiet && self.dice.percent(self.scenario.fail_percent) {
-            let failure = self.dice.pick(&[0, 1]);
-            let failure = [Failure::Unavailable, Failure::Unauthorized][failure].clone();
-            let now = self.now();
-            self.process().plan.on_failure(Purpose::Scan, &failure, now, "a fault");
-            return Ok(());
-        }
-        let reply = self.world.answer_detail(&self.feed, &listing);
-        let said = match reply.status {
-            404 => Confirmation::Gone,
-            _ if self.hidden.as_ref() == Some(&listing) => Confirmation::Gone,
-            _ => match constellation1::read_detail(&reply.body)?.map(|record| (LISTINGS.decode)(&record)) {
-                None => Confirmation::Gone,
-                Some(Ok(content)) if (LISTINGS.looks_deleted)(&content) => Confirmation::Deleted,
-                Some(Ok(_)) => Confirmation::Present,
-                Some(Err(_)) => Confirmation::Unclear,
-            },
-        };
         let at = self.at();
-        let Driver { runtime, process: Some(process), oracle, .. } = self else { return Err("no process".to_owned()) };
-        runtime.block_on(process.store.confirm(run, listing, said, at)).map_err(|error| error.to_string())?;
+        let Driver { runtime, process: Some(process), oracle, feed, .. } = self else { return Err("no process".to_owned()) };
+        let store = &process.store;
+        let done = runtime.block_on(async {
+            Ok::<Event, StoreError>(match command {
+                Command::CountLive(recent) => Event::Live { recent, live: store.live(feed).await? },
+                Command::BeginScan(range, wanted) => begin_scan(store, feed, range, wanted, at).await?,
+                Command::Judge { proven, limits } => Event::Judged(store.judge(feed, proven, limits, at).await?),
+                Command::Confirm(listing, said) => {
+                    store.confirm(feed, listing, said, at).await?;
+                    Event::Confirmed
+                }
+                Command::EndScan => {
+                    store.end_run(feed, at).await?;
+                    Event::ScanEnded
+                }
+                Command::Load => Event::Loaded(store.load(feed).await?),
+                other => panic!("{other:?} is no command to the database"),
+            })
+        });
         oracle.changes(&process.file)?;
-        process.plan.confirmed();
-        Ok(())
+        done.map_err(|error| error.to_string())
     }
+}
+
+async fn begin_scan(store: &Store, feed: &FeedId, range: Window, wanted: Option<Wanted>, at: String) -> Result<Event, StoreError> {
+    let dry_run = wanted.is_some_and(|wanted| wanted.dry_run);
+    let run = store.begin_run(feed, range, dry_run, at).await?;
+    Ok(Event::ScanBegun(run, range))
 }

@@ -1,7 +1,8 @@
 //! What must hold at every moment, told by somebody who sees the world and the file and nothing between them.
 
 use super::scenario::{FEED, Scenario};
-use mls_sync::plan::command::{Checkpoint, Purpose, WindowState};
+use mls_sync::plan::checkpoint::{Checkpoint, WindowState};
+use mls_sync::plan::options::Purpose;
 use mls_sync::plan::window::{PAD, Task};
 use mls_sync::record::{PageRequest, Stamp, Stream, Window};
 use mls_sync::sandbox::{FromMode, World};
@@ -92,8 +93,8 @@ impl Oracle {
         if window.state == WindowState::Open {
             return Ok(());
         }
-        let task = window.open.task;
-        let opened = self.opened.remove(&(window.purpose, task.stream, task.asked));
+        let task = window.task;
+        let opened = self.opened.remove(&(checkpoint.purpose, task.stream, task.asked));
         match (window.state, opened) {
             (WindowState::Complete, Some(opened)) => self.claim(file, scenario, task, opened),
             (WindowState::Complete, None) => Err(format!("a window was proven that was never asked for: {task:?}")),
@@ -165,7 +166,7 @@ impl Oracle {
     /// While our clock is behind, a poll ends before the cursor; the next one that does not shows the gap.
     fn cursor(&self, scenario: &Scenario, checkpoint: &Checkpoint) -> Result<(), String> {
         let polled =
-            checkpoint.window.as_ref().is_some_and(|window| (window.purpose, window.state) == (Purpose::Poll, WindowState::Complete));
+            checkpoint.window.as_ref().is_some_and(|window| (checkpoint.purpose, window.state) == (Purpose::Poll, WindowState::Complete));
         let Some(state) = checkpoint.state.as_ref().filter(|_| polled && scenario.clock_step.is_zero()) else { return Ok(()) };
         match state.cursor {
             Some(cursor) if Some(cursor) > state.coverage.end() => {

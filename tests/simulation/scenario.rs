@@ -1,6 +1,7 @@
 //! What a seed stands for: a vendor, a mirror's settings, and how rough the sea is.
 
-use mls_sync::plan::command::{LookbackRule, Options as PlanOptions};
+use mls_sync::entity;
+use mls_sync::plan::options::{LookbackRule, Options as PlanOptions};
 use mls_sync::record::zone::TimestampZone;
 use mls_sync::record::{DayTime, Stamp, Stream};
 use mls_sync::sandbox::{Bounds, DeletedDetail, Deletions, FromMode, NextPage, Options as Vendor, Order, PagePastEnd, Shape, StampGrain};
@@ -70,6 +71,8 @@ pub(super) struct Scenario {
     pub(super) longest_downtime: Duration,
     /// Our own clock steps by up to this.
     pub(super) clock_step: Duration,
+    /// Of a hundred transactions, so many are refused by the database.
+    pub(super) refuse_percent: u64,
 }
 
 impl Scenario {
@@ -106,6 +109,7 @@ impl Scenario {
         let ladders = [vec![rung(MINUTE * 20, HOUR * 2), rung(HOUR * 24, HOUR * 72)], vec![rung(MINUTE * 30, HOUR * 3)], Vec::new()];
         let plan = PlanOptions {
             streams: vec![Stream::All, Stream::Deleted],
+            deletions: entity::Deletions::Stream,
             interval: seconds(dice, &[20, 60, 300, 900]),
             overlap: seconds(dice, &[0, 5, 120]),
             settle: seconds(dice, &[0, 2, 30]),
@@ -135,6 +139,8 @@ impl Scenario {
             kill_percent: dice.pick(&[0, 3, 10]),
             longest_downtime: seconds(dice, &[2, 600, 20 * 3600]),
             clock_step: if dice.percent(70) { Duration::ZERO } else { seconds(dice, &[5, 300, 7200]) },
+            // From dice of its own, so that seeds of earlier versions stand for the same worlds.
+            refuse_percent: Dice::new(!seed).pick(&[0, 0, 4]),
         }
     }
 

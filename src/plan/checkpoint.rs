@@ -1,0 +1,116 @@
+//! What is saved of a plan with every page, and what a plan is resumed from.
+
+use super::coverage::Coverage;
+use super::options::Purpose;
+use super::page::Mark;
+use super::paging::{Progress, Reading};
+use super::window::{StreamState, Task};
+use crate::record::{FeedId, ListingId, Stamp, Stream, Window};
+use std::collections::BTreeMap;
+
+/// A window that is being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// What it is asked for.
+    pub task: Task,
+    /// How far its reading is.
+    pub reading: Reading,
+    /// The vendor's clock when it was opened.
+    pub opened: Stamp,
+    /// Whether a checkpoint has told the database of it.
+    pub saved: bool,
+}
+
+/// What became of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowState {
+    /// Being read.
+    Open,
+    /// Proven whole.
+    Complete,
+    /// Read as often as is sensible, without proof.
+    Suspect,
+    /// Given up in favour of smaller windows.
+    Cut,
+}
+
+/// What is to be saved in the transaction that stores the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The feed.
+    pub feed: FeedId,
+    /// Which kind of work the page belongs to.
+    pub purpose: Purpose,
+    /// Which stream the page is of.
+    pub stream: Stream,
+    /// Where the mirror stands with the stream; `None` if it is not one that is polled, or nothing may be changed.
+    pub state: Option<StreamState>,
+    /// The window, if it deserves a row.
+    pub window: Option<WindowSave>,
+    /// When look-backs were begun and done, by name.
+    pub lookbacks: BTreeMap<String, LookbackTimes>,
+    /// Changes nothing but the counts of a dry run.
+    pub dry_run: bool,
+    /// What was read whole before this page: a change that comes from inside came late.
+    pub read_before: Coverage,
+    /// With this page all streams were polled up to one moment, and each was proven.
+    pub round_proven: bool,
+}
+
+/// What is to be saved of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowSave {
+    /// What became of it.
+    pub state: WindowState,
+    /// What it was asked for.
+    pub task: Task,
+    /// The vendor's clock when it was opened.
+    pub opened: Stamp,
+    /// How far its reading is.
+    pub progress: Progress,
+    /// It is new: whatever the database has open for this kind of work is given up.
+    pub begins: bool,
+    /// The marks saved so far no longer count.
+    pub forget_marks: bool,
+    /// The marks to add.
+    pub marks: Vec<Mark>,
+}
+
+/// When a look-back was last begun and last proven, on our own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookbackTimes {
+    /// Begun.
+    pub begun: Stamp,
+    /// Proven.
+    pub done: Stamp,
+}
+
+/// A reconcile that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedScan {
+    /// What it reads.
+    pub range: Window,
+    /// What it has read whole, by stream.
+    pub coverage: BTreeMap<Stream, Coverage>,
+    /// A window of it could not be proven.
+    pub doubtful: bool,
+    /// Rows that it lacks and that were not asked about yet; `None` while it is reading.
+    pub to_confirm: Option<Vec<ListingId>>,
+    /// How many rows were asked about.
+    pub asked: u64,
+}
+
+/// What the database remembers of a feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Its streams.
+    pub streams: BTreeMap<Stream, StreamState>,
+    /// Its windows that are being read.
+    pub open: Vec<(Purpose, Open)>,
+    /// When its look-backs were begun and done, by name.
+    pub lookbacks: BTreeMap<String, LookbackTimes>,
+    /// Its reconcile that is under way.
+    pub scan: Option<SavedScan>,
+    /// When its last reconcile began, or when it was adopted, on our own clock.
+    pub last_scan: Option<Stamp>,
+}

@@ -1,0 +1,165 @@
+//! Look-backs: what was complete is read again, for listings that are published later than they are stamped.
+
+use super::checkpoint::LookbackTimes;
+use super::clock::Now;
+use super::due::Due;
+use super::options::{LookbackRule, Options};
+use super::second_reading::SecondReading;
+use super::window::Task;
+use crate::record::{Stamp, Stream, Window};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Stamps further ahead of the vendor's clock than this are looked for by themselves: no window that ends now shows them.
+const AHEAD: Duration = Duration::from_secs(5 * 60);
+/// The name of that look-back.
+const AHEAD_NAME: &str = "ahead";
+/// 9999-12-31T00:00:00, as far as a vendor's date can go.
+const END_OF_TIME: Stamp = Stamp(2_534_022_144_000_000_000);
+/// A look-back that was broken off is not begun again before this.
+const BEGIN_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+/// One entry of the timetable. A name stands for it in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    every: Duration,
+    /// How far back; `None` for the look ahead.
+    reach: Option<Duration>,
+}
+
+/// The look-backs of a feed.
+#[derive(Clone, Debug)]
+pub(super) struct Lookbacks {
+    /// The most urgent first.
+    entries: Vec<Entry>,
+    times: BTreeMap<String, LookbackTimes>,
+    /// The one that is under way.
+    current: Option<(Entry, SecondReading)>,
+    /// From the beginning of one poll to the beginning of the next.
+    interval: Duration,
+}
+
+impl Lookbacks {
+    pub(super) fn resume(options: &Options, mut times: BTreeMap<String, LookbackTimes>, now: Now) -> Lookbacks {
+        let ahead = options.ahead_every.map(|every| Entry { name: AHEAD_NAME.to_owned(), every, reach: None });
+        let usual = |rule: &LookbackRule| Entry { name: format!("{}s", rule.reach.as_secs()), every: rule.every, reach: Some(rule.reach) };
+        let entries: Vec<Entry> = ahead.into_iter().chain(options.lookbacks.iter().map(usual)).collect();
+        for entry in entries.iter().filter(|entry| entry.reach.is_some()) {
+            // What was never looked back at is being read for the first time: that is as good.
+            times.entry(entry.name.clone()).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
+        }
+        Lookbacks { entries, times, current: None, interval: options.interval }
+    }
+
+    /// When look-backs were begun and done, to be saved.
+    pub(super) fn times(&self) -> &BTreeMap<String, LookbackTimes> {
+        &self.times
+    }
+
+    /// When the next one is due.
+    pub(super) fn due(&self, now: Now) -> Due {
+        if self.current.is_some() {
+            return Due::Now;
+        }
+        let times = self.entries.iter().filter_map(|entry| self.due_of(entry, now).time(now));
+        times.min().map_or(Due::Never, |time| Due::at(time, now))
+    }
+
+    fn due_of(&self, entry: &Entry, now: Now) -> Due {
+        let Some(times) = self.times.get(&entry.name) else { return Due::Now };
+        let after = |at: Stamp, wait: Duration| match at <= now.ours {
+            true => Due::at_ours(at.plus(wait), now),
+            // What was done in the future was done by a clock that has been set back since.
+            false => Due::Now,
+        };
+        let (done, begun) = (after(times.done, entry.every), after(times.begun, entry.every.min(BEGIN_AGAIN)));
+        match (done.time(now), begun.time(now)) {
+            (Some(done), Some(begun)) => Due::at(done.max(begun), now),
+            (None, _) | (_, None) => Due::Never,
+        }
+    }
+
+    /// Begins the one that is due, or its next window. `settled` is the newest stamp that is certainly past.
+    pub(super) fn begin(&mut self, streams: &[Stream], spans: &BTreeMap<Stream, Duration>, settled: Stamp, now: Now) -> Option<Task> {
+        if self.current.is_none() {
+            let entry = self.entries.iter().find(|entry| self.due_of(entry, now) == Due::Now)?.clone();
+            let range = match entry.reach {
+                None => Window { from: now.vendor.plus(AHEAD), to: END_OF_TIME },
+                Some(reach) => Window { from: settled.minus(reach), to: settled },
+            };
+            let done = self.times.get(&entry.name).map_or(Stamp(0), |times| times.done);
+            self.times.insert(entry.name.clone(), LookbackTimes { begun: now.ours, done });
+            self.current = Some((entry, SecondReading::new(range, streams.iter().copied())));
+        }
+        let (entry, reading) = self.current.as_ref()?;
+        // The look ahead goes to the end of time, where next to nothing is: it is read whole.
+        let no_limit = BTreeMap::new();
+        reading.next(if entry.reach.is_none() { &no_limit } else { spans })
+    }
+
+    /// Whether one is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Whether the one under way looks ahead of the vendor's clock.
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.current.as_ref().is_some_and(|(entry, _)| entry.reach.is_none())
+    }
+
+    /// A vendor that takes no time of the future is not asked for it again before the next turn; nothing is missing for that.
+    pub(super) fn give_up_looking_ahead(&mut self, now: Now) {
+        self.current = None;
+        self.times.insert(AHEAD_NAME.to_owned(), LookbackTimes { begun: now.ours, done: now.ours });
+    }
+
+    /// A window was read, with or without proof. `found_ahead` tells, when a look ahead is over, whether it found stamps.
+    pub(super) fn read(&mut self, task: Task, proven: bool, found_ahead: impl FnOnce() -> bool, now: Now) {
+        let Some((_, reading)) = &mut self.current else { return };
+        reading.read(task, proven);
+        if !reading.is_done() {
+            return;
+        }
+        let Some((entry, _)) = self.current.take() else { return };
+        // While stamps are seen ahead of the clock, they are looked for as often as the others are polled.
+        let sooner = entry.reach.is_none() && found_ahead();
+        let every = if sooner { self.interval.min(entry.every) } else { entry.every };
+        let done = now.ours.minus(entry.every.saturating_sub(every));
+        self.times.insert(entry.name, LookbackTimes { begun: done, done });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn noon() -> Stamp {
+        Stamp::parse("2024-06-01T12:00:00").expect("a date")
+    }
+
+    fn now(ours: Stamp) -> Now {
+        Now { vendor: ours, earliest: ours, ours, monotonic: HOUR }
+    }
+
+    /// When the hourly look-back is due that was done at noon, `later` than that.
+    fn check(ours: Stamp, expected: Due) {
+        let entry = Entry { name: "7200s".to_owned(), every: HOUR, reach: Some(HOUR * 2) };
+        let times = BTreeMap::from([(entry.name.clone(), LookbackTimes { begun: noon(), done: noon() })]);
+        let lookbacks = Lookbacks { entries: vec![entry], times, current: None, interval: HOUR };
+        assert_eq!(lookbacks.due(now(ours)), expected, "{ours}");
+    }
+
+    #[test]
+    fn a_look_back_is_due_again_after_its_interval() {
+        check(noon().plus(HOUR / 2), Due::At(HOUR + HOUR / 2));
+        check(noon().plus(HOUR), Due::Now);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_no_look_back_off() {
+        check(noon().minus(HOUR * 24 * 365), Due::Now);
+    }
+}

@@ -1,0 +1,174 @@
+//! Rounds of polls: all streams up to one moment, the deletions first.
+
+use super::checkpoint::Open;
+use super::clock::Now;
+use super::due::Due;
+use super::options::Options;
+use super::suspects::ONCE_READINGS;
+use super::window::{PAD, StreamState, Task, task_for};
+use crate::record::{Presence, Stamp, Stream, Window};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A window whose `To` turns out to lie ahead of the vendor's clock is opened anew this often.
+const MAX_REOPENED: u32 = 2;
+/// Rounds that a one-shot run makes: one at its beginning, and one at its end if it has read more in between.
+const ONCE_ROUNDS: u32 = 2;
+/// A clock that is corrected by more than this moves the end of a round that has just begun.
+const CORRECTION: Duration = Duration::from_secs(2);
+/// The vendor's clock is told in whole seconds.
+const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
+/// The round that is under way.
+#[derive(Clone, Debug)]
+struct Round {
+    /// Up to here.
+    to: Stamp,
+    /// Streams that were not begun yet.
+    left: Vec<Stream>,
+    begun: Now,
+    reopened: u32,
+    /// It was begun by an earlier process, so it says nothing of the time since.
+    resumed: bool,
+    /// The poll that is open was too deep and was cut.
+    cut: bool,
+    /// Where the deletions of this round begin, if they were cut.
+    deletions_from: Option<Stamp>,
+    /// A poll of it could not be proven.
+    doubtful: bool,
+}
+
+/// The rounds of a feed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rounds {
+    current: Option<Round>,
+    /// When the next one begins.
+    next_at: Duration,
+    /// How many ended that this process has begun.
+    ended: u32,
+    /// Something of the past was read since the last one began.
+    read_since: bool,
+    /// How many in a row could not be proven.
+    doubtful_in_a_row: u32,
+}
+
+impl Rounds {
+    /// Goes on with a poll that an earlier process has begun.
+    pub(super) fn resume(&mut self, task: Task, streams: &[Stream], now: Now) {
+        let left = in_order(streams).into_iter().skip_while(|later| *later != task.stream).skip(1).collect();
+        self.current = Some(Round { resumed: true, ..round(task.asked.to, left, now) });
+    }
+
+    /// When the next poll is due. `idle` says whether a one-shot run has nothing else left.
+    pub(super) fn due(&self, once: bool, idle: impl FnOnce() -> bool, now: Now) -> Due {
+        if self.current.is_some() {
+            return Due::Now;
+        }
+        if !once {
+            return Due::at(self.next_at, now);
+        }
+        // A one-shot run ends with a poll, so that the file is as new as the run's end.
+        let last = self.read_since && self.ended < ONCE_ROUNDS;
+        let again = last || (self.doubtful_in_a_row > 0 && self.doubtful_in_a_row < ONCE_READINGS);
+        Due::now_if(self.ended == 0 || (again && idle()))
+    }
+
+    /// Begins the next poll of the round, and the round itself if none is under way.
+    pub(super) fn begin(&mut self, options: &Options, streams: &mut BTreeMap<Stream, StreamState>, now: Now) -> Option<Task> {
+        if self.current.is_none() {
+            self.next_at = now.monotonic + options.interval;
+            self.read_since = false;
+            self.current = Some(round(now.vendor.minus(options.settle), in_order(&options.streams), now));
+        }
+        let round = self.current.as_mut().filter(|round| !round.left.is_empty())?;
+        let stream = round.left.remove(0);
+        round.cut = false;
+        let deletions_from = round.deletions_from.filter(|_| stream.presence() == Presence::Live);
+        let state = streams.get_mut(&stream)?;
+        let task = state.poll(stream, round.to, options.overlap);
+        // Where the clocks differ, the poll ends by the vendor's and claims by the earlier.
+        let past = round.begun.earliest.minus(options.settle + PAD).max(task.claim.from);
+        let task = Task { claim: Window { to: task.claim.to.min(past), ..task.claim }, ..task };
+        Some(match deletions_from {
+            // Listings are not read behind the deletions of the same round.
+            Some(from) if from > task.claim.from => self.shorten(state, task, Window { from, to: task.claim.to }),
+            Some(_) | None => task,
+        })
+    }
+
+    /// A poll that keeps only its newer part: what is cut off becomes a gap, to be filled behind it.
+    pub(super) fn shorten(&mut self, state: &mut StreamState, task: Task, newer: Window) -> Task {
+        // The overlap is read again out of caution, and look-backs do the same: it need not become a gap.
+        let from = state.cursor.map_or(task.asked.from, |cursor| cursor.max(task.asked.from));
+        state.coverage.remove(Window { from, to: newer.from });
+        if let Some(round) = &mut self.current {
+            round.cut = true;
+            if task.stream.presence() == Presence::Deleted {
+                round.deletions_from = Some(newer.from);
+            }
+        }
+        let shorter = task_for(task.stream, newer);
+        // What is claimed may end before what is asked for.
+        Task { asked: Window { to: task.asked.to, ..shorter.asked }, ..shorter }
+    }
+
+    /// Whether the poll that is open was cut.
+    pub(super) fn is_cut(&self) -> bool {
+        self.current.as_ref().is_some_and(|round| round.cut)
+    }
+
+    /// The end of a round is reckoned from our idea of the vendor's clock, and its first answer may correct that. A window
+    /// whose end was not yet past is not frozen; one that ends long before leaves out what is there already. The poll is
+    /// then given back, to be begun anew.
+    pub(super) fn ends_at_a_wrong_time(&mut self, open: &Open, vendor_now: Option<Stamp>, settle: Duration, now: Now) -> bool {
+        let (Some(vendor_now), Some(round)) = (vendor_now, &mut self.current) else { return false };
+        let past = vendor_now.plus(CLOCK_GRAIN).minus(settle);
+        let expected = round.begun.vendor.plus(now.monotonic.saturating_sub(round.begun.monotonic));
+        let is_late = now.vendor.since(expected) > CORRECTION && !round.resumed;
+        if (open.task.asked.to <= past && !is_late) || round.reopened >= MAX_REOPENED {
+            return false;
+        }
+        round.to = now.vendor.min(vendor_now.plus(CLOCK_GRAIN)).minus(settle);
+        round.begun = now;
+        round.left.insert(0, open.task.stream);
+        round.reopened += 1;
+        true
+    }
+
+    /// A poll of one stream is over; tells whether that ends a round in which each was proven.
+    pub(super) fn polled(&mut self, proven: bool) -> bool {
+        if let Some(round) = &mut self.current {
+            round.doubtful |= !proven;
+        }
+        let Some(round) = self.current.take_if(|round| round.left.is_empty()) else { return false };
+        self.ended += u32::from(!round.resumed);
+        self.doubtful_in_a_row = if round.doubtful { self.doubtful_in_a_row + 1 } else { 0 };
+        !round.doubtful
+    }
+
+    /// Something of the past was read.
+    pub(super) fn read_past(&mut self) {
+        self.read_since = true;
+    }
+
+    /// Whether this process has polled once. What was never polled cannot have been missed.
+    pub(super) fn any(&self) -> bool {
+        self.ended > 0
+    }
+
+    /// Whether the newest changes could not be proven complete.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful_in_a_row > 0
+    }
+}
+
+fn round(to: Stamp, left: Vec<Stream>, begun: Now) -> Round {
+    Round { to, left, begun, reopened: 0, resumed: false, cut: false, deletions_from: None, doubtful: false }
+}
+
+/// Deletions first: a tombstone must stand before `Status=0` can show its listing.
+fn in_order(streams: &[Stream]) -> Vec<Stream> {
+    let mut ordered = streams.to_vec();
+    ordered.sort_by_key(|stream| (stream.presence() == Presence::Live, *stream));
+    ordered
+}

@@ -1,0 +1,319 @@
+//! The session of one feed: an event in, a command out. It decides everything between the plan and the world, and does
+//! nothing itself: the worker does, and so does the simulation.
+
+use super::intake::{Arrival, Stored, describe};
+use crate::entity::Entity;
+use crate::plan::attempts::Retry;
+use crate::plan::backoff;
+use crate::plan::brake::{BrakeLimits, Ruling};
+use crate::plan::burst::{Burst, BurstLimits};
+use crate::plan::checkpoint::Saved;
+use crate::plan::clock::Now;
+use crate::plan::feed::{FeedPlan, Step, Verdict};
+use crate::plan::merge::Action;
+use crate::plan::options::{Options, Purpose};
+use crate::plan::scans::Wanted;
+use crate::record::zone::TimestampZone;
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Record, Window};
+use crate::store::{Confirmation, Judgement};
+use crate::vendor::Error as VendorError;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A one-shot run gives up after this many failed transactions in a row.
+const ONCE_STORE_FAULTS: u32 = 5;
+
+/// What a session is told to do.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// What the plan is told to do.
+    pub plan: Options,
+    /// The zone of the vendor's dates.
+    pub zone: TimestampZone,
+    /// Above which numbers inferred deletions wait for a person.
+    pub brake: BrakeLimits,
+    /// Above which numbers stated deletions are reported.
+    pub burst: BurstLimits,
+}
+
+/// What happened. Every command but `Tell`, `Wait` and `Finished` is followed by the event that it names.
+#[derive(Debug)]
+pub enum Event {
+    /// A page was answered.
+    Page(Purpose, PageRequest, Page),
+    /// A request for a page failed.
+    Failed(Purpose, PageRequest, VendorError),
+    /// A single record was answered; `None` where the vendor does not have it.
+    One(ListingId, Result<Option<Record>, VendorError>),
+    /// A page was stored.
+    Stored(Stored),
+    /// So many listings are live, after so many deletions within an hour.
+    Live {
+        /// The deletions.
+        recent: u64,
+        /// The live listings.
+        live: u64,
+    },
+    /// A reconcile run was begun, with this number.
+    ScanBegun(i64, Window),
+    /// Whoever asked for the scan that was to begin does not want it any more.
+    Unwanted,
+    /// What a scan lacks was worked out.
+    Judged(Judgement),
+    /// What the vendor said of a row was stored.
+    Confirmed,
+    /// The reconcile run was ended.
+    ScanEnded,
+    /// The database refused a command, for this reason; nothing of it was stored.
+    StoreFailed(String),
+    /// What the database remembers of the feed.
+    Loaded(Saved),
+    /// Somebody asks for a scan.
+    Wanted(Wanted),
+    /// The reason of failures may be gone.
+    TryAgain,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Ask the vendor for a page: `Page` or `Failed`.
+    Fetch(Purpose, PageRequest),
+    /// Ask the vendor for a single record: `One`.
+    FetchOne(ListingId),
+    /// Store a page: `Stored` or `StoreFailed`.
+    Store(Box<Arrival>),
+    /// Count the live listings: `Live` or `StoreFailed`. The deletions of the last hour are given back.
+    CountLive(u64),
+    /// Begin a reconcile run, if whoever asked for it still wants it: `ScanBegun`, `Unwanted` or `StoreFailed`.
+    BeginScan(Window, Option<Wanted>),
+    /// Work out which rows the scan lacks: `Judged` or `StoreFailed`.
+    Judge {
+        /// Whether the whole set was proven.
+        proven: bool,
+        /// The limits of the brake.
+        limits: BrakeLimits,
+    },
+    /// Store what the vendor said of a row that the scan lacks: `Confirmed` or `StoreFailed`.
+    Confirm(ListingId, Confirmation),
+    /// End the reconcile run: `ScanEnded` or `StoreFailed`.
+    EndScan,
+    /// Read what the database remembers of the feed: `Loaded` or `StoreFailed`.
+    Load,
+    /// Tell people.
+    Tell(Report),
+    /// Nothing to do before this time of [`Now::monotonic`], or before an event comes by itself.
+    Wait(Duration),
+    /// The database cannot be used, and a one-shot run does not wait for it.
+    GiveUp,
+    /// A one-shot run is over: why the feed is not complete, nothing if it is.
+    Finished(Vec<String>),
+}
+
+/// What people may want to know.
+#[derive(Debug)]
+pub enum Report {
+    /// A page is about to be asked for.
+    Working(Purpose, PageRequest),
+    /// There is nothing to do for a while.
+    Waiting,
+    /// A request for a page failed.
+    Failed(Purpose, PageRequest, VendorError, Retry),
+    /// A request for a single record failed.
+    OneFailed(ListingId, VendorError, Retry),
+    /// A page was stored.
+    Stored(Stored),
+    /// The database cannot be used; it is tried again after this.
+    StoreFailed(String, Duration),
+    /// A scan has begun.
+    ScanBegun(i64, Window, Option<Wanted>),
+    /// What a scan found may be deleted without a person.
+    NotWithheld,
+    /// A scan's deletions wait for a person, for this reason.
+    Withheld(i64, String),
+    /// A scan proves nothing, for this reason.
+    ScanFailed(i64, String),
+    /// A scan is over that somebody has asked for.
+    ScanOver(Wanted),
+    /// Very many deletions were stated.
+    Burst(String),
+    /// A one-shot run is over, for this first reason if it is not complete.
+    Finished(Option<String>),
+}
+
+/// The session of one feed.
+#[derive(Debug)]
+pub struct Session {
+    entity: &'static Entity,
+    feed: FeedId,
+    options: SessionOptions,
+    plan: FeedPlan,
+    burst: Burst,
+    /// What is to be done before the plan is asked again.
+    pending: VecDeque<Command>,
+    /// Failed transactions in a row.
+    store_fails: u32,
+    /// The plan may differ from the database; it is read again at this time.
+    reload_at: Option<Duration>,
+}
+
+impl Session {
+    /// Goes on where the database says that the feed stands.
+    #[must_use]
+    pub fn resume(entity: &'static Entity, feed: FeedId, options: SessionOptions, saved: Saved, now: Now) -> Session {
+        let plan = FeedPlan::resume(feed.clone(), options.plan.clone(), saved, now);
+        let burst = Burst::new(options.burst);
+        Session { entity, feed, options, plan, burst, pending: VecDeque::new(), store_fails: 0, reload_at: None }
+    }
+
+    /// Decides what to do next.
+    pub fn next(&mut self, now: Now) -> Command {
+        if let Some(command) = self.pending.pop_front() {
+            return command;
+        }
+        match self.reload_at {
+            Some(at) if at > now.monotonic => return Command::Wait(at),
+            Some(_) => return Command::Load,
+            None => {}
+        }
+        match self.plan.next(now) {
+            Step::Fetch(purpose, request) => self.after(Report::Working(purpose, request.clone()), Command::Fetch(purpose, request)),
+            Step::BeginScan(range, wanted) => Command::BeginScan(range, wanted),
+            Step::Judge { proven } => Command::Judge { proven, limits: self.options.brake },
+            Step::Confirm(listing) => Command::FetchOne(listing),
+            Step::EndScan => Command::EndScan,
+            Step::Wait(until) => self.after(Report::Waiting, Command::Wait(until)),
+            Step::Finished(missing) => self.after(Report::Finished(missing.first().cloned()), Command::Finished(missing)),
+        }
+    }
+
+    /// A report first, and then the command.
+    fn after(&mut self, report: Report, command: Command) -> Command {
+        self.pending.push_back(command);
+        Command::Tell(report)
+    }
+
+    fn tell(&mut self, report: Report) {
+        self.pending.push_back(Command::Tell(report));
+    }
+
+    /// Takes in what happened.
+    pub fn on(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Page(purpose, request, page) => self.on_page(purpose, request, page, now),
+            Event::Failed(purpose, request, error) => {
+                let retry = self.plan.on_failure(purpose, &error.failure, &error.message, now);
+                self.tell(Report::Failed(purpose, request, error, retry));
+            }
+            Event::One(listing, answer) => self.on_one(listing, answer, now),
+            Event::Stored(stored) => self.on_stored(stored, now),
+            Event::Live { recent, live } => {
+                if let Some(alarm) = self.burst.alarm(recent, live) {
+                    self.tell(Report::Burst(alarm));
+                }
+            }
+            Event::ScanBegun(run, range) => {
+                let wanted = self.plan.scan_begun(range, now);
+                self.tell(Report::ScanBegun(run, range, wanted));
+            }
+            Event::Unwanted => self.plan.unwant_scan(),
+            Event::Judged(judgement) => self.on_judged(judgement),
+            Event::Confirmed => self.plan.confirmed(),
+            Event::ScanEnded => self.end_scan(),
+            Event::StoreFailed(reason) => self.on_store_failed(reason, now),
+            Event::Loaded(saved) => self.on_loaded(saved, now),
+            Event::Wanted(wanted) => self.plan.want_scan(wanted),
+            Event::TryAgain => self.plan.try_again(),
+        }
+    }
+
+    fn on_page(&mut self, purpose: Purpose, request: PageRequest, page: Page, now: Now) {
+        let vendor_now = page.vendor_now.map(|utc| self.options.zone.local(utc));
+        let seen = describe(&self.feed, &request, &page, vendor_now);
+        match self.plan.on_page(purpose, seen, now) {
+            Verdict::Store(checkpoint, zone) => {
+                let arrival = Arrival { request, page, checkpoint: *checkpoint, zone, now };
+                self.pending.push_back(Command::Store(Box::new(arrival)));
+            }
+            Verdict::Refuse(failure, reason, retry) => {
+                let error = VendorError { failure, message: reason.to_owned(), vendor_now: None };
+                self.tell(Report::Failed(purpose, request, error, retry));
+            }
+        }
+    }
+
+    fn on_stored(&mut self, stored: Stored, now: Now) {
+        self.store_fails = 0;
+        let deleted = stored.committed.counts.get(&Action::Tombstone).copied().unwrap_or(0);
+        let is_stated = stored.request.stream.presence() == Presence::Deleted;
+        self.tell(Report::Stored(stored));
+        if is_stated
+            && deleted > 0
+            && let Some(recent) = self.burst.deleted(deleted, now.monotonic)
+        {
+            self.pending.push_back(Command::CountLive(recent));
+        }
+    }
+
+    /// What the vendor said of a row that a scan lacks.
+    fn on_one(&mut self, listing: ListingId, answer: Result<Option<Record>, VendorError>, now: Now) {
+        let said = match answer {
+            Ok(None) => Confirmation::Gone,
+            Ok(Some(record)) => match (self.entity.decode)(&record) {
+                Ok(content) if (self.entity.looks_deleted)(&content) => Confirmation::Deleted,
+                Ok(_) => Confirmation::Present,
+                Err(_) => Confirmation::Unclear,
+            },
+            // The same question would be refused again; it is left for the next run.
+            Err(error) if error.failure == Failure::Refused => Confirmation::Unclear,
+            Err(error) => {
+                let retry = self.plan.on_failure(Purpose::Scan, &error.failure, &error.message, now);
+                return self.tell(Report::OneFailed(listing, error, retry));
+            }
+        };
+        self.pending.push_back(Command::Confirm(listing, said));
+    }
+
+    fn on_judged(&mut self, Judgement { run, ruling, to_confirm }: Judgement) {
+        match ruling {
+            // A dry run has told what it found; nothing was changed, so nothing waits for an approval.
+            Ruling::Confirm | Ruling::Withhold(_) if self.plan.scan_is_dry() => self.end_scan(),
+            Ruling::Confirm => {
+                self.tell(Report::NotWithheld);
+                self.plan.judged(to_confirm);
+            }
+            Ruling::Withhold(why) => {
+                self.tell(Report::Withheld(run, why));
+                self.end_scan();
+            }
+            Ruling::Fail(why) => {
+                self.tell(Report::ScanFailed(run, why));
+                self.end_scan();
+            }
+        }
+    }
+
+    fn end_scan(&mut self) {
+        if let Some(wanted) = self.plan.scan_ended() {
+            self.tell(Report::ScanOver(wanted));
+        }
+    }
+
+    /// Nothing of the command was stored, so the plan is read from the database again, when that works.
+    fn on_store_failed(&mut self, reason: String, now: Now) {
+        self.pending.retain(|command| matches!(command, Command::Tell(_)));
+        self.store_fails += 1;
+        if self.options.plan.once && self.store_fails >= ONCE_STORE_FAULTS {
+            return self.pending.push_back(Command::GiveUp);
+        }
+        let wait = backoff::wait(&Failure::Unavailable, self.store_fails, self.options.plan.seed);
+        self.reload_at = Some(now.monotonic + wait);
+        self.tell(Report::StoreFailed(reason, wait));
+    }
+
+    fn on_loaded(&mut self, saved: Saved, now: Now) {
+        self.reload_at = None;
+        let plan = FeedPlan::resume(self.feed.clone(), self.options.plan.clone(), saved, now);
+        self.plan.replace(plan);
+    }
+}

@@ -1,0 +1,26 @@
+//! What all workers of one vendor share.
+
+use super::clock::Clock;
+use super::progress::Progress;
+use crate::entity::Entity;
+use crate::store::Store;
+use crate::vendor::Vendor;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What every worker works with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// What is mirrored.
+    pub entity: &'static Entity,
+    /// The vendor, with the budget of its credential.
+    pub vendor: Arc<Vendor>,
+    /// The file.
+    pub store: Store,
+    /// The clocks.
+    pub clock: Arc<Clock>,
+    /// The counters.
+    pub progress: Progress,
+    /// Ends every wait.
+    pub stop: CancellationToken,
+}
