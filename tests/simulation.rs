@@ -159,11 +159,6 @@ fn a_page_that_was_refused_and_counts_as_stored_is_found_out() {
 }
 
 #[test]
-fn a_vendor_clock_that_is_ignored_is_found_out() {
-    found_out(Sabotage::IgnoresVendorClock);
-}
-
-#[test]
 fn a_deletion_that_nobody_confirmed_is_found_out() {
     found_out(Sabotage::DeletesUnasked);
 }

@@ -317,3 +317,182 @@ impl Session {
         self.plan.replace(plan);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::options::LookbackRule;
+    use crate::record::{ListingKey, Stamp, Stream, raw_hash};
+    use crate::store::Committed;
+    use crate::vendor::constellation1::LISTINGS;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn now(minutes: u32) -> Now {
+        let at = Stamp::parse("2024-06-01T12:00:00").expect("a date").plus(MINUTE * minutes);
+        Now { vendor: at, earliest: at, ours: at, monotonic: MINUTE * minutes }
+    }
+
+    fn session(once: bool) -> Session {
+        let plan = Options {
+            streams: vec![Stream::All, Stream::Deleted],
+            deletions: LISTINGS.deletions,
+            interval: MINUTE,
+            overlap: MINUTE * 2,
+            settle: Duration::from_secs(2),
+            since: Stamp::parse("1900-01-01").expect("a date"),
+            window_pages: 20,
+            lookbacks: Vec::<LookbackRule>::new(),
+            ahead_every: None,
+            scan_every: None,
+            scan_now: false,
+            dry_run: false,
+            confirm_budget: 10,
+            once,
+            seed: 1,
+        };
+        let brake = BrakeLimits { count: 10, share: 0.5, budget: 10 };
+        let options = SessionOptions { plan, zone: TimestampZone::default(), brake, burst: BurstLimits { count: 1, share: 0.1 } };
+        Session::resume(&LISTINGS, FeedId("A".to_owned()), options, Saved::default(), now(0))
+    }
+
+    /// The next command that is not told to people.
+    fn next(session: &mut Session, minutes: u32) -> Command {
+        loop {
+            match session.next(now(minutes)) {
+                Command::Tell(_) => {}
+                command => return command,
+            }
+        }
+    }
+
+    fn page(listings: &[&str]) -> Page {
+        let record = |listing: &&str| Record {
+            key: ListingKey { feed: FeedId("A".to_owned()), listing: ListingId((*listing).to_owned()) },
+            stamp: Some(now(0).vendor.minus(MINUTE)),
+            raw_hash: raw_hash(listing.as_bytes()),
+            raw: format!(r#"{{"FeedId":"A","ListingId":"{listing}"}}"#),
+        };
+        let records: Vec<Record> = listings.iter().map(record).collect();
+        Page { total: records.len() as u64, records, rejects: Vec::new(), next_page: None, vendor_now: None }
+    }
+
+    /// Answers the next request; tells what is to be stored of it.
+    fn answer(session: &mut Session, minutes: u32, listings: &[&str]) -> Arrival {
+        let Command::Fetch(purpose, request) = next(session, minutes) else { panic!("no request") };
+        session.on(Event::Page(purpose, request, page(listings)), now(minutes));
+        let Command::Store(arrival) = next(session, minutes) else { panic!("nothing to store") };
+        *arrival
+    }
+
+    fn stored(arrival: &Arrival, deleted: u64) -> Event {
+        let counts = [(Action::Tombstone, deleted)].into_iter().collect();
+        Event::Stored(Stored {
+            request: arrival.request.clone(),
+            purpose: arrival.checkpoint.purpose,
+            committed: Committed { counts, ..Committed::default() },
+            records: 0,
+            total: 0,
+            round_proven: arrival.checkpoint.round_proven,
+            from_rule: crate::plan::window::FromRule::Exact,
+            zone: None,
+        })
+    }
+
+    #[test]
+    fn an_answered_page_is_stored_before_anything_else_is_asked() {
+        let mut session = session(false);
+        let arrival = answer(&mut session, 0, &["1", "2"]);
+        assert_eq!((arrival.page.records.len(), arrival.request.stream), (2, Stream::Deleted));
+        session.on(stored(&arrival, 0), now(0));
+        assert!(matches!(next(&mut session, 0), Command::Fetch(Purpose::Poll, request) if request.stream == Stream::All));
+    }
+
+    #[test]
+    fn what_the_database_refused_is_read_from_it_again_before_anything_else_is_asked() {
+        let mut session = session(false);
+        let first = answer(&mut session, 0, &["1"]);
+        session.on(Event::StoreFailed("full".to_owned()), now(0));
+        assert!(matches!(next(&mut session, 0), Command::Wait(_)));
+        assert!(matches!(next(&mut session, 1), Command::Load));
+        session.on(Event::StoreFailed("full".to_owned()), now(1));
+        assert!(matches!(next(&mut session, 1), Command::Wait(_)));
+        assert!(matches!(next(&mut session, 2), Command::Load));
+        session.on(Event::Loaded(Saved::default()), now(2));
+        assert_eq!(answer(&mut session, 2, &["1"]).request.stream, first.request.stream);
+    }
+
+    #[test]
+    fn a_one_shot_run_gives_up_a_database_that_always_refuses() {
+        let mut session = session(true);
+        answer(&mut session, 0, &["1"]);
+        for minute in 0..ONCE_STORE_FAULTS {
+            session.on(Event::StoreFailed("full".to_owned()), now(minute));
+            assert_eq!(matches!(next(&mut session, minute), Command::GiveUp), minute + 1 == ONCE_STORE_FAULTS);
+            next(&mut session, minute + 1);
+        }
+    }
+
+    #[test]
+    fn many_stated_deletions_are_set_against_the_live_listings() {
+        for (live, expected) in [(100, false), (2, true)] {
+            let mut session = session(false);
+            let arrival = answer(&mut session, 0, &["1", "2"]);
+            session.on(stored(&arrival, 2), now(0));
+            let Command::CountLive(recent) = next(&mut session, 0) else { panic!("they are not counted") };
+            session.on(Event::Live { recent, live }, now(0));
+            assert_eq!(matches!(session.next(now(0)), Command::Tell(Report::Burst(_))), expected, "{live} live listings");
+        }
+    }
+
+    fn said(answer: Result<Option<Record>, Failure>) -> Option<Confirmation> {
+        let mut session = session(false);
+        let failed = |failure| VendorError { failure, message: "a fault".to_owned(), vendor_now: None };
+        session.on(Event::One(ListingId("1".to_owned()), answer.map_err(failed)), now(0));
+        match next(&mut session, 0) {
+            Command::Confirm(_, said) => Some(said),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_absent_row_is_gone_only_if_the_vendor_says_so() {
+        let record = |status: &str| {
+            let raw = format!(r#"{{"FeedId":"A","ListingId":"1","ListingStatus":"{status}","City":"Rome"}}"#);
+            Record { raw, ..page(&["1"]).records.remove(0) }
+        };
+        assert_eq!(said(Ok(None)), Some(Confirmation::Gone));
+        assert_eq!(said(Ok(Some(record("Deleted")))), Some(Confirmation::Deleted));
+        assert_eq!(said(Ok(Some(record("Active")))), Some(Confirmation::Present));
+        assert_eq!(said(Err(Failure::Refused)), Some(Confirmation::Unclear));
+        assert_eq!(said(Err(Failure::Unavailable)), None, "it is asked again");
+    }
+
+    #[test]
+    fn who_asked_for_a_scan_is_told_when_it_is_over_even_if_the_plan_was_read_anew() {
+        let mut session = session(false);
+        let wanted = Wanted { request: Some(7), dry_run: false };
+        session.on(Event::Wanted(wanted), now(0));
+        session.on(Event::StoreFailed("full".to_owned()), now(0));
+        session.on(Event::Loaded(Saved::default()), now(1));
+        let range = loop {
+            match next(&mut session, 1) {
+                Command::Fetch(purpose, request) => session.on(Event::Page(purpose, request, page(&[])), now(1)),
+                Command::Store(arrival) => session.on(stored(&arrival, 0), now(1)),
+                Command::BeginScan(range, asked) => {
+                    assert_eq!(asked, Some(wanted));
+                    break range;
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        session.on(Event::ScanBegun(3, range), now(1));
+        session.on(Event::Judged(Judgement { run: 3, ruling: Ruling::Fail("no proof".to_owned()), to_confirm: Vec::new() }), now(1));
+        let told: Vec<String> = std::iter::from_fn(|| match session.next(now(1)) {
+            Command::Tell(report) => Some(format!("{report:?}")),
+            _ => None,
+        })
+        .collect();
+        assert!(told.iter().any(|report| report.starts_with("ScanOver") && report.contains("7")), "{told:?}");
+    }
+}

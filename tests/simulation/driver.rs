@@ -44,8 +44,6 @@ pub(super) enum Sabotage {
     LiveWins,
     /// The session takes a page for stored that the database has refused.
     TakesRefusedForStored,
-    /// The session reckons by our own clock, whatever the vendor's answers tell.
-    IgnoresVendorClock,
     /// The session takes a listing for deleted that a scan lacks, without asking the vendor.
     DeletesUnasked,
 }
@@ -386,9 +384,6 @@ impl Driver {
         let second = 10_000_000;
         let off = self.time.0 + self.scenario.date_skew * second;
         let date = (!self.scenario.no_date).then_some(Stamp(off.div_euclid(second) * second))?;
-        if self.sabotage == Sabotage::IgnoresVendorClock {
-            return None;
-        }
         let local = self.local();
         self.process().clock.hear(date, local);
         Some(date)
