@@ -1,4 +1,4 @@
-//! What others rely on: the schema, the command line, the unit and what the README says of them.
+//! What others rely on: the schema, the command line, the unit and what the documents say of them.
 
 use mls_sync::config::Config;
 use mls_sync::record::Kind;
@@ -14,6 +14,8 @@ use std::process::{Command, Output};
 
 const SCHEMA: &str = include_str!("../schema.sql");
 const README: &str = include_str!("../README.md");
+const CONSUMERS: &str = include_str!("../docs/consumers.md");
+const OPERATE: &str = include_str!("../docs/operate.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const EXAMPLE: &str = include_str!("../config/example.toml");
 const UNIT: &str = include_str!("../systemd/mls-sync.service");
@@ -100,11 +102,11 @@ fn every_table_is_strict() {
 }
 
 #[test]
-fn the_readme_names_every_table_and_view() {
+fn the_page_for_consumers_names_every_table_and_view() {
     let names = texts(&schema(), "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'");
     assert!(names.len() >= 11, "{names:?}");
-    let missing: Vec<&String> = names.iter().filter(|name| !README.contains(&format!("`{name}`"))).collect();
-    assert!(missing.is_empty(), "README.md says nothing of {missing:?}");
+    let missing: Vec<&String> = names.iter().filter(|name| !CONSUMERS.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/consumers.md says nothing of {missing:?}");
 }
 
 /// No step of the query reads a whole table; `expected` is the index that it uses.
@@ -133,18 +135,18 @@ fn hot_queries_use_an_index() {
     check_plan("SELECT listing_id FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL", "listings_deleted");
 }
 
-/// The code blocks of the README that are marked with `language`.
-fn blocks(language: &str) -> Vec<&'static str> {
+/// The code blocks of a document that are marked with `language`.
+fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
-    README.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+    document.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
 }
 
 #[test]
-fn every_query_of_the_readme_is_valid() {
+fn every_query_of_the_documents_is_valid() {
     let connection = schema();
-    let queries: Vec<&str> = blocks("sql").into_iter().flat_map(|block| block.split_inclusive(';')).collect();
-    let queries: Vec<&str> = queries.into_iter().filter(|query| query.contains("SELECT")).collect();
-    assert!(queries.len() >= 4, "the README has {} queries", queries.len());
+    let blocks = [README, CONSUMERS].into_iter().flat_map(|document| blocks(document, "sql"));
+    let queries: Vec<&str> = blocks.flat_map(|block| block.split_inclusive(';')).filter(|query| query.contains("SELECT")).collect();
+    assert!(queries.len() >= 9, "the documents have {} queries", queries.len());
     for query in queries {
         connection.prepare(query).unwrap_or_else(|error| panic!("{query}: {error}"));
     }
@@ -168,28 +170,28 @@ fn tests_of(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_it_survives_is_shown_by_tests_that_exist_and_every_fault_has_its_row() {
+fn what_it_survives_is_shown_by_tests_that_exist_and_every_fault_has_its_entry() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let table = README.split("\n## ").find(|section| section.starts_with("What it survives")).expect("the section");
-    let rows = table.lines().filter(|line| line.starts_with('|')).filter_map(|line| line.trim_end_matches('|').rsplit('|').next());
-    let named: BTreeSet<String> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let faults = include_str!("../docs/faults.md");
+    let named: BTreeSet<String> =
+        faults.lines().filter_map(|line| line.strip_prefix("  - `")?.strip_suffix('`')).map(str::to_owned).collect();
     let all: BTreeSet<String> = sources(&root.join("tests")).iter().flat_map(|text| tests_of(text)).collect();
     let (files, names): (Vec<&String>, Vec<&String>) = named.iter().partition(|name| name.contains('/'));
     assert!(names.len() > 60 && files.len() >= 3, "{named:?}");
     let strange: Vec<&&String> = names.iter().filter(|name| !all.contains(**name)).collect();
-    assert!(strange.is_empty(), "the README names tests that do not exist: {strange:?}");
+    assert!(strange.is_empty(), "docs/faults.md names tests that do not exist: {strange:?}");
     assert!(files.iter().all(|file| root.join(file).exists()), "{files:?}");
     let faults: BTreeSet<String> = sources(&root.join("tests/faults")).iter().flat_map(|text| tests_of(text)).collect();
     let politeness = tests_of(&fs::read_to_string(root.join("tests/faults/politeness.rs")).expect("UTF-8"));
-    let rowless: Vec<&String> = faults.difference(&named).filter(|name| !politeness.contains(*name)).collect();
-    assert!(rowless.is_empty(), "the README has no row for {rowless:?}");
+    let missing: Vec<&String> = faults.difference(&named).filter(|name| !politeness.contains(*name)).collect();
+    assert!(missing.is_empty(), "docs/faults.md has no entry for {missing:?}");
 }
 
 #[test]
-fn every_key_of_the_readme_is_in_the_example() {
+fn every_key_of_the_documents_is_in_the_example() {
     let example: toml::Table = EXAMPLE.parse().expect("the example is TOML");
-    let blocks = blocks("toml");
-    assert!(!blocks.is_empty(), "the README shows no configuration");
+    let blocks = blocks(OPERATE, "toml");
+    assert!(!blocks.is_empty(), "docs/operate.md shows no configuration");
     for block in blocks {
         Config::parse(block).unwrap_or_else(|error| panic!("{block}\n{error}"));
         for (section, shown) in block.parse::<toml::Table>().expect("TOML") {
@@ -203,7 +205,7 @@ fn every_key_of_the_readme_is_in_the_example() {
 
 #[test]
 fn the_two_commands_of_the_readme_are_the_ones_that_are_checked() {
-    let commands: Vec<&str> = blocks("sh")[0].lines().collect();
+    let commands: Vec<&str> = blocks(README, "sh")[0].lines().collect();
     assert_eq!(commands, ["cargo run --release -- demo", "cargo test"]);
     assert!(include_str!("../.ci/run").lines().any(|line| line == commands[1]), ".ci/run does not run `{}`", commands[1]);
 }
@@ -253,7 +255,7 @@ fn subcommands() -> Vec<String> {
 }
 
 #[test]
-fn the_readme_names_every_subcommand_and_its_flags() {
+fn the_documents_name_every_subcommand_and_its_flags() {
     let subcommands = subcommands();
     assert_eq!(subcommands, ["run", "status", "reconcile", "rejects", "feeds", "why", "sandbox", "demo"]);
     for subcommand in &subcommands {
@@ -265,8 +267,57 @@ fn the_readme_names_every_subcommand_and_its_flags() {
         let flags: BTreeSet<String> = help(&[subcommand]).split_whitespace().filter_map(flag).collect();
         assert!(flags.contains("--config"), "{flags:?}");
         for flag in flags.iter().filter(|flag| !["--help", "--version"].contains(&flag.as_str())) {
-            assert!(README.contains(flag.as_str()), "README.md does not name {flag} of `mls-sync {subcommand}`");
+            assert!(OPERATE.contains(flag.as_str()), "docs/operate.md does not name {flag} of `mls-sync {subcommand}`");
         }
+    }
+}
+
+/// The documents, with the directories from which their links count.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).expect("docs can be read").map(|entry| entry.expect("an entry").path());
+    let top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(|name| root.join(name));
+    let read = |path: PathBuf| (path.clone(), fs::read_to_string(&path).expect("UTF-8"));
+    docs.chain(top).map(read).collect()
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = README.lines().count();
+    assert!(lines <= 150, "README.md has {lines} lines; move what only some readers need to docs/");
+    let long: Vec<&str> = README.lines().filter(|line| line.chars().count() > 120).collect();
+    assert!(long.is_empty(), "too wide to read: {long:#?}");
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    for (path, text) in documents() {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://"));
+        for link in links {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().expect("a directory").join(file) };
+            assert!(target.exists(), "{}: {link} leads nowhere", path.display());
+            let headings = || fs::read_to_string(&target).expect("UTF-8").lines().filter_map(anchor).collect::<Vec<String>>();
+            assert!(heading.is_empty() || headings().iter().any(|found| found == heading), "{}: no heading {link}", path.display());
+        }
+    }
+}
+
+/// The name by which links reach a heading.
+fn anchor(line: &str) -> Option<String> {
+    let title = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let letters = title.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-'));
+    Some(letters.map(|letter| if letter == ' ' { '-' } else { letter.to_ascii_lowercase() }).collect())
+}
+
+#[test]
+fn every_command_of_the_documents_exists() {
+    let known = subcommands();
+    for (path, text) in documents() {
+        let named = text.split("`mls-sync ").skip(1).filter_map(|rest| rest.split([' ', '`']).next());
+        // `mls-sync COMMAND --help` stands for each of them.
+        let strange: Vec<&str> = named.filter(|name| *name != "COMMAND" && !known.iter().any(|known| known == name)).collect();
+        assert!(strange.is_empty(), "{} names commands that do not exist: {strange:?}", path.display());
     }
 }
 
