@@ -1,6 +1,6 @@
 //! Cursors, coverage and windows: where the reading of a feed stands, saved and loaded.
 
-use super::Error;
+use super::{Error, windows};
 use crate::plan::command::{Checkpoint, LookbackTimes, Open, Purpose, Saved, SavedScan, WindowSave, WindowState};
 use crate::plan::coverage::Coverage;
 use crate::plan::paging::Reading;
@@ -95,6 +95,7 @@ fn prune_windows(tx: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> 
 
 fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<i64, Error> {
     let task = &save.open.task;
+    windows::cut_open(tx, &checkpoint.feed, save.purpose, at)?;
     let mut statement = tx.prepare_cached(
         "INSERT INTO windows (feed_id, status, purpose, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
              total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at, run_id)

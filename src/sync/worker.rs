@@ -7,7 +7,7 @@ use crate::plan::backoff;
 use crate::plan::brake::{Limits, Ruling};
 use crate::plan::command::{Command, Options, Purpose, Verdict};
 use crate::plan::feed::FeedPlan;
-use crate::plan::merge::Action;
+use crate::plan::merge::Fate;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Reject, Stream, Window};
 use crate::store::{Committed, Confirmation, ErrandResult, Error as StoreError, Store};
 use crate::sync::clock::{Clock, mirror_time};
@@ -183,10 +183,10 @@ impl Worker {
         let going = match self.plan.next(self.tools.clock.now()) {
             Command::Fetch { purpose, request } => self.fetch(purpose, request).await?,
             Command::BeginScan { range, dry_run, wanted } => self.begin_scan(range, dry_run, wanted).await?,
-            Command::Judge { run, proven } => self.judge(run, proven).await?,
-            Command::Confirm { run, listing } => self.confirm(run, listing).await?,
-            Command::EndScan { run } => {
-                self.tools.store.end_run(run, mirror_time()).await?;
+            Command::Judge { proven, .. } => self.judge(proven).await?,
+            Command::Confirm { listing, .. } => self.confirm(listing).await?,
+            Command::EndScan { .. } => {
+                self.tools.store.end_run(&self.feed, mirror_time()).await?;
                 self.scanned().await?;
                 true
             }
@@ -292,7 +292,7 @@ impl Worker {
 
     /// The vendor's deletions are always applied; very many of them at once are reported.
     async fn watch_deletions(&mut self, stream: Stream, committed: &Committed) -> Result<(), StoreError> {
-        let count = committed.counts.get(&Action::Tombstone).copied().unwrap_or(0);
+        let count = committed.counts.get(&Fate::Tombstone).copied().unwrap_or(0);
         if count == 0 || stream != Stream::Deleted {
             return Ok(());
         }
@@ -350,8 +350,9 @@ impl Worker {
         }
     }
 
-    async fn judge(&mut self, run: i64, proven: bool) -> Result<bool, StoreError> {
-        let judgement = self.tools.store.judge(run, proven, self.watch.brake, mirror_time()).await?;
+    async fn judge(&mut self, proven: bool) -> Result<bool, StoreError> {
+        let judgement = self.tools.store.judge(&self.feed, proven, self.watch.brake, mirror_time()).await?;
+        let run = judgement.run;
         match judgement.ruling {
             Ruling::Confirm if self.plan.scan_is_dry() => self.scanned().await?,
             Ruling::Confirm => {
@@ -374,7 +375,7 @@ impl Worker {
     }
 
     /// `false` when stopped.
-    async fn confirm(&mut self, run: i64, listing: ListingId) -> Result<bool, StoreError> {
+    async fn confirm(&mut self, listing: ListingId) -> Result<bool, StoreError> {
         let answer = self.tools.vendor.listing_detail(&self.feed, &listing, Priority::Fill, &self.tools.stop).await;
         let Some(answer) = answer else { return Ok(false) };
         self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
@@ -393,7 +394,7 @@ impl Worker {
                 return Ok(true);
             }
         };
-        self.tools.store.confirm(run, listing, said, mirror_time()).await?;
+        self.tools.store.confirm(&self.feed, listing, said, mirror_time()).await?;
         self.plan.confirmed();
         Ok(true)
     }

@@ -470,12 +470,12 @@ impl Driver {
         match command {
             Command::Fetch { purpose, request } => self.fetch(purpose, &request)?,
             Command::BeginScan { range, .. } => self.begin_scan(range)?,
-            Command::Judge { run, proven } => self.judge(run, proven)?,
-            Command::Confirm { run, listing } => self.confirm(run, listing)?,
-            Command::EndScan { run } => {
+            Command::Judge { proven, .. } => self.judge(proven)?,
+            Command::Confirm { listing, .. } => self.confirm(listing)?,
+            Command::EndScan { .. } => {
                 let at = self.at();
-                let Driver { runtime, process: Some(process), .. } = self else { return Err("no process".to_owned()) };
-                runtime.block_on(process.store.end_run(run, at)).map_err(|error| error.to_string())?;
+                let Driver { runtime, process: Some(process), feed, .. } = self else { return Err("no process".to_owned()) };
+                runtime.block_on(process.store.end_run(feed, at)).map_err(|error| error.to_string())?;
                 process.plan.scanned();
             }
             Command::Wait { until } => self.wait(until),
@@ -672,10 +672,10 @@ impl Driver {
         Ok(())
     }
 
-    fn judge(&mut self, run: i64, proven: bool) -> Result<(), String> {
+    fn judge(&mut self, proven: bool) -> Result<(), String> {
         let at = self.at();
-        let Driver { runtime, process: Some(process), .. } = self else { return Err("no process".to_owned()) };
-        let judgement = runtime.block_on(process.store.judge(run, proven, BRAKE, at)).map_err(|error| error.to_string())?;
+        let Driver { runtime, process: Some(process), feed, .. } = self else { return Err("no process".to_owned()) };
+        let judgement = runtime.block_on(process.store.judge(feed, proven, BRAKE, at)).map_err(|error| error.to_string())?;
         match judgement.ruling {
             Ruling::Confirm => process.plan.judged(judgement.to_confirm),
             Ruling::Withhold(_) | Ruling::Fail(_) => process.plan.scanned(),
@@ -683,7 +683,7 @@ impl Driver {
         Ok(())
     }
 
-    fn confirm(&mut self, run: i64, listing: ListingId) -> Result<(), String> {
+    fn confirm(&mut self, listing: ListingId) -> Result<(), String> {
         self.time = self.time.plus(Duration::from_millis(30 + self.dice.below(300)));
         self.world.set_clock(self.time);
         if !self.quiet && self.dice.percent(self.scenario.fail_percent) {
@@ -705,8 +705,8 @@ impl Driver {
             },
         };
         let at = self.at();
-        let Driver { runtime, process: Some(process), oracle, .. } = self else { return Err("no process".to_owned()) };
-        runtime.block_on(process.store.confirm(run, listing, said, at)).map_err(|error| error.to_string())?;
+        let Driver { runtime, process: Some(process), oracle, feed, .. } = self else { return Err("no process".to_owned()) };
+        runtime.block_on(process.store.confirm(feed, listing, said, at)).map_err(|error| error.to_string())?;
         oracle.changes(&process.file)?;
         process.plan.confirmed();
         Ok(())
