@@ -8,7 +8,8 @@ use super::feeds::{self, FeedNote};
 use super::instance::{self, Instance};
 use super::notice::{self, Notice};
 use super::open_error::OpenError;
-use super::reconcile_run::{self, Approval, Confirmation, Judgement, Occasion};
+use super::reconcile_absent::{self, Approval, Confirmation, Judgement};
+use super::reconcile_run::{self, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
 use super::writer::{Job, Writer};
 use super::{checkpoint, ledger, removal};
@@ -144,13 +145,13 @@ impl Store {
     /// Fails when no run of the feed is under way, as the next two do.
     pub async fn judge(&self, feed: &FeedId, proven: bool, limits: Limits, at: String) -> Result<Judgement, Error> {
         let feed = feed.clone();
-        self.write(move |db| reconcile_run::judge(db, Occasion { feed: &feed, at: &at }, proven, limits)).await
+        self.write(move |db| reconcile_absent::judge(db, Occasion { feed: &feed, at: &at }, proven, limits)).await
     }
 
     /// Takes note of what the vendor said of a row that the run lacks, and deletes it if that was confirmed.
     pub async fn confirm(&self, feed: &FeedId, listing: ListingId, said: Confirmation, at: String) -> Result<(), Error> {
         let feed = feed.clone();
-        self.write(move |db| reconcile_run::confirm(db, Occasion { feed: &feed, at: &at }, &listing, said)).await
+        self.write(move |db| reconcile_absent::confirm(db, Occasion { feed: &feed, at: &at }, &listing, said)).await
     }
 
     /// Ends a feed's run, whose absent rows were asked about.
@@ -177,7 +178,7 @@ impl Store {
 
     /// Applies the deletions of a withheld run.
     pub async fn approve(&self, run: i64, at: String) -> Result<Approval, Error> {
-        self.write(move |db| reconcile_run::approve(db, run, &at)).await
+        self.write(move |db| reconcile_absent::approve(db, run, &at)).await
     }
 
     /// The next kept rejects after this one that are whole, a few at a time; empty at the end.
