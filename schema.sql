@@ -1,6 +1,10 @@
 -- The contract between mls-sync and every program that reads its file.
 --
--- Version 1. PRAGMA application_id = 0x4d4c5353 ("MLSS"), PRAGMA user_version = 1.
+-- Version 2. PRAGMA application_id = 0x4d4c5353 ("MLSS"), PRAGMA user_version = 2. An older file is brought up to date by the
+-- first command that writes.
+--
+-- What is marked "public" is the contract. What is marked "internal" is how the mirror works: it may change with any version,
+-- so build nothing on it.
 --
 -- A column's meaning never changes; a new meaning gets a new column. Read as many tables as you like in one
 -- transaction: each vendor page is stored in one transaction, so a reader sees all of it or nothing.
@@ -13,9 +17,11 @@
 --   null        The vendor sent null, left the field out, or sent a value that does not fit the column. In the last
 --               case the value is kept in `extra`. False and 0 are what the vendor sent, unless it cannot say null.
 
+-- PUBLIC: what other programs may rely on.
+
 -- Every listing ever seen, deleted ones included. To follow changes, keep the largest change_seq that you have read:
 --   SELECT * FROM listings WHERE change_seq > ?1 ORDER BY change_seq LIMIT 1000;
-CREATE TABLE listings (
+CREATE TABLE listings (  -- public
     feed_id                         TEXT NOT NULL,  -- the MLS feed
     listing_id                      TEXT NOT NULL,  -- the MLS number; unique only inside its feed
 
@@ -253,7 +259,7 @@ CREATE TABLE listings (
     pool                            TEXT,
     potential_use                   TEXT,
     price                           INTEGER, -- asking price, whole units of the currency of the country
-    price_per_sqft                  REAL,    -- units of currency a square foot
+    price_per_sqft                  REAL,    -- units of currency per square foot
     property_type                   TEXT,
     property_type_search            TEXT,
     rear_dimensions                 TEXT,
@@ -351,7 +357,7 @@ CREATE TABLE listings (
     change_seq                      INTEGER NOT NULL UNIQUE,
                                                     -- rises with every real change of any listing, and with nothing else
 
-    -- For the mirror itself; do not rely on these.
+    -- Internal, in spite of the table: do not rely on these.
     stamp                           TEXT,           -- date-time of the newest thing heard of it, live or deleted
     raw_hash                        BLOB NOT NULL,  -- of the record as it was sent
     content_hash                    BLOB NOT NULL,  -- of the columns
@@ -362,11 +368,12 @@ CREATE TABLE listings (
 CREATE INDEX listings_deleted ON listings (feed_id, deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- What you may show: every listing that is not deleted.
-CREATE VIEW live_listings AS
+CREATE VIEW live_listings AS  -- public
 SELECT * FROM listings WHERE deleted_at IS NULL;
 
--- A row a photo, in the vendor's order; deleted listings included, so join it with live_listings. Urls may be null.
-CREATE VIEW listing_photos AS
+-- One row per photo, in the vendor's order. Photos of deleted listings are included, so join it with live_listings. URLs may
+-- be null.
+CREATE VIEW listing_photos AS  -- public
 SELECT
     listings.feed_id,
     listings.listing_id,
@@ -376,9 +383,9 @@ SELECT
 FROM listings, json_each(listings.media, '$.Photos') AS photo
 WHERE photo.type = 'object';
 
--- A row an open house; deleted listings included, so join it with live_listings. Times have no zone; they are probably
--- local to the home.
-CREATE VIEW listing_open_houses AS
+-- One row per open house. Those of deleted listings are included, so join it with live_listings. Times have no zone; they are
+-- probably local to the home.
+CREATE VIEW listing_open_houses AS  -- public
 SELECT
     listings.feed_id,
     listings.listing_id,
@@ -389,8 +396,8 @@ SELECT
 FROM listings, json_each(listings.open_houses) AS house
 WHERE house.type = 'object';
 
--- One row a real change of a listing, in the order in which the mirror stored them.
-CREATE TABLE changes (
+-- One row per real change of a listing, in the order in which the mirror stored them.
+CREATE TABLE changes (  -- public
     change_seq                      INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice
     feed_id                         TEXT NOT NULL,
     listing_id                      TEXT NOT NULL,
@@ -400,22 +407,8 @@ CREATE TABLE changes (
 
 CREATE INDEX changes_of_listing ON changes (feed_id, listing_id);
 
--- Records of the vendor that could not become a row: kept, so that nothing is lost without a trace.
-CREATE TABLE rejects (
-    reject_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
-    feed_id                         TEXT NOT NULL,  -- the feed that was asked for
-    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
-    listing_id                      TEXT,           -- as far as it could be read
-    reason                          TEXT NOT NULL,  -- for a person
-    raw                             TEXT NOT NULL,  -- as sent; its beginning alone where it is longer than 1 MiB
-    raw_bytes                       INTEGER NOT NULL,  -- length as sent
-    raw_hash                        BLOB NOT NULL,  -- of what was sent
-    rejected_at                     TEXT NOT NULL,  -- when it was first seen
-    UNIQUE (feed_id, raw_hash)
-) STRICT;
-
--- One row a feed: what the mirror is doing about it.
-CREATE TABLE feeds (
+-- One row per feed: what the mirror is doing about it.
+CREATE TABLE feeds (  -- public
     feed_id                         TEXT NOT NULL PRIMARY KEY,
     added_at                        TEXT NOT NULL,
     since                           TEXT NOT NULL,  -- date-time: the oldest mls_update_date that the mirror holds
@@ -432,121 +425,9 @@ CREATE TABLE feeds (
                                                     -- kept: it is {"_cut": bytes} then
 ) STRICT, WITHOUT ROWID;
 
--- What a person should know about a feed, until it no longer holds.
-CREATE TABLE notices (
-    feed_id                         TEXT NOT NULL,  -- empty: about the vendor or the machine
-    kind                            TEXT NOT NULL,  -- one word; at most one notice a kind and feed
-    note                            TEXT NOT NULL,
-    noticed_at                      TEXT NOT NULL,
-    PRIMARY KEY (feed_id, kind)
-) STRICT, WITHOUT ROWID;
-
--- One row a credential: what the vendor's limits make of it.
-CREATE TABLE accounts (
-    account                         TEXT NOT NULL PRIMARY KEY,  -- the client's name and where it asks: client@host:port
-    rate                            REAL,           -- requests a second at present; null at the configured ceiling
-    closed_until                    TEXT,           -- date-time of the mirror's clock: no request before; null when none
-    closed_for_s                    REAL,           -- seconds that the vendor asked to wait; null when none
-    updated_at                      TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-
--- Requests by hour and by day of the mirror's clock, UTC. They are counted before they leave, up to 10 at a time.
-CREATE TABLE request_counts (
-    account                         TEXT NOT NULL,
-    period                          TEXT NOT NULL CHECK (period IN ('hour', 'day')),
-    began_at                        TEXT NOT NULL,
-    requests                        INTEGER NOT NULL,
-    PRIMARY KEY (account, period, began_at)
-) STRICT, WITHOUT ROWID;
-
--- What other commands ask of the process that mirrors, because it alone asks the vendor. They read the outcome here.
-CREATE TABLE errands (
-    errand_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind                            TEXT NOT NULL CHECK (kind IN ('reconcile', 'dry_run', 'ask')),
-    feed_id                         TEXT NOT NULL,
-    listing_id                      TEXT,           -- of 'ask'; null otherwise
-    left_at                         TEXT NOT NULL,
-    taken_at                        TEXT,           -- null until the process has seen it
-    run_id                          INTEGER,        -- the reconcile run that does it; null before, and for 'ask'
-    ended_at                        TEXT,           -- null until it is done
-    answer                          TEXT,           -- of 'ask': the record as sent; null if the vendor does not have it
-    note                            TEXT            -- why it could not be done, for a person; null otherwise
-) STRICT;
-
--- Listings that came after their stretch of time had been read whole: the vendor stamps first and publishes later.
-CREATE TABLE late_listings (
-    late_id                         INTEGER PRIMARY KEY AUTOINCREMENT,
-    feed_id                         TEXT NOT NULL,
-    listing_id                      TEXT NOT NULL,
-    stamp                           TEXT NOT NULL,  -- date-time of the record
-    late_s                          REAL NOT NULL,  -- seconds from the stamp to when it was found: at most so late
-    found_by                        TEXT NOT NULL CHECK (found_by IN ('poll', 'lookback', 'fill', 'scan')),
-    found_at                        TEXT NOT NULL
-) STRICT;
-
-CREATE INDEX late_listings_of_feed ON late_listings (feed_id, late_s);
-
--- One row a stream of a feed: where the next poll begins.
-CREATE TABLE cursors (
-    feed_id                         TEXT NOT NULL,
-    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
-    cursor                          TEXT,           -- date-time; everything stamped earlier was read or is a gap
-    newest                          TEXT,           -- date-time; the newest stamp that was seen
-    aligned                         INTEGER NOT NULL,  -- boolean: stamps, filter and clock of the vendor were seen to agree
-    from_rule                       TEXT NOT NULL CHECK (from_rule IN ('exact', 'midnight', 'ignored')),
-                                                    -- what the server was seen to make of FromUpdatedDate
-    polled                          INTEGER NOT NULL DEFAULT 1,  -- boolean: the configuration has this stream
-    PRIMARY KEY (feed_id, status)
-) STRICT, WITHOUT ROWID;
-
--- The stretches of the vendor's time that were read whole, merged; what lies between them is a gap.
-CREATE TABLE covered (
-    feed_id                         TEXT NOT NULL,
-    status                          INTEGER NOT NULL,
-    from_date                       TEXT NOT NULL,  -- date-time
-    to_date                         TEXT NOT NULL,  -- date-time
-    PRIMARY KEY (feed_id, status, from_date)
-) STRICT, WITHOUT ROWID;
-
--- One row a window that was asked for. Polls and look-backs that were proven are kept for 30 days.
-CREATE TABLE windows (
-    window_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
-    feed_id                         TEXT NOT NULL,
-    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
-    purpose                         TEXT NOT NULL CHECK (purpose IN ('poll', 'lookback', 'fill', 'scan')),
-    run_id                          INTEGER,        -- the reconcile run of a scan; null otherwise
-    state                           TEXT NOT NULL CHECK (state IN ('open', 'complete', 'suspect', 'cut')),
-    from_date                       TEXT NOT NULL,  -- date-time asked for
-    to_date                         TEXT NOT NULL,  -- date-time asked for
-    claim_from                      TEXT NOT NULL,  -- date-time: the part that is certain under every reading of the bounds
-    claim_to                        TEXT NOT NULL,
-    next_page                       INTEGER NOT NULL,  -- pages are read from the last to the first
-    page_size                       INTEGER NOT NULL,  -- records; 0 before the first page was read
-    total_first                     INTEGER NOT NULL,  -- the vendor's Total on the first page of this pass
-    total_last                      INTEGER NOT NULL,  -- the vendor's Total on the last answer
-    keys_seen                       INTEGER NOT NULL,  -- distinct records
-    passes                          INTEGER NOT NULL,  -- readings that ended without proof
-    grew                            INTEGER NOT NULL,  -- boolean: Total rose during this pass
-    strict                          INTEGER NOT NULL,  -- boolean: the vendor's order is known not to stay
-    opened                          TEXT NOT NULL,  -- date-time of the vendor's clock
-    opened_at                       TEXT NOT NULL,
-    closed_at                       TEXT            -- null while open
-) STRICT;
-
-CREATE INDEX windows_of_feed ON windows (feed_id, state, closed_at);
-
--- When each look-back was last begun and last proven.
-CREATE TABLE lookbacks (
-    feed_id                         TEXT NOT NULL,
-    name                            TEXT NOT NULL,
-    begun_at                        TEXT NOT NULL,
-    done_at                         TEXT NOT NULL,
-    PRIMARY KEY (feed_id, name)
-) STRICT, WITHOUT ROWID;
-
--- For each feed, up to when it is complete: everything stamped from `since` to `complete_until` was read whole. Null
--- while the beginning is unread. `gaps` counts the unread stretches between what was read; they are filled by themselves.
-CREATE VIEW coverage AS
+-- One row per feed: up to when it is complete. Everything stamped from `since` to `complete_until` was read whole; it is null
+-- while the beginning is unread. `gaps` counts the unread stretches between what was read; the mirror fills them.
+CREATE VIEW coverage AS  -- public
 SELECT
     feeds.feed_id,
     feeds.since,
@@ -574,8 +455,44 @@ SELECT
 FROM feeds
 WHERE feeds.removed_at IS NULL;
 
--- One row a reconcile run: a whole reading set against the live rows.
-CREATE TABLE reconcile_runs (
+-- What a person should know about a feed, until it no longer holds.
+CREATE TABLE notices (  -- public
+    feed_id                         TEXT NOT NULL,  -- empty: about the vendor or the machine
+    kind                            TEXT NOT NULL,  -- one word; at most one notice per feed and kind
+    note                            TEXT NOT NULL,
+    noticed_at                      TEXT NOT NULL,
+    PRIMARY KEY (feed_id, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Records of the vendor that could not become a row. They are kept, so that nothing is lost without a trace.
+CREATE TABLE rejects (  -- public
+    reject_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+    feed_id                         TEXT NOT NULL,  -- the feed that was asked for
+    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
+    listing_id                      TEXT,           -- as far as it could be read
+    reason                          TEXT NOT NULL,  -- for a person
+    raw                             TEXT NOT NULL,  -- as sent; its beginning alone where it is longer than 1 MiB
+    raw_bytes                       INTEGER NOT NULL,  -- length as sent
+    raw_hash                        BLOB NOT NULL,  -- of what was sent
+    rejected_at                     TEXT NOT NULL,  -- when it was first seen
+    UNIQUE (feed_id, raw_hash)
+) STRICT;
+
+-- Listings that were found after their stretch of time had been read whole: the vendor stamps first and publishes later.
+CREATE TABLE late_listings (  -- public
+    late_id                         INTEGER PRIMARY KEY AUTOINCREMENT,
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    stamp                           TEXT NOT NULL,  -- date-time of the record
+    late_s                          REAL NOT NULL,  -- seconds from the stamp to when it was found; it was published no later
+    found_by                        TEXT NOT NULL CHECK (found_by IN ('poll', 'lookback', 'fill', 'scan')),
+    found_at                        TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX late_listings_of_feed ON late_listings (feed_id, late_s);
+
+-- One row per reconcile run: the whole feed is read again and compared with its live rows.
+CREATE TABLE reconcile_runs (  -- public
     run_id                          INTEGER PRIMARY KEY AUTOINCREMENT,
     feed_id                         TEXT NOT NULL,
     state                           TEXT NOT NULL CHECK (state IN ('scanning', 'confirming', 'done', 'withheld', 'approved', 'failed')),
@@ -593,27 +510,126 @@ CREATE TABLE reconcile_runs (
     note                            TEXT            -- why it failed or was withheld, for a person; null otherwise
 ) STRICT;
 
--- Live listings seen by runs that are under way.
-CREATE TABLE reconcile_seen (
+-- A feed has at most one run under way.
+CREATE UNIQUE INDEX reconcile_runs_under_way ON reconcile_runs (feed_id) WHERE state IN ('scanning', 'confirming');
+
+-- One row per credential: how the vendor limits it at present.
+CREATE TABLE accounts (  -- public
+    account                         TEXT NOT NULL PRIMARY KEY,  -- the client's name and where it asks: client@host:port
+    rate                            REAL,           -- requests per second at present; null at the configured ceiling
+    closed_until                    TEXT,           -- date-time of the mirror's clock: no request before; null when none
+    closed_for_s                    REAL,           -- seconds that the vendor asked to wait; null when none
+    updated_at                      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Requests per hour and per day of the mirror's clock, UTC. They are counted before they are sent, up to 10 at a time.
+CREATE TABLE request_counts (  -- public
+    account                         TEXT NOT NULL,
+    period                          TEXT NOT NULL CHECK (period IN ('hour', 'day')),
+    began_at                        TEXT NOT NULL,
+    requests                        INTEGER NOT NULL,
+    PRIMARY KEY (account, period, began_at)
+) STRICT, WITHOUT ROWID;
+
+-- INTERNAL: how the mirror works. Build nothing on it.
+
+-- One row per feed and stream: where the next poll begins.
+CREATE TABLE cursors (  -- internal
+    feed_id                         TEXT NOT NULL,
+    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
+    cursor                          TEXT,           -- date-time; everything stamped earlier was read or is a gap
+    newest                          TEXT,           -- date-time; the newest stamp that was seen
+    aligned                         INTEGER NOT NULL,  -- boolean: stamps, filter and clock of the vendor were seen to agree
+    from_rule                       TEXT NOT NULL CHECK (from_rule IN ('exact', 'midnight', 'ignored')),
+                                                    -- what the server was seen to make of FromUpdatedDate
+    polled                          INTEGER NOT NULL DEFAULT 1,  -- boolean: the configuration has this stream
+    PRIMARY KEY (feed_id, status)
+) STRICT, WITHOUT ROWID;
+
+-- The stretches of the vendor's time that were read whole, merged. What lies between them is a gap.
+CREATE TABLE covered (  -- internal
+    feed_id                         TEXT NOT NULL,
+    status                          INTEGER NOT NULL,
+    from_date                       TEXT NOT NULL,  -- date-time
+    to_date                         TEXT NOT NULL,  -- date-time
+    PRIMARY KEY (feed_id, status, from_date)
+) STRICT, WITHOUT ROWID;
+
+-- One row per window that was asked for. Polls and look-backs that were proven are kept for 30 days.
+CREATE TABLE windows (  -- internal
+    window_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+    feed_id                         TEXT NOT NULL,
+    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
+    purpose                         TEXT NOT NULL CHECK (purpose IN ('poll', 'lookback', 'fill', 'scan')),
+    run_id                          INTEGER,        -- the reconcile run of a scan; null otherwise
+    state                           TEXT NOT NULL CHECK (state IN ('open', 'complete', 'suspect', 'cut')),
+    from_date                       TEXT NOT NULL,  -- date-time asked for
+    to_date                         TEXT NOT NULL,  -- date-time asked for
+    claim_from                      TEXT NOT NULL,  -- date-time: the part that is certain under every reading of the bounds
+    claim_to                        TEXT NOT NULL,
+    next_page                       INTEGER NOT NULL,  -- pages are read from the last to the first
+    page_size                       INTEGER NOT NULL,  -- records; 0 before the first page was read
+    total_first                     INTEGER NOT NULL,  -- the vendor's Total on the first page of this pass
+    total_last                      INTEGER NOT NULL,  -- the vendor's Total on the last answer
+    keys_seen                       INTEGER NOT NULL,  -- distinct records
+    passes                          INTEGER NOT NULL,  -- readings that ended without proof
+    grew                            INTEGER NOT NULL,  -- boolean: Total rose during this pass
+    strict                          INTEGER NOT NULL,  -- boolean: the vendor's order is known not to stay
+    opened                          TEXT NOT NULL,  -- date-time of the vendor's clock
+    opened_at                       TEXT NOT NULL,
+    closed_at                       TEXT            -- null while open
+) STRICT;
+
+CREATE INDEX windows_of_feed ON windows (feed_id, state, closed_at);
+
+-- A feed has at most one open window per purpose.
+CREATE UNIQUE INDEX windows_open ON windows (feed_id, purpose) WHERE state = 'open';
+
+-- The records that were seen in the windows that are open, from which the proof is made that a window was read whole.
+CREATE TABLE window_marks (  -- internal
+    window_id                       INTEGER NOT NULL,
+    mark                            TEXT NOT NULL,
+    PRIMARY KEY (window_id, mark)
+) STRICT, WITHOUT ROWID;
+
+-- When each look-back was last begun and last proven.
+CREATE TABLE lookbacks (  -- internal
+    feed_id                         TEXT NOT NULL,
+    name                            TEXT NOT NULL,
+    begun_at                        TEXT NOT NULL,
+    done_at                         TEXT NOT NULL,
+    PRIMARY KEY (feed_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- The live listings that were seen by runs that are under way.
+CREATE TABLE reconcile_seen (  -- internal
     run_id                          INTEGER NOT NULL,
     listing_id                      TEXT NOT NULL,
     PRIMARY KEY (run_id, listing_id)
 ) STRICT, WITHOUT ROWID;
 
--- The rows that a run's reading lacks, and what was found of each.
-CREATE TABLE reconcile_absent (
+-- The rows that a run's reading lacks, and what the vendor said of each.
+CREATE TABLE reconcile_absent (  -- internal
     run_id                          INTEGER NOT NULL,
     listing_id                      TEXT NOT NULL,
     verdict                         TEXT NOT NULL CHECK (verdict IN ('unasked', 'gone', 'deleted', 'present', 'unclear')),
-                                                    -- what GetListingDetail said
+                                                    -- what GetListingDetail said of it
     applied                         INTEGER NOT NULL DEFAULT 0,  -- boolean: it became a tombstone
     twin_id                         TEXT,           -- a listing that appeared with the same address, price and place
     PRIMARY KEY (run_id, listing_id)
 ) STRICT, WITHOUT ROWID;
 
--- What was seen of the windows that are open: the proof in the making.
-CREATE TABLE window_marks (
-    window_id                       INTEGER NOT NULL,
-    mark                            TEXT NOT NULL,
-    PRIMARY KEY (window_id, mark)
-) STRICT, WITHOUT ROWID;
+-- What other commands ask of the process that mirrors, because only that one sends requests to the vendor. They read the
+-- outcome here.
+CREATE TABLE errands (  -- internal
+    errand_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind                            TEXT NOT NULL CHECK (kind IN ('reconcile', 'dry_run', 'ask')),
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT,           -- of 'ask'; null otherwise
+    left_at                         TEXT NOT NULL,
+    taken_at                        TEXT,           -- null until the process has seen it
+    run_id                          INTEGER,        -- the reconcile run that does it; null before, and for 'ask'
+    ended_at                        TEXT,           -- null until it is done
+    answer                          TEXT,           -- of 'ask': the record as sent; null if the vendor does not have it
+    note                            TEXT            -- why it could not be done, for a person; null otherwise
+) STRICT;

@@ -102,6 +102,18 @@ fn every_table_is_strict() {
 }
 
 #[test]
+fn every_table_and_view_is_marked_as_public_or_internal_and_stands_under_that_heading() {
+    let (public, internal) = SCHEMA.split_once("\n-- INTERNAL: ").expect("two parts");
+    assert!(public.contains("\n-- PUBLIC: "));
+    let made = |part: &'static str| part.lines().filter(|line| line.starts_with("CREATE TABLE ") || line.starts_with("CREATE VIEW "));
+    let unmarked: Vec<&str> = made(public).filter(|line| !line.ends_with("  -- public")).collect();
+    let astray: Vec<&str> = made(internal).filter(|line| !line.ends_with("  -- internal")).collect();
+    assert_eq!((unmarked, astray), (Vec::new(), Vec::new()));
+    let all = texts(&schema(), "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'");
+    assert_eq!(made(public).count() + made(internal).count(), all.len(), "each is created on a line of its own");
+}
+
+#[test]
 fn the_page_for_consumers_names_every_table_and_view() {
     let names = texts(&schema(), "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'");
     assert!(names.len() >= 11, "{names:?}");
@@ -395,8 +407,8 @@ fn a_database_of_the_program_can_be_read_by_others_when_the_program_has_stopped(
 
     let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens for reading");
     let pragma = |name: &str| reader.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).expect(name);
-    assert_eq!((pragma("application_id"), pragma("user_version")), (0x4d4c_5353, 1));
-    assert!(SCHEMA.contains("application_id = 0x4d4c5353") && SCHEMA.contains("user_version = 1"), "schema.sql tells the same numbers");
+    assert_eq!((pragma("application_id"), pragma("user_version")), (0x4d4c_5353, 2));
+    assert!(SCHEMA.contains("application_id = 0x4d4c5353") && SCHEMA.contains("user_version = 2"), "schema.sql tells the same numbers");
     let mode: String = reader.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("a mode");
     assert_eq!(mode, "wal");
     let live: i64 = reader.query_row("SELECT count(*) FROM live_listings", [], |row| row.get(0)).expect("a count");

@@ -4,7 +4,7 @@ use super::run::stop_on_signals;
 use super::{EXIT_FAILED, UsageError, grouped, show};
 use crate::config::{Config, Constellation1, Poll, Rate, Span};
 use crate::daemon::{Daemon, RunOptions};
-use crate::plan::merge::Action;
+use crate::plan::merge::Fate;
 use crate::sandbox::verify::{Verdict, compare};
 use crate::sandbox::{Options, Sandbox};
 use crate::sync::progress::Progress;
@@ -47,12 +47,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let load = RunOptions { once: true, ..RunOptions::default() };
     let key = SecretString::from(options.key.0.as_str());
     let loaded = timed(Daemon::new(config.clone(), key.clone(), load, stop.child_token())?).await?;
-    println!(
-        "   {} listings in {:.1} s, {} requests",
-        grouped(loaded.count(&[Action::Insert])),
-        loaded.seconds,
-        grouped(loaded.requests())
-    );
+    println!("   {} listings in {:.1} s, {} requests", grouped(loaded.count(&[Fate::Insert])), loaded.seconds, grouped(loaded.requests()));
     if stop.is_cancelled() {
         return Ok(ExitCode::from(EXIT_FAILED));
     }
@@ -64,10 +59,10 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let followed = follow(daemon, &sandbox, settle, enough).await?;
     println!(
         "   {} new, {} changed, {} deleted, {} revived, {} polls",
-        grouped(followed.count(&[Action::Insert])),
-        grouped(followed.count(&[Action::Update])),
-        grouped(followed.count(&[Action::Tombstone, Action::InsertTombstone])),
-        grouped(followed.count(&[Action::Revive])),
+        grouped(followed.count(&[Fate::Insert])),
+        grouped(followed.count(&[Fate::Update])),
+        grouped(followed.count(&[Fate::Tombstone, Fate::InsertTombstone])),
+        grouped(followed.count(&[Fate::Revive])),
         grouped(followed.polls()),
     );
 
@@ -104,7 +99,7 @@ impl Done {
         self.progress.snapshot().values().map(of).sum()
     }
 
-    fn count(&self, actions: &[Action]) -> u64 {
+    fn count(&self, actions: &[Fate]) -> u64 {
         self.sum(|counters| actions.iter().filter_map(|action| counters.counts.get(action)).sum())
     }
 

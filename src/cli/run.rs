@@ -3,7 +3,7 @@
 use super::{EXIT_FAILED, day_time, grouped, privacy, show};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{Daemon, RunOptions, RunOutcome, errand};
-use crate::plan::merge::Action;
+use crate::plan::merge::Fate;
 use crate::record::{DayTime, FeedId};
 use crate::store::report::{self, FeedReport};
 use crate::sync::progress::{Counters, Progress};
@@ -89,12 +89,12 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
 }
 
 fn summary(report: &FeedReport, counters: &Counters) -> String {
-    let count = |actions: &[Action]| actions.iter().filter_map(|action| counters.counts.get(action)).sum::<u64>();
+    let count = |fates: &[Fate]| fates.iter().filter_map(|fate| counters.counts.get(fate)).sum::<u64>();
     let mut parts = vec![
         format!("{} live, {} deleted", grouped(report.live), grouped(report.deleted)),
-        format!("{} new", grouped(count(&[Action::Insert]))),
-        format!("{} changed", grouped(count(&[Action::Update, Action::Revive]))),
-        format!("{} removed", grouped(count(&[Action::Tombstone, Action::InsertTombstone]))),
+        format!("{} new", grouped(count(&[Fate::Insert]))),
+        format!("{} changed", grouped(count(&[Fate::Update, Fate::Revive]))),
+        format!("{} removed", grouped(count(&[Fate::Tombstone, Fate::InsertTombstone]))),
         format!("{} requests", grouped(counters.requests)),
     ];
     if counters.rejects > 0 {

@@ -85,9 +85,8 @@ impl Books {
         for attempt in 1_u32.. {
             match self.store.save_ledger(self.account.clone(), self.vendor.limiter().ledger(), mirror_time()).await {
                 Ok(()) => return Ok(true),
-                Err(fatal @ (StoreError::Gone(_) | StoreError::Closed)) => return Err(fatal),
-                Err(fatal) if self.once && attempt >= ONCE_FAULTS => return Err(fatal),
-                Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_))) => {
+                Err(fatal) if !fatal.is_passing() || self.once && attempt >= ONCE_FAULTS => return Err(fatal),
+                Err(error) => {
                     tracing::error!(%error, retry_in = ?wait, "the database cannot be written, so no request leaves");
                 }
             }
@@ -105,10 +104,8 @@ async fn tidy(store: Store, stop: CancellationToken) -> Result<(), StoreError> {
     while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
         match store.tidy(mirror_time()).await {
             Ok(()) => {}
-            Err(fatal @ (StoreError::Gone(_) | StoreError::Closed)) => return Err(fatal),
-            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_))) => {
-                tracing::debug!(%error, "the files could not be looked after");
-            }
+            Err(error) if error.is_passing() => tracing::debug!(%error, "the files could not be looked after"),
+            Err(fatal) => return Err(fatal),
         }
     }
     Ok(())

@@ -110,10 +110,7 @@ impl Supervisor {
     }
 
     fn is_bearable(&self, error: &StoreError) -> bool {
-        match error {
-            StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_) => !self.options.once,
-            StoreError::Gone(_) | StoreError::Closed => false,
-        }
+        error.is_passing() && !self.options.once
     }
 
     /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.

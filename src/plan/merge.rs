@@ -1,6 +1,6 @@
 //! What a record does to the row that is stored under its key.
 
-use crate::record::{Presence, Stamp};
+use crate::record::Stamp;
 
 /// The stored row, as far as a decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,34 +9,36 @@ pub struct Known {
     pub stamp: Option<Stamp>,
     /// Whether the row is a tombstone.
     pub deleted: bool,
-    /// Whether that was worked out, and not said by the vendor.
+    /// Whether its deletion was inferred, and not stated by the vendor.
     pub inferred: bool,
-}
-
-/// The record that came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// Its stamp.
-    pub stamp: Option<Stamp>,
-    /// Whether the stream that returned it is of live listings or of deletions.
-    pub presence: Presence,
-    /// Whether its content equals what is stored.
+    /// Whether it holds exactly what came in.
     pub same: bool,
 }
 
-/// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
+/// What came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The vendor returned the listing as live.
+    Live,
+    /// The vendor returned the listing as deleted.
+    Deleted,
+    /// The vendor said nothing; that the listing is gone was inferred.
+    InferredDeletion,
+}
+
+/// What to do, with what is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action<C> {
     /// A live listing that is new.
-    Insert,
+    Insert(C),
     /// A deletion of a listing that was never stored: the row is born as a tombstone.
-    InsertTombstone,
+    InsertTombstone(C),
     /// New content for a live row.
-    Update,
+    Update(C),
+    /// A tombstone becomes live, with new content.
+    Revive(C),
     /// A live row becomes a tombstone.
     Tombstone,
-    /// A tombstone becomes live, with new content.
-    Revive,
     /// A tombstone hears of a later deletion, or the vendor states what was only inferred: its stamp and its cause follow;
     /// consumers see nothing.
     Restamp,
@@ -46,42 +48,79 @@ pub enum Action {
     Stale,
 }
 
+/// An action without what it writes: for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each is the action of the same name")]
+pub enum Fate {
+    Insert,
+    InsertTombstone,
+    Update,
+    Tombstone,
+    Revive,
+    Restamp,
+    Unchanged,
+    Stale,
+}
+
+impl<C> Action<C> {
+    /// The action without what it writes.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        match self {
+            Action::Insert(_) => Fate::Insert,
+            Action::InsertTombstone(_) => Fate::InsertTombstone,
+            Action::Update(_) => Fate::Update,
+            Action::Revive(_) => Fate::Revive,
+            Action::Tombstone => Fate::Tombstone,
+            Action::Restamp => Fate::Restamp,
+            Action::Unchanged => Fate::Unchanged,
+            Action::Stale => Fate::Stale,
+        }
+    }
+}
+
 /// The newest wins, whatever the order of arrival; at a tie a deletion stands, unless it was only inferred: a live copy
-/// then shows that the inference was wrong.
+/// then shows that the inference was wrong. `None` when the content is needed and was not given.
 ///
-/// A record without a readable stamp cannot be ordered. As a deletion it is believed, because the vendor says it now;
-/// as a live copy it updates a live row but never wakes a tombstone.
+/// News without a readable stamp cannot be ordered. A deletion is believed, because it is said now; a live copy updates a
+/// live row but never wakes a tombstone that the vendor stated.
 #[must_use]
-pub fn merge(known: Option<Known>, incoming: Incoming) -> Action {
+pub fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, content: Option<C>) -> Option<Action<C>> {
     let Some(known) = known else {
-        return match incoming.presence {
-            Presence::Live => Action::Insert,
-            Presence::Deleted => Action::InsertTombstone,
+        return match news {
+            News::Live => content.map(Action::Insert),
+            News::Deleted => content.map(Action::InsertTombstone),
+            News::InferredDeletion => Some(Action::Unchanged),
         };
     };
-    let older = matches!((incoming.stamp, known.stamp), (Some(new), Some(old)) if new < old);
-    let later = incoming.stamp > known.stamp;
-    match (known.deleted, incoming.presence) {
-        (_, _) if older => Action::Stale,
-        (false, Presence::Live) if incoming.same => Action::Unchanged,
-        (false, Presence::Live) => Action::Update,
-        (false, Presence::Deleted) => Action::Tombstone,
-        (true, Presence::Live) if later || known.inferred => Action::Revive,
-        (true, Presence::Deleted) if later || known.inferred => Action::Restamp,
-        (true, Presence::Live | Presence::Deleted) => Action::Unchanged,
+    let older = matches!((stamp, known.stamp), (Some(new), Some(old)) if new < old);
+    let later = stamp > known.stamp;
+    match (known.deleted, news) {
+        (_, _) if older => Some(Action::Stale),
+        (false, News::Live) if known.same => Some(Action::Unchanged),
+        (false, News::Live) => content.map(Action::Update),
+        (false, News::Deleted | News::InferredDeletion) => Some(Action::Tombstone),
+        (true, News::Live) if later || known.inferred => content.map(Action::Revive),
+        (true, News::Deleted) if later || known.inferred => Some(Action::Restamp),
+        (true, News::Live | News::Deleted | News::InferredDeletion) => Some(Action::Unchanged),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Action::{Insert, InsertTombstone, Restamp, Revive, Stale, Tombstone, Unchanged, Update};
-    use Presence::{Deleted, Live};
+    use Fate::{Insert, InsertTombstone, Restamp, Revive, Stale, Tombstone, Unchanged, Update};
+    use News::{Deleted, InferredDeletion, Live};
 
-    fn check(known: Option<(bool, i64)>, presence: Presence, stamp: i64, expected: Action) {
-        let known = known.map(|(deleted, stamp)| Known { stamp: at(stamp), deleted, inferred: false });
-        let incoming = Incoming { stamp: at(stamp), presence, same: false };
-        assert_eq!(merge(known, incoming), expected, "{known:?} then {incoming:?}");
+    /// A live row, a tombstone that the vendor stated, and one that was inferred, each with its stamp.
+    const LIVE: fn(i64) -> Known = |stamp| Known { stamp: at(stamp), deleted: false, inferred: false, same: false };
+    const STATED: fn(i64) -> Known = |stamp| Known { deleted: true, ..LIVE(stamp) };
+    const INFERRED: fn(i64) -> Known = |stamp| Known { inferred: true, ..STATED(stamp) };
+
+    fn check(known: impl Into<Option<Known>>, news: News, stamp: i64, expected: Fate) {
+        let known = known.into();
+        let action = merge(known, news, at(stamp), Some(())).expect("the content is there");
+        assert_eq!(action.fate(), expected, "{known:?} then {news:?} of {stamp}");
     }
 
     /// Zero stands for a stamp that is missing.
@@ -99,56 +138,76 @@ mod tests {
 
     #[test]
     fn live_over_live_the_newest_wins() {
-        check(Some((false, 5)), Live, 6, Update);
-        check(Some((false, 5)), Live, 5, Update);
-        check(Some((false, 5)), Live, 4, Stale);
-        check(Some((false, 5)), Live, 0, Update);
-        check(Some((false, 0)), Live, 4, Update);
+        check(LIVE(5), Live, 6, Update);
+        check(LIVE(5), Live, 5, Update);
+        check(LIVE(5), Live, 4, Stale);
+        check(LIVE(5), Live, 0, Update);
+        check(LIVE(0), Live, 4, Update);
     }
 
     #[test]
     fn a_deletion_wins_unless_it_is_older() {
-        check(Some((false, 5)), Deleted, 6, Tombstone);
-        check(Some((false, 5)), Deleted, 5, Tombstone);
-        check(Some((false, 5)), Deleted, 4, Stale);
-        check(Some((false, 5)), Deleted, 0, Tombstone);
+        check(LIVE(5), Deleted, 6, Tombstone);
+        check(LIVE(5), Deleted, 5, Tombstone);
+        check(LIVE(5), Deleted, 4, Stale);
+        check(LIVE(5), Deleted, 0, Tombstone);
     }
 
     #[test]
     fn only_a_later_live_copy_revives() {
-        check(Some((true, 5)), Live, 6, Revive);
-        check(Some((true, 5)), Live, 5, Unchanged);
-        check(Some((true, 5)), Live, 4, Stale);
-        check(Some((true, 5)), Live, 0, Unchanged);
-        check(Some((true, 0)), Live, 1, Revive);
-        check(Some((true, 0)), Live, 0, Unchanged);
+        check(STATED(5), Live, 6, Revive);
+        check(STATED(5), Live, 5, Unchanged);
+        check(STATED(5), Live, 4, Stale);
+        check(STATED(5), Live, 0, Unchanged);
+        check(STATED(0), Live, 1, Revive);
+        check(STATED(0), Live, 0, Unchanged);
     }
 
     #[test]
     fn a_tombstone_keeps_the_newest_deletion() {
-        check(Some((true, 5)), Deleted, 6, Restamp);
-        check(Some((true, 5)), Deleted, 5, Unchanged);
-        check(Some((true, 5)), Deleted, 4, Stale);
+        check(STATED(5), Deleted, 6, Restamp);
+        check(STATED(5), Deleted, 5, Unchanged);
+        check(STATED(5), Deleted, 4, Stale);
     }
 
     #[test]
     fn an_inferred_tombstone_gives_way_to_any_live_copy_that_is_not_older() {
-        let known = Known { stamp: at(5), deleted: true, inferred: true };
-        let live = |stamp| merge(Some(known), Incoming { stamp: at(stamp), presence: Live, same: true });
-        assert_eq!([live(4), live(5), live(6)], [Stale, Revive, Revive]);
+        for known in [INFERRED(5), Known { same: true, ..INFERRED(5) }] {
+            check(known, Live, 4, Stale);
+            check(known, Live, 5, Revive);
+            check(known, Live, 6, Revive);
+        }
     }
 
     #[test]
     fn an_inferred_tombstone_becomes_a_stated_one() {
-        let known = Known { stamp: at(5), deleted: true, inferred: true };
-        let stated = |stamp| merge(Some(known), Incoming { stamp: at(stamp), presence: Deleted, same: true });
-        assert_eq!([stated(4), stated(5), stated(6)], [Stale, Restamp, Restamp]);
+        check(INFERRED(5), Deleted, 4, Stale);
+        check(INFERRED(5), Deleted, 5, Restamp);
+        check(INFERRED(5), Deleted, 6, Restamp);
+    }
+
+    #[test]
+    fn an_inferred_deletion_concerns_live_rows_alone() {
+        check(LIVE(5), InferredDeletion, 0, Tombstone);
+        check(STATED(5), InferredDeletion, 0, Unchanged);
+        check(INFERRED(5), InferredDeletion, 0, Unchanged);
+        check(None, InferredDeletion, 0, Unchanged);
     }
 
     #[test]
     fn the_same_content_changes_nothing() {
-        let known = Known { stamp: at(5), deleted: false, inferred: false };
-        let incoming = Incoming { stamp: at(5), presence: Live, same: true };
-        assert_eq!(merge(Some(known), incoming), Unchanged);
+        check(Known { same: true, ..LIVE(5) }, Live, 5, Unchanged);
+        check(Known { same: true, ..LIVE(5) }, Live, 6, Unchanged);
+    }
+
+    #[test]
+    fn content_that_is_needed_and_missing_is_told() {
+        let without = |known, news| merge::<()>(known, news, at(5), None).map(|action| action.fate());
+        assert_eq!(without(None, Live), None);
+        assert_eq!(without(None, Deleted), None);
+        assert_eq!(without(Some(LIVE(5)), Live), None);
+        assert_eq!(without(Some(INFERRED(5)), Live), None);
+        assert_eq!(without(Some(LIVE(5)), Deleted), Some(Tombstone));
+        assert_eq!(without(Some(Known { same: true, ..LIVE(5) }), Live), Some(Unchanged));
     }
 }

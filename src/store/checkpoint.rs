@@ -1,6 +1,7 @@
 //! Cursors, coverage and windows: where the reading of a feed stands, saved and loaded.
 
-use super::{Error, reconcile_run};
+use super::error::Error;
+use super::windows;
 use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Open, Saved, SavedScan, WindowSave, WindowState};
 use crate::plan::coverage::Coverage;
 use crate::plan::options::Purpose;
@@ -64,7 +65,7 @@ fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Cove
 fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<(), Error> {
     let (feed, purpose) = (&checkpoint.feed, checkpoint.purpose);
     if save.begins {
-        give_up(tx, feed, purpose, at)?;
+        windows::cut_open(tx, feed, purpose, at)?;
         insert_window(tx, checkpoint, save, at)?;
     }
     let id: i64 = tx
@@ -96,19 +97,6 @@ fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: 
     Ok(())
 }
 
-/// Gives up the window that is open for a kind of work, if there is one.
-fn give_up(tx: &Connection, feed: &FeedId, purpose: Purpose, at: &str) -> Result<(), Error> {
-    const OPEN: &str = "feed_id = ?1 AND purpose = ?2 AND state = 'open'";
-    tx.prepare_cached(&format!("DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE {OPEN})"))?
-        .execute(params![feed.0, purpose.word()])?;
-    tx.prepare_cached(&format!("UPDATE windows SET state = 'cut', closed_at = ?3 WHERE {OPEN}"))?.execute(params![
-        feed.0,
-        purpose.word(),
-        at
-    ])?;
-    Ok(())
-}
-
 /// Polls leave one row per minute: those that have nothing more to tell than the coverage does go after a month.
 fn prune_windows(tx: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> {
     tx.prepare_cached(
@@ -121,11 +109,11 @@ fn prune_windows(tx: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> 
 
 fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<(), Error> {
     let task = &save.task;
-    let run = (checkpoint.purpose == Purpose::Scan).then(|| reconcile_run::under_way(tx, &checkpoint.feed)).transpose()?;
     let mut statement = tx.prepare_cached(
         "INSERT INTO windows (feed_id, status, purpose, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
              total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at, run_id)
-         VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, 1, 0, 0, 0, 0, 0, 0, 0, ?8, ?9, ?10)",
+         VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, 1, 0, 0, 0, 0, 0, 0, 0, ?8, ?9,
+             iif(?3 = 'scan', (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state = 'scanning'), NULL))",
     )?;
     statement.insert(params![
         checkpoint.feed.0,
@@ -137,7 +125,6 @@ fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at
         task.claim.to.to_string(),
         save.opened.to_string(),
         at,
-        run,
     ])?;
     Ok(())
 }

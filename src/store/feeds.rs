@@ -1,13 +1,23 @@
-//! The rows of feeds: adopted, noted, removed.
+//! The table `feeds`: which feeds are mirrored, and what the mirror is doing about each.
 
-use super::commit::{change, tombstone};
-use super::writer::FeedNote;
-use super::{Error, checkpoint};
-use crate::record::{FeedId, ListingId, ListingKey, Stamp};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use super::error::Error;
+use super::{checkpoint, windows};
+use crate::plan::options::Purpose;
+use crate::record::{FeedId, Stamp};
+use rusqlite::{Connection, OptionalExtension, params};
 
-/// Rows that become tombstones in one transaction.
-const BATCH: i64 = 1000;
+/// What a feed is doing, for `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedNote {
+    /// The feed.
+    pub feed: FeedId,
+    /// One of the words of the column `feeds.activity`.
+    pub activity: &'static str,
+    /// Why, for a person.
+    pub note: Option<String>,
+    /// The mirror's clock.
+    pub at: String,
+}
 
 /// Makes sure that a feed has a row; tells the oldest stamp that the mirror is to hold of it.
 pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist: bool, at: &str) -> Result<Stamp, Error> {
@@ -19,9 +29,7 @@ pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist
         )?
         .execute(params![feed.0, at, since.to_string(), insist])?;
     // A look-back that was broken off begins anew when it is due.
-    connection
-        .prepare_cached("UPDATE windows SET state = 'cut', closed_at = ?2 WHERE feed_id = ?1 AND state = 'open' AND purpose = 'lookback'")?
-        .execute(params![feed.0, at])?;
+    windows::cut_open(connection, feed, Purpose::Lookback, at)?;
     let since: String = connection.prepare_cached("SELECT since FROM feeds WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
     checkpoint::stamp_of(&since)
 }
@@ -63,64 +71,4 @@ pub(super) fn count_extra_cut(tx: &Connection, feed: &FeedId) -> rusqlite::Resul
 /// Counts a reject that was not kept whole.
 pub(super) fn count_reject_cut(tx: &Connection, feed: &FeedId) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE feeds SET rejects_cut = rejects_cut + 1 WHERE feed_id = ?1")?.execute([&feed.0]).map(drop)
-}
-
-/// Removes a feed; tells how many rows became tombstones, `None` if there is no such feed.
-///
-/// Where it stood is forgotten first, so that whatever happens later, it is read from the beginning if it comes back.
-pub(super) fn remove(connection: &mut Connection, feed: &FeedId, at: &str) -> Result<Option<u64>, Error> {
-    if !forget(connection, feed, at)? {
-        return Ok(None);
-    }
-    let mut after = String::new();
-    let mut removed = 0;
-    loop {
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        match check_mirrored(&tx, feed) {
-            Err(Error::Removed(_)) => {}
-            Err(error) => return Err(error),
-            Ok(()) => return Err(Error::Strange(format!("the feed {feed} as mirrored again while it was being removed"))),
-        }
-        let batch = live_after(&tx, feed, &after)?;
-        let Some((last, _)) = batch.last() else { return Ok(Some(removed)) };
-        after = last.clone();
-        for (listing, stamp) in batch {
-            let key = ListingKey { feed: feed.clone(), listing: ListingId(listing) };
-            let seq = change(&tx, &key, "tombstone", at)?;
-            tombstone(&tx, &key, "feed_removed", stamp, (at, seq))?;
-            removed += 1;
-        }
-        tx.commit()?;
-    }
-}
-
-/// `false` if there is no such feed.
-fn forget(connection: &mut Connection, feed: &FeedId, at: &str) -> Result<bool, Error> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = tx.execute(
-        "UPDATE feeds SET removed_at = coalesce(removed_at, ?2), activity = 'new', activity_at = ?2, note = NULL, polled_at = NULL
-         WHERE feed_id = ?1",
-        params![feed.0, at],
-    )?;
-    for forgotten in [
-        "DELETE FROM cursors WHERE feed_id = ?1",
-        "DELETE FROM covered WHERE feed_id = ?1",
-        "DELETE FROM lookbacks WHERE feed_id = ?1",
-        "DELETE FROM notices WHERE feed_id = ?1",
-        "DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE feed_id = ?1 AND state = 'open')",
-        "DELETE FROM windows WHERE feed_id = ?1 AND state = 'open'",
-    ] {
-        tx.execute(forgotten, [&feed.0])?;
-    }
-    super::reconcile_run::abandon(&tx, feed, at)?;
-    tx.commit()?;
-    Ok(known > 0)
-}
-
-fn live_after(tx: &Connection, feed: &FeedId, after: &str) -> rusqlite::Result<Vec<(String, Option<String>)>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT listing_id, stamp FROM listings
-         WHERE feed_id = ?1 AND listing_id > ?2 AND deleted_at IS NULL ORDER BY listing_id LIMIT ?3",
-    )?;
-    statement.query_map(params![feed.0, after, BATCH], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }

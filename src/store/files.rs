@@ -1,6 +1,6 @@
 //! Whether the files that are written are still those that consumers find.
 
-use super::Error;
+use super::error::Error;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

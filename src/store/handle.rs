@@ -1,12 +1,18 @@
 //! The way to the one thread that writes: a bounded queue, shared by everybody.
 
-use super::commit::{Committed, PageCommit};
-use super::errands::{Errand, ErrandKind, ErrandResult};
+use super::commit::{self, Committed, PageCommit};
+use super::database::Database;
+use super::errands::{self, Errand, ErrandKind, ErrandResult};
+use super::error::Error;
+use super::feeds::{self, FeedNote};
 use super::instance::{self, Instance};
-use super::reconcile_run::{Approval, Confirmation, Judgement};
-use super::rejects::{KeptReject, Replayed};
-use super::writer::{FeedNote, Notice, Reply, Request, Writer};
-use super::{Error, OpenError};
+use super::notice::{self, Notice};
+use super::open_error::OpenError;
+use super::reconcile_absent::{self, Approval, Confirmation, Judgement};
+use super::reconcile_run::{self, Occasion};
+use super::rejects::{self, KeptReject, Replayed};
+use super::writer::{Job, Writer};
+use super::{checkpoint, ledger, removal};
 use crate::entity::Entity;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
@@ -18,19 +24,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
-/// Requests that may wait for the writer. Each holds a page at most.
+/// Jobs that may wait for the writer. Each holds a page at most.
 const QUEUE: usize = 4;
 
 /// The way to the writer. Clones share it; the last one to go closes the file.
+///
+/// Each method is one job of the writer's thread; the jobs are done in the order of their asking, also if whoever asked has
+/// stopped waiting. A method fails when SQLite refuses or the file was taken away; nothing has changed then. Times named `at`
+/// are the mirror's clock: UTC, RFC 3339.
 #[derive(Clone, Debug)]
 pub struct Store {
-    queue: mpsc::Sender<Request>,
+    queue: mpsc::Sender<Job>,
     hurry: Arc<AtomicBool>,
 }
 
 impl Store {
     /// Opens the file, or creates it, and starts the writer. The handle ends when the last [`Store`] is dropped: by
-    /// then every accepted request is done and the WAL is folded into the file.
+    /// then every accepted job is done and the WAL is folded into the file.
     ///
     /// # Errors
     /// When the file cannot be used; nothing has been created or changed then.
@@ -53,16 +63,26 @@ impl Store {
         }
         let hurry = Arc::new(AtomicBool::new(false));
         let writer = Writer::open(path, entity, instance, Arc::clone(&hurry))?;
-        let (queue, requests) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(requests));
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(jobs));
         let thread = thread.map_err(|error| OpenError::Unusable { path: path.to_owned(), why: format!("no thread for it: {error}") })?;
         Ok((Store { queue, hurry }, thread))
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
+    /// A job that is done even if nobody waits for its answer any more.
+    async fn ask<T: Send + 'static>(&self, job: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(request(reply)).await.map_err(|_| Error::Closed)?;
+        let job = Box::new(move |writer: &mut Writer| drop(reply.send(job(writer))));
+        self.queue.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Database) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        self.ask(move |writer| read(writer.database())).await
+    }
+
+    async fn write<T: Send + 'static>(&self, write: impl FnOnce(&mut Database) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        self.ask(move |writer| writer.write(write)).await
     }
 
     /// From now on nothing waits for another program that holds the write lock: a stop must not take long.
@@ -72,227 +92,160 @@ impl Store {
 
     /// Makes sure that a feed has a row; tells the oldest stamp that the mirror is to hold of it. `insist` replaces
     /// what an earlier run has set.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn adopt(&self, feed: &FeedId, since: Stamp, insist: bool, at: String) -> Result<Stamp, Error> {
-        self.ask(|reply| Request::Adopt(feed.clone(), since, insist, at, reply)).await
+        let feed = feed.clone();
+        self.write(move |db| feeds::adopt(&db.connection, &feed, since, insist, &at)).await
     }
 
     /// Tells which streams of a feed are polled from now on; the others no longer count for how complete it is.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn poll(&self, feed: &FeedId, streams: Vec<Stream>) -> Result<(), Error> {
-        self.ask(|reply| Request::Poll(feed.clone(), streams, reply)).await
+        let feed = feed.clone();
+        self.write(move |db| checkpoint::poll(&db.connection, &feed, &streams)).await
     }
 
     /// What the file remembers of a feed.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn load(&self, feed: &FeedId) -> Result<Saved, Error> {
-        self.ask(|reply| Request::Load(feed.clone(), reply)).await
+        let feed = feed.clone();
+        self.read(move |db| checkpoint::load(&db.connection, &feed)).await
     }
 
     /// The hashes of the records that the stored rows were made of.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn hashes(&self, keys: Vec<ListingKey>) -> Result<BTreeMap<ListingKey, Hash>, Error> {
-        self.ask(|reply| Request::Hashes(keys, reply)).await
+        self.read(move |db| commit::hashes(db, keys)).await
     }
 
     /// Stores a page and its checkpoint in one transaction.
-    ///
-    /// # Errors
-    /// When SQLite refuses; nothing of the page is stored then.
     pub async fn commit(&self, page: PageCommit) -> Result<Committed, Error> {
-        self.ask(|reply| Request::Commit(Box::new(page), reply)).await
+        self.write(move |db| commit::commit(db, page)).await
     }
 
     /// Writes down what a feed is doing.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn note(&self, note: FeedNote) -> Result<(), Error> {
-        self.ask(|reply| Request::Note(note, reply)).await
+        self.write(move |db| feeds::save_note(&db.connection, &note)).await
     }
 
     /// Puts up a notice, or takes it back.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn notice(&self, notice: Notice) -> Result<(), Error> {
-        self.ask(|reply| Request::Notice(notice, reply)).await
+        self.write(move |db| notice::save(&db.connection, &notice)).await
     }
 
     /// How many live rows a feed has.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn live(&self, feed: &FeedId) -> Result<u64, Error> {
-        self.ask(|reply| Request::Live(feed.clone(), reply)).await
+        let feed = feed.clone();
+        self.read(move |db| db.sql.live(&db.connection, &feed)).await
     }
 
-    /// Begins a reconcile run; tells its number.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
+    /// Begins a reconcile run of a feed, in place of the one that is under way, if any; tells its number, for people.
     pub async fn begin_run(&self, feed: &FeedId, range: Window, dry_run: bool, at: String) -> Result<i64, Error> {
-        self.ask(|reply| Request::BeginRun(feed.clone(), range, dry_run, at, reply)).await
+        let feed = feed.clone();
+        self.write(move |db| reconcile_run::begin(db, Occasion { feed: &feed, at: &at }, range, dry_run)).await
     }
 
-    /// Sets a run's reading against the rows, and rules.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
+    /// Sets the reading of a feed's run against its rows, and rules. `proven` says whether every window of it was proven whole.
+    /// Fails when no run of the feed is under way, as the next two do.
     pub async fn judge(&self, feed: &FeedId, proven: bool, limits: BrakeLimits, at: String) -> Result<Judgement, Error> {
-        self.ask(|reply| Request::Judge(feed.clone(), proven, limits, at, reply)).await
+        let feed = feed.clone();
+        self.write(move |db| reconcile_absent::judge(db, Occasion { feed: &feed, at: &at }, proven, limits)).await
     }
 
-    /// Takes note of what the vendor said of an absent row, and deletes it if that was confirmed.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
+    /// Takes note of what the vendor said of a row that the run lacks, and deletes it if that was confirmed.
     pub async fn confirm(&self, feed: &FeedId, listing: ListingId, said: Confirmation, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::Confirm(feed.clone(), listing, said, at, reply)).await
+        let feed = feed.clone();
+        self.write(move |db| reconcile_absent::confirm(db, Occasion { feed: &feed, at: &at }, &listing, said)).await
     }
 
-    /// Ends a run.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
+    /// Ends a feed's run, whose absent rows were asked about.
     pub async fn end_run(&self, feed: &FeedId, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::EndRun(feed.clone(), at, reply)).await
+        let feed = feed.clone();
+        self.write(move |db| reconcile_run::end(db, Occasion { feed: &feed, at: &at })).await
     }
 
-    /// Ends the runs of a feed that are under way.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
+    /// Gives up a feed's run, if one is under way.
     pub async fn abandon_runs(&self, feed: &FeedId, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::Abandon(feed.clone(), at, reply)).await
+        let feed = feed.clone();
+        let abandon = move |db: &mut Database| {
+            let (tx, _) = db.begin()?;
+            reconcile_run::abandon(&tx, Occasion { feed: &feed, at: &at })?;
+            Ok(tx.commit()?)
+        };
+        self.write(abandon).await
     }
 
     /// The feeds that have a row and were not removed.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn feeds(&self) -> Result<Vec<FeedId>, Error> {
-        self.ask(Request::Feeds).await
+        self.read(move |db| feeds::mirrored(&db.connection)).await
     }
 
     /// Applies the deletions of a withheld run.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn approve(&self, run: i64, at: String) -> Result<Approval, Error> {
-        self.ask(|reply| Request::Approve(run, at, reply)).await
+        self.write(move |db| reconcile_absent::approve(db, run, &at)).await
     }
 
     /// The next kept rejects after this one that are whole, a few at a time; empty at the end.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn rejects(&self, after: i64) -> Result<Vec<KeptReject>, Error> {
-        self.ask(|reply| Request::Rejects(after, reply)).await
+        self.read(move |db| rejects::kept(&db.connection, after)).await
     }
 
     /// Stores records that were rejects, as a page's would be, in place of their rejects.
-    ///
-    /// # Errors
-    /// When SQLite refuses; nothing has changed then.
-    pub async fn replay(&self, records: Vec<Replayed>, at: String) -> Result<Committed, Error> {
-        self.ask(|reply| Request::Replay(records, at, reply)).await
+    pub async fn replay(&self, records: Vec<Replayed>, at: String) -> Result<(), Error> {
+        self.write(move |db| rejects::replay(db, records, &at)).await
     }
 
     /// A person says that a feed is gone: its live rows become tombstones, and where it stood is forgotten. Tells how
-    /// many rows that were; `None` if there is no such feed. Broken off, it goes on when asked again.
-    ///
-    /// # Errors
-    /// When SQLite refuses, or the feed is adopted again meanwhile.
+    /// many rows that were; `None` if there is no such feed. It is many transactions: broken off, it goes on when asked again. Fails
+    /// when the feed is adopted again meanwhile.
     pub async fn remove_feed(&self, feed: &FeedId, at: String) -> Result<Option<u64>, Error> {
-        self.ask(|reply| Request::Remove(feed.clone(), at, reply)).await
+        let feed = feed.clone();
+        self.write(move |db| removal::remove(db, &feed, &at)).await
     }
 
-    /// What is remembered of a credential.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
+    /// What is remembered of a credential; nothing if it is new.
     pub async fn ledger(&self, account: String) -> Result<Ledger, Error> {
-        self.ask(|reply| Request::Ledger(account, reply)).await
+        self.read(move |db| ledger::load(&db.connection, &account)).await
     }
 
-    /// Remembers it.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
+    /// Remembers what a credential has spent.
     pub async fn save_ledger(&self, account: String, ledger: Ledger, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::SaveLedger(account, ledger, at, reply)).await
+        self.write(move |db| ledger::save(db, &account, &ledger, &at)).await
     }
 
     /// Leaves an errand for the process that mirrors into the file; tells its number.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn leave_errand(&self, kind: ErrandKind, at: String) -> Result<i64, Error> {
-        self.ask(|reply| Request::LeaveErrand(kind, at, reply)).await
+        self.write(move |db| errands::leave(&db.connection, &kind, &at)).await
     }
 
     /// Takes an errand back, unless its run has begun.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn withdraw_errand(&self, errand: i64, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::WithdrawErrand(errand, at, reply)).await
+        self.write(move |db| errands::withdraw(&db.connection, errand, &at)).await
     }
 
     /// Whether somebody still waits for an errand.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn is_wanted(&self, errand: i64) -> Result<bool, Error> {
-        self.ask(|reply| Request::Wanted(errand, reply)).await
+        self.read(move |db| errands::is_wanted(&db.connection, errand)).await
     }
 
     /// The next errands that nobody has taken, a few at a time.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn take_errands(&self, at: String) -> Result<Vec<Errand>, Error> {
-        self.ask(|reply| Request::TakeErrands(at, reply)).await
+        self.ask(move |writer| errands::take(&mut writer.database.connection, &at)).await
     }
 
     /// Tells which reconcile run does an errand.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn begin_errand(&self, errand: i64, run: i64) -> Result<(), Error> {
-        self.ask(|reply| Request::BeginErrand(errand, run, reply)).await
+        self.write(move |db| errands::begin(&db.connection, errand, run)).await
     }
 
     /// Tells how an errand ended.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn end_errand(&self, errand: i64, result: ErrandResult, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::EndErrand(errand, result, at, reply)).await
+        self.write(move |db| errands::end(&db.connection, errand, &result, &at)).await
     }
 
     /// Ends the errands that an earlier process has left undone.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
     pub async fn clear_errands(&self, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::ClearErrands(at, reply)).await
+        self.write(move |db| errands::clear(&mut db.connection, &at)).await
     }
 
     /// Looks after the files: folds in what can be folded in, and puts up a notice where a reader is in the way.
-    ///
-    /// # Errors
-    /// When SQLite refuses, or the files are gone.
     pub async fn tidy(&self, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::Tidy(at, reply)).await
+        self.ask(move |writer| writer.tidy(at)).await
     }
 }

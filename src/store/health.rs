@@ -1,6 +1,7 @@
 //! What is doubtful about a feed's reading: windows without proof, listings that came late.
 
-use super::{Error, checkpoint};
+use super::checkpoint;
+use super::error::Error;
 use crate::plan::coverage::Coverage;
 use crate::record::{FeedId, Window};
 use rusqlite::{Connection, params};

@@ -1,14 +1,14 @@
-//! One process a file: the lock beside the database, and what its holder says of itself.
+//! The lock beside the database, which lets one process mirror into it.
 //!
 //! The lock is the kernel's, so it ends with its process, however that ends. It lies on a file of its own, because closing
 //! any descriptor of the database would drop SQLite's own locks. What is written into it keeps its length: it can be
 //! told on a full disk too.
 
-use super::OpenError;
 use super::files::beside;
-use super::sqlite::{check_place, unusable};
+use super::holder::Holder;
+use super::open_error::{OpenError, unusable};
+use super::sqlite::check_place;
 use chrono::{SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -26,28 +26,6 @@ const LINKS: u32 = 16;
 /// Who only looks holds the lock for a moment.
 const PATIENCE: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// The process that mirrors into a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// Its process id.
-    pub pid: u32,
-    /// The command, as typed: `run`, `run --backfill`.
-    pub command: String,
-    /// Since when it runs.
-    pub since: String,
-    /// Why it cannot write the database at present; null when it can.
-    pub trouble: Option<String>,
-    /// The inode of the -shm file that it uses; whoever else writes must use the same.
-    pub shm: Option<u64>,
-}
-
-impl Holder {
-    /// Somebody who has not said who it is, or whose word was overwritten.
-    fn unknown() -> Holder {
-        Holder { pid: 0, command: "(unknown)".to_owned(), since: String::new(), trouble: None, shm: None }
-    }
-}
 
 /// The right to mirror into a file, until it is dropped.
 #[derive(Debug)]

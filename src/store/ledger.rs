@@ -1,13 +1,14 @@
 //! What a credential has spent: kept, so that no restart spends it twice.
 
-use super::Error;
+use super::database::Database;
+use super::error::Error;
 use crate::record::{Closed, Counts, Ledger, Period};
 use chrono::{DateTime, SecondsFormat, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use std::time::Duration;
 
-/// Periods that are kept for people, a credential; the newest.
+/// Periods that are kept per credential, the newest: for people.
 const KEPT: u32 = 24 * 8;
 
 /// How a credential stands with the vendor, as `status` shows it.
@@ -56,8 +57,8 @@ fn closed(row: &Row) -> rusqlite::Result<Option<Closed>> {
 }
 
 /// Saves it.
-pub(super) fn save(connection: &mut Connection, account: &str, ledger: &Ledger, at: &str) -> Result<(), Error> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+pub(super) fn save(database: &mut Database, account: &str, ledger: &Ledger, at: &str) -> Result<(), Error> {
+    let (tx, _) = database.begin()?;
     let until = ledger.closed.and_then(|closed| DateTime::from_timestamp_millis(closed.until_ms)).map(written);
     let wait = ledger.closed.map(|closed| closed.wait.as_secs_f64());
     tx.prepare_cached(

@@ -1,10 +1,22 @@
-//! Notices: what a person should know, until it no longer holds.
+//! The table `notices`: what a person should know, until it no longer holds.
 
-use super::Error;
-use super::writer::Notice;
+use super::error::Error;
 use crate::record::FeedId;
 use rusqlite::{Connection, params};
 use serde::Serialize;
+
+/// What a person should know, until it no longer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The feed; `None` for the vendor or the machine.
+    pub feed: Option<FeedId>,
+    /// One word; at most one notice per kind and feed.
+    pub kind: &'static str,
+    /// The notice; `None` takes it back.
+    pub note: Option<String>,
+    /// The mirror's clock.
+    pub at: String,
+}
 
 /// A notice, as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,12 +50,4 @@ pub(super) fn save(connection: &Connection, notice: &Notice) -> Result<(), Error
         None => connection.prepare_cached("DELETE FROM notices WHERE feed_id = ?1 AND kind = ?2")?.execute(params![feed, notice.kind])?,
     };
     Ok(())
-}
-
-/// How many live rows a feed has.
-pub(super) fn live(connection: &Connection, feed: &FeedId) -> Result<u64, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT (SELECT count(*) FROM listings WHERE feed_id = ?1) - (SELECT count(*) FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL)",
-    )?;
-    Ok(statement.query_row([&feed.0], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }

@@ -1,15 +1,16 @@
 //! Rejects: kept within bounds, and given back to be decoded again.
 
-use super::commit::{self, Committed, Incoming, PageCommit};
-use super::row::ListingSql;
-use super::{Error, checkpoint, feeds};
+use super::database::Database;
+use super::error::Error;
+use super::row::{Incoming, apply};
+use super::{checkpoint, feeds};
 use crate::record::{FeedId, ListingId, Reject, Stream, printable};
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
-/// Rejects that are kept of a feed.
+/// Rejects that are kept per feed.
 const KEPT: i64 = 10_000;
-/// Bytes that are kept of one.
+/// Bytes that are kept of one reject.
 const LONGEST_RAW: usize = 1 << 20;
 /// Rejects that are read at once, since each may be long.
 const BATCH: u32 = 50;
@@ -38,6 +39,17 @@ pub struct Replayed {
     pub record: Incoming,
 }
 
+/// Where a reject comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// The feed that was asked for.
+    pub(super) feed: &'a FeedId,
+    /// The stream that was asked for.
+    pub(super) stream: Stream,
+    /// The mirror's clock.
+    pub(super) at: &'a str,
+}
+
 /// A reject, as `rejects` and `why` show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RejectReport {
@@ -60,8 +72,8 @@ pub struct RejectReport {
 }
 
 /// Keeps a reject, once; tells whether it is new. Beyond the bounds it is only counted.
-pub(super) fn keep(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusqlite::Result<bool> {
-    let feed = &page.checkpoint.feed;
+pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite::Result<bool> {
+    let Origin { feed, stream, at } = origin;
     let hash = reject.raw_hash.as_slice();
     let known = tx
         .prepare_cached("SELECT count(*) FROM rejects WHERE feed_id = ?1 AND raw_hash = ?2")?
@@ -91,8 +103,7 @@ pub(super) fn keep(tx: &Connection, page: &PageCommit, reject: &Reject) -> rusql
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     let listing = reject.listing.as_ref().map(|listing| &listing.0);
-    let status = page.checkpoint.stream.status();
-    statement.execute(params![feed.0, status, listing, reason, raw, reject.raw.len() as i64, hash, page.at])?;
+    statement.execute(params![feed.0, stream.status(), listing, reason, raw, reject.raw.len() as i64, hash, at])?;
     Ok(true)
 }
 
@@ -117,17 +128,15 @@ pub(super) fn kept(connection: &Connection, after: i64) -> Result<Vec<KeptReject
 }
 
 /// Stores records in place of the rejects that they were.
-pub(super) fn replay(connection: &mut Connection, sql: &ListingSql, records: &[Replayed], at: &str) -> Result<Committed, Error> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut committed = Committed::default();
-    for replayed in records {
-        feeds::check_mirrored(&tx, &replayed.record.key.feed)?;
-        let (action, _) = commit::apply(&tx, sql, &replayed.record, at)?;
-        *committed.counts.entry(action).or_default() += 1;
-        tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([replayed.reject_id])?;
+pub(super) fn replay(database: &mut Database, records: Vec<Replayed>, at: &str) -> Result<(), Error> {
+    let (tx, sql) = database.begin()?;
+    for Replayed { reject_id, record } in records {
+        feeds::check_mirrored(&tx, &record.key.feed)?;
+        apply(&tx, sql, record, at)?;
+        tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([reject_id])?;
     }
     tx.commit()?;
-    Ok(committed)
+    Ok(())
 }
 
 /// The rejects of one feed or of all, of one listing or of all, oldest first.

@@ -1,14 +1,16 @@
 //! What `status` shows, read from the file as any consumer would.
 
 use super::errands::{self, ErrandState};
+use super::error::Error;
 use super::health::{self, Lateness, SuspectWindow};
-use super::instance::{self, Holder};
+use super::holder::Holder;
 use super::ledger::{self, AccountReport};
+use super::long_readers::{self, Reader};
 use super::notice::{self, NoticeReport};
-use super::reconcile_run::{self, RunReport};
+use super::open_error::OpenError;
+use super::reconcile_report::{self, RunReport};
 use super::rejects::{self, RejectReport};
-use super::snapshots::{self, Reader};
-use super::{Error, OpenError, checkpoint, sqlite};
+use super::{checkpoint, instance, sqlite};
 use crate::plan::window::Range;
 use crate::record::{FeedId, Stamp};
 use chrono::Utc;
@@ -123,7 +125,7 @@ pub fn status(path: &Path) -> Result<Status, ReportError> {
         Ok(Status {
             process,
             accounts: ledger::report(connection, Utc::now())?,
-            readers: if in_the_way { snapshots::readers(path) } else { Vec::new() },
+            readers: if in_the_way { long_readers::readers(path) } else { Vec::new() },
             notices,
             feeds: read_feeds(connection)?,
         })
@@ -151,7 +153,7 @@ pub fn rejects(path: &Path, feed: Option<&FeedId>) -> Result<Vec<RejectReport>, 
 /// # Errors
 /// When the file is missing, not ours, or SQLite refuses.
 pub fn runs_after(path: &Path, run: i64) -> Result<Vec<RunReport>, ReportError> {
-    read(path, |connection| reconcile_run::after(connection, run))
+    read(path, |connection| reconcile_report::after(connection, run))
 }
 
 /// The number of the last reconcile run; 0 before the first.
@@ -224,7 +226,7 @@ fn feed_report(connection: &Connection, row: &Row) -> Result<FeedReport, Error> 
         newest_suspect: suspects.into_iter().next(),
         notices: notice::of(connection, Some(&feed_id))?,
         late: health::lateness(connection, &feed_id)?,
-        last_reconcile: reconcile_run::last(connection, &feed_id)?,
+        last_reconcile: reconcile_report::last(connection, &feed_id)?,
         feed_id,
     })
 }

@@ -1,110 +1,137 @@
-//! A listing's row: the SQL made from the field table, and the way of a record's cells into its columns and back.
+//! The one function through which every row changes: page, reconcile, replay of rejects, removal of a feed.
 
-use crate::record::{Cell, Content, Field, Hash, Kind, ListingKey};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use super::error::Error;
+use super::feeds;
+use super::row_sql::{NewRow, RowSql, Stored};
+use crate::plan::merge::{Action, Fate, News, merge};
+use crate::record::{Content, Hash, ListingKey, Presence, Stamp};
+use rusqlite::{Connection, params};
 
-/// The statements on `listings`, and the fields that they are made of. The first two fields are the key.
-#[derive(Debug)]
-pub(super) struct ListingSql {
-    pub(super) fields: &'static [Field],
-    insert: String,
-    update: String,
-    select: String,
+/// The longest `extra` that is kept, in bytes: unknown fields must not flood the file.
+const LONGEST_EXTRA: usize = 256 * 1024;
+
+/// A record on its way into the file.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its key.
+    pub key: ListingKey,
+    /// Its stamp; `None` where it has none that can be read.
+    pub stamp: Option<Stamp>,
+    /// Whether its stream is of live listings or of deletions.
+    pub presence: Presence,
+    /// Hash of the record as sent.
+    pub raw_hash: Hash,
+    /// Its content; `None` if the stored row was made of a record with the same hash, and for the deletion of a row.
+    pub content: Option<Content>,
 }
 
-/// What a write adds to a record's content.
-pub(super) struct Mirror<'a> {
-    pub(super) stamp: Option<String>,
-    pub(super) raw_hash: Hash,
-    pub(super) content_hash: Hash,
-    pub(super) at: &'a str,
-    pub(super) deleted: bool,
-    pub(super) change_seq: i64,
+/// What was heard of a listing.
+pub(super) struct Heard {
+    key: ListingKey,
+    news: News,
+    /// The word for it in `deleted_cause`.
+    cause: &'static str,
+    stamp: Option<Stamp>,
+    raw_hash: Hash,
+    content: Option<Content>,
 }
 
-impl ListingSql {
-    pub(super) fn new(fields: &'static [Field]) -> ListingSql {
-        let columns: Vec<&str> = fields.iter().map(|field| field.column).collect();
-        let mirrored = "extra, stamp, raw_hash, content_hash, changed_at, deleted_at, deleted_cause, change_seq";
-        let count = columns.len() + 9;
-        let marks: Vec<String> = (1..=count).map(|n| format!("?{n}")).collect();
-        let sets: Vec<String> =
-            columns.iter().copied().chain(mirrored.split(", ")).zip(&marks).skip(2).map(|(c, m)| format!("{c} = {m}")).collect();
-        ListingSql {
-            fields,
-            insert: format!("INSERT INTO listings ({}, {mirrored}, first_seen_at) VALUES ({})", columns.join(", "), marks.join(", ")),
-            update: format!("UPDATE listings SET {} WHERE feed_id = ?1 AND listing_id = ?2", sets.join(", ")),
-            select: format!("SELECT {}, extra FROM listings WHERE feed_id = ?1 AND listing_id = ?2", columns.join(", ")),
-        }
-    }
-
-    pub(super) fn insert(&self, connection: &Connection, key: &ListingKey, content: &Content, mirror: &Mirror) -> rusqlite::Result<()> {
-        self.write(connection, &self.insert, key, content, mirror)
-    }
-
-    pub(super) fn update(&self, connection: &Connection, key: &ListingKey, content: &Content, mirror: &Mirror) -> rusqlite::Result<()> {
-        self.write(connection, &self.update, key, content, mirror)
-    }
-
-    fn write(&self, connection: &Connection, sql: &str, key: &ListingKey, content: &Content, mirror: &Mirror) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(sql)?;
-        statement.raw_bind_parameter(1, &key.feed.0)?;
-        statement.raw_bind_parameter(2, &key.listing.0)?;
-        for (index, cell) in content.cells.iter().enumerate().skip(2) {
-            statement.raw_bind_parameter(index + 1, cell)?;
-        }
-        let deleted_at = mirror.deleted.then_some(mirror.at);
-        let deleted_cause = mirror.deleted.then_some("vendor");
-        let stamps: [&dyn ToSql; 9] = [
-            &content.extra,
-            &mirror.stamp,
-            &mirror.raw_hash.as_slice(),
-            &mirror.content_hash.as_slice(),
-            &mirror.at,
-            &deleted_at,
-            &deleted_cause,
-            &mirror.change_seq,
-            &mirror.at,
-        ];
-        let bound = statement.parameter_count() - self.fields.len();
-        for (index, value) in stamps.iter().take(bound).enumerate() {
-            statement.raw_bind_parameter(self.fields.len() + index + 1, value)?;
-        }
-        statement.raw_execute().map(drop)
-    }
-
-    /// The stored row as a record's content.
-    pub(super) fn load(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Content>> {
-        let mut statement = connection.prepare_cached(&self.select)?;
-        let read = |row: &rusqlite::Row| {
-            let cells = self.fields.iter().enumerate().map(|(index, field)| cell_of(field, row.get::<_, Value>(index)?));
-            Ok(Content { cells: cells.collect::<rusqlite::Result<_>>()?, extra: row.get(self.fields.len())? })
+impl From<Incoming> for Heard {
+    fn from(record: Incoming) -> Heard {
+        let Incoming { key, stamp, presence, raw_hash, content } = record;
+        let news = match presence {
+            Presence::Live => News::Live,
+            Presence::Deleted => News::Deleted,
         };
-        statement.query_row(params![key.feed.0, key.listing.0], read).optional()
+        Heard { key, news, cause: "vendor", stamp, raw_hash, content }
     }
 }
 
-fn cell_of(field: &Field, value: Value) -> rusqlite::Result<Cell> {
-    Ok(match (field.kind, value) {
-        (_, Value::Null) => Cell::Null,
-        (Kind::Integer | Kind::Bool, Value::Integer(value)) => Cell::Integer(value),
-        (Kind::Real, Value::Real(value)) => Cell::Real(value),
-        (Kind::Text | Kind::Loose | Kind::Time | Kind::Json, Value::Text(value)) => Cell::Text(value),
-        (_, other) => {
-            let wrong = rusqlite::types::FromSqlError::Other(format!("{} holds {:?}", field.column, other.data_type()).into());
-            return Err(wrong.into());
+impl Heard {
+    /// A whole reading lacks it, and the vendor or a person has confirmed that it is gone.
+    pub(super) fn absent(key: ListingKey) -> Heard {
+        Heard::inferred(key, "absent")
+    }
+
+    /// A person has removed its feed.
+    pub(super) fn feed_removed(key: ListingKey) -> Heard {
+        Heard::inferred(key, "feed_removed")
+    }
+
+    fn inferred(key: ListingKey, cause: &'static str) -> Heard {
+        Heard { key, news: News::InferredDeletion, cause, stamp: None, raw_hash: Hash::default(), content: None }
+    }
+}
+
+/// What became of a row.
+pub(super) struct Applied {
+    pub(super) fate: Fate,
+    /// The row's stamp before.
+    pub(super) earlier: Option<Stamp>,
+}
+
+/// Merges what was heard of a listing into its row, and adds the change where consumers see one.
+pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: impl Into<Heard>, at: &str) -> Result<Applied, Error> {
+    let mut heard = heard.into();
+    let stored = sql.find(tx, &heard.key)?;
+    let extra_cut = heard.content.as_mut().is_some_and(cut_extra);
+    let same = stored.as_ref().map(|stored| is_same(tx, sql, stored, &mut heard)).transpose()?.unwrap_or(false);
+    let known = stored.map(|stored| stored.known(same));
+    let earlier = known.and_then(|known| known.stamp);
+    let Heard { key, news, cause, stamp, raw_hash, content } = heard;
+    // Another process may have changed the row since the hashes were asked for.
+    let changed = || Error::Strange(format!("the row of {} changed while its page was read", key.listing));
+    let action = merge(known, news, stamp, content).ok_or_else(changed)?;
+    let (fate, stamp) = (action.fate(), stamp.max(earlier));
+    let new = |content, change_seq| NewRow { key: &key, content, raw_hash, stamp, at, change_seq, deleted: false };
+    match &action {
+        Action::Insert(content) => sql.insert(tx, &new(content, change(tx, &key, "insert", at)?))?,
+        Action::InsertTombstone(content) => {
+            sql.insert(tx, &NewRow { deleted: true, ..new(content, change(tx, &key, "tombstone", at)?) })?;
         }
-    })
+        Action::Update(content) => sql.update(tx, &new(content, change(tx, &key, "update", at)?))?,
+        Action::Revive(content) => sql.update(tx, &new(content, change(tx, &key, "revive", at)?))?,
+        Action::Tombstone => sql.tombstone(tx, &key, (cause, stamp), (at, change(tx, &key, "tombstone", at)?))?,
+        Action::Restamp => sql.restamp(tx, &key, stamp)?,
+        Action::Unchanged | Action::Stale => {}
+    }
+    let writes = matches!(fate, Fate::Insert | Fate::InsertTombstone | Fate::Update | Fate::Revive);
+    if extra_cut && writes {
+        feeds::count_extra_cut(tx, &key.feed)?;
+    }
+    Ok(Applied { fate, earlier })
 }
 
-impl ToSql for Cell {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Cell::Absent | Cell::Null => ValueRef::Null,
-            Cell::Integer(value) => ValueRef::Integer(*value),
-            Cell::Real(value) => ValueRef::Real(*value),
-            Cell::Text(value) => ValueRef::Text(value.as_bytes()),
-        }))
+/// Puts a note in the place of an `extra` that is too long; tells whether it was.
+fn cut_extra(content: &mut Content) -> bool {
+    let bytes = content.extra.as_ref().map_or(0, String::len);
+    if bytes <= LONGEST_EXTRA {
+        return false;
     }
+    content.extra = Some(format!("{{\"_cut\":{bytes}}}"));
+    true
+}
+
+/// Whether the row holds exactly what was heard.
+///
+/// The same version of a listing may be sent in the shape of the document's table or of its class; each lacks fields of
+/// the other. What this answer leaves out is taken over, so that the shapes do not look like changes.
+fn is_same(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Heard) -> Result<bool, Error> {
+    if stored.raw_hash == heard.raw_hash {
+        return Ok(true);
+    }
+    let Some(content) = &mut heard.content else { return Ok(false) };
+    if heard.stamp.is_some()
+        && heard.stamp == stored.stamp
+        && let Some(earlier) = sql.cells(tx, &heard.key)?
+    {
+        content.fill_absent_from(&earlier, sql.entity.fields);
+    }
+    Ok(content.hash() == stored.content_hash)
+}
+
+/// Adds a change; tells its number.
+fn change(tx: &Connection, key: &ListingKey, kind: &str, at: &str) -> rusqlite::Result<i64> {
+    let mut statement = tx.prepare_cached("INSERT INTO changes (feed_id, listing_id, kind, changed_at) VALUES (?1, ?2, ?3, ?4)")?;
+    statement.insert(params![key.feed.0, key.listing.0, kind, at])
 }

@@ -1,9 +1,10 @@
 //! What is known of one listing, and how that came to be known.
 
+use super::checkpoint;
+use super::error::Error;
 use super::rejects::{self, RejectReport};
 use super::report::{ReportError, read};
-use super::row::ListingSql;
-use super::{Error, checkpoint};
+use super::row_sql::RowSql;
 use crate::entity::Entity;
 use crate::record::{Content, FeedId, ListingKey, Stamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -158,7 +159,7 @@ pub fn why(path: &Path, key: &ListingKey) -> Result<WhyReport, ReportError> {
 /// # Errors
 /// When the file is missing, not ours, or SQLite refuses.
 pub fn content(path: &Path, key: &ListingKey, entity: &'static Entity) -> Result<Option<Content>, ReportError> {
-    read(path, |connection| Ok(ListingSql::new(entity.fields).load(connection, key)?))
+    read(path, |connection| Ok(RowSql::new(entity).cells(connection, key)?))
 }
 
 fn feed_known(connection: &Connection, feed: &FeedId) -> Result<Option<FeedKnown>, Error> {

@@ -1,6 +1,6 @@
 //! What a run has done so far, counted by workers and read by whoever shows it.
 
-use crate::plan::merge::Action;
+use crate::plan::merge::Fate;
 use crate::record::FeedId;
 use crate::store::Committed;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Counters {
     /// Rounds of polls that were proven complete.
     pub polls: u64,
     /// How many records did what.
-    pub counts: BTreeMap<Action, u64>,
+    pub counts: BTreeMap<Fate, u64>,
     /// Records that could not be stored and were not known before.
     pub rejects: u64,
     /// Whether its requests fail at present.

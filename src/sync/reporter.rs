@@ -37,7 +37,7 @@ impl Reporter {
     /// Tells it. What people see is not worth a stop: where the database refuses it, the log says so.
     pub(super) async fn tell(&mut self, report: Report) -> Result<(), StoreError> {
         match self.told(report).await {
-            Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(feed = %self.feed, %error, "the state of the feed could not be written to the database");
                 Ok(())
             }

@@ -10,7 +10,7 @@ use crate::plan::burst::{Burst, BurstLimits};
 use crate::plan::checkpoint::Saved;
 use crate::plan::clock::Now;
 use crate::plan::feed::{FeedPlan, Step, Verdict};
-use crate::plan::merge::Action;
+use crate::plan::merge::Fate;
 use crate::plan::options::{Options, Purpose};
 use crate::plan::scans::Wanted;
 use crate::record::zone::TimestampZone;
@@ -244,7 +244,7 @@ impl Session {
 
     fn on_stored(&mut self, stored: Stored, now: Now) {
         self.store_fails = 0;
-        let deleted = stored.committed.counts.get(&Action::Tombstone).copied().unwrap_or(0);
+        let deleted = stored.committed.counts.get(&Fate::Tombstone).copied().unwrap_or(0);
         let is_stated = stored.request.stream.presence() == Presence::Deleted;
         self.tell(Report::Stored(stored));
         if is_stated
@@ -386,7 +386,7 @@ mod tests {
     }
 
     fn stored(arrival: &Arrival, deleted: u64) -> Event {
-        let counts = [(Action::Tombstone, deleted)].into_iter().collect();
+        let counts = [(Fate::Tombstone, deleted)].into_iter().collect();
         Event::Stored(Stored {
             request: arrival.request.clone(),
             purpose: arrival.checkpoint.purpose,

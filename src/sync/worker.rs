@@ -91,12 +91,12 @@ impl Worker {
                     tracing::warn!(feed = %self.feed, "{error}");
                     return Ok(Ended::Finished { missing: vec![error.to_string()] });
                 }
-                Err(fatal @ (StoreError::Closed | StoreError::Gone(_))) => return Err(fatal),
-                Err(error @ (StoreError::Sqlite(_) | StoreError::Strange(_))) => {
+                Err(error) if error.is_passing() => {
                     let reason = error.to_string();
                     self.refused = Some(error);
                     Event::StoreFailed(reason)
                 }
+                Err(error) => return Err(error),
             };
             self.session.on(event, self.tools.clock.now());
         }

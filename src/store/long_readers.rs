@@ -1,4 +1,4 @@
-//! Readers that hold a snapshot: what they keep from being tidied up, and who they are.
+//! Readers whose transaction lasts long: what they keep from being folded into the file, and who they are.
 
 use super::files::beside;
 use crate::record::printable;

@@ -1,0 +1,195 @@
+//! The statements on an entity's table, made from its fields.
+
+use super::checkpoint;
+use super::error::Error;
+use crate::entity::Entity;
+use crate::plan::merge::Known;
+use crate::record::{Cell, Content, FeedId, Field, Hash, Kind, ListingKey, Stamp};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+/// The columns that the mirror adds and that every write of content sets.
+const MIRRORED: [&str; 8] = ["extra", "stamp", "raw_hash", "content_hash", "changed_at", "deleted_at", "deleted_cause", "change_seq"];
+
+/// The statements on one entity's table. `?1` is the feed and `?2` the id inside it.
+#[derive(Debug)]
+pub(super) struct RowSql {
+    pub(super) entity: &'static Entity,
+    find: String,
+    cells: String,
+    insert: String,
+    update: String,
+    tombstone: String,
+    restamp: String,
+    raw_hash: String,
+}
+
+/// A stored row without its cells.
+pub(super) struct Stored {
+    pub(super) stamp: Option<Stamp>,
+    pub(super) raw_hash: Hash,
+    pub(super) content_hash: Hash,
+    deleted_cause: Option<String>,
+}
+
+impl Stored {
+    pub(super) fn known(&self, same: bool) -> Known {
+        let cause = self.deleted_cause.as_deref();
+        Known { stamp: self.stamp, deleted: cause.is_some(), inferred: cause.is_some_and(|cause| cause != "vendor"), same }
+    }
+}
+
+/// A row's content, with what the mirror adds to it.
+pub(super) struct NewRow<'a> {
+    pub(super) key: &'a ListingKey,
+    pub(super) content: &'a Content,
+    pub(super) raw_hash: Hash,
+    pub(super) stamp: Option<Stamp>,
+    /// The mirror's clock.
+    pub(super) at: &'a str,
+    pub(super) change_seq: i64,
+    /// It becomes a tombstone that the vendor stated; a live row otherwise.
+    pub(super) deleted: bool,
+}
+
+/// The two columns of an entity's key: the feed, and the id inside it.
+pub(super) fn key_columns(entity: &Entity) -> [&'static str; 2] {
+    entity.fields.first_chunk::<2>().expect("an entity's first two fields are its key").map(|field| field.column)
+}
+
+impl RowSql {
+    pub(super) fn new(entity: &'static Entity) -> RowSql {
+        let table = entity.table;
+        let [feed, id] = key_columns(entity);
+        let this = format!("WHERE {feed} = ?1 AND {id} = ?2");
+        let columns = entity.fields.iter().map(|field| field.column).collect::<Vec<_>>();
+        let written: Vec<&str> = columns.iter().copied().chain(MIRRORED).collect();
+        let marks = (1..=written.len() + 1).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
+        let sets = written.iter().enumerate().skip(2).map(|(index, column)| format!("{column} = ?{}", index + 1));
+        RowSql {
+            entity,
+            find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash FROM {table} {this}"),
+            cells: format!("SELECT {}, extra FROM {table} {this}", columns.join(", ")),
+            insert: format!("INSERT INTO {table} ({}, first_seen_at) VALUES ({marks})", written.join(", ")),
+            update: format!("UPDATE {table} SET {} {this}", sets.collect::<Vec<_>>().join(", ")),
+            tombstone: format!(
+                "UPDATE {table} SET deleted_at = ?3, deleted_cause = ?4, changed_at = ?3, change_seq = ?5, stamp = ?6 {this}"
+            ),
+            restamp: format!("UPDATE {table} SET stamp = ?3, deleted_cause = 'vendor' {this}"),
+            raw_hash: format!("SELECT raw_hash FROM {table} {this} AND (deleted_cause IS NULL OR deleted_cause = 'vendor')"),
+        }
+    }
+
+    /// The stored row without its cells, which few decisions need.
+    pub(super) fn find(&self, connection: &Connection, key: &ListingKey) -> Result<Option<Stored>, Error> {
+        let mut statement = connection.prepare_cached(&self.find)?;
+        let mut rows = statement.query(params![key.feed.0, key.listing.0])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let stamp = row.get::<_, Option<String>>(0)?.map(|text| checkpoint::stamp_of(&text)).transpose()?;
+        Ok(Some(Stored { stamp, deleted_cause: row.get(1)?, raw_hash: row.get(2)?, content_hash: row.get(3)? }))
+    }
+
+    /// The hash of the record that the stored row was made of. A row whose deletion was only inferred has none to tell: the
+    /// same record again brings it back to life, for which it must be decoded.
+    pub(super) fn raw_hash(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Hash>> {
+        connection.prepare_cached(&self.raw_hash)?.query_row(params![key.feed.0, key.listing.0], |row| row.get(0)).optional()
+    }
+
+    /// The stored row as a record's content.
+    pub(super) fn cells(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Content>> {
+        let fields = self.entity.fields;
+        let read = |row: &Row| {
+            let cells = fields.iter().enumerate().map(|(index, field)| cell_of(field, row.get::<_, Value>(index)?));
+            Ok(Content { cells: cells.collect::<rusqlite::Result<_>>()?, extra: row.get(fields.len())? })
+        };
+        connection.prepare_cached(&self.cells)?.query_row(params![key.feed.0, key.listing.0], read).optional()
+    }
+
+    pub(super) fn insert(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
+        self.write(connection, &self.insert, row)
+    }
+
+    pub(super) fn update(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
+        self.write(connection, &self.update, row)
+    }
+
+    fn write(&self, connection: &Connection, sql: &str, row: &NewRow) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.raw_bind_parameter(1, &row.key.feed.0)?;
+        statement.raw_bind_parameter(2, &row.key.listing.0)?;
+        for (index, cell) in row.content.cells.iter().enumerate().skip(2) {
+            statement.raw_bind_parameter(index + 1, cell)?;
+        }
+        let content_hash = row.content.hash();
+        // The last is first_seen_at, which an update does not have.
+        let mirrored: [&dyn ToSql; MIRRORED.len() + 1] = [
+            &row.content.extra,
+            &row.stamp.map(|stamp| stamp.to_string()),
+            &row.raw_hash.as_slice(),
+            &content_hash.as_slice(),
+            &row.at,
+            &row.deleted.then_some(row.at),
+            &row.deleted.then_some("vendor"),
+            &row.change_seq,
+            &row.at,
+        ];
+        let fields = self.entity.fields.len();
+        for (value, index) in mirrored.iter().zip(fields + 1..=statement.parameter_count()) {
+            statement.raw_bind_parameter(index, value)?;
+        }
+        statement.raw_execute().map(drop)
+    }
+
+    /// Turns a live row into a tombstone; `change` is the mirror's clock and the change's number.
+    pub(super) fn tombstone(
+        &self,
+        connection: &Connection,
+        key: &ListingKey,
+        why: (&str, Option<Stamp>),
+        change: (&str, i64),
+    ) -> rusqlite::Result<()> {
+        let ((cause, stamp), (at, seq)) = (why, change);
+        let stamp = stamp.map(|stamp| stamp.to_string());
+        connection.prepare_cached(&self.tombstone)?.execute(params![key.feed.0, key.listing.0, at, cause, seq, stamp]).map(drop)
+    }
+
+    /// Gives a tombstone the stamp of a deletion that the vendor stated.
+    pub(super) fn restamp(&self, connection: &Connection, key: &ListingKey, stamp: Option<Stamp>) -> rusqlite::Result<()> {
+        let stamp = stamp.map(|stamp| stamp.to_string());
+        connection.prepare_cached(&self.restamp)?.execute(params![key.feed.0, key.listing.0, stamp]).map(drop)
+    }
+
+    /// How many live rows a feed has. Both counts come from indexes, which spares reading the wide rows.
+    pub(super) fn live(&self, connection: &Connection, feed: &FeedId) -> Result<u64, Error> {
+        let (table, [column, _]) = (self.entity.table, key_columns(self.entity));
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM {table} WHERE {column} = ?1)
+                 - (SELECT count(*) FROM {table} WHERE {column} = ?1 AND deleted_at IS NOT NULL)"
+        );
+        Ok(connection.prepare_cached(&sql)?.query_row([&feed.0], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+}
+
+fn cell_of(field: &Field, value: Value) -> rusqlite::Result<Cell> {
+    Ok(match (field.kind, value) {
+        (_, Value::Null) => Cell::Null,
+        (Kind::Integer | Kind::Bool, Value::Integer(value)) => Cell::Integer(value),
+        (Kind::Real, Value::Real(value)) => Cell::Real(value),
+        (Kind::Text | Kind::Loose | Kind::Time | Kind::Json, Value::Text(value)) => Cell::Text(value),
+        (_, other) => {
+            let wrong = rusqlite::types::FromSqlError::Other(format!("{} holds {:?}", field.column, other.data_type()).into());
+            return Err(wrong.into());
+        }
+    })
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Cell::Absent | Cell::Null => ValueRef::Null,
+            Cell::Integer(value) => ValueRef::Integer(*value),
+            Cell::Real(value) => ValueRef::Real(*value),
+            Cell::Text(value) => ValueRef::Text(value.as_bytes()),
+        }))
+    }
+}
