@@ -1,6 +1,7 @@
 //! The text of a configuration becomes a value, read key by key: each key that cannot be used becomes a fault.
 
 use super::fault::{Fault, Faults};
+use crate::record::printable;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,6 +10,8 @@ use toml::de::{DeString, DeTable, DeValue, Error};
 
 /// Names that are as much alike as this, of 1 for the same, are taken for each other's misspelling.
 const ALIKE: f64 = 0.8;
+/// Characters of a value that are repeated in a fault.
+const LONGEST_SHOWN: usize = 80;
 /// How the parser's messages of these mistakes begin. Both leave no doubt about the rest of the text.
 const UNQUOTED: &str = "string values must be quoted";
 const DUPLICATE: &str = "duplicate key";
@@ -117,7 +120,7 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
         let why = if message.starts_with("unknown field") {
             unknown(message)
         } else if let Some((_, expected)) = message.split_once(", expected ").filter(|_| message.starts_with("invalid ")) {
-            let found = &self.text[inner.clone()];
+            let found = printable(self.part(inner.clone()), LONGEST_SHOWN);
             let mut why = format!("{found} must be {}", plain(&name, expected));
             if let Some(instead) = self.instead(&name, place, inner) {
                 why.push_str(&format!("; write {instead}"));
@@ -131,13 +134,17 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
 
     /// What may have been meant: the first of some ways to write what stands at `inner` with which the whole can be read.
     fn instead(&self, name: &str, place: Range<usize>, inner: Range<usize>) -> Option<String> {
-        let found = &self.text[inner.clone()];
+        let found = self.part(inner.clone());
         let bare = found.trim_matches('"');
         let ways = [format!("[{found}]"), format!("\"{found}\""), format!("\"{found}s\""), bare.to_owned(), format!("[{bare}]")];
         // What already is a list, a table or a section is not made right by quotes or brackets around it.
         let mut ways = ways.into_iter().filter(|_| !found.starts_with(['[', '{']));
-        let (before, after) = (&self.text[place.start..inner.start], &self.text[inner.end..place.end]);
+        let (before, after) = (self.part(place.start..inner.start), self.part(inner.end..place.end));
         ways.find(|way| toml::from_str::<T>(&format!("{name} = {before}{way}{after}")).is_ok())
+    }
+
+    fn part(&self, range: Range<usize>) -> &'t str {
+        self.text.get(range).unwrap_or_default()
     }
 }
 
