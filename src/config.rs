@@ -1,146 +1,54 @@
-//! File, environment and credentials become one validated configuration; secrets stay hidden.
+//! The configuration file becomes one validated value; secrets stay out of it.
 
+mod backfill;
+mod constellation1;
+mod document;
+mod fault;
 mod key;
+mod lookback;
+mod poll;
+mod rate;
+mod reconcile;
+mod span;
 
+pub use backfill::Backfill;
+pub use constellation1::Constellation1;
+pub use fault::Faults;
 pub use key::KeyError;
+pub use lookback::{Lookback, LookbackRule};
+pub use poll::Poll;
+pub use rate::Rate;
+pub use reconcile::Reconcile;
+pub use span::Span;
 
-use crate::record::zone::TimestampZone;
-use crate::record::{DayTime, Stamp, Stream};
+use crate::record::Stamp;
 use crate::vendor::LimiterOptions;
 use crate::vendor::constellation1::ClientOptions;
+use chrono::Utc;
+use document::{Document, Rule};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A span of time as a person writes it: `30s`, `2m`, `7d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let span = humantime::parse_duration(&text);
-        span.map(Span).map_err(|_| serde::de::Error::custom(format!("\"{text}\" is no duration; write 30s, 2m or 7d")))
-    }
-}
-
 /// Everything that can be set. `config/example.toml` explains each key.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The SQLite file.
+    /// The SQLite file; a relative path counts from the current directory.
     pub database: PathBuf,
-    /// The vendor.
+    /// The vendor, and who we are there.
     pub constellation1: Constellation1,
-    /// Polling.
+    /// When polls begin, and how far they reach.
     pub poll: Poll,
-    /// The load of the past.
+    /// How the past is loaded.
     pub backfill: Backfill,
-    /// Reading again what was complete.
+    /// How often what was complete is read again.
     pub lookback: Lookback,
-    /// The whole reading that is set against the file.
+    /// How often everything is set against the file, and what that may delete.
     pub reconcile: Reconcile,
-    /// Politeness.
+    /// How fast the vendor may be asked.
     pub rate: Rate,
-}
-
-/// The vendor and who we are there.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Constellation1 {
-    /// Where the API is.
-    pub base_url: String,
-    /// The client's name.
-    pub client: String,
-    /// The file that holds the system access key.
-    pub system_access_key_file: Option<PathBuf>,
-    /// The zone of the vendor's dates.
-    pub timestamp_zone: TimestampZone,
-    /// The Status values polled.
-    pub streams: Vec<Stream>,
-    /// The feeds mirrored; empty for every feed that the credential can see.
-    pub feeds: Vec<String>,
-    /// For a whole request.
-    pub timeout: Span,
-    /// The longest answer, in bytes after decompression.
-    pub max_body_bytes: usize,
-}
-
-/// When and how far polls reach.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Poll {
-    /// From the beginning of one poll to the beginning of the next.
-    pub interval: Span,
-    /// How far a poll reaches back behind the last complete one.
-    pub overlap: Span,
-    /// How far a poll's end stays behind the vendor's clock.
-    pub settle: Span,
-    /// How often the vendor is asked for feeds that are new, where `feeds` is empty.
-    pub discover: Span,
-}
-
-/// The load of the past.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Backfill {
-    /// The oldest stamp that the mirror is to hold.
-    pub since: DayTime,
-    /// A window with more pages than this is cut in time.
-    pub window_pages: u64,
-}
-
-/// Reading again what was complete, for listings that are published later than they are stamped.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Lookback {
-    /// How often, and how far back.
-    pub ladder: Vec<LookbackRule>,
-    /// How often stamps ahead of the vendor's clock are looked for; zero for never.
-    pub ahead: Span,
-}
-
-/// One look-back.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct LookbackRule {
-    /// How often.
-    pub every: Span,
-    /// How far back.
-    pub reach: Span,
-}
-
-/// The whole reading that is set against the file, and the brake on what it may delete.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Reconcile {
-    /// From the beginning of one to the beginning of the next; zero for never.
-    pub every: Span,
-    /// Absent listings that the vendor is asked about in a run.
-    pub confirm_budget: u64,
-    /// Inferred deletions up to this number need no approval.
-    pub brake_count: u64,
-    /// Inferred deletions up to this share of a feed's live listings need no approval.
-    pub brake_share: f64,
-    /// Deletions that the vendor states within an hour are reported loudly above this number,
-    pub burst_count: u64,
-    /// if they are also more than this share of the feed's live listings.
-    pub burst_share: f64,
-}
-
-/// How fast the vendor may be asked.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rate {
-    /// Requests a second, over all feeds.
-    pub requests_per_second: f64,
-    /// Requests under way at once, over all feeds.
-    pub max_in_flight: usize,
-    /// Requests in an hour of the wall clock; zero for no limit.
-    pub requests_per_hour: u64,
-    /// The same for a day.
-    pub requests_per_day: u64,
 }
 
 impl Default for Config {
@@ -154,65 +62,6 @@ impl Default for Config {
             reconcile: Reconcile::default(),
             rate: Rate::default(),
         }
-    }
-}
-
-impl Default for Constellation1 {
-    fn default() -> Self {
-        Constellation1 {
-            base_url: "https://api.marketleader.com".to_owned(),
-            client: String::new(),
-            system_access_key_file: None,
-            timestamp_zone: TimestampZone::default(),
-            streams: vec![Stream::All, Stream::Deleted],
-            feeds: Vec::new(),
-            timeout: Span(Duration::from_secs(60)),
-            max_body_bytes: 64 << 20,
-        }
-    }
-}
-
-impl Default for Poll {
-    fn default() -> Self {
-        Poll {
-            interval: Span(Duration::from_secs(60)),
-            overlap: Span(Duration::from_secs(120)),
-            settle: Span(Duration::from_secs(2)),
-            discover: Span(Duration::from_secs(3600)),
-        }
-    }
-}
-
-impl Default for Backfill {
-    fn default() -> Self {
-        let since = Stamp::parse("1900-01-01").expect("1900-01-01 is a date");
-        Backfill { since: DayTime(since), window_pages: 20 }
-    }
-}
-
-impl Default for Lookback {
-    fn default() -> Self {
-        let rung = |every, reach| LookbackRule { every: Span(Duration::from_secs(every)), reach: Span(Duration::from_secs(reach)) };
-        Lookback { ladder: vec![rung(20 * 60, 2 * 3600), rung(86_400, 3 * 86_400)], ahead: Span(Duration::ZERO) }
-    }
-}
-
-impl Default for Reconcile {
-    fn default() -> Self {
-        Reconcile {
-            every: Span(Duration::from_secs(7 * 86_400)),
-            confirm_budget: 1000,
-            brake_count: 100,
-            brake_share: 0.05,
-            burst_count: 1000,
-            burst_share: 0.2,
-        }
-    }
-}
-
-impl Default for Rate {
-    fn default() -> Self {
-        Rate { requests_per_second: 2.0, max_in_flight: 1, requests_per_hour: 0, requests_per_day: 0 }
     }
 }
 
@@ -232,8 +81,8 @@ pub enum ConfigError {
     Wrong {
         /// The file.
         path: PathBuf,
-        /// The line, the key, and what it may be.
-        why: String,
+        /// All that is wrong with it.
+        why: Faults,
     },
     /// There is no usable key.
     #[error(transparent)]
@@ -246,70 +95,49 @@ impl Config {
     /// # Errors
     /// When it cannot be read, is not TOML, names unknown keys, or holds values that make no sense.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
-        let config = Config::parse(&text).map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })?;
-        Ok(config)
+        Config::parse(&text_of(path)?).map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })
     }
 
     /// Reads a file of which only the database matters: who reads the mirror needs no client and no key.
     ///
     /// # Errors
-    /// When it cannot be read, is not TOML, or names unknown keys.
+    /// When it cannot be read, is not TOML, names unknown keys, or holds values of a wrong type.
     pub fn read_for_reading(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
-        let wrong = |error: toml::de::Error| ConfigError::Wrong { path: path.to_owned(), why: error.to_string().trim_end().to_owned() };
-        toml::from_str(&text).map_err(wrong)
+        Document::read(&text_of(path)?).finish().map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })
     }
 
-    /// Checks a text.
+    /// Reads and checks a text.
     ///
     /// # Errors
-    /// What is wrong, with the line where the text itself is, or else with the key.
-    pub fn parse(text: &str) -> Result<Config, String> {
-        let config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        config.check()?;
-        Ok(config)
+    /// Everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<Config, Faults> {
+        Config::parse_at(text, Stamp::from_utc(Utc::now()))
     }
 
-    fn check(&self) -> Result<(), String> {
-        let vendor = &self.constellation1;
-        let mut streams = vendor.streams.clone();
-        streams.sort_unstable();
-        streams.dedup();
-        let rules = [
-            (vendor.client.is_empty(), "constellation1.client is missing: it is the client name that the vendor gave you"),
-            (
-                vendor.streams.iter().all(|stream| *stream == Stream::Deleted),
-                "constellation1.streams needs 0, or 1 and 2: without them no listing is ever read",
-            ),
-            (streams.len() != vendor.streams.len(), "constellation1.streams names a value twice"),
-            (vendor.feeds.iter().any(String::is_empty), "constellation1.feeds holds an empty name"),
-            (vendor.timeout.0.is_zero(), "constellation1.timeout must be more than 0s"),
-            (vendor.max_body_bytes < 1 << 20, "constellation1.max_body_bytes must be at least 1048576"),
-            (self.poll.interval.0 < Duration::from_millis(100), "poll.interval must be at least 100ms"),
-            (self.poll.discover.0 < Duration::from_secs(1), "poll.discover must be at least 1s"),
-            (
-                self.lookback.ladder.iter().any(|rung| rung.every.0 < Duration::from_secs(1) || rung.reach.0 <= self.poll.settle.0),
-                "lookback.ladder needs every of at least 1s, and reach above poll.settle",
-            ),
-            (
-                !(0.0..=1.0).contains(&self.reconcile.brake_share) || !(0.0..=1.0).contains(&self.reconcile.burst_share),
-                "reconcile.brake_share and reconcile.burst_share must lie between 0 and 1",
-            ),
-            (self.backfill.window_pages == 0, "backfill.window_pages must be at least 1"),
-            (!(0.0001..=1000.0).contains(&self.rate.requests_per_second), "rate.requests_per_second must lie between 0.0001 and 1000"),
-            (!(1..=64).contains(&self.rate.max_in_flight), "rate.max_in_flight must lie between 1 and 64"),
-        ];
-        match rules.into_iter().find(|(broken, _)| *broken) {
-            Some((_, what)) => Err(what.to_owned()),
-            None => Ok(()),
-        }
+    /// `now` is UTC.
+    fn parse_at(text: &str, now: Stamp) -> Result<Config, Faults> {
+        let mut document = Document::<Config>::read(text);
+        document.check(document.value().rules(now));
+        document.finish()
+    }
+
+    fn rules(&self, now: Stamp) -> Vec<Rule> {
+        let path = self.database.display();
+        let database = format!("{path} is a directory; write the path of a file, such as \"{path}/mls.db\"");
+        let mut rules = vec![(self.database.is_dir(), "database", database)];
+        rules.extend(self.constellation1.rules());
+        rules.extend(self.poll.rules());
+        rules.extend(self.backfill.rules(self.constellation1.timestamp_zone.local(now)));
+        rules.extend(self.lookback.rules(self.poll.settle));
+        rules.extend(self.reconcile.rules());
+        rules.extend(self.rate.rules());
+        rules
     }
 
     /// The options of the vendor's client.
     ///
     /// # Errors
-    /// When the address is none.
+    /// When `constellation1.base_url` is no URL.
     pub fn client_options(&self, key: SecretString) -> Result<ClientOptions, String> {
         let vendor = &self.constellation1;
         let base_url = reqwest::Url::parse(&vendor.base_url).map_err(|error| error.to_string())?;
@@ -324,7 +152,7 @@ impl Config {
         })
     }
 
-    /// Who asks whom: the client's name and the host.
+    /// Who asks whom, as `client@host`: the name under which the credential's budget is kept.
     #[must_use]
     pub fn account(&self) -> String {
         let vendor = &self.constellation1;
@@ -349,7 +177,7 @@ impl Config {
         key::file(self.constellation1.system_access_key_file.as_deref())
     }
 
-    /// The options of the credential's budget.
+    /// The options of the credential's limiter.
     #[must_use]
     pub fn limiter_options(&self) -> LimiterOptions {
         let limit = |requests: u64| (requests > 0).then_some(requests);
@@ -362,65 +190,127 @@ impl Config {
     }
 }
 
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: &str) {
-        let error = Config::parse(text).expect_err(text);
-        assert!(error.contains(expected), "{text}\n gave\n{error}");
+    fn told(text: &str) -> String {
+        let noon = Stamp::parse("2024-05-01T12:00:00").expect("a date");
+        Config::parse_at(text, noon).expect_err(text).to_string()
     }
 
-    const CLIENT: &str = "[constellation1]\nclient = \"C\"\n";
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line() {
-        check("databse = \"x\"\n", "line 1");
-        check("databse = \"x\"\n", "databse");
-        check("[poll]\ninterval = \"1m\"\nevery = \"2m\"\n", "line 3");
+    /// `line` follows a client of the right kind, as line 3 of the text.
+    fn check(line: &str, expected: &str) {
+        assert_eq!(told(&format!("[constellation1]\nclient = \"C\"\n{line}\n")), expected, "{line}");
     }
 
     #[test]
-    fn values_that_make_no_sense_are_refused() {
-        check("", "constellation1.client is missing");
-        check("[poll]\ninterval = \"soon\"\n", "\"soon\" is no duration");
-        check("[constellation1]\nclient = \"C\"\nstreams = [3]\n", "needs 0");
-        check("[constellation1]\nclient = \"C\"\nstreams = [0, 7]\n", "Status 7 does not exist");
-        check("[constellation1]\nclient = \"C\"\nstreams = [0, 0]\n", "twice");
-        check(&format!("{CLIENT}[rate]\nrequests_per_second = 0\n"), "requests_per_second");
-        check(&format!("{CLIENT}[rate]\nrequests_per_second = nan\n"), "requests_per_second");
-        check(&format!("{CLIENT}[rate]\nmax_in_flight = 0\n"), "max_in_flight");
-        check(&format!("{CLIENT}[backfill]\nsince = \"when\"\n"), "\"when\" is no date");
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
+        let text = "databse = \"x\"\n[pol]\ninterval = \"1m\"\n[constellation1]\nclient = \"C\"\n[poll]\nevery = \"2m\"\n";
+        let expected = "3 faults\n  \
+                        line 1: databse: there is no key databse; did you mean database?\n  \
+                        line 2: pol: there is no key pol; did you mean poll?\n  \
+                        line 7: poll.every: there is no key every; the keys here are interval, overlap, settle, discover";
+        assert_eq!(told(text), expected);
+        check(
+            "[lookback]\nladder = [\n{ every = \"1m\", reech = \"1h\" }]",
+            "line 5: lookback.ladder: there is no key reech; did you mean reach?",
+        );
+    }
+
+    #[test]
+    fn a_value_of_a_wrong_type_is_told_with_what_to_write() {
+        check("timeout = 5", "line 3: constellation1.timeout: 5 must be text in quotes; write \"5s\"");
+        check("feeds = \"GAMLS\"", "line 3: constellation1.feeds: \"GAMLS\" must be a list; write [\"GAMLS\"]");
+        check("streams = 0", "line 3: constellation1.streams: 0 must be a list; write [0]");
+        check("max_body_bytes = -1", "line 3: constellation1.max_body_bytes: -1 must be a whole number, at least 0");
+        check("[rate]\nmax_in_flight = \"2\"", "line 4: rate.max_in_flight: \"2\" must be a whole number, at least 0; write 2");
+        check("[rate]\nrequests_per_second = \"fast\"", "line 4: rate.requests_per_second: \"fast\" must be a number");
+        check("[backfill]\nsince = 2024-01-31", "line 4: backfill.since: 2024-01-31 must be text in quotes; write \"2024-01-31\"");
+        check("[lookback]\nladder = [\n{ every = 5, reach = \"1h\" }]", "line 5: lookback.ladder: 5 must be text in quotes; write \"5s\"");
+        check("[lookback]\nladder = [{ every = \"5s\" }]", "line 4: lookback.ladder: missing field `reach`");
+        let section = "1 must be a section; write [poll] on a line of its own, and its keys below it";
+        assert_eq!(told("poll = 1\nconstellation1.client = \"C\"\n"), format!("line 1: poll: {section}"));
+        assert_eq!(told("[database]\n[constellation1]\nclient = \"C\"\n"), "line 1: database: [database] must be a path in quotes");
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_with_what_to_write() {
+        assert_eq!(told(""), "constellation1.client: it is missing; write the client name that the vendor gave you");
+        assert!(told("[constellation1]\n").starts_with("line 1: constellation1.client: it is missing"));
+        check("timeout = \"soon\"", "line 3: constellation1.timeout: \"soon\" is no duration; write \"30s\", \"2m\" or \"7d\"");
+        check("streams = [3]", "line 3: constellation1.streams: no listing is ever read without 0, or 1 and 2; write [0, 3]");
+        check("streams = [0, 7]", "line 3: constellation1.streams: Status 7 does not exist; the vendor knows 0, 1, 2, 3");
+        check("streams = [0, 0]", "line 3: constellation1.streams: a value is named twice; write each value once, as in [0, 3]");
+        check("base_url = \"a.example\"", "line 3: constellation1.base_url: this URL lacks its scheme; write \"https://a.example\"");
+        for (rate, line) in [("0", 4), ("nan", 4), ("1001", 4)] {
+            let expected =
+                format!("line {line}: rate.requests_per_second: the rate is out of bounds; write a number between 0.0001 and 1000");
+            check(&format!("[rate]\nrequests_per_second = {rate}"), &expected);
+        }
+        check(
+            "[rate]\nmax_in_flight = 0",
+            "line 4: rate.max_in_flight: the number is out of bounds; write a whole number between 1 and 64",
+        );
+        check("[backfill]\nsince = \"when\"", "line 4: backfill.since: \"when\" is no date; write 2024-01-31 or 2024-01-31T08:30:00");
+    }
+
+    /// What is now is told by the clocks of the vendor's zone.
+    #[test]
+    fn a_beginning_in_the_future_is_refused() {
+        let future = "lies in the future, so nothing would be mirrored; write a date before 2024-05-01T12:00:00";
+        check("[backfill]\nsince = \"2024-05-02\"", &format!("line 4: backfill.since: 2024-05-02T00:00:00 {future}"));
+        let ahead = "[backfill]\nsince = \"2024-05-02\"\n[constellation1]\nclient = \"C\"\ntimestamp_zone = \"+13:00\"\n";
+        assert!(Config::parse_at(ahead, Stamp::parse("2024-05-01T12:00:00").expect("a date")).is_ok());
+    }
+
+    #[test]
+    fn a_directory_in_the_databases_place_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().display();
+        let expected = format!("line 1: database: {path} is a directory; write the path of a file, such as \"{path}/mls.db\"");
+        assert_eq!(told(&format!("database = \"{path}\"\nconstellation1.client = \"C\"\n")), expected);
+    }
+
+    #[test]
+    fn what_is_not_toml_is_told_with_everything_else_and_repeats_no_secret() {
+        let text = "[constellation1]\nclient = C\nsystem_access_key = SECRET\nsystem_access_kex = \"SECRET\"\n\
+                    [poll]\ninterval = 5\ninterval = \"6s\"\n";
+        let expected = "5 faults\n  \
+                        line 2: text stands in quotes; write \"...\"\n  \
+                        line 3: text stands in quotes; write \"...\"\n  \
+                        line 4: constellation1.system_access_kex: there is no key system_access_kex; did you mean system_access_key_file?\n  \
+                        line 6: poll.interval: 5 must be text in quotes; write \"5s\"\n  \
+                        line 7: this name stands twice in the file; remove one of the two";
+        assert_eq!(told(text), expected);
+        assert_eq!(told("[constellation1\nclient = \"C\"\n"), "line 1: this is not TOML: unclosed table, expected `]`");
+    }
+
+    /// The keys that exist below a section, or at the top for "", as the message of an unknown key lists them.
+    fn keys(section: &str) -> Vec<String> {
+        let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+        let faults = Config::parse(&format!("{header}\"?\" = 0\n")).expect_err("an unknown key").to_string();
+        let list = faults.split("the keys here are ").nth(1).and_then(|rest| rest.lines().next()).expect("a list");
+        list.split(", ").map(str::to_owned).collect()
     }
 
     #[test]
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../config/example.toml");
         let mut shown = Config::parse(example).expect("the example is a valid configuration");
-        assert_eq!(shown.constellation1.client, "MyClient");
-        shown.constellation1.client.clear();
+        assert_eq!(std::mem::take(&mut shown.constellation1.client), "MyClient");
         assert_eq!(shown, Config::default());
-        for key in ["database", "base_url", "client", "# system_access_key_file", "streams", "feeds", "timeout", "max_body_bytes"] {
-            assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
-        }
-        for key in
-            ["timestamp_zone", "ladder", "ahead", "every", "confirm_budget", "brake_count", "brake_share", "burst_count", "burst_share"]
-        {
-            assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
-        }
-        for key in [
-            "interval",
-            "overlap",
-            "settle",
-            "discover",
-            "since",
-            "window_pages",
-            "requests_per_second",
-            "max_in_flight",
-            "requests_per_hour",
-            "requests_per_day",
-        ] {
-            assert!(example.lines().any(|line| line.starts_with(&format!("{key} ="))), "{key} is not in the example");
+        // A key without a default is shown in a comment.
+        let example: toml::Table = example.replace("\n# system_access_key_file", "\nsystem_access_key_file").parse().expect("TOML");
+        for name in keys("") {
+            let shown = example.get(&name).unwrap_or_else(|| panic!("{name} is not in the example"));
+            for key in shown.as_table().map(|_| keys(&name)).into_iter().flatten() {
+                assert!(shown.get(&key).is_some(), "{name}.{key} is not in the example");
+            }
         }
     }
 }

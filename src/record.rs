@@ -6,7 +6,7 @@ mod stamp;
 pub mod zone;
 
 pub use field::{Cell, Content, Field, Kind, NamedBy, raw_hash};
-pub use ledger::{Closed, Counts, Ledger, Period};
+pub use ledger::{ClosedGate, Counts, Ledger, Period};
 pub use stamp::{DayTime, Stamp};
 
 use serde::{Deserialize, Serialize};

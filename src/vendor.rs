@@ -5,7 +5,7 @@ mod error;
 mod limiter;
 
 pub use error::Error;
-pub use limiter::{Limiter, LimiterOptions, Permit, Priority};
+pub use limiter::{Limiter, LimiterOptions, Priority};
 
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record};
 use constellation1::Client;
@@ -58,8 +58,7 @@ impl Vendor {
     }
 
     /// The budget of the credential.
-    #[must_use]
-    pub fn limiter(&self) -> &Limiter {
+    pub(crate) fn limiter(&self) -> &Limiter {
         &self.limiter
     }
 

@@ -79,6 +79,7 @@ fn a_wrong_configuration_is_refused_with_key_and_line() {
     configured("database = 5\n", &["line 1"]);
     configured("[constellation1\n", &["line 1"]);
     configured("[constellation1]\nbase_url = \"http://127.0.0.1:9\"\n", &["constellation1.client", "missing"]);
+    configured("databse = 1\n[poll]\ninterval = 5\n", &["3 faults", "line 1", "database", "line 3", "\"5s\"", "constellation1.client"]);
 }
 
 #[test]

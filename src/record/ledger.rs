@@ -46,7 +46,7 @@ pub type Counts = BTreeMap<(Period, i64), u64>;
 
 /// The vendor wants no request before a certain time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub struct ClosedGate {
     /// Until then, in Unix milliseconds of our clock.
     pub until_ms: i64,
     /// The wait that the vendor asked for.
@@ -59,7 +59,7 @@ pub struct Ledger {
     /// Requests a second that are taken at present; `None` at the ceiling.
     pub rate: Option<f64>,
     /// Whether the gate is closed.
-    pub closed: Option<Closed>,
+    pub closed: Option<ClosedGate>,
     /// What was spent.
     pub counts: Counts,
 }

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::error::Error;
-use crate::record::{Closed, Counts, Ledger, Period};
+use crate::record::{ClosedGate, Counts, Ledger, Period};
 use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
@@ -49,11 +49,11 @@ pub(super) fn load(connection: &Connection, account: &str) -> Result<Ledger, Err
     Ok(ledger)
 }
 
-fn closed(row: &Row) -> rusqlite::Result<Option<Closed>> {
+fn closed(row: &Row) -> rusqlite::Result<Option<ClosedGate>> {
     let (until, wait): (Option<String>, Option<f64>) = (row.get(1)?, row.get(2)?);
     let until = until.and_then(|until| DateTime::parse_from_rfc3339(&until).ok());
     let wait = wait.and_then(|wait| Duration::try_from_secs_f64(wait).ok());
-    Ok(until.zip(wait).map(|(until, wait)| Closed { until_ms: until.timestamp_millis(), wait }))
+    Ok(until.zip(wait).map(|(until, wait)| ClosedGate { until_ms: until.timestamp_millis(), wait }))
 }
 
 /// Saves it.

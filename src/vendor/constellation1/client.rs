@@ -228,7 +228,7 @@ fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
 }
 
 /// The key travels in a header, so nothing but TLS may carry it off this machine.
-fn check_url(url: &Url) -> Result<(), String> {
+pub(crate) fn check_url(url: &Url) -> Result<(), String> {
     let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
     if !is_safe {
         return Err("the base URL must begin with https:// (http:// is for this machine, as http://127.0.0.1)".to_owned());

@@ -3,50 +3,36 @@
 //! Requests are counted in the database *before* they leave, a few at a time: a process that dies has counted some that it
 //! never sent, and sent none that was not counted.
 
-use super::Priority;
+use super::queue::Priority;
 use crate::record::{Counts, Period};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Requests that are counted at a time, at most. So many are lost to a crash.
 const BLOCK: u64 = 10;
 /// A budget is looked at again after this, however long its period still takes: the machine's clock may be set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Periods as far away as this, in seconds, are over.
+/// Counts of periods that are as far away as this, in seconds, are dropped.
 const FORGOTTEN_S: u64 = 2 * 86_400;
 /// Of each budget, this part (a quarter) is kept for polls: a backfill must not leave the day without news.
 const KEPT_FOR_POLLS: u64 = 4;
 
-/// The most requests an hour and a day; `None` for no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Limits {
-    pub(super) hour: Option<u64>,
-    pub(super) day: Option<u64>,
-}
-
-impl Limits {
-    fn of(&self, period: Period) -> Option<u64> {
-        match period {
-            Period::Hour => self.hour,
-            Period::Day => self.day,
-        }
-    }
-}
-
-/// What stands in the way of a request.
+/// Whether a request may be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Nothing.
-    Leave,
-    /// A budget is spent; look again after this.
+pub(super) enum Grant {
+    /// It may.
+    Granted,
+    /// A budget is spent; ask again after this wait.
     Spent(Duration),
-    /// It has not been counted in the database yet.
+    /// Not before it is counted in the database.
     Uncounted,
 }
 
 /// What may still be spent.
 #[derive(Debug)]
-pub(super) struct Allowance {
-    limits: Limits,
+pub(super) struct Budget {
+    /// The most requests in a period; a period without an entry has no limit.
+    limits: BTreeMap<Period, u64>,
     /// What the database holds once the last save has come through.
     counts: Counts,
     reserve: Option<Reserve>,
@@ -61,10 +47,12 @@ struct Reserve {
     saved: bool,
 }
 
-impl Allowance {
+impl Budget {
     /// Without a ledger nothing is counted, and no budget holds.
-    pub(super) fn new(limits: Limits) -> Allowance {
-        Allowance { limits, counts: Counts::new(), reserve: None }
+    pub(super) fn new(per_hour: Option<u64>, per_day: Option<u64>) -> Budget {
+        let limits = [(Period::Hour, per_hour), (Period::Day, per_day)];
+        let limits = limits.into_iter().filter_map(|(period, limit)| Some((period, limit?))).collect();
+        Budget { limits, counts: Counts::new(), reserve: None }
     }
 
     /// Counts from now on, beginning with what earlier processes have spent.
@@ -74,20 +62,19 @@ impl Allowance {
     }
 
     /// `now` is a Unix second.
-    pub(super) fn ask(&self, priority: Priority, now: i64) -> Ask {
-        let Some(reserve) = self.reserve else { return Ask::Leave };
-        for period in Period::ALL {
-            let Some(limit) = self.limits.of(period) else { continue };
+    pub(super) fn ask(&self, priority: Priority, now: i64) -> Grant {
+        let Some(reserve) = self.reserve else { return Grant::Granted };
+        for (&period, &limit) in &self.limits {
             let kept = match priority {
                 Priority::Poll => 0,
                 Priority::Fill => limit / KEPT_FOR_POLLS,
             };
             if self.spent(period, now) >= limit - kept {
                 let left = period.began(now) + period.seconds() - now;
-                return Ask::Spent(Duration::from_secs(left.unsigned_abs()).min(LOOK_AGAIN));
+                return Grant::Spent(Duration::from_secs(left.unsigned_abs()).min(LOOK_AGAIN));
             }
         }
-        if reserve.left == 0 || !reserve.saved || reserve.hour != Period::Hour.began(now) { Ask::Uncounted } else { Ask::Leave }
+        if reserve.left == 0 || !reserve.saved || reserve.hour != Period::Hour.began(now) { Grant::Uncounted } else { Grant::Granted }
     }
 
     /// A request leaves.
@@ -103,7 +90,7 @@ impl Allowance {
         let used_up = self.reserve.is_some_and(|reserve| reserve.left == 0 || reserve.hour != hour);
         if used_up {
             self.take_back();
-            let left = Period::ALL.into_iter().filter_map(|period| Some(self.limits.of(period)?.saturating_sub(self.spent(period, now))));
+            let left = self.limits.iter().map(|(&period, limit)| limit.saturating_sub(self.spent(period, now)));
             let block = left.min().unwrap_or(BLOCK).min(BLOCK);
             self.counts.retain(|(_, began), _| began.abs_diff(now) < FORGOTTEN_S);
             Period::ALL.into_iter().for_each(|period| *self.counts.entry((period, period.began(now))).or_default() += block);
@@ -146,27 +133,27 @@ mod tests {
     const HOUR: i64 = 3600;
     const NOON: i64 = 1_700_049_600;
 
-    fn allowance(hour: Option<u64>, day: Option<u64>) -> Allowance {
-        let mut allowance = Allowance::new(Limits { hour, day });
-        allowance.resume(Counts::new());
-        allowance
+    fn budget(hour: Option<u64>, day: Option<u64>) -> Budget {
+        let mut budget = Budget::new(hour, day);
+        budget.resume(Counts::new());
+        budget
     }
 
     /// How many leave until something other than counting holds them back.
-    fn leave(allowance: &mut Allowance, priority: Priority, now: i64) -> u64 {
+    fn leave(budget: &mut Budget, priority: Priority, now: i64) -> u64 {
         let mut left = 0;
         while left < 1000 {
-            match allowance.ask(priority, now) {
-                Ask::Leave => {
-                    allowance.spend();
+            match budget.ask(priority, now) {
+                Grant::Granted => {
+                    budget.spend();
                     left += 1;
                 }
-                Ask::Uncounted => {
-                    allowance.reserve(now);
-                    assert_eq!(allowance.ask(priority, now), Ask::Uncounted, "it may leave before it is saved");
-                    allowance.saved();
+                Grant::Uncounted => {
+                    budget.reserve(now);
+                    assert_eq!(budget.ask(priority, now), Grant::Uncounted, "it may leave before it is saved");
+                    budget.saved();
                 }
-                Ask::Spent(_) => return left,
+                Grant::Spent(_) => return left,
             }
         }
         left
@@ -174,35 +161,35 @@ mod tests {
 
     #[test]
     fn without_a_ledger_nothing_is_counted() {
-        assert_eq!(Allowance::new(Limits { hour: Some(1), day: None }).ask(Priority::Fill, NOON), Ask::Leave);
+        assert_eq!(Budget::new(Some(1), None).ask(Priority::Fill, NOON), Grant::Granted);
     }
 
     #[test]
     fn a_budget_is_spent_to_the_last_request_and_comes_back_with_the_next_hour() {
         for limit in [1, 2, 3, 4, 7, 10, 11, 25, 100] {
-            let mut allowance = allowance(Some(limit), None);
-            assert_eq!(leave(&mut allowance, Priority::Poll, NOON + 5), limit);
-            assert_eq!(allowance.ask(Priority::Poll, NOON + HOUR - 7), Ask::Spent(Duration::from_secs(7)));
-            assert_eq!(leave(&mut allowance, Priority::Poll, NOON + HOUR), limit);
+            let mut budget = budget(Some(limit), None);
+            assert_eq!(leave(&mut budget, Priority::Poll, NOON + 5), limit);
+            assert_eq!(budget.ask(Priority::Poll, NOON + HOUR - 7), Grant::Spent(Duration::from_secs(7)));
+            assert_eq!(leave(&mut budget, Priority::Poll, NOON + HOUR), limit);
         }
     }
 
     #[test]
     fn fills_leave_a_quarter_to_polls() {
-        let mut allowance = allowance(Some(100), None);
-        assert_eq!(leave(&mut allowance, Priority::Fill, NOON), 75);
-        assert_eq!(leave(&mut allowance, Priority::Poll, NOON), 25);
-        let mut tiny = self::allowance(Some(1), None);
+        let mut budget = budget(Some(100), None);
+        assert_eq!(leave(&mut budget, Priority::Fill, NOON), 75);
+        assert_eq!(leave(&mut budget, Priority::Poll, NOON), 25);
+        let mut tiny = self::budget(Some(1), None);
         assert_eq!(leave(&mut tiny, Priority::Fill, NOON), 1);
     }
 
     #[test]
     fn the_day_holds_over_its_hours() {
         let midnight = Period::Day.began(NOON);
-        let mut allowance = allowance(Some(10), Some(24));
-        let left: Vec<u64> = (0..4).map(|hour| leave(&mut allowance, Priority::Poll, midnight + hour * HOUR)).collect();
+        let mut budget = budget(Some(10), Some(24));
+        let left: Vec<u64> = (0..4).map(|hour| leave(&mut budget, Priority::Poll, midnight + hour * HOUR)).collect();
         assert_eq!(left, [10, 10, 4, 0]);
-        assert_eq!(leave(&mut allowance, Priority::Poll, midnight + 24 * HOUR), 10);
+        assert_eq!(leave(&mut budget, Priority::Poll, midnight + 24 * HOUR), 10);
     }
 
     #[test]
@@ -210,13 +197,13 @@ mod tests {
         let mut saved = Counts::new();
         let mut sent = 0;
         for _ in 0..100 {
-            let mut process = Allowance::new(Limits { hour: Some(30), day: None });
+            let mut process = Budget::new(Some(30), None);
             process.resume(saved.clone());
-            if process.ask(Priority::Poll, NOON) == Ask::Uncounted {
+            if process.ask(Priority::Poll, NOON) == Grant::Uncounted {
                 saved = process.reserve(NOON);
                 process.saved();
                 for _ in 0..3 {
-                    sent += u64::from(process.ask(Priority::Poll, NOON) == Ask::Leave);
+                    sent += u64::from(process.ask(Priority::Poll, NOON) == Grant::Granted);
                     process.spend();
                 }
             }
@@ -226,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_orderly_end_takes_back_what_never_left() {
-        let mut process = allowance(Some(30), None);
+        let mut process = budget(Some(30), None);
         process.reserve(NOON);
         process.saved();
         process.spend();
@@ -237,7 +224,7 @@ mod tests {
     #[test]
     fn hours_with_little_to_do_do_not_eat_the_day() {
         let midnight = Period::Day.began(NOON);
-        let mut process = allowance(None, Some(100));
+        let mut process = budget(None, Some(100));
         for hour in 0..24 {
             process.reserve(midnight + hour * HOUR);
             process.saved();
@@ -248,15 +235,15 @@ mod tests {
 
     #[test]
     fn a_save_that_failed_counts_once() {
-        let mut process = allowance(None, None);
+        let mut process = budget(None, None);
         assert_eq!(process.reserve(NOON), process.reserve(NOON));
     }
 
     #[test]
     fn a_clock_that_steps_back_finds_what_was_spent_then() {
-        let mut allowance = allowance(Some(5), None);
-        assert_eq!(leave(&mut allowance, Priority::Poll, NOON), 5);
-        assert_eq!(leave(&mut allowance, Priority::Poll, NOON + HOUR), 5);
-        assert_eq!(leave(&mut allowance, Priority::Poll, NOON + 1), 0);
+        let mut budget = budget(Some(5), None);
+        assert_eq!(leave(&mut budget, Priority::Poll, NOON), 5);
+        assert_eq!(leave(&mut budget, Priority::Poll, NOON + HOUR), 5);
+        assert_eq!(leave(&mut budget, Priority::Poll, NOON + 1), 0);
     }
 }
