@@ -1,10 +1,15 @@
-//! The process: tasks, signals, systemd, and an ordered stop.
+//! The process that mirrors: how it starts, runs and stops in order.
 
+mod control;
+pub mod delegate;
 mod dispatcher;
-pub mod errand;
 mod housekeeper;
 mod key_watch;
+pub mod maintenance;
+pub mod question;
+mod socket;
 mod supervisor;
+mod watchdog;
 
 use crate::config::{Config, ConfigError};
 use crate::record::{FeedId, Stamp};
@@ -47,6 +52,14 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The process that mirrors into the file takes no control request from here.
+    #[error("cannot reach the running `mls-sync run` through {path}: {why}")]
+    Unreachable {
+        /// Its control socket.
+        path: PathBuf,
+        /// What stands in the way, and what to do.
+        why: String,
+    },
 }
 
 /// What a run is to do.
@@ -156,7 +169,11 @@ impl Daemon {
                 tracing::error!(%error, "a task did not end as it should");
             }
         }
-        supervisor.dispatcher.close().await;
+        while let Some(ended) = supervisor.services.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task did not end as it should");
+            }
+        }
         drop(supervisor);
         if let Err(error) = rotation.await {
             tracing::error!(%error, "the watch of the key did not end as it should");

@@ -2,7 +2,6 @@
 
 mod checkpoint;
 mod commit;
-mod errands;
 mod feeds;
 mod files;
 mod handle;
@@ -20,7 +19,6 @@ pub mod why;
 mod writer;
 
 pub use commit::{Committed, Incoming, PageCommit};
-pub use errands::{Errand, ErrandKind, ErrandResult, ErrandState};
 pub use handle::Store;
 pub use health::{Lateness, SuspectWindow};
 pub use instance::{Holder, Instance};

@@ -2,8 +2,10 @@
 
 pub mod ask;
 pub mod clock;
+pub mod control;
 pub mod digest;
 pub mod discovery;
+pub mod heartbeat;
 pub mod progress;
 pub mod replay;
 mod reporter;

@@ -2,7 +2,7 @@
 
 use super::{EXIT_FAILED, day_time, grouped, privacy, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, RunOptions, RunOutcome, errand};
+use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate};
 use crate::plan::merge::Action;
 use crate::record::{DayTime, FeedId};
 use crate::store::report::{self, FeedReport};
@@ -14,7 +14,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without --once or --backfill it runs until it is stopped (SIGTERM or Ctrl-C), which takes less than 5 seconds.")]
+#[command(after_help = "\
+Without --once or --backfill it runs until it is stopped (SIGTERM or Ctrl-C), which takes less than 5 seconds.
+
+Exit codes: 0 stopped, or every feed is complete, 1 a feed is not complete, or the database cannot be used any more,
+2 something is missing or wrong, and nothing was begun, 3 another process mirrors into the file.")]
 pub(super) struct Arguments {
     /// One cycle over all feeds: read what changed and whatever else is missing, then exit
     #[arg(long, conflicts_with = "backfill")]
@@ -39,7 +43,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     let command = match (arguments.once, arguments.backfill) {
         (true, _) => "run --once",
         (_, true) => "run --backfill",
-        (false, false) => errand::DAEMON,
+        (false, false) => delegate::DAEMON,
     };
     let options = RunOptions {
         command,

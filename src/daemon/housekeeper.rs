@@ -1,4 +1,4 @@
-//! The housekeeper of the process's books: what the credential has spent, and the state of the files.
+//! The housekeeper: it keeps the count of requests saved and the database's files small.
 
 use crate::store::{Error as StoreError, Store};
 use crate::sync::clock::mirror_time;

@@ -1,7 +1,8 @@
-//! The workers at work: which feeds there are, who works for them, and how they end.
+//! The supervisor: it finds out which feeds there are, and starts one worker for each.
 
-use super::dispatcher::{self, Dispatcher};
-use super::{ReconcileMode, RunOptions, RunOutcome};
+use super::control::Control;
+use super::dispatcher::Dispatcher;
+use super::{ReconcileMode, RunOptions, RunOutcome, watchdog};
 use crate::config::Config;
 use crate::plan::brake::Limits;
 use crate::plan::command::{LookbackRule, Options};
@@ -9,6 +10,7 @@ use crate::record::{Failure, FeedId, Presence, Stamp, Stream};
 use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
+use crate::sync::heartbeat::Beat;
 use crate::sync::worker::{Ended, Tools, Watch, Worker};
 use crate::vendor::Error as VendorError;
 use std::collections::BTreeSet;
@@ -25,27 +27,42 @@ const DISCOVER_REPROBE: Duration = Duration::from_secs(15 * 60);
 /// What the database refused is tried again after this.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
 
-/// The workers at work.
+/// The supervisor.
 pub(super) struct Supervisor {
     config: Config,
     options: RunOptions,
     tools: Tools,
     pub(super) tasks: JoinSet<(FeedId, Result<Ended, StoreError>)>,
+    /// What the process does beside mirroring: control requests, the watchdog.
+    pub(super) services: JoinSet<()>,
+    control: Option<Control>,
     busy: BTreeSet<FeedId>,
     /// Feeds that have no worker yet, because the database could not be used.
     pending: BTreeSet<FeedId>,
     discovering: bool,
     looked: bool,
-    pub(super) dispatcher: Dispatcher,
-    /// LookbackRule when the key has changed.
+    dispatcher: Dispatcher,
+    /// Notified when the key has changed.
     new_key: Arc<Notify>,
 }
 
 impl Supervisor {
     pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Supervisor {
-        let dispatcher = Dispatcher::new(tools.clone());
-        let (tasks, busy, pending) = (JoinSet::new(), BTreeSet::new(), BTreeSet::new());
-        Supervisor { config, options, tools, tasks, busy, pending, discovering: false, looked: false, dispatcher, new_key }
+        let control = if options.once { None } else { Control::listen(&config.database) };
+        Supervisor {
+            config,
+            options,
+            tools,
+            tasks: JoinSet::new(),
+            services: JoinSet::new(),
+            control,
+            busy: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            discovering: false,
+            looked: false,
+            dispatcher: Dispatcher::default(),
+            new_key,
+        }
     }
 
     /// What is still to be written waits for no other program.
@@ -62,11 +79,16 @@ impl Supervisor {
         };
         self.discovering = named.is_empty();
         let first = if self.discovering { self.tools.store.feeds().await?.into_iter().collect() } else { named };
+        self.services.spawn(watchdog::watch(self.tools.clone()));
         self.start(first).await?;
+        // Requests that came before wait until the known feeds have their workers.
+        if let Some(control) = self.control.take() {
+            self.services.spawn(control.serve(self.tools.clone(), self.dispatcher.clone()));
+        }
         // What is named needs no discovery; whether it is still there is asked later.
         let every = self.config.poll.discover.0;
         let mut next_look = tokio::time::Instant::now() + if self.discovering { Duration::ZERO } else { every };
-        let (mut serve, mut again) = (interval(dispatcher::LOOK_EVERY), interval(STORE_AGAIN));
+        let mut again = interval(STORE_AGAIN);
         loop {
             let looking = if self.options.once { self.discovering && !self.looked } else { true };
             if self.tools.stop.is_cancelled() {
@@ -86,10 +108,7 @@ impl Supervisor {
                 Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
                 () = tokio::time::sleep_until(next_look), if looking => {}
                 _ = again.tick(), if !self.pending.is_empty() => self.start_pending().await?,
-                _ = serve.tick(), if !self.options.once => {
-                    let served = self.dispatcher.serve().await;
-                    self.bear(served)?;
-                }
+                Some(ended) = self.services.join_next() => ended.map_err(|error| anyhow::anyhow!("a task did not end as it should: {error}"))?,
                 () = self.new_key.notified() => {
                     self.dispatcher.try_again();
                     next_look = if self.looked { next_look } else { tokio::time::Instant::now() };
@@ -224,12 +243,17 @@ impl Supervisor {
         if self.options.reconcile.is_some() {
             self.tools.store.abandon_runs(feed, mirror_time()).await?;
         }
-        let seat = self.dispatcher.seat(feed);
-        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, feed), self.watch(), seat).await?;
+        let orders = self.dispatcher.register(feed);
+        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, feed), self.watch(), orders).await?;
         tracing::info!(%feed, "mirroring");
         self.busy.insert(feed.clone());
         let feed = feed.clone();
-        self.tasks.spawn(async move { (feed, worker.run().await) });
+        let progress = self.tools.progress.clone();
+        self.tasks.spawn(async move {
+            let ended = worker.run().await;
+            progress.beat(&feed, Beat::Absent);
+            (feed, ended)
+        });
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! The way to the one thread that writes: a bounded queue, shared by everybody.
 
 use super::commit::{Committed, PageCommit};
-use super::errands::{Errand, ErrandKind, ErrandResult};
 use super::instance::{self, Instance};
 use super::reconcile_run::{Approval, Confirmation, Judgement};
 use super::rejects::{KeptReject, Replayed};
@@ -230,62 +229,6 @@ impl Store {
     /// When SQLite refuses.
     pub async fn save_ledger(&self, account: String, ledger: Ledger, at: String) -> Result<(), Error> {
         self.ask(|reply| Request::SaveLedger(account, ledger, at, reply)).await
-    }
-
-    /// Leaves an errand for the process that mirrors into the file; tells its number.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub async fn leave_errand(&self, kind: ErrandKind, at: String) -> Result<i64, Error> {
-        self.ask(|reply| Request::LeaveErrand(kind, at, reply)).await
-    }
-
-    /// Takes an errand back, unless its run has begun.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub async fn withdraw_errand(&self, errand: i64, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::WithdrawErrand(errand, at, reply)).await
-    }
-
-    /// Whether somebody still waits for an errand.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub async fn is_wanted(&self, errand: i64) -> Result<bool, Error> {
-        self.ask(|reply| Request::Wanted(errand, reply)).await
-    }
-
-    /// The next errands that nobody has taken, a few at a time.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub async fn take_errands(&self, at: String) -> Result<Vec<Errand>, Error> {
-        self.ask(|reply| Request::TakeErrands(at, reply)).await
-    }
-
-    /// Tells which reconcile run does an errand.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub async fn begin_errand(&self, errand: i64, run: i64) -> Result<(), Error> {
-        self.ask(|reply| Request::BeginErrand(errand, run, reply)).await
-    }
-
-    /// Tells how an errand ended.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub async fn end_errand(&self, errand: i64, result: ErrandResult, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::EndErrand(errand, result, at, reply)).await
-    }
-
-    /// Ends the errands that an earlier process has left undone.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub async fn clear_errands(&self, at: String) -> Result<(), Error> {
-        self.ask(|reply| Request::ClearErrands(at, reply)).await
     }
 
     /// Looks after the files: folds in what can be folded in, and puts up a notice where a reader is in the way.

@@ -1,7 +1,6 @@
 //! The one thread that writes.
 
 use super::commit::{Committed, PageCommit};
-use super::errands::{self, Errand, ErrandKind, ErrandResult};
 use super::files::Files;
 use super::instance::Instance;
 use super::reconcile_run::{self, Approval, Confirmation, Judgement};
@@ -49,13 +48,6 @@ pub(super) enum Request {
     Ledger(String, Reply<Ledger>),
     SaveLedger(String, Ledger, String, Reply<()>),
     Tidy(String, Reply<()>),
-    LeaveErrand(ErrandKind, String, Reply<i64>),
-    WithdrawErrand(i64, String, Reply<()>),
-    TakeErrands(String, Reply<Vec<Errand>>),
-    BeginErrand(i64, i64, Reply<()>),
-    EndErrand(i64, ErrandResult, String, Reply<()>),
-    ClearErrands(String, Reply<()>),
-    Wanted(i64, Reply<bool>),
 }
 
 /// What a feed is doing, for `status`.
@@ -159,13 +151,6 @@ impl Writer {
             }
             // It writes what is written already: that it succeeds does not say that anything new can be.
             Request::Tidy(at, reply) => drop(reply.send(self.files.check().and_then(|()| self.tidy(at)))),
-            Request::Wanted(errand, reply) => drop(reply.send(errands::is_wanted(&self.connection, errand))),
-            Request::LeaveErrand(kind, at, reply) => self.write(reply, |w| errands::leave(&w.connection, &kind, &at)),
-            Request::WithdrawErrand(errand, at, reply) => self.write(reply, |w| errands::withdraw(&w.connection, errand, &at)),
-            Request::TakeErrands(at, reply) => drop(reply.send(errands::take(&mut self.connection, &at))),
-            Request::BeginErrand(errand, run, reply) => self.write(reply, |w| errands::begin(&w.connection, errand, run)),
-            Request::EndErrand(errand, result, at, reply) => self.write(reply, |w| errands::end(&w.connection, errand, &result, &at)),
-            Request::ClearErrands(at, reply) => self.write(reply, |w| errands::clear(&mut w.connection, &at)),
         }
     }
 

@@ -9,8 +9,10 @@ use crate::plan::command::{Command, Options, Purpose, Verdict};
 use crate::plan::feed::FeedPlan;
 use crate::plan::merge::Action;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Reject, Stream, Window};
-use crate::store::{Committed, Confirmation, ErrandResult, Error as StoreError, Store};
+use crate::store::{Committed, Confirmation, Error as StoreError, Store};
 use crate::sync::clock::{Clock, mirror_time};
+use crate::sync::control::{Order, Reply};
+use crate::sync::heartbeat::Beat;
 use crate::sync::progress::Progress;
 use crate::vendor::{Error as VendorError, Priority, Vendor};
 use std::collections::VecDeque;
@@ -50,20 +52,6 @@ pub struct Watch {
     pub burst: Limits,
 }
 
-/// What a worker may be told while it works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The reason of failures may be gone.
-    TryAgain,
-    /// Reconcile, and tell whoever asked for it.
-    Reconcile {
-        /// The errand.
-        errand: i64,
-        /// Change nothing.
-        dry_run: bool,
-    },
-}
-
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -76,6 +64,13 @@ pub enum Ended {
     },
 }
 
+/// A reconcile that was ordered.
+#[derive(Debug)]
+struct Ordered {
+    dry_run: bool,
+    reply: mpsc::Sender<Reply>,
+}
+
 /// The worker of one feed.
 #[derive(Debug)]
 pub struct Worker {
@@ -86,10 +81,10 @@ pub struct Worker {
     plan: FeedPlan,
     reporter: Reporter,
     orders: mpsc::Receiver<Order>,
-    /// Those who wait for a reconcile to begin, in its order, and whether it is to be a dry run.
-    errands: VecDeque<(i64, bool)>,
-    /// Who waits for the one that is under way.
-    errand: Option<(i64, bool)>,
+    /// The ordered reconciles that have not begun, in their order.
+    ordered: VecDeque<Ordered>,
+    /// The ordered reconcile that is under way.
+    reconciling: Option<Ordered>,
     store_fails: u32,
     stated_deletions: VecDeque<(Duration, u64)>,
 }
@@ -117,8 +112,8 @@ impl Worker {
             plan,
             reporter,
             orders,
-            errands: VecDeque::new(),
-            errand: None,
+            ordered: VecDeque::new(),
+            reconciling: None,
             store_fails: 0,
             stated_deletions: VecDeque::new(),
         })
@@ -153,9 +148,11 @@ impl Worker {
             }
             let wait = backoff::wait(&Failure::Unavailable, self.store_fails, self.options.seed);
             tracing::error!(feed = %self.feed, %error, retry_in = ?wait, "the database cannot be used; nothing is lost, what was read will be read again");
+            self.beat(Beat::Waiting { until: self.tools.clock.now().monotonic + wait });
             if self.tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return Ok(());
             }
+            self.beat_working();
             match self.tools.store.load(&self.feed).await {
                 Ok(saved) => {
                     self.plan = FeedPlan::resume(self.feed.clone(), self.options.clone(), saved, self.tools.clock.now());
@@ -171,15 +168,25 @@ impl Worker {
     /// A plan that was read from the file anew knows a run that is under way, unless it was dry, and none that waits.
     fn want_again(&mut self) {
         if !self.plan.is_scanning() {
-            self.errand.take().into_iter().for_each(|lost| self.errands.push_front(lost));
+            self.reconciling.take().into_iter().for_each(|lost| self.ordered.push_front(lost));
         }
-        self.errands.iter().for_each(|(_, dry_run)| self.plan.want_scan(*dry_run));
+        self.ordered.iter().for_each(|ordered| self.plan.want_scan(ordered.dry_run));
+    }
+
+    /// Tells the watchdog what this worker does.
+    fn beat(&self, beat: Beat) {
+        self.tools.progress.beat(&self.feed, beat);
+    }
+
+    fn beat_working(&self) {
+        self.beat(Beat::Working { since: self.tools.clock.now().monotonic });
     }
 
     async fn step(&mut self) -> Result<Option<Ended>, StoreError> {
         while let Ok(order) = self.orders.try_recv() {
             self.obey(order);
         }
+        self.beat_working();
         let going = match self.plan.next(self.tools.clock.now()) {
             Command::Fetch { purpose, request } => self.fetch(purpose, request).await?,
             Command::BeginScan { range, dry_run, wanted } => self.begin_scan(range, dry_run, wanted).await?,
@@ -187,7 +194,7 @@ impl Worker {
             Command::Confirm { run, listing } => self.confirm(run, listing).await?,
             Command::EndScan { run } => {
                 self.tools.store.end_run(run, mirror_time()).await?;
-                self.scanned().await?;
+                self.scanned();
                 true
             }
             Command::Wait { until } => {
@@ -206,6 +213,7 @@ impl Worker {
 
     /// Until then, or until it is ordered to do something; `false` when stopped.
     async fn sleep_until(&mut self, until: Duration) -> bool {
+        self.beat(Beat::Waiting { until });
         let wait = until.saturating_sub(self.tools.clock.now().monotonic);
         tokio::select! {
             () = self.tools.stop.cancelled() => return false,
@@ -218,8 +226,8 @@ impl Worker {
     fn obey(&mut self, order: Order) {
         match order {
             Order::TryAgain => self.plan.try_again(),
-            Order::Reconcile { errand, dry_run } => {
-                self.errands.push_back((errand, dry_run));
+            Order::Reconcile { dry_run, reply } => {
+                self.ordered.push_back(Ordered { dry_run, reply });
                 self.plan.want_scan(dry_run);
             }
         }
@@ -228,9 +236,11 @@ impl Worker {
     /// `false` when stopped.
     async fn fetch(&mut self, purpose: Purpose, request: PageRequest) -> Result<bool, StoreError> {
         self.reporter.working(purpose, &request).await?;
+        self.beat(Beat::Queued);
         let Some(answer) = self.tools.vendor.sync_listings(&request, priority(purpose), &self.tools.stop).await else {
             return Ok(false);
         };
+        self.beat_working();
         self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
         match answer {
             Ok(page) => self.take(purpose, &request, page).await?,
@@ -323,18 +333,15 @@ impl Worker {
     }
 
     async fn begin_scan(&mut self, range: Window, dry_run: bool, wanted: bool) -> Result<bool, StoreError> {
-        if let (true, Some((errand, _))) = (wanted, self.errands.front()) {
-            let errand = *errand;
-            if !self.tools.store.is_wanted(errand).await? {
-                self.errands.pop_front();
-                self.plan.unwant_scan();
-                return Ok(true);
-            }
+        if wanted && self.ordered.front().is_some_and(|ordered| ordered.reply.is_closed()) {
+            self.ordered.pop_front();
+            self.plan.unwant_scan();
+            return Ok(true);
         }
         let run = self.tools.store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;
-        self.errand = if wanted { self.errands.pop_front() } else { None };
-        if let Some((errand, _)) = self.errand {
-            self.tools.store.begin_errand(errand, run).await?;
+        self.reconciling = if wanted { self.ordered.pop_front() } else { None };
+        if let Some(ordered) = &self.reconciling {
+            ordered.reply.try_send(Reply::Begun { run }).ok();
         }
         tracing::info!(feed = %self.feed, run, %range, "reconciling: reading everything again");
         self.plan.scan_begun(run, range, self.tools.clock.now());
@@ -342,32 +349,31 @@ impl Worker {
     }
 
     /// A run is over; whoever asked for it is told.
-    async fn scanned(&mut self) -> Result<(), StoreError> {
+    fn scanned(&mut self) {
         self.plan.scanned();
-        match self.errand.take() {
-            Some((errand, _)) => self.tools.store.end_errand(errand, ErrandResult::Done, mirror_time()).await,
-            None => Ok(()),
+        if let Some(ordered) = self.reconciling.take() {
+            ordered.reply.try_send(Reply::Done).ok();
         }
     }
 
     async fn judge(&mut self, run: i64, proven: bool) -> Result<bool, StoreError> {
         let judgement = self.tools.store.judge(run, proven, self.watch.brake, mirror_time()).await?;
         match judgement.ruling {
-            Ruling::Confirm if self.plan.scan_is_dry() => self.scanned().await?,
+            Ruling::Confirm if self.plan.scan_is_dry() => self.scanned(),
             Ruling::Confirm => {
                 self.reporter.notice("withheld", None).await?;
                 self.plan.judged(judgement.to_confirm);
             }
             // Nothing was changed, so nothing waits for an approval.
-            Ruling::Withhold(_) if self.plan.scan_is_dry() => self.scanned().await?,
+            Ruling::Withhold(_) if self.plan.scan_is_dry() => self.scanned(),
             Ruling::Withhold(why) => {
                 let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
                 self.reporter.notice("withheld", Some(note)).await?;
-                self.scanned().await?;
+                self.scanned();
             }
             Ruling::Fail(why) => {
                 tracing::error!(feed = %self.feed, run, "reconcile: {why}");
-                self.scanned().await?;
+                self.scanned();
             }
         }
         Ok(true)
@@ -375,8 +381,10 @@ impl Worker {
 
     /// `false` when stopped.
     async fn confirm(&mut self, run: i64, listing: ListingId) -> Result<bool, StoreError> {
+        self.beat(Beat::Queued);
         let answer = self.tools.vendor.listing_detail(&self.feed, &listing, Priority::Fill, &self.tools.stop).await;
         let Some(answer) = answer else { return Ok(false) };
+        self.beat_working();
         self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
         let said = match answer {
             Ok(None) => Confirmation::Gone,
