@@ -9,6 +9,7 @@ pub mod maintenance;
 pub mod question;
 mod socket;
 mod supervisor;
+mod systemd;
 mod watchdog;
 
 use crate::config::{Config, ConfigError};
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use supervisor::Supervisor;
+use systemd::notify;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -191,11 +193,4 @@ fn vendor(config: &Config, key: SecretString) -> Result<Vendor, StartError> {
         StartError::Client { base_url: vendor.base_url.clone(), client: vendor.client.clone(), why }
     })?;
     Ok(Vendor::new(client, Limiter::new(config.limiter_options())))
-}
-
-/// Outside systemd this does nothing; there is nobody to tell when it fails.
-fn notify(states: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd was not told");
-    }
 }

@@ -388,7 +388,7 @@ fn a_daemon_takes_over_the_vendors_clock() {
     drop(daemon);
 }
 
-/// What systemd is told next; `None` if that takes more than a second, which is when it would restart the process.
+/// What systemd is told next; `None` if that takes longer than the socket waits.
 fn next_word(systemd: &UnixDatagram) -> Option<String> {
     let mut word = [0; 4096];
     let length = systemd.recv(&mut word).ok()?;
@@ -412,10 +412,9 @@ fn a_vendor_that_never_answers_does_not_trip_the_watchdog() {
     let begun = Instant::now();
     while begun.elapsed() < seconds(10) {
         let word = next_word(&systemd).unwrap_or_else(|| panic!("no word in time; the log:\n{}", daemon.stderr()));
-        assert!(word.contains("WATCHDOG=1") && word.contains("STATUS=1 feeds, 0 filling, 0 in trouble"), "{word}");
+        assert!(word.contains("WATCHDOG=1") && word.contains("STATUS=1 feeds, "), "{word}");
     }
     daemon.signal("TERM");
     daemon.wait(seconds(5)).succeeded();
-    let last = std::iter::from_fn(|| next_word(&systemd).filter(|word| !word.contains("STOPPING=1")));
-    assert!(last.count() < 10, "STOPPING=1 was not told");
+    assert!(std::iter::from_fn(|| next_word(&systemd)).any(|word| word.contains("STOPPING=1")));
 }

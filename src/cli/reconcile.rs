@@ -53,7 +53,10 @@ async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> 
     let feeds = chosen(&config, arguments.feed)?;
     let stop = stop_on_signals()?;
     let (runs, outcome) = match delegate::daemon(&config)? {
-        Some(holder) => delegated(&config, &feeds, arguments.dry_run, holder.pid, &stop).await?,
+        Some(holder) => {
+            tracing::info!("the running `mls-sync run` (PID {}) does it between its polls; this waits for it", holder.pid);
+            delegated(&config, &feeds, arguments.dry_run, &stop).await?
+        }
         None => alone(config, &feeds, arguments.dry_run, stop).await?,
     };
     if arguments.json {
@@ -84,10 +87,8 @@ async fn delegated(
     config: &Config,
     feeds: &[FeedId],
     dry_run: bool,
-    pid: u32,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Vec<RunReport>, RunOutcome)> {
-    tracing::info!("the running `mls-sync run` (PID {pid}) does it between its polls; this waits for it");
     let before = report::last_run(&config.database)?;
     let done = delegate::reconcile(config, feeds, dry_run, stop).await?;
     let mut runs = report::runs_after(&config.database, before)?;

@@ -36,7 +36,8 @@ pub(super) struct Supervisor {
     /// What the process does beside mirroring: control requests, the watchdog.
     pub(super) services: JoinSet<()>,
     control: Option<Control>,
-    busy: BTreeSet<FeedId>,
+    /// Feeds that have had a worker since the start.
+    mirrored: BTreeSet<FeedId>,
     /// Feeds that have no worker yet, because the database could not be used.
     pending: BTreeSet<FeedId>,
     discovering: bool,
@@ -56,7 +57,7 @@ impl Supervisor {
             tasks: JoinSet::new(),
             services: JoinSet::new(),
             control,
-            busy: BTreeSet::new(),
+            mirrored: BTreeSet::new(),
             pending: BTreeSet::new(),
             discovering: false,
             looked: false,
@@ -97,7 +98,7 @@ impl Supervisor {
             }
             if looking && tokio::time::Instant::now() >= next_look {
                 let looked = self.look(&mut outcome).await;
-                let Some(wait) = self.bear(looked)?.unwrap_or(Some(STORE_AGAIN)) else { continue };
+                let Some(wait) = self.tolerate(looked)?.unwrap_or(Some(STORE_AGAIN)) else { continue };
                 next_look = tokio::time::Instant::now() + wait;
                 continue;
             }
@@ -118,10 +119,10 @@ impl Supervisor {
         }
     }
 
-    /// A database that cannot be used for a while does not end a daemon: `None`, and the caller tries again.
-    fn bear<T>(&self, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    /// An error of the database that may pass does not end a daemon: `None`, and the caller tries again.
+    fn tolerate<T>(&self, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match done {
-            Err(error) if self.is_bearable(&error) => {
+            Err(error) if self.is_tolerable(&error) => {
                 tracing::debug!(%error, "the database cannot be used at present");
                 Ok(None)
             }
@@ -129,7 +130,7 @@ impl Supervisor {
         }
     }
 
-    fn is_bearable(&self, error: &StoreError) -> bool {
+    fn is_tolerable(&self, error: &StoreError) -> bool {
         match error {
             StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_) => !self.options.once,
             StoreError::Gone(_) | StoreError::Closed => false,
@@ -139,7 +140,7 @@ impl Supervisor {
     /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.
     async fn look(&mut self, outcome: &mut RunOutcome) -> Result<Option<Duration>, StoreError> {
         if self.discovering {
-            let mut found = self.busy.clone();
+            let mut found = self.mirrored.clone();
             // A feed may have records in one stream alone.
             for stream in self.config.constellation1.streams.clone() {
                 match discover(&self.tools, self.scope(stream), found).await {
@@ -151,7 +152,7 @@ impl Supervisor {
             self.found(found, outcome).await?;
         }
         // The workers that begin with the process see for themselves at first.
-        if self.looked && !self.options.once && self.look_for_the_gone().await?.is_none() {
+        if self.looked && !self.options.once && self.look_for_vanished().await?.is_none() {
             return Ok(None);
         }
         self.looked = true;
@@ -164,19 +165,20 @@ impl Supervisor {
             tracing::warn!("{reason}");
             outcome.no_feeds = Some(reason.to_owned());
         }
-        let fresh: BTreeSet<FeedId> = found.difference(&self.busy).cloned().collect();
+        let fresh: BTreeSet<FeedId> = found.difference(&self.mirrored).cloned().collect();
         self.start(fresh).await
     }
 
     /// A feed that was taken from the credential is answered like a feed without listings. Its rows are kept until a
     /// person decides.
-    async fn look_for_the_gone(&self) -> Result<Option<()>, StoreError> {
+    async fn look_for_vanished(&self) -> Result<Option<()>, StoreError> {
         let counters = self.tools.progress.snapshot();
         // A feed whose requests fail has its own, rarer tries.
         let healthy = |feed: &&FeedId| counters.get(*feed).is_none_or(|counters| !counters.in_trouble);
-        for feed in self.busy.iter().filter(healthy) {
+        for feed in self.mirrored.iter().filter(healthy) {
             let Some(there) = is_there(&self.tools, self.scope(self.live_stream()), feed).await else { return Ok(None) };
-            let Ok(there) = there.inspect_err(|error| tracing::debug!(%feed, "whether the feed is there is not known: {}", error.message))
+            let Ok(there) =
+                there.inspect_err(|error| tracing::debug!(%feed, "whether the vendor still has this feed is not known: {}", error.message))
             else {
                 continue;
             };
@@ -225,7 +227,7 @@ impl Supervisor {
         for feed in self.pending.clone() {
             match self.start_one(&feed).await {
                 Ok(()) => drop(self.pending.remove(&feed)),
-                Err(error) if self.is_bearable(&error) => {
+                Err(error) if self.is_tolerable(&error) => {
                     tracing::error!(%feed, %error, retry_in = ?STORE_AGAIN, "the database cannot be used, so the feed is not mirrored yet");
                     return Ok(());
                 }
@@ -246,7 +248,7 @@ impl Supervisor {
         let orders = self.dispatcher.register(feed);
         let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, feed), self.watch(), orders).await?;
         tracing::info!(%feed, "mirroring");
-        self.busy.insert(feed.clone());
+        self.mirrored.insert(feed.clone());
         let feed = feed.clone();
         let progress = self.tools.progress.clone();
         self.tasks.spawn(async move {

@@ -1,6 +1,6 @@
 //! The watchdog: it tells systemd that the process is well, as long as it is. Otherwise systemd restarts the process.
 
-use super::notify;
+use super::systemd::notify;
 use crate::plan::command::Purpose;
 use crate::record::FeedId;
 use crate::sync::progress::Counters;
