@@ -165,7 +165,7 @@ impl Daemon {
         };
         notify(&[NotifyState::Stopping]);
         stop.cancel();
-        supervisor.hurry();
+        supervisor.tools.store.hurry();
         while let Some(ended) = supervisor.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a task did not end as it should");

@@ -31,11 +31,10 @@ const STORE_AGAIN: Duration = Duration::from_secs(2);
 pub(super) struct Supervisor {
     config: Config,
     options: RunOptions,
-    tools: Tools,
+    pub(super) tools: Tools,
     pub(super) tasks: JoinSet<(FeedId, Result<Ended, StoreError>)>,
     /// What the process does beside mirroring: control requests, the watchdog.
     pub(super) services: JoinSet<()>,
-    control: Option<Control>,
     /// Feeds that have had a worker since the start.
     mirrored: BTreeSet<FeedId>,
     /// Feeds that have no worker yet, because the database could not be used.
@@ -49,14 +48,12 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Supervisor {
-        let control = if options.once { None } else { Control::listen(&config.database) };
         Supervisor {
             config,
             options,
             tools,
             tasks: JoinSet::new(),
             services: JoinSet::new(),
-            control,
             mirrored: BTreeSet::new(),
             pending: BTreeSet::new(),
             discovering: false,
@@ -66,13 +63,9 @@ impl Supervisor {
         }
     }
 
-    /// What is still to be written waits for no other program.
-    pub(super) fn hurry(&self) {
-        self.tools.store.hurry();
-    }
-
     /// Works until it is stopped, or until a one-shot run is over.
     pub(super) async fn work(&mut self) -> anyhow::Result<RunOutcome> {
+        let control = if self.options.once { None } else { Control::listen(&self.config.database) };
         let mut outcome = RunOutcome::default();
         let named: BTreeSet<FeedId> = match self.options.feeds.is_empty() {
             true => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
@@ -83,13 +76,12 @@ impl Supervisor {
         self.services.spawn(watchdog::watch(self.tools.clone()));
         self.start(first).await?;
         // Requests that came before wait until the known feeds have their workers.
-        if let Some(control) = self.control.take() {
+        if let Some(control) = control {
             self.services.spawn(control.serve(self.tools.clone(), self.dispatcher.clone()));
         }
         // What is named needs no discovery; whether it is still there is asked later.
-        let every = self.config.poll.discover.0;
-        let mut next_look = tokio::time::Instant::now() + if self.discovering { Duration::ZERO } else { every };
-        let mut again = interval(STORE_AGAIN);
+        let first_look = if self.discovering { Duration::ZERO } else { self.config.poll.discover.0 };
+        let mut next_look = tokio::time::Instant::now() + first_look;
         loop {
             let looking = if self.options.once { self.discovering && !self.looked } else { true };
             if self.tools.stop.is_cancelled() {
@@ -97,9 +89,14 @@ impl Supervisor {
                 return Ok(outcome);
             }
             if looking && tokio::time::Instant::now() >= next_look {
-                let looked = self.look(&mut outcome).await;
-                let Some(wait) = self.tolerate(looked)?.unwrap_or(Some(STORE_AGAIN)) else { continue };
-                next_look = tokio::time::Instant::now() + wait;
+                let wait = match self.look(&mut outcome).await {
+                    Err(error) if self.is_tolerable(&error) => {
+                        tracing::debug!(%error, "the database cannot be used at present");
+                        Some(STORE_AGAIN)
+                    }
+                    looked => looked?,
+                };
+                next_look = tokio::time::Instant::now() + wait.unwrap_or_default();
                 continue;
             }
             if self.tasks.is_empty() && self.pending.is_empty() && !looking {
@@ -108,7 +105,7 @@ impl Supervisor {
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
                 () = tokio::time::sleep_until(next_look), if looking => {}
-                _ = again.tick(), if !self.pending.is_empty() => self.start_pending().await?,
+                () = tokio::time::sleep(STORE_AGAIN), if !self.pending.is_empty() => self.start_pending().await?,
                 Some(ended) = self.services.join_next() => ended.map_err(|error| anyhow::anyhow!("a task did not end as it should: {error}"))?,
                 () = self.new_key.notified() => {
                     self.dispatcher.try_again();
@@ -119,17 +116,7 @@ impl Supervisor {
         }
     }
 
-    /// An error of the database that may pass does not end a daemon: `None`, and the caller tries again.
-    fn tolerate<T>(&self, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-        match done {
-            Err(error) if self.is_tolerable(&error) => {
-                tracing::debug!(%error, "the database cannot be used at present");
-                Ok(None)
-            }
-            done => done.map(Some),
-        }
-    }
-
+    /// Whether the database may be usable again later; a one-shot run does not wait for that.
     fn is_tolerable(&self, error: &StoreError) -> bool {
         match error {
             StoreError::Sqlite(_) | StoreError::Strange(_) | StoreError::Removed(_) => !self.options.once,
@@ -249,8 +236,7 @@ impl Supervisor {
         let worker = Worker::resume(self.tools.clone(), feed.clone(), self.plan_options(since, feed), self.watch(), orders).await?;
         tracing::info!(%feed, "mirroring");
         self.mirrored.insert(feed.clone());
-        let feed = feed.clone();
-        let progress = self.tools.progress.clone();
+        let (feed, progress) = (feed.clone(), self.tools.progress.clone());
         self.tasks.spawn(async move {
             let ended = worker.run().await;
             progress.beat(&feed, Beat::Absent);
@@ -303,13 +289,6 @@ impl Supervisor {
         }
         Ok(())
     }
-}
-
-/// Ticks that were missed are not made up for.
-fn interval(every: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval(every);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    interval
 }
 
 /// Differs from process to process, so that clients that failed together come back apart.
