@@ -619,17 +619,3 @@ CREATE TABLE reconcile_absent (  -- internal
     PRIMARY KEY (run_id, listing_id)
 ) STRICT, WITHOUT ROWID;
 
--- What other commands ask of the process that mirrors, because only that one sends requests to the vendor. They read the
--- outcome here.
-CREATE TABLE errands (  -- internal
-    errand_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind                            TEXT NOT NULL CHECK (kind IN ('reconcile', 'dry_run', 'ask')),
-    feed_id                         TEXT NOT NULL,
-    listing_id                      TEXT,           -- of 'ask'; null otherwise
-    left_at                         TEXT NOT NULL,
-    taken_at                        TEXT,           -- null until the process has seen it
-    run_id                          INTEGER,        -- the reconcile run that does it; null before, and for 'ask'
-    ended_at                        TEXT,           -- null until it is done
-    answer                          TEXT,           -- of 'ask': the record as sent; null if the vendor does not have it
-    note                            TEXT            -- why it could not be done, for a person; null otherwise
-) STRICT;

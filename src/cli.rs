@@ -51,7 +51,8 @@ Begin with:
   mls-sync status               how true the file is
   mls-sync reconcile            prove it: read everything again and set it against the file
 
-Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins.";
+Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins,
+3 another process mirrors into the file. The help of each command says which of them it has.";
 
 #[derive(Debug, Args)]
 struct Global {
@@ -88,7 +89,9 @@ enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Other paths: GET /sandbox/truth, GET /sandbox/requests, POST /sandbox/churn?n=100, POST /sandbox/quiet")]
+Other paths: GET /sandbox/truth, GET /sandbox/requests, POST /sandbox/churn?n=100, POST /sandbox/quiet
+
+Exit codes: 0 stopped, 1 the server failed, 2 it cannot listen there.")]
 struct SandboxArguments {
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8440")]
@@ -102,7 +105,7 @@ struct SandboxArguments {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.global.log_format, cli.global.verbose);
-    privacy::close_the_curtains();
+    privacy::protect_memory();
     end_quietly_without_readers();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -197,4 +200,36 @@ fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
 /// The date a person typed.
 fn day_time(text: &str) -> Result<DayTime, String> {
     text.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// The codes that a help text names behind "Exit codes:".
+    fn named(command: &clap::Command) -> Vec<u8> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let codes = help.split("Exit codes:").nth(1).unwrap_or_default();
+        codes.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    }
+
+    #[test]
+    fn the_help_of_each_command_names_its_exit_codes_and_the_global_help_all_of_them() {
+        let program = Cli::command();
+        let commands: Vec<(&str, Vec<u8>)> = program.get_subcommands().map(|command| (command.get_name(), named(command))).collect();
+        let expected: [(&str, &[u8]); 8] = [
+            ("run", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("status", &[0, EXIT_USAGE]),
+            ("reconcile", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("rejects", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("feeds", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("sandbox", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("demo", &[0, EXIT_FAILED, EXIT_USAGE]),
+        ];
+        assert_eq!(commands, expected.map(|(name, codes)| (name, codes.to_vec())));
+        let all: std::collections::BTreeSet<u8> = commands.into_iter().flat_map(|(_, codes)| codes).collect();
+        assert_eq!(named(&program), Vec::from_iter(all));
+    }
 }

@@ -1,10 +1,16 @@
-//! The process: tasks, signals, systemd, and an ordered stop.
+//! The process that mirrors: how it starts, runs and stops in order.
 
+mod control;
+pub mod delegate;
 mod dispatcher;
-pub mod errand;
 mod housekeeper;
 mod key_watch;
+pub mod maintenance;
+pub mod question;
+mod socket;
 mod supervisor;
+mod systemd;
+mod watchdog;
 
 use crate::config::{Config, ConfigError};
 use crate::record::{FeedId, Stamp};
@@ -22,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use supervisor::Supervisor;
+use systemd::notify;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +54,14 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The process that mirrors into the file takes no control request from here.
+    #[error("cannot reach the running `mls-sync run` through {path}: {why}")]
+    Unreachable {
+        /// Its control socket.
+        path: PathBuf,
+        /// What stands in the way, and what to do.
+        why: String,
+    },
 }
 
 /// What a run is to do.
@@ -150,13 +165,17 @@ impl Daemon {
         };
         notify(&[NotifyState::Stopping]);
         stop.cancel();
-        supervisor.hurry();
+        supervisor.tools.store.hurry();
         while let Some(ended) = supervisor.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a task did not end as it should");
             }
         }
-        supervisor.dispatcher.close().await;
+        while let Some(ended) = supervisor.services.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task did not end as it should");
+            }
+        }
         drop(supervisor);
         if let Err(error) = rotation.await {
             tracing::error!(%error, "the watch of the key did not end as it should");
@@ -174,11 +193,4 @@ fn vendor(config: &Config, key: SecretString) -> Result<Vendor, StartError> {
         StartError::Client { base_url: vendor.base_url.clone(), client: vendor.client.clone(), why }
     })?;
     Ok(Vendor::new(client, Limiter::new(config.limiter_options())))
-}
-
-/// Outside systemd this does nothing; there is nobody to tell when it fails.
-fn notify(states: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd was not told");
-    }
 }

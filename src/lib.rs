@@ -20,7 +20,7 @@
 //! | [`vendor`] | the outside world, in: client, decoder, budget | `record` |
 //! | [`store`] | the outside world, out: the SQLite file | `record`, `plan` |
 //! | [`worker`] | one feed: asks the plan, obeys | `vendor`, `plan`, `store` |
-//! | [`daemon`], [`discovery`] | the process, its books and errands, and which feeds there are | `worker`, `config` |
+//! | [`daemon`], [`discovery`] | the process, its control requests, and which feeds there are | `worker`, `config` |
 //! | [`cli`] | words to calls, results to prints | all of them |
 //! | [`sandbox`] | the other side of the wire | `record`, the field tables |
 //!
@@ -42,8 +42,13 @@
 //!   that stood still and was seen in full is proof, and windows are cut down to single pages.
 //! - *Work is what coverage lacks.* Polls, backfill and the repair of outages are one thing: a poll that would be too deep
 //!   keeps its newest part, and the rest is a gap like any other, filled newest first. So a restart needs no other state.
-//! - *One process asks.* A lock beside the file names it; other commands leave errands in the file. So one limiter in one
+//! - *One process asks.* A lock beside the file names it; other commands send it control requests. So one limiter in one
 //!   process is the budget of the credential, and the polls' precedence holds over everything ([`vendor::Limiter`]).
+//! - *Control requests go through a Unix socket beside the file*, one JSON line each way. A table in the file would need
+//!   polling on both sides, a second writer, and clearing after a crash; a connection is answered at once, and its end tells
+//!   each side that the other is gone. Only the process's own user may connect (mode 0600).
+//! - *A watchdog beside the restart.* A process that ended is restarted by systemd; one that is stuck would only grow stale.
+//!   So each worker says what it does ([`sync::heartbeat`]), and systemd hears of the process only while none is overdue.
 //! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, in small blocks: a crash wastes a
 //!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
 //! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together; a

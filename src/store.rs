@@ -3,7 +3,6 @@
 mod checkpoint;
 mod commit;
 mod database;
-mod errands;
 mod error;
 mod feeds;
 mod files;
@@ -30,7 +29,6 @@ mod windows;
 mod writer;
 
 pub use commit::{Committed, PageCommit};
-pub use errands::{Errand, ErrandKind, ErrandResult, ErrandState};
 pub use error::Error;
 pub use feeds::FeedNote;
 pub use handle::Store;

@@ -2,7 +2,9 @@
 
 pub mod ask;
 pub mod clock;
+pub mod control;
 pub mod discovery;
+pub mod heartbeat;
 pub mod intake;
 pub mod progress;
 pub mod replay;

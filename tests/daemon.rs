@@ -9,8 +9,9 @@ use mls_sync::sandbox::{Fault, Options};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
-use support::{LIMIT, Mirror, eventually, feeds, side_by_side, small, tally};
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+use support::{KEY, LIMIT, Mirror, eventually, feeds, side_by_side, small, tally};
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -385,4 +386,35 @@ fn a_daemon_takes_over_the_vendors_clock() {
     });
     eventually("the file is true again", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
     drop(daemon);
+}
+
+/// What systemd is told next; `None` if that takes longer than the socket waits.
+fn next_word(systemd: &UnixDatagram) -> Option<String> {
+    let mut word = [0; 4096];
+    let length = systemd.recv(&mut word).ok()?;
+    Some(String::from_utf8(word[..length].to_vec()).unwrap())
+}
+
+#[test]
+fn a_vendor_that_never_answers_does_not_trip_the_watchdog() {
+    let mirror = Mirror::new(small());
+    let address = mirror.dir().join("systemd");
+    let systemd = UnixDatagram::bind(&address).unwrap();
+    systemd.set_read_timeout(Some(LIMIT)).unwrap();
+    let config = mirror.config();
+    let arguments = ["--config", config.to_str().unwrap(), "run"];
+    let key = ("MLS_SYNC_SYSTEM_ACCESS_KEY", KEY);
+    let daemon = mirror.start_bare(&arguments, &[key, ("NOTIFY_SOCKET", address.to_str().unwrap()), ("WATCHDOG_USEC", "4000000")]);
+    assert!(next_word(&systemd).unwrap().contains("READY=1"));
+    eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") == 300);
+    mirror.sandbox.set_fault(None, Some(Fault::Hang(seconds(60))));
+    systemd.set_read_timeout(Some(seconds(4))).unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < seconds(10) {
+        let word = next_word(&systemd).unwrap_or_else(|| panic!("no word in time; the log:\n{}", daemon.stderr()));
+        assert!(word.contains("WATCHDOG=1") && word.contains("STATUS=1 feeds, "), "{word}");
+    }
+    daemon.signal("TERM");
+    daemon.wait(seconds(5)).succeeded();
+    assert!(std::iter::from_fn(|| next_word(&systemd)).any(|word| word.contains("STOPPING=1")));
 }

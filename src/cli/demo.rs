@@ -23,6 +23,8 @@ const CHANGES_A_SECOND: f64 = 25.0;
 const CATCH_UP: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 the file equals the vendor's truth, 1 it differs, or the demo was stopped, 2 the file exists already.")]
 pub(super) struct Arguments {
     /// The file to write; it must not exist yet. By default a new one in the directory for temporary files
     #[arg(long, value_name = "FILE")]

@@ -2,13 +2,15 @@
 
 use super::{UsageError, grouped, pretty_json};
 use crate::config::Config;
-use crate::daemon::errand;
+use crate::daemon::maintenance;
 use crate::record::FeedId;
 use crate::store::report::{self, FeedEntry};
 use std::process::ExitCode;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the database could not be written, 2 something is missing or wrong before it begins.";
+
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     /// For programs: one JSON array, an object a feed
     #[arg(long)]
@@ -59,7 +61,7 @@ fn line(entry: &FeedEntry) -> String {
 }
 
 async fn remove(config: &Config, feed: FeedId) -> anyhow::Result<ExitCode> {
-    let Some(count) = errand::remove_feed(config, &feed).await? else {
+    let Some(count) = maintenance::remove_feed(config, &feed).await? else {
         return Err(UsageError(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them")).into());
     };
     println!("{feed}: removed; {} live listings are tombstones now", grouped(count));

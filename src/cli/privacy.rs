@@ -8,7 +8,7 @@ use std::path::Path;
 const OTHERS_READ: u32 = 0o004;
 
 /// Nobody is to find the key in a core dump, or in this process's memory and environment.
-pub(super) fn close_the_curtains() {
+pub(super) fn protect_memory() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
         tracing::debug!(%error, "core dumps could not be switched off");

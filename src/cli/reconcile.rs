@@ -3,7 +3,7 @@
 use super::run::stop_on_signals;
 use super::{EXIT_FAILED, UsageError, grouped, pretty_json, privacy, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, ReconcileMode, RunOptions, RunOutcome, errand};
+use crate::daemon::{Daemon, ReconcileMode, RunOptions, RunOutcome, delegate, maintenance};
 use crate::record::{FeedId, printable};
 use crate::store::{Approval, RunReport, report};
 use std::path::Path;
@@ -21,7 +21,8 @@ What the reading lacks is deleted only if the vendor confirms it, listing by lis
 nothing is deleted: the run is withheld until you have looked and said --approve. An empty answer deletes nothing.
 Where `mls-sync run` is at work on the file, that does it, within its own share of requests; this command then waits for it.
 
-Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun.")]
+Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun,
+3 another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
     /// Only this feed; may be given several times
     #[arg(long, value_name = "ID")]
@@ -51,8 +52,11 @@ pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Re
 async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let feeds = chosen(&config, arguments.feed)?;
     let stop = stop_on_signals()?;
-    let (runs, outcome) = match errand::daemon(&config)? {
-        Some(holder) => delegated(&config, &feeds, arguments.dry_run, holder.pid, &stop).await?,
+    let (runs, outcome) = match delegate::daemon(&config)? {
+        Some(holder) => {
+            tracing::info!("the running `mls-sync run` (PID {}) does it between its polls; this waits for it", holder.pid);
+            delegated(&config, &feeds, arguments.dry_run, &stop).await?
+        }
         None => alone(config, &feeds, arguments.dry_run, stop).await?,
     };
     if arguments.json {
@@ -83,12 +87,10 @@ async fn delegated(
     config: &Config,
     feeds: &[FeedId],
     dry_run: bool,
-    pid: u32,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Vec<RunReport>, RunOutcome)> {
-    tracing::info!("the running `mls-sync run` (PID {pid}) does it between its polls; this waits for it");
     let before = report::last_run(&config.database)?;
-    let done = errand::reconcile(config, feeds, dry_run, stop).await?;
+    let done = delegate::reconcile(config, feeds, dry_run, stop).await?;
     let mut runs = report::runs_after(&config.database, before)?;
     // Its regular runs are none of ours.
     runs.retain(|run| done.runs.contains(&run.run_id));
@@ -165,7 +167,7 @@ pub(super) fn line(run: &RunReport) -> String {
 }
 
 async fn approve(config: &Config, run: i64, json: bool) -> anyhow::Result<ExitCode> {
-    let (feed, deleted, kept) = match errand::approve(config, run).await? {
+    let (feed, deleted, kept) = match maintenance::approve(config, run).await? {
         Approval::Applied { feed, deleted, kept } => (feed, deleted, kept),
         Approval::NotWithheld(None) => {
             return Err(UsageError(format!("there is no run {run}; `mls-sync status` shows the last ones")).into());

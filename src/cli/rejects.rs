@@ -2,7 +2,7 @@
 
 use super::{UsageError, grouped, pretty_json};
 use crate::config::Config;
-use crate::daemon::errand::{self, Replay};
+use crate::daemon::maintenance::{self, Replay};
 use crate::record::{FeedId, printable};
 use crate::store::RejectReport;
 use crate::store::report;
@@ -12,7 +12,10 @@ use std::process::ExitCode;
 const REASON: usize = 200;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The records themselves are in the table rejects, column raw, as the vendor sent them.")]
+#[command(after_help = "\
+The records themselves are in the table rejects, column raw, as the vendor sent them.
+
+Exit codes: 0 done, 1 the database could not be written, 2 something is missing or wrong before it begins.")]
 pub(super) struct Arguments {
     /// Only this feed
     #[arg(long, value_name = "ID", conflicts_with = "retry")]
@@ -58,7 +61,7 @@ pub(super) fn line(reject: &RejectReport) -> String {
 
 async fn retry(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let kept = report::rejects(&config.database, None)?.len() as u64;
-    let Replay { tried, stored } = errand::retry_rejects(config).await?;
+    let Replay { tried, stored } = maintenance::retry_rejects(config).await?;
     let left = kept.saturating_sub(stored);
     if json {
         println!("{}", serde_json::json!({ "tried": tried, "stored": stored, "left": left }));

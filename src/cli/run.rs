@@ -2,7 +2,7 @@
 
 use super::{EXIT_FAILED, day_time, grouped, privacy, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, RunOptions, RunOutcome, errand};
+use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate};
 use crate::plan::merge::Fate;
 use crate::record::{DayTime, FeedId};
 use crate::store::report::{self, FeedReport};
@@ -39,7 +39,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     let command = match (arguments.once, arguments.backfill) {
         (true, _) => "run --once",
         (_, true) => "run --backfill",
-        (false, false) => errand::DAEMON,
+        (false, false) => delegate::DAEMON,
     };
     let options = RunOptions {
         command,

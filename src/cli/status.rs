@@ -15,6 +15,7 @@ const NOTE: usize = 200;
 const GAPS: usize = 3;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 shown, 2 there is no database yet, or it cannot be read.")]
 pub(super) struct Arguments {
     /// For programs: one JSON object {"process": {..}, "accounts": [..], "readers": [..], "notices": [..], "feeds": [..]}
     #[arg(long)]

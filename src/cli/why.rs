@@ -3,7 +3,7 @@
 use super::run::stop_on_signals;
 use super::{EXIT_FAILED, pretty_json, privacy, rejects};
 use crate::config::Config;
-use crate::daemon::errand::{self, Asked, Side};
+use crate::daemon::question::{self, Asked, Side};
 use crate::record::{FeedId, ListingId, ListingKey, printable};
 use crate::store::why::{self, RowReport, WhyReport};
 use std::path::Path;
@@ -13,7 +13,9 @@ use std::process::ExitCode;
 const VALUE: usize = 60;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1 means that the listing was never stored.")]
+#[command(after_help = "\
+Exit codes: 0 shown, 1 the listing was never stored, or the vendor did not answer, 2 something is missing or wrong,
+3 with --ask: another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
     /// The feed
     feed: String,
@@ -34,7 +36,7 @@ pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     }
     let key = ListingKey { feed: FeedId(arguments.feed), listing: ListingId(arguments.listing) };
     let report = why::why(&config.database, &key)?;
-    let asked = if arguments.ask { Some(errand::ask_vendor(&config, &key, stop_on_signals()?).await?) } else { None };
+    let asked = if arguments.ask { Some(question::ask_vendor(&config, &key, stop_on_signals()?).await?) } else { None };
     if arguments.json {
         let mut json = serde_json::to_value(&report)?;
         json["asked"] = serde_json::to_value(&asked)?;

@@ -1,4 +1,4 @@
-//! The housekeeper of the process's books: what the credential has spent, and the state of the files.
+//! The housekeeper: it keeps the count of requests saved and the database's files small.
 
 use crate::store::{Error as StoreError, Store};
 use crate::sync::clock::mirror_time;
@@ -23,9 +23,9 @@ pub(super) struct Housekeeper {
     stop: CancellationToken,
 }
 
-/// The books of one credential.
+/// What saves the count of requests of one credential.
 #[derive(Clone, Debug)]
-struct Books {
+struct LedgerKeeper {
     vendor: Arc<Vendor>,
     store: Store,
     account: String,
@@ -40,10 +40,10 @@ impl Housekeeper {
         vendor.limiter().resume(store.ledger(account.clone()).await?);
         // Its own token: it outlives those who make requests.
         let stop = CancellationToken::new();
-        let books = Books { vendor, store, account, once, stop: stop.clone() };
+        let keeper = LedgerKeeper { vendor, store, account, once, stop: stop.clone() };
         let mut tasks = JoinSet::new();
-        tasks.spawn(books.clone().keep());
-        tasks.spawn(tidy(books.store, books.stop));
+        tasks.spawn(keeper.clone().run());
+        tasks.spawn(tidy(keeper.store, keeper.stop));
         Ok(Housekeeper { tasks, stop })
     }
 
@@ -56,15 +56,15 @@ impl Housekeeper {
         }
     }
 
-    /// Closes the books; nobody makes requests any more.
+    /// Saves the count of requests a last time; nobody makes requests any more.
     pub(super) async fn end(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-impl Books {
-    async fn keep(self) -> Result<(), StoreError> {
+impl LedgerKeeper {
+    async fn run(self) -> Result<(), StoreError> {
         while self.stop.run_until_cancelled(self.vendor.limiter().unsaved()).await.is_some() {
             if !self.save().await? {
                 break;

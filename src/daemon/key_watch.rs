@@ -1,4 +1,4 @@
-//! A key that is changed while the process runs.
+//! The key watch: it uses a system access key that is changed while the process runs.
 
 use crate::config::Config;
 use crate::vendor::Vendor;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How often the file is looked at: it is shorter than a page's head.
+/// How often the file is looked at: it is one short line.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Looks whether the key's file holds another key, and uses that from the next request on. While the file is away, empty or

@@ -1,7 +1,8 @@
-//! The workers at work: which feeds there are, who works for them, and how they end.
+//! The supervisor: it finds out which feeds there are, and starts one worker for each.
 
-use super::dispatcher::{self, Dispatcher};
-use super::{ReconcileMode, RunOptions, RunOutcome};
+use super::control::Control;
+use super::dispatcher::Dispatcher;
+use super::{ReconcileMode, RunOptions, RunOutcome, watchdog};
 use crate::config::Config;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::burst::BurstLimits;
@@ -11,6 +12,7 @@ use crate::record::{FeedId, Presence, Stamp, Stream};
 use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
+use crate::sync::heartbeat::Beat;
 use crate::sync::session::SessionOptions;
 use crate::sync::tools::Tools;
 use crate::sync::worker::{Ended, Worker};
@@ -24,36 +26,45 @@ use tokio::task::JoinSet;
 /// What the database refused is tried again after this.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
 
-/// The workers at work.
+/// The supervisor.
 pub(super) struct Supervisor {
     config: Config,
     options: RunOptions,
-    tools: Tools,
+    pub(super) tools: Tools,
     pub(super) tasks: JoinSet<(FeedId, Result<Ended, StoreError>)>,
-    busy: BTreeSet<FeedId>,
+    /// What the process does beside mirroring: control requests, the watchdog.
+    pub(super) services: JoinSet<()>,
+    /// Feeds that have had a worker since the start.
+    mirrored: BTreeSet<FeedId>,
     /// Feeds that have no worker yet, because the database could not be used.
     pending: BTreeSet<FeedId>,
     discovering: bool,
     looked: bool,
-    pub(super) dispatcher: Dispatcher,
-    /// LookbackRule when the key has changed.
+    dispatcher: Dispatcher,
+    /// Notified when the key has changed.
     new_key: Arc<Notify>,
 }
 
 impl Supervisor {
     pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Supervisor {
-        let dispatcher = Dispatcher::new(tools.clone());
-        let (tasks, busy, pending) = (JoinSet::new(), BTreeSet::new(), BTreeSet::new());
-        Supervisor { config, options, tools, tasks, busy, pending, discovering: false, looked: false, dispatcher, new_key }
-    }
-
-    /// What is still to be written waits for no other program.
-    pub(super) fn hurry(&self) {
-        self.tools.store.hurry();
+        Supervisor {
+            config,
+            options,
+            tools,
+            tasks: JoinSet::new(),
+            services: JoinSet::new(),
+            mirrored: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            discovering: false,
+            looked: false,
+            dispatcher: Dispatcher::default(),
+            new_key,
+        }
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
     pub(super) async fn work(&mut self) -> anyhow::Result<RunOutcome> {
+        let control = if self.options.once { None } else { Control::listen(&self.config.database) };
         let mut outcome = RunOutcome::default();
         let named: BTreeSet<FeedId> = match self.options.feeds.is_empty() {
             true => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
@@ -61,11 +72,15 @@ impl Supervisor {
         };
         self.discovering = named.is_empty();
         let first = if self.discovering { self.tools.store.feeds().await?.into_iter().collect() } else { named };
+        self.services.spawn(watchdog::watch(self.tools.clone()));
         self.start(first).await?;
+        // Requests that came before wait until the known feeds have their workers.
+        if let Some(control) = control {
+            self.services.spawn(control.serve(self.tools.clone(), self.dispatcher.clone()));
+        }
         // What is named needs no discovery; whether it is still there is asked later.
-        let every = self.config.poll.discover.0;
-        let mut next_look = tokio::time::Instant::now() + if self.discovering { Duration::ZERO } else { every };
-        let (mut serve, mut again) = (interval(dispatcher::LOOK_EVERY), interval(STORE_AGAIN));
+        let first_look = if self.discovering { Duration::ZERO } else { self.config.poll.discover.0 };
+        let mut next_look = tokio::time::Instant::now() + first_look;
         loop {
             let looking = if self.options.once { self.discovering && !self.looked } else { true };
             if self.tools.stop.is_cancelled() {
@@ -73,9 +88,14 @@ impl Supervisor {
                 return Ok(outcome);
             }
             if looking && tokio::time::Instant::now() >= next_look {
-                let looked = self.look(&mut outcome).await;
-                let Some(wait) = self.bear(looked)?.unwrap_or(Some(STORE_AGAIN)) else { continue };
-                next_look = tokio::time::Instant::now() + wait;
+                let wait = match self.look(&mut outcome).await {
+                    Err(error) if self.is_tolerable(&error) => {
+                        tracing::debug!(%error, "the database cannot be used at present");
+                        Some(STORE_AGAIN)
+                    }
+                    looked => looked?,
+                };
+                next_look = tokio::time::Instant::now() + wait.unwrap_or_default();
                 continue;
             }
             if self.tasks.is_empty() && self.pending.is_empty() && !looking {
@@ -84,11 +104,8 @@ impl Supervisor {
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
                 () = tokio::time::sleep_until(next_look), if looking => {}
-                _ = again.tick(), if !self.pending.is_empty() => self.start_pending().await?,
-                _ = serve.tick(), if !self.options.once => {
-                    let served = self.dispatcher.serve().await;
-                    self.bear(served)?;
-                }
+                () = tokio::time::sleep(STORE_AGAIN), if !self.pending.is_empty() => self.start_pending().await?,
+                Some(ended) = self.services.join_next() => ended.map_err(|error| anyhow::anyhow!("a task did not end as it should: {error}"))?,
                 () = self.new_key.notified() => {
                     self.dispatcher.try_again();
                     next_look = if self.looked { next_look } else { tokio::time::Instant::now() };
@@ -98,25 +115,15 @@ impl Supervisor {
         }
     }
 
-    /// A database that cannot be used for a while does not end a daemon: `None`, and the caller tries again.
-    fn bear<T>(&self, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-        match done {
-            Err(error) if self.is_bearable(&error) => {
-                tracing::debug!(%error, "the database cannot be used at present");
-                Ok(None)
-            }
-            done => done.map(Some),
-        }
-    }
-
-    fn is_bearable(&self, error: &StoreError) -> bool {
+    /// Whether the database may be usable again later; a one-shot run does not wait for that.
+    fn is_tolerable(&self, error: &StoreError) -> bool {
         error.is_passing() && !self.options.once
     }
 
     /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.
     async fn look(&mut self, outcome: &mut RunOutcome) -> Result<Option<Duration>, StoreError> {
         if self.discovering {
-            let mut found = self.busy.clone();
+            let mut found = self.mirrored.clone();
             // A feed may have records in one stream alone.
             for stream in self.config.constellation1.streams.clone() {
                 match discover(&self.tools, self.scope(stream), found).await {
@@ -128,7 +135,7 @@ impl Supervisor {
             self.found(found, outcome).await?;
         }
         // The workers that begin with the process see for themselves at first.
-        if self.looked && !self.options.once && self.look_for_the_gone().await?.is_none() {
+        if self.looked && !self.options.once && self.look_for_vanished().await?.is_none() {
             return Ok(None);
         }
         self.looked = true;
@@ -141,19 +148,20 @@ impl Supervisor {
             tracing::warn!("{reason}");
             outcome.no_feeds = Some(reason.to_owned());
         }
-        let fresh: BTreeSet<FeedId> = found.difference(&self.busy).cloned().collect();
+        let fresh: BTreeSet<FeedId> = found.difference(&self.mirrored).cloned().collect();
         self.start(fresh).await
     }
 
     /// A feed that was taken from the credential is answered like a feed without listings. Its rows are kept until a
     /// person decides.
-    async fn look_for_the_gone(&self) -> Result<Option<()>, StoreError> {
+    async fn look_for_vanished(&self) -> Result<Option<()>, StoreError> {
         let counters = self.tools.progress.snapshot();
         // A feed whose requests fail has its own, rarer tries.
         let healthy = |feed: &&FeedId| counters.get(*feed).is_none_or(|counters| !counters.in_trouble);
-        for feed in self.busy.iter().filter(healthy) {
+        for feed in self.mirrored.iter().filter(healthy) {
             let Some(there) = is_there(&self.tools, self.scope(self.live_stream()), feed).await else { return Ok(None) };
-            let Ok(there) = there.inspect_err(|error| tracing::debug!(%feed, "whether the feed is there is not known: {}", error.message))
+            let Ok(there) =
+                there.inspect_err(|error| tracing::debug!(%feed, "whether the vendor still has this feed is not known: {}", error.message))
             else {
                 continue;
             };
@@ -199,7 +207,7 @@ impl Supervisor {
         for feed in self.pending.clone() {
             match self.start_one(&feed).await {
                 Ok(()) => drop(self.pending.remove(&feed)),
-                Err(error) if self.is_bearable(&error) => {
+                Err(error) if self.is_tolerable(&error) => {
                     tracing::error!(%feed, %error, retry_in = ?STORE_AGAIN, "the database cannot be used, so the feed is not mirrored yet");
                     return Ok(());
                 }
@@ -217,12 +225,16 @@ impl Supervisor {
         if self.options.reconcile.is_some() {
             self.tools.store.abandon_runs(feed, mirror_time()).await?;
         }
-        let seat = self.dispatcher.seat(feed);
-        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.session_options(since, feed), seat).await?;
+        let orders = self.dispatcher.register(feed);
+        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.session_options(since, feed), orders).await?;
         tracing::info!(%feed, "mirroring");
-        self.busy.insert(feed.clone());
-        let feed = feed.clone();
-        self.tasks.spawn(async move { (feed, worker.run().await) });
+        self.mirrored.insert(feed.clone());
+        let (feed, progress) = (feed.clone(), self.tools.progress.clone());
+        self.tasks.spawn(async move {
+            let ended = worker.run().await;
+            progress.beat(&feed, Beat::Absent);
+            (feed, ended)
+        });
         Ok(())
     }
 
@@ -272,13 +284,6 @@ impl Supervisor {
         }
         Ok(())
     }
-}
-
-/// Ticks that were missed are not made up for.
-fn interval(every: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval(every);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    interval
 }
 
 /// Differs from process to process, so that clients that failed together come back apart.

@@ -2,7 +2,6 @@
 
 use super::commit::{self, Committed, PageCommit};
 use super::database::Database;
-use super::errands::{self, Errand, ErrandKind, ErrandResult};
 use super::error::Error;
 use super::feeds::{self, FeedNote};
 use super::instance::{self, Instance};
@@ -207,41 +206,6 @@ impl Store {
     /// Remembers what a credential has spent.
     pub async fn save_ledger(&self, account: String, ledger: Ledger, at: String) -> Result<(), Error> {
         self.write(move |db| ledger::save(db, &account, &ledger, &at)).await
-    }
-
-    /// Leaves an errand for the process that mirrors into the file; tells its number.
-    pub async fn leave_errand(&self, kind: ErrandKind, at: String) -> Result<i64, Error> {
-        self.write(move |db| errands::leave(&db.connection, &kind, &at)).await
-    }
-
-    /// Takes an errand back, unless its run has begun.
-    pub async fn withdraw_errand(&self, errand: i64, at: String) -> Result<(), Error> {
-        self.write(move |db| errands::withdraw(&db.connection, errand, &at)).await
-    }
-
-    /// Whether somebody still waits for an errand.
-    pub async fn is_wanted(&self, errand: i64) -> Result<bool, Error> {
-        self.read(move |db| errands::is_wanted(&db.connection, errand)).await
-    }
-
-    /// The next errands that nobody has taken, a few at a time.
-    pub async fn take_errands(&self, at: String) -> Result<Vec<Errand>, Error> {
-        self.ask(move |writer| errands::take(&mut writer.database.connection, &at)).await
-    }
-
-    /// Tells which reconcile run does an errand.
-    pub async fn begin_errand(&self, errand: i64, run: i64) -> Result<(), Error> {
-        self.write(move |db| errands::begin(&db.connection, errand, run)).await
-    }
-
-    /// Tells how an errand ended.
-    pub async fn end_errand(&self, errand: i64, result: ErrandResult, at: String) -> Result<(), Error> {
-        self.write(move |db| errands::end(&db.connection, errand, &result, &at)).await
-    }
-
-    /// Ends the errands that an earlier process has left undone.
-    pub async fn clear_errands(&self, at: String) -> Result<(), Error> {
-        self.write(move |db| errands::clear(&mut db.connection, &at)).await
     }
 
     /// Looks after the files: folds in what can be folded in, and puts up a notice where a reader is in the way.

@@ -136,8 +136,18 @@ fn shm(database: &Path) -> Option<u64> {
     std::fs::metadata(beside(database, "-shm")).ok().map(|found| found.ino())
 }
 
-/// Beside the file that a link leads to: two ways to one database lead to one lock.
 fn lock_path(database: &Path) -> PathBuf {
+    beside(&linked_file(database), ".lock")
+}
+
+/// Where the process that mirrors into a database takes control requests.
+#[must_use]
+pub fn socket_path(database: &Path) -> PathBuf {
+    beside(&linked_file(database), ".sock")
+}
+
+/// The file that a link leads to: two ways to one database lead to one lock and to one socket.
+fn linked_file(database: &Path) -> PathBuf {
     let mut path = database.to_owned();
     // A link may lead to a file that does not exist yet.
     for _ in 0..LINKS {
@@ -146,7 +156,7 @@ fn lock_path(database: &Path) -> PathBuf {
     }
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-    beside(&directory.join(path.file_name().unwrap_or_default()), ".lock")
+    directory.join(path.file_name().unwrap_or_default())
 }
 
 fn read(mut file: &File) -> Holder {

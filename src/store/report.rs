@@ -1,6 +1,5 @@
 //! What `status` shows, read from the file as any consumer would.
 
-use super::errands::{self, ErrandState};
 use super::error::Error;
 use super::health::{self, Lateness, SuspectWindow};
 use super::holder::Holder;
@@ -162,14 +161,6 @@ pub fn runs_after(path: &Path, run: i64) -> Result<Vec<RunReport>, ReportError> 
 /// When the file is missing, not ours, or SQLite refuses.
 pub fn last_run(path: &Path) -> Result<i64, ReportError> {
     read(path, |connection| Ok(connection.query_row("SELECT coalesce(max(run_id), 0) FROM reconcile_runs", [], |row| row.get(0))?))
-}
-
-/// How far an errand is; `None` if it is not there any more.
-///
-/// # Errors
-/// When the file is missing, not ours, or SQLite refuses.
-pub fn errand(path: &Path, errand: i64) -> Result<Option<ErrandState>, ReportError> {
-    read(path, |connection| errands::state(connection, errand))
 }
 
 /// Reads in one transaction, so that all numbers are of the same moment.

@@ -2,7 +2,7 @@
 
 use crate::entity::Entity;
 use crate::record::{Cell, Content, ListingKey};
-use crate::store::ErrandResult;
+use crate::sync::control::Reply;
 use crate::vendor::{Priority, Vendor};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -31,26 +31,22 @@ pub struct Side {
     pub vendor: Option<String>,
 }
 
-/// Asks for a listing; tells the record as sent. `None` when stopped.
-pub async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) -> Option<ErrandResult> {
+/// Asks for a listing; tells the record as sent, null if the vendor does not have it. `None` when stopped.
+pub async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) -> Option<Reply> {
     let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
     Some(match answer {
-        Ok(Some(record)) => ErrandResult::Answer(record.raw),
-        Ok(None) => ErrandResult::Done,
-        Err(error) => ErrandResult::Failed(error.message),
+        Ok(record) => Reply::Record(record.map(|record| record.raw)),
+        Err(error) => Reply::Failed(error.message),
     })
 }
 
-/// Sets an answer beside a row.
+/// Sets a record as sent, `None` for one that the vendor does not have, beside a row.
 ///
 /// # Errors
-/// Why there is no answer that can be read.
-pub fn beside(entity: &Entity, answer: ErrandResult, row: Option<&Content>) -> Result<Asked, String> {
-    let record = match answer {
-        ErrandResult::Done => return Ok(compare(entity, None, row)),
-        ErrandResult::Answer(raw) => (entity.read)(&raw)?,
-        ErrandResult::Failed(why) => return Err(why),
-    };
+/// Why the record cannot be read.
+pub fn beside(entity: &Entity, record: Option<&str>, row: Option<&Content>) -> Result<Asked, String> {
+    let Some(raw) = record else { return Ok(compare(entity, None, row)) };
+    let record = (entity.read)(raw)?;
     let content = (entity.decode)(&record).map_err(|reject| reject.reason)?;
     Ok(compare(entity, Some(&content), row))
 }

@@ -3,6 +3,7 @@
 use crate::plan::merge::Fate;
 use crate::record::FeedId;
 use crate::store::Committed;
+use crate::sync::heartbeat::Beat;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,8 @@ pub struct Counters {
     pub in_trouble: bool,
     /// What the feed is doing, for a person.
     pub doing: String,
+    /// What its worker last said of itself, for the watchdog.
+    pub beat: Beat,
 }
 
 impl Counters {
@@ -46,6 +49,11 @@ impl Progress {
     pub fn update(&self, feed: &FeedId, change: impl FnOnce(&mut Counters)) {
         let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(feeds.entry(feed.clone()).or_default());
+    }
+
+    /// Tells what a feed's worker does from now on.
+    pub fn beat(&self, feed: &FeedId, beat: Beat) {
+        self.update(feed, |counters| counters.beat = beat);
     }
 
     /// The counters as they are.

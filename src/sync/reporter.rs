@@ -72,10 +72,8 @@ impl Reporter {
                 tracing::error!(feed = %self.feed, run, "reconcile: {why}");
                 Ok(())
             }
-            Report::ScanOver(wanted) => match wanted.request.and_then(|request| i64::try_from(request).ok()) {
-                Some(errand) => self.tools.store.end_errand(errand, crate::store::ErrandResult::Done, mirror_time()).await,
-                None => Ok(()),
-            },
+            // Whoever asked for it is told by the worker.
+            Report::ScanOver(_) => Ok(()),
             Report::Burst(note) => self.notice("burst", Some(note)).await,
             // The gaps behind the first reason have lines of their own.
             Report::Finished(None) => self.note("waiting", None).await,

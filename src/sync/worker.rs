@@ -1,31 +1,20 @@
 //! The worker of one feed: it does what the session says, and tells the session what happened.
 
 use super::clock::mirror_time;
+use super::control::{Order, Reply};
+use super::heartbeat::Beat;
 use super::intake;
 use super::reporter::Reporter;
-use super::session::{Command, Event, Session, SessionOptions};
+use super::session::{Command, Event, Report, Session, SessionOptions};
 use super::tools::Tools;
 use crate::plan::options::Purpose;
 use crate::plan::scans::Wanted;
 use crate::record::{FeedId, ListingId, PageRequest, Window};
 use crate::store::Error as StoreError;
 use crate::vendor::Priority;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// What a worker may be told while it works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The reason of failures may be gone.
-    TryAgain,
-    /// Reconcile, and tell whoever asked for it.
-    Reconcile {
-        /// The errand.
-        errand: i64,
-        /// Change nothing.
-        dry_run: bool,
-    },
-}
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +46,10 @@ pub struct Worker {
     session: Session,
     reporter: Reporter,
     orders: mpsc::Receiver<Order>,
+    /// Who waits for a scan that was asked for, by the number of the request.
+    waiting: BTreeMap<u64, mpsc::Sender<Reply>>,
+    /// The number of the next request.
+    next_request: u64,
     /// Why the database was last refused.
     refused: Option<StoreError>,
 }
@@ -70,7 +63,7 @@ impl Worker {
         let saved = tools.store.load(&feed).await?;
         let session = Session::resume(tools.entity, feed.clone(), options, saved, tools.clock.now());
         let reporter = Reporter::new(tools.clone(), feed.clone());
-        Ok(Worker { tools, feed, session, reporter, orders, refused: None })
+        Ok(Worker { tools, feed, session, reporter, orders, waiting: BTreeMap::new(), next_request: 0, refused: None })
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
@@ -82,7 +75,9 @@ impl Worker {
             while let Ok(order) = self.orders.try_recv() {
                 self.obey(order);
             }
-            let command = self.session.next(self.tools.clock.now());
+            let now = self.tools.clock.now();
+            self.beat(Beat::Working { since: now.monotonic });
+            let command = self.session.next(now);
             let event = match self.perform(command).await {
                 Ok(Done::Told(event)) => event,
                 Ok(Done::Nothing) => continue,
@@ -105,9 +100,25 @@ impl Worker {
     fn obey(&mut self, order: Order) {
         let event = match order {
             Order::TryAgain => Event::TryAgain,
-            Order::Reconcile { errand, dry_run } => Event::Wanted(Wanted { request: u64::try_from(errand).ok(), dry_run }),
+            Order::Reconcile { dry_run, reply } => {
+                let request = self.next_request;
+                self.next_request += 1;
+                self.waiting.insert(request, reply);
+                Event::Wanted(Wanted { request: Some(request), dry_run })
+            }
         };
         self.session.on(event, self.tools.clock.now());
+    }
+
+    /// Tells the watchdog what this worker does.
+    fn beat(&self, beat: Beat) {
+        self.tools.progress.beat(&self.feed, beat);
+    }
+
+    /// Replies to whoever asked for a scan, if somebody did. Nobody is waited for: a reply that finds no room is lost.
+    fn reply(&self, wanted: Option<Wanted>, reply: Reply) {
+        let asker = wanted.and_then(|wanted| wanted.request).and_then(|request| self.waiting.get(&request));
+        asker.map(|asker| asker.try_send(reply));
     }
 
     async fn perform(&mut self, command: Command) -> Result<Done, StoreError> {
@@ -117,6 +128,14 @@ impl Worker {
             Command::FetchOne(listing) => return Ok(self.fetch_one(listing).await),
             Command::Wait(until) => return Ok(self.wait(until).await),
             Command::Tell(report) => {
+                match &report {
+                    Report::ScanBegun(run, _, wanted) => self.reply(*wanted, Reply::Begun { run: *run }),
+                    Report::ScanOver(wanted) => {
+                        self.reply(Some(*wanted), Reply::Done);
+                        wanted.request.map(|request| self.waiting.remove(&request));
+                    }
+                    _ => {}
+                }
                 self.reporter.tell(report).await?;
                 return Ok(Done::Nothing);
             }
@@ -144,6 +163,7 @@ impl Worker {
             Purpose::Poll => Priority::Poll,
             Purpose::Lookback | Purpose::Fill | Purpose::Scan => Priority::Fill,
         };
+        self.beat(Beat::Queued);
         let Some(answer) = self.tools.vendor.sync_listings(&request, priority, &self.tools.stop).await else {
             return Done::Ended(Ended::Stopped);
         };
@@ -157,6 +177,7 @@ impl Worker {
     }
 
     async fn fetch_one(&mut self, listing: ListingId) -> Done {
+        self.beat(Beat::Queued);
         let answer = self.tools.vendor.listing_detail(&self.feed, &listing, Priority::Fill, &self.tools.stop).await;
         let Some(answer) = answer else { return Done::Ended(Ended::Stopped) };
         self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
@@ -165,6 +186,7 @@ impl Worker {
 
     /// Until then, or until it is ordered to do something.
     async fn wait(&mut self, until: Duration) -> Done {
+        self.beat(Beat::Waiting { until });
         let wait = until.saturating_sub(self.tools.clock.now().monotonic);
         tokio::select! {
             () = self.tools.stop.cancelled() => return Done::Ended(Ended::Stopped),
@@ -174,19 +196,16 @@ impl Worker {
         Done::Nothing
     }
 
-    async fn begin_scan(&self, range: Window, wanted: Option<Wanted>) -> Result<Event, StoreError> {
-        let store = &self.tools.store;
-        let errand = wanted.and_then(|wanted| wanted.request).and_then(|request| i64::try_from(request).ok());
-        if let Some(errand) = errand
-            && !store.is_wanted(errand).await?
+    async fn begin_scan(&mut self, range: Window, wanted: Option<Wanted>) -> Result<Event, StoreError> {
+        // Whoever has gone has withdrawn the request.
+        if let Some(request) = wanted.and_then(|wanted| wanted.request)
+            && self.waiting.get(&request).is_none_or(mpsc::Sender::is_closed)
         {
+            self.waiting.remove(&request);
             return Ok(Event::Unwanted);
         }
         let dry_run = wanted.is_some_and(|wanted| wanted.dry_run);
-        let run = store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;
-        if let Some(errand) = errand {
-            store.begin_errand(errand, run).await?;
-        }
+        let run = self.tools.store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;
         Ok(Event::ScanBegun(run, range))
     }
 }

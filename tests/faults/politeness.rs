@@ -1,11 +1,12 @@
 //! One budget, whatever runs and however often it dies.
 
 use super::seconds;
-use crate::support::{KEY, LIMIT, Mirror, always, eventually, feeds, small};
+use crate::support::{KEY, LIMIT, Mirror, always, eventually, feeds, side_by_side, small};
 use mls_sync::sandbox::{Fault, Options};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -89,17 +90,106 @@ fn why_ask_beside_the_daemon_is_asked_by_the_daemon() {
 }
 
 #[test]
-fn an_errand_ends_with_the_daemon_that_was_to_do_it() {
+fn a_control_request_ends_with_the_daemon_that_was_to_do_it() {
     let mirror = Mirror::new(small());
     mirror.backfill();
     mirror.sandbox.set_fault(None, Some(Fault::Throttled { seconds: 600.0 }));
     let daemon = mirror.start(&["run"]);
     eventually("the gate is closed", LIMIT, || mirror.requests().iter().any(|asked| asked.answered == 429));
     let waiting = mirror.start(&["reconcile"]);
-    eventually("the errand is taken", LIMIT, || mirror.number("SELECT count(*) FROM errands WHERE taken_at IS NOT NULL") == 1);
+    eventually("the request has come", LIMIT, || daemon.stderr().contains("a control request"));
     daemon.kill();
     let ended = waiting.wait(seconds(10)).exited(1);
     assert!(ended.stdout.contains("has ended"), "{}", ended.both());
+}
+
+/// What other programs may write into the control socket; tells what they read before it is closed.
+fn converse(mirror: &Mirror, sent: &[u8]) -> String {
+    let mut stream = UnixStream::connect(mirror.dir().join("mls.db.sock")).unwrap();
+    stream.set_read_timeout(Some(seconds(20))).unwrap();
+    stream.write_all(sent).unwrap();
+    let mut read = String::new();
+    stream.read_to_string(&mut read).unwrap();
+    read
+}
+
+#[test]
+fn a_control_socket_survives_what_other_programs_send() {
+    let mirror = Mirror::new(small());
+    let daemon = mirror.start(&["run"]);
+    eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") == 300);
+    let silent: Vec<UnixStream> = (0..50).map(|_| UnixStream::connect(mirror.dir().join("mls.db.sock")).unwrap()).collect();
+    for (sent, told) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "this is no control request"),
+        (b"{\"reconcile\":{}}\n", "this is no control request: missing field `feed`"),
+        (b"{\"reconcile\":{\"feed\":\"NOSUCH\",\"dry_run\":true}}\n", "does not mirror the feed NOSUCH"),
+        (&[0xff, 0, b'\n'], "this is no control request"),
+        (&[b'x'; 64 * 1024], "a line of more than 65536 bytes"),
+        (b"", "timed out"),
+    ] {
+        let read = converse(&mirror, sent);
+        assert!(read.starts_with("{\"failed\":") && read.ends_with('\n') && read.contains(told), "{told}: {read}");
+    }
+    drop(silent);
+    side_by_side((0..8).collect(), |_| {
+        let ended = mirror.start(&["reconcile", "--dry-run"]).wait(LIMIT).succeeded();
+        assert!(ended.stdout.contains("done"), "{}", ended.both());
+    });
+    assert_eq!(mirror.number("SELECT count(*) FROM reconcile_runs WHERE dry_run AND state = 'done'"), 8);
+    daemon.signal("TERM");
+    daemon.wait(seconds(5)).succeeded();
+    assert!(!mirror.dir().join("mls.db.sock").exists(), "the socket goes with its process");
+}
+
+#[test]
+fn a_control_socket_of_a_killed_daemon_is_replaced() {
+    let mirror = Mirror::new(small());
+    let listing = mirror.truly_live("GAMLS").into_iter().next().unwrap().0;
+    let daemon = mirror.start(&["run"]);
+    eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") == 300);
+    daemon.kill();
+    assert!(mirror.dir().join("mls.db.sock").exists());
+    // Nobody mirrors, so the command asks by itself.
+    mirror.run(&["why", "GAMLS", &listing, "--ask"]).succeeded();
+    let daemon = mirror.start(&["run"]);
+    eventually("it is at work", LIMIT, || status(&mirror)["process"]["pid"] == daemon.pid());
+    mirror.run(&["why", "GAMLS", &listing, "--ask"]).succeeded();
+    assert!(daemon.stderr().contains("a control request"), "{}", daemon.stderr());
+}
+
+#[test]
+fn a_reconcile_that_is_withdrawn_before_it_begins_is_never_done() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    mirror.sandbox.set_fault(None, Some(Fault::Status(503, String::new())));
+    let daemon = mirror.start(&["run"]);
+    eventually("the vendor is in an outage", LIMIT, || mirror.requests().iter().any(|asked| asked.answered == 503));
+    let waiting = mirror.start(&["reconcile", "--dry-run"]);
+    eventually("the request has come", LIMIT, || daemon.stderr().contains("a control request"));
+    waiting.signal("TERM");
+    let ended = waiting.wait(seconds(5)).exited(1);
+    assert!(ended.stdout.contains("stopped before the end"), "{}", ended.both());
+    mirror.sandbox.set_fault(None, None);
+    // The next one is done, and it is the only one.
+    mirror.start(&["reconcile", "--dry-run"]).wait(LIMIT).succeeded();
+    assert_eq!(mirror.number("SELECT count(*) FROM reconcile_runs WHERE dry_run"), 1);
+}
+
+/// Only the superuser can be another user here.
+#[test]
+fn a_control_request_of_another_user_is_refused_with_advice() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let mirror = Mirror::new(small());
+    let _daemon = mirror.start(&["run"]);
+    eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") == 300);
+    let socket = std::fs::metadata(mirror.dir().join("mls.db.sock")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    if socket.uid() != 0 {
+        return;
+    }
+    std::fs::set_permissions(mirror.dir(), std::fs::Permissions::from_mode(0o750)).unwrap();
+    let ended = mirror.start_behind(&["setpriv", "--reuid=65534", "--regid=0", "--clear-groups"], &["reconcile"]).wait(LIMIT).exited(2);
+    assert!(ended.stderr.contains("run this command as the user of that process"), "{}", ended.both());
 }
 
 /// No request between the 429 and its time, although the process is killed and started again and again.

@@ -113,4 +113,4 @@ DROP TABLE late_listings_1;
 CREATE INDEX late_listings_of_feed ON late_listings (feed_id, late_s);
 
 -- Other commands speak with the process over a socket.
--- DROP TABLE errands;
+DROP TABLE errands;

@@ -1,0 +1,130 @@
+//! The server of control requests: while `mls-sync run` mirrors, other commands have their requests done by it.
+
+use super::dispatcher::Dispatcher;
+use super::socket::{self, Request};
+use crate::record::ListingKey;
+use crate::store::instance;
+use crate::sync::ask;
+use crate::sync::control::Reply;
+use crate::sync::tools::Tools;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Connections at a time; others wait to be accepted.
+const CONNECTIONS: usize = 256;
+/// Bytes of a request.
+const REQUEST_BYTES: u64 = 64 * 1024;
+/// How long a client may take to send its request, and to read a reply.
+const CLIENT_TIME: Duration = Duration::from_secs(5);
+/// Replies that may wait for a client. A run has two; one that begins anew after a fault of the database has a third.
+const REPLIES: usize = 8;
+/// Where no connection can be accepted, as without file descriptors, it is tried again after this.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+
+/// The control socket. Dropping it removes its file.
+#[derive(Debug)]
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens beside the database, whose lock must be held: so what is there already was left by a killed process.
+    /// Where no socket can be, the mirror goes on without one.
+    pub(super) fn listen(database: &Path) -> Option<Control> {
+        let path = instance::socket_path(database);
+        match socket::bind(&path) {
+            Ok(listener) => Some(Control { listener, path }),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "there is no control socket, so other commands cannot reach this process");
+                None
+            }
+        }
+    }
+
+    /// Serves until the process is stopped.
+    pub(super) async fn serve(self, tools: Tools, dispatcher: Dispatcher) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = tools.stop.cancelled() => break,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a control request did not end as it should");
+                    }
+                }
+                accepted = self.listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(answer(stream, tools.clone(), dispatcher.clone()))),
+                    Err(error) => {
+                        tracing::warn!(%error, "no control request can be accepted");
+                        tools.stop.run_until_cancelled(tokio::time::sleep(ACCEPT_AGAIN)).await;
+                    }
+                }
+            }
+        }
+        connections.shutdown().await;
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%error, "the control socket could not be removed");
+        }
+    }
+}
+
+/// Serves one connection.
+async fn answer(stream: UnixStream, tools: Tools, dispatcher: Dispatcher) {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let request = timeout(CLIENT_TIME, socket::read_line::<Request>(&mut read, REQUEST_BYTES)).await;
+    let answered = match request.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(None) => return,
+        Ok(Some(request)) => {
+            tracing::info!(?request, "another command has sent a control request");
+            tokio::select! {
+                done = carry_out(request, &tools, &dispatcher, &mut write) => done,
+                // The client has gone, or says more than one request: what was not begun is withdrawn with its channel.
+                _ = read.fill_buf() => Ok(()),
+            }
+        }
+        Err(error) => tell(&mut write, &Reply::Failed(format!("this is no control request: {error}"))).await,
+    };
+    if let Err(error) = answered {
+        tracing::debug!(%error, "a control request could not be answered");
+    }
+}
+
+/// Does what is asked. At a stop of the process, the end of the connection tells the client.
+async fn carry_out(request: Request, tools: &Tools, dispatcher: &Dispatcher, write: &mut OwnedWriteHalf) -> io::Result<()> {
+    let (feed, dry_run) = match request {
+        Request::Ask { feed, listing } => {
+            let reply = ask::ask(&tools.vendor, &ListingKey { feed, listing }, &tools.stop).await;
+            return if let Some(reply) = reply { tell(write, &reply).await } else { Ok(()) };
+        }
+        Request::Reconcile { feed, dry_run } => (feed, dry_run),
+    };
+    let (reply, mut replies) = mpsc::channel(REPLIES);
+    if let Err(why) = dispatcher.reconcile(&feed, dry_run, reply) {
+        return tell(write, &Reply::Failed(why)).await;
+    }
+    while let Some(reply) = replies.recv().await {
+        tell(write, &reply).await?;
+        if reply == Reply::Done {
+            return Ok(());
+        }
+    }
+    tell(write, &Reply::Failed(format!("the running process no longer mirrors the feed {feed}"))).await
+}
+
+async fn tell(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    timeout(CLIENT_TIME, socket::write_line(write, reply)).await?
+}

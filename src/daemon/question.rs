@@ -1,0 +1,48 @@
+//! One question about a listing to the vendor, asked by the running process where there is one.
+
+use super::housekeeper::Housekeeper;
+use super::{StartError, delegate};
+use crate::config::{Config, ConfigError};
+use crate::record::ListingKey;
+use crate::store::{Instance, Store, why};
+use crate::sync::ask;
+use crate::sync::control::Reply;
+use crate::vendor::constellation1::LISTINGS;
+use anyhow::Context;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::sync::ask::{Asked, Side};
+
+/// Asks the vendor about one listing and sets the answer beside its row.
+///
+/// # Errors
+/// When the credential or the file cannot be used, or the vendor does not answer.
+pub async fn ask_vendor(config: &Config, key: &ListingKey, stop: CancellationToken) -> anyhow::Result<Asked> {
+    let row = why::content(&config.database, key, &LISTINGS)?;
+    let reply = match delegate::daemon(config)? {
+        Some(_) => delegate::ask(config, key, &stop).await?,
+        None => ask_alone(config, key, &stop).await?,
+    };
+    let asked = match reply.context("stopped before the vendor answered")? {
+        Reply::Record(record) => ask::beside(&LISTINGS, record.as_deref(), row.as_ref()),
+        Reply::Failed(why) => Err(why),
+        Reply::Begun { .. } | Reply::Done => Err("the running process answered something else".to_owned()),
+    };
+    asked.map_err(|why| anyhow::anyhow!("the vendor did not tell: {why}"))
+}
+
+/// One request, within the budget all the same; `None` when stopped.
+async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<Option<Reply>> {
+    let vendor = Arc::new(super::vendor(config, config.key().map_err(ConfigError::from)?)?);
+    let instance = Instance::take(&config.database, "why --ask").map_err(StartError::Database)?;
+    let (store, writer) = Store::open_held(instance, &LISTINGS).map_err(StartError::Database)?;
+    let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
+    let reply = tokio::select! {
+        reply = ask::ask(&vendor, key, stop) => Ok(reply),
+        error = housekeeper.failed() => Err(error),
+    };
+    housekeeper.end().await;
+    writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
+    reply
+}

@@ -1,0 +1,36 @@
+//! What a worker may be told while it works: orders, with the replies to whoever gave them.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+/// An order to one feed's worker.
+#[derive(Debug)]
+pub enum Order {
+    /// The reason of failures may be gone: what waits for its next try is tried at once.
+    TryAgain,
+    /// Reconcile the feed: [`Reply::Begun`] is sent when the run begins and [`Reply::Done`] when it is over. A channel that
+    /// is closed before the run begins withdraws the order.
+    Reconcile {
+        /// Change nothing.
+        dry_run: bool,
+        /// Whoever asked. A worker never waits for them: replies are sent with `try_send`, and one that finds no room is lost.
+        reply: mpsc::Sender<Reply>,
+    },
+}
+
+/// One reply to a control request, as the worker gives it and as it is written to the socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The reconcile run has begun; another reply follows.
+    Begun {
+        /// The number of the run, as in `reconcile_runs`.
+        run: i64,
+    },
+    /// The reconcile run is over. It is the last reply.
+    Done,
+    /// The vendor's record as sent, null if the vendor does not have the listing. It is the last reply.
+    Record(Option<String>),
+    /// Why the request could not be done, for a person. It is the last reply.
+    Failed(String),
+}
