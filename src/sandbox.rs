@@ -19,6 +19,7 @@ mod fault;
 mod faulty_answer;
 mod feed;
 mod in_memory;
+mod key;
 mod listing_state;
 mod media;
 mod options;
@@ -37,8 +38,9 @@ mod world;
 
 pub use fault::{Edit, Fault, TextEdit};
 pub use in_memory::Reply;
+pub use key::Key;
 pub use options::{
-    Bounds, DeletedContent, DeletedDetail, Foreign, FromMode, HexCase, Key, MediaKey, NextPage, Options, PagePastEnd, RetryAfter, Shape,
+    Bounds, DeletedContent, DeletedDetail, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, PagePastEnd, RetryAfter, Shape,
     SortOrder, StampGrain,
 };
 pub use shared_state::Asked;

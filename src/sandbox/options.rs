@@ -1,27 +1,8 @@
 //! The sandbox's switches: each reading of the vendor's document that it can play.
 
+use super::key::Key;
 use crate::record::DayTime;
 use clap::{ArgAction, Args, Command, FromArgMatches, ValueEnum};
-use std::fmt;
-use std::str::FromStr;
-
-/// The system access key of the sandbox's only client.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(pub String);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(hidden)")
-    }
-}
-
-impl FromStr for Key {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Key, Self::Err> {
-        Ok(Key(text.to_owned()))
-    }
-}
 
 /// Every switch of the sandbox. The default of each is the one that the command line shows.
 #[derive(Args, Clone, Debug)]
