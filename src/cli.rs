@@ -1,5 +1,6 @@
 //! The command line: words become calls, results become prints and exit codes.
 
+#[cfg(feature = "sandbox")]
 mod demo;
 mod feeds;
 mod logging;
@@ -7,6 +8,8 @@ mod privacy;
 mod reconcile;
 mod rejects;
 mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod show;
 mod status;
 mod why;
@@ -14,15 +17,12 @@ mod why;
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
 use crate::record::{DayTime, steers};
-use crate::sandbox::{self, Sandbox};
 use crate::store::OpenError;
 use crate::store::report::ReportError;
-use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use logging::LogFormat;
 use serde::Serialize;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ const EXIT_IN_USE: u8 = 3;
 
 /// Keeps a local SQLite file true to a real-estate vendor's listings API.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+#[command(version, propagate_version = true, after_help = after_help())]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -43,9 +43,9 @@ struct Cli {
     command: Command,
 }
 
+const DEMO_HELP: &str = "  mls-sync demo                 see all of it happen in memory; needs nothing\n";
+
 const AFTER_HELP: &str = "\
-Begin with:
-  mls-sync demo                 see all of it happen in memory; needs nothing
   mls-sync run --backfill       load everything once
   mls-sync run                  load everything, then follow every change
   mls-sync status               how true the file is
@@ -53,6 +53,11 @@ Begin with:
 
 Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins,
 3 another process mirrors into the file. The help of each command says which of them it has.";
+
+fn after_help() -> String {
+    let demo = if cfg!(feature = "sandbox") { DEMO_HELP } else { "" };
+    format!("Begin with:\n{demo}{AFTER_HELP}")
+}
 
 #[derive(Debug, Args)]
 struct Global {
@@ -82,22 +87,11 @@ enum Command {
     /// Tell what is known of a listing
     Why(why::Arguments),
     /// Play the vendor in memory, over real HTTP
-    Sandbox(Box<SandboxArguments>),
+    #[cfg(feature = "sandbox")]
+    Sandbox(Box<sandbox::Arguments>),
     /// Show the whole job against an embedded sandbox, then compare the file with the sandbox's truth
+    #[cfg(feature = "sandbox")]
     Demo(demo::Arguments),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Other paths: GET /sandbox/truth, GET /sandbox/requests, POST /sandbox/churn?n=100, POST /sandbox/quiet
-
-Exit codes: 0 stopped, 1 the server failed, 2 it cannot listen there.")]
-struct SandboxArguments {
-    /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8440")]
-    listen: SocketAddr,
-    #[command(flatten)]
-    options: sandbox::Options,
 }
 
 /// Runs the program.
@@ -137,20 +131,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
-        Command::Sandbox(arguments) => serve_sandbox(*arguments).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
+        #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::demo(arguments).await,
-    }
-}
-
-async fn serve_sandbox(arguments: SandboxArguments) -> anyhow::Result<ExitCode> {
-    let client = arguments.options.client.clone();
-    let sandbox = Sandbox::start(arguments.options, arguments.listen).await;
-    let sandbox = sandbox.map_err(|error| UsageError(format!("cannot listen on {}: {error}", arguments.listen)))?;
-    println!("The sandbox listens on {}, client \"{client}\". Stop it with Ctrl-C.", sandbox.url());
-    let stop = run::stop_on_signals()?;
-    tokio::select! {
-        ended = sandbox.run() => ended.map(|()| ExitCode::SUCCESS).context("the sandbox ended"),
-        () = stop.cancelled() => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -218,18 +202,28 @@ mod tests {
     fn the_help_of_each_command_names_its_exit_codes_and_the_global_help_all_of_them() {
         let program = Cli::command();
         let commands: Vec<(&str, Vec<u8>)> = program.get_subcommands().map(|command| (command.get_name(), named(command))).collect();
-        let expected: [(&str, &[u8]); 8] = [
+        let mut expected: Vec<(&str, &[u8])> = vec![
             ("run", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("status", &[0, EXIT_USAGE]),
             ("reconcile", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("rejects", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("feeds", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
-            ("sandbox", &[0, EXIT_FAILED, EXIT_USAGE]),
-            ("demo", &[0, EXIT_FAILED, EXIT_USAGE]),
         ];
-        assert_eq!(commands, expected.map(|(name, codes)| (name, codes.to_vec())));
+        if cfg!(feature = "sandbox") {
+            expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);
+        }
+        let expected: Vec<(&str, Vec<u8>)> = expected.into_iter().map(|(name, codes)| (name, codes.to_vec())).collect();
+        assert_eq!(commands, expected);
         let all: std::collections::BTreeSet<u8> = commands.into_iter().flat_map(|(_, codes)| codes).collect();
         assert_eq!(named(&program), Vec::from_iter(all));
+    }
+
+    #[test]
+    fn the_sandbox_and_the_demo_exist_only_with_their_feature() {
+        let help = Cli::command().render_help().to_string();
+        for word in ["sandbox", "demo"] {
+            assert_eq!(help.contains(word), cfg!(feature = "sandbox"), "{word} in\n{help}");
+        }
     }
 }

@@ -83,6 +83,7 @@ pub mod entity;
 pub mod plan;
 
 pub mod record;
+#[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod store;
 pub mod sync;

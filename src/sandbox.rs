@@ -1,49 +1,57 @@
 //! The vendor in memory, behind real HTTP: for `mls-sync sandbox`, `mls-sync demo` and the tests.
 //!
 //! ```text
-//! request ─► wire ─► server ─► ask (bind, signature) ─► limit ─► fault ─► select ─► render ─► answer ─► wire
-//!                                                                           ▲
-//!                                              world: feed ─► facts, media, words (all drawn from seeds)
+//! request ─► connection ─► server ─► signature, rate_limit ─► faulty_answer ─► endpoints ─► select ─► render ─► answer
+//!                                                                                            ▲
+//!                                 world: feed ─► listing_state ─► attributes, media, vocabulary (all drawn from seeds)
 //! ```
 //!
 //! Where the vendor's document is silent or contradicts itself, an option chooses the reading. A listing is kept as a few
 //! numbers; its record is drawn from them each time, so tens of thousands cost nothing. `verify` is the other half: it reads
-//! a database as any stranger would and compares it with the world, listing by listing.
+//! a database as any consumer would and compares it with the world, listing by listing.
 
 mod admin;
 mod answer;
-mod ask;
-mod dice;
-mod facts;
+mod attributes;
+mod connection;
+mod endpoints;
 mod fault;
+mod faulty_answer;
 mod feed;
-mod inward;
-mod limit;
+mod in_memory;
+mod key;
+mod listing_state;
 mod media;
 mod options;
+mod parameters;
+mod random;
+mod rate_limit;
 mod render;
 mod select;
 mod server;
+mod shared_state;
+mod signature;
+mod truth;
 pub mod verify;
-mod wire;
-mod words;
+mod vocabulary;
 mod world;
 
 pub use fault::{Edit, Fault, TextEdit};
-pub use inward::Reply;
+pub use in_memory::Reply;
+pub use key::Key;
 pub use options::{
-    Bounds, DeletedDetail, Deletions, Foreign, FromMode, HexCase, Key, MediaKey, NextPage, Options, Order, PagePastEnd, RetryAfter, Shape,
-    StampGrain,
+    Bounds, DeletedContent, DeletedDetail, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, PagePastEnd, RetryAfter, Shape,
+    SortOrder, StampGrain,
 };
-pub use world::{Change, Truth, Truths, World};
+pub use shared_state::Asked;
+pub use truth::{Truth, Truths};
+pub use world::{Change, World};
 
 use axum::Router;
-use server::{Shared, Vendor};
-use std::collections::{BTreeMap, VecDeque};
+use shared_state::SharedState;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -51,36 +59,9 @@ use tokio_util::sync::CancellationToken;
 /// How long a stop waits for answers that are under way.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
-/// One request that was answered, or whose connection was reset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// The endpoint's name in the document.
-    pub endpoint: &'static str,
-    /// The feeds that it names, as sent.
-    pub feeds: Vec<String>,
-    /// The stream's number.
-    pub status: u8,
-    /// FromUpdatedDate, as sent.
-    pub from: Option<String>,
-    /// ToUpdatedDate, as sent.
-    pub to: Option<String>,
-    /// The page, from 1.
-    pub page: u32,
-    /// The HTTP status of the answer; 0 for a reset.
-    pub answered: u16,
-    /// When it came, counted from the start of the server.
-    pub came: Duration,
-    /// When it was answered, counted from there too.
-    pub at: Duration,
-    /// How long a 429 in the document's words asks to wait.
-    pub wait: Option<Duration>,
-    /// The `Total` of a page.
-    pub total: Option<u64>,
-}
-
 /// A running server. Dropping it stops it without waiting.
 pub struct Sandbox {
-    shared: Shared,
+    shared: SharedState,
     address: SocketAddr,
     stopping: CancellationToken,
     server: Option<JoinHandle<io::Result<()>>>,
@@ -102,14 +83,12 @@ impl Sandbox {
     pub async fn serve(world: World, listen: SocketAddr) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let bucket = limit::Bucket::new(world.options.rate_burst);
-        let vendor =
-            Vendor { world, log: VecDeque::new(), next: VecDeque::new(), standing: BTreeMap::new(), bucket, started: Instant::now() };
-        let shared = Shared(Arc::new(Mutex::new(vendor)));
+        let shared = SharedState::new(world);
         let app = Router::new().fallback(server::serve).with_state(shared.clone());
         let stopping = CancellationToken::new();
-        let served = axum::serve(wire::Doors(listener), app.into_make_service_with_connect_info::<wire::Line>())
-            .with_graceful_shutdown(stopping.clone().cancelled_owned());
+        let served =
+            axum::serve(connection::ConnectionListener(listener), app.into_make_service_with_connect_info::<connection::DeliveryControl>())
+                .with_graceful_shutdown(stopping.clone().cancelled_owned());
         Ok(Sandbox { shared, address, stopping, server: Some(tokio::spawn(served.into_future())) })
     }
 

@@ -7,7 +7,7 @@
 //! ```
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
-use mls_sync::sandbox::{Options, Order, Sandbox, verify};
+use mls_sync::sandbox::{Options, Sandbox, SortOrder, verify};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,7 +19,7 @@ async fn program(config: &Path, arguments: &[&str]) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-async fn churn_loses_nothing(order: Order) {
+async fn churn_loses_nothing(order: SortOrder) {
     let full = std::env::var_os("MLS_SYNC_FULL").is_some();
     let (listings, page_size) = if full { (20_000, 200) } else { (3_000, 40) };
     let feeds = vec!["GAMLS".to_owned()];
@@ -51,15 +51,15 @@ async fn churn_loses_nothing(order: Order) {
 
 #[tokio::test]
 async fn churn_loses_nothing_when_the_oldest_come_first() {
-    churn_loses_nothing(Order::UpdatedAsc).await;
+    churn_loses_nothing(SortOrder::UpdatedAsc).await;
 }
 
 #[tokio::test]
 async fn churn_loses_nothing_when_the_newest_come_first() {
-    churn_loses_nothing(Order::UpdatedDesc).await;
+    churn_loses_nothing(SortOrder::UpdatedDesc).await;
 }
 
 #[tokio::test]
 async fn churn_loses_nothing_in_the_order_of_numbers() {
-    churn_loses_nothing(Order::Id).await;
+    churn_loses_nothing(SortOrder::Id).await;
 }

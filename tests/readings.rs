@@ -6,7 +6,8 @@ mod support;
 
 use mls_sync::record::{DayTime, FeedId, ListingId, Stamp};
 use mls_sync::sandbox::{
-    Bounds, Change, Deletions, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, Order, PagePastEnd, RetryAfter, Shape, StampGrain,
+    Bounds, Change, DeletedContent, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, PagePastEnd, RetryAfter, Shape, SortOrder,
+    StampGrain,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +37,7 @@ fn check_with(options: Options, set: impl FnOnce(&mut Settings)) {
 
 #[test]
 fn the_order_of_records_does_not_matter() {
-    let orders = [Order::UpdatedAsc, Order::UpdatedDesc, Order::Id, Order::Unstable, Order::UnstableTies];
+    let orders = [SortOrder::UpdatedAsc, SortOrder::UpdatedDesc, SortOrder::Id, SortOrder::Unstable, SortOrder::UnstableTies];
     side_by_side(orders.to_vec(), |order| check(Options { order, ..small() }));
 }
 
@@ -88,7 +89,8 @@ fn all_may_include_deleted_listings_or_not() {
 
 #[test]
 fn deletions_may_be_full_or_sparse() {
-    let cases = [Deletions::Full, Deletions::Sparse, Deletions::SparseNull].map(|deletions| [false, true].map(|all| (deletions, all)));
+    let cases = [DeletedContent::Full, DeletedContent::Sparse, DeletedContent::SparseNull]
+        .map(|deletions| [false, true].map(|all| (deletions, all)));
     side_by_side(cases.concat(), |(deletions, all)| check(Options { deletions, all_includes_deleted: all, deleted: 100, ..small() }));
 }
 
@@ -191,7 +193,12 @@ fn a_slow_clock_of_ours_does_not_hold_back_what_the_vendor_has() {
 #[test]
 fn hundreds_of_listings_may_share_one_stamp() {
     // Where equal stamps are shuffled for each answer, only a set that stands still can be proven to be whole.
-    let orders = [(Order::UpdatedAsc, 30, 0.1), (Order::UpdatedDesc, 30, 0.1), (Order::Id, 30, 0.1), (Order::UnstableTies, 100, 0.02)];
+    let orders = [
+        (SortOrder::UpdatedAsc, 30, 0.1),
+        (SortOrder::UpdatedDesc, 30, 0.1),
+        (SortOrder::Id, 30, 0.1),
+        (SortOrder::UnstableTies, 100, 0.02),
+    ];
     side_by_side(orders.to_vec(), |(order, page_size, churn)| {
         check(Options { listings: 700, bulk: 600, page_size, churn, order, ..small() });
     });
@@ -297,7 +304,7 @@ impl Watch {
 
 #[test]
 fn consumers_never_see_a_deleted_listing_flicker_back() {
-    side_by_side(vec![Order::UpdatedAsc, Order::Id], |order| {
+    side_by_side(vec![SortOrder::UpdatedAsc, SortOrder::Id], |order| {
         let options = Options { all_includes_deleted: true, deleted: 200, order, ..small() };
         let mirror = Mirror::new(options).with(|settings| settings.requests_per_second = 60.0);
         let dead: BTreeSet<ListingId> = {

@@ -5,8 +5,8 @@
 use md5::{Digest, Md5};
 use mls_sync::record::{DayTime, FeedId, Kind, ListingId, NamedBy, Stamp};
 use mls_sync::sandbox::{
-    Bounds, DeletedDetail, Deletions, Fault, Foreign, FromMode, Key, MediaKey, NextPage, Options, Order, PagePastEnd, RetryAfter, Sandbox,
-    Shape, Truth, Truths, World, verify,
+    Bounds, DeletedContent, DeletedDetail, Fault, Foreign, FromMode, Key, MediaKey, NextPage, Options, PagePastEnd, RetryAfter, Sandbox,
+    Shape, SortOrder, Truth, Truths, World, verify,
 };
 use mls_sync::vendor::constellation1::fields::LISTING_DETAILS;
 use rusqlite::Connection;
@@ -138,16 +138,16 @@ async fn each_order_is_what_it_says() {
     let order = |order| with.sandbox.reconfigure(|options| options.order = order);
     let oldest_first = with.page(&query).await;
     assert!(stamps(&oldest_first).is_sorted());
-    order(Order::UpdatedDesc);
+    order(SortOrder::UpdatedDesc);
     assert!(stamps(&with.page(&query).await).iter().rev().is_sorted());
-    order(Order::Id);
+    order(SortOrder::Id);
     assert!(listings(&with.page(&query).await).is_sorted());
-    order(Order::UnstableTies);
+    order(SortOrder::UnstableTies);
     let (one, two) = (with.page(&query).await, with.page(&query).await);
     assert!(stamps(&one).is_sorted());
     assert_eq!(stamps(&one), stamps(&two));
     assert_ne!(listings(&one), listings(&two));
-    order(Order::Unstable);
+    order(SortOrder::Unstable);
     assert_ne!(listings(&with.page(&query).await), listings(&with.page(&query).await));
     let shared = stamps(&oldest_first).into_iter().fold(BTreeMap::new(), |mut counts: BTreeMap<Stamp, u32>, stamp| {
         *counts.entry(stamp).or_default() += 1;
@@ -301,11 +301,11 @@ async fn deletions_come_in_each_form() {
     assert!(full["Price"].is_i64());
     let detail = format!("/services/partner/GetListingDetail?FeedId=GAMLS&ListingId={}", id.0);
     assert_eq!(with.ask(&detail).await.unwrap().status(), 404);
-    with.sandbox.reconfigure(|options| (options.deletions, options.deleted_detail) = (Deletions::Sparse, DeletedDetail::Record));
+    with.sandbox.reconfigure(|options| (options.deletions, options.deleted_detail) = (DeletedContent::Sparse, DeletedDetail::Record));
     let sparse = with.page(&query).await["Results"][0].clone();
     assert_eq!(sparse, json!({ "FeedId": "GAMLS", "ListingId": id.0, "MlsUpdateDate": "2026-05-01T12:00:05" }));
     assert_eq!(with.ask(&detail).await.unwrap().status(), 200);
-    with.sandbox.reconfigure(|options| options.deletions = Deletions::SparseNull);
+    with.sandbox.reconfigure(|options| options.deletions = DeletedContent::SparseNull);
     let nulls = with.page(&query).await["Results"][0].clone();
     assert_eq!((nulls.as_object().unwrap().len(), &nulls["Price"]), (317, &Value::Null));
     assert_eq!(with.page(&format!("{AGES}&Status=0")).await["Total"], 3);

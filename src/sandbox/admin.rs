@@ -1,7 +1,7 @@
 //! The endpoints for people and other programs, which no vendor has: what is true, what was asked, more change.
 
 use super::answer::Answer;
-use super::server::{Shared, Vendor};
+use super::shared_state::{SharedState, VendorState};
 use axum::extract::Query;
 use axum::http::{Method, Uri};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const MOST_CHANGES: u64 = 1_000_000;
 
 /// Answers what is under `/sandbox/`; the rest is the vendor's.
-pub(super) fn answer(shared: &Shared, method: &Method, uri: &Uri) -> Option<Answer> {
+pub(super) fn answer(shared: &SharedState, method: &Method, uri: &Uri) -> Option<Answer> {
     let path = uri.path().strip_prefix("/sandbox/")?;
     let mut vendor = shared.lock();
     Some(match (method.as_str(), path) {
@@ -35,8 +35,8 @@ fn count(uri: &Uri) -> u64 {
     pairs.iter().find(|(name, _)| name == "n").and_then(|(_, value)| value.parse().ok()).unwrap_or(1)
 }
 
-/// One line a listing.
-fn truth(vendor: &Vendor) -> String {
+/// One line per listing.
+fn truth(vendor: &VendorState) -> String {
     let mut lines = String::new();
     for (feed, listings) in vendor.world.truths() {
         for (listing, truth) in listings {
@@ -51,7 +51,7 @@ fn truth(vendor: &Vendor) -> String {
     lines
 }
 
-fn requests(vendor: &Vendor) -> Value {
+fn requests(vendor: &VendorState) -> Value {
     let rows = vendor.log.iter().map(|asked| {
         json!({
             "endpoint": asked.endpoint, "feeds": asked.feeds, "status": asked.status, "from": asked.from, "to": asked.to,

@@ -1,7 +1,7 @@
 //! One answer, until it is an HTTP response.
 
-use super::server::Shared;
-use super::wire::{Line, Orders};
+use super::connection::{Delivery, DeliveryControl};
+use super::shared_state::SharedState;
 use crate::record::Stamp;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -68,6 +68,11 @@ impl Answer {
         self
     }
 
+    pub(super) fn edited(mut self, edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Answer {
+        self.body = edit(&self.body);
+        self
+    }
+
     /// The connection closes half way through the body.
     pub(super) fn cut(self) -> Answer {
         Answer { damage: Damage::Cut, ..self }
@@ -89,7 +94,7 @@ impl Answer {
         Answer { damage: Damage::Half, ..self }
     }
 
-    pub(super) fn send(mut self, shared: &Shared, line: &Line, asked: &HeaderMap) -> Response {
+    pub(super) fn send(mut self, shared: &SharedState, control: &DeliveryControl, request_headers: &HeaderMap) -> Response {
         let (gzip, no_date, date) = {
             let world = &shared.lock().world;
             let skew = world.options.date_skew_s.saturating_mul(10_000_000);
@@ -101,12 +106,12 @@ impl Answer {
         if self.damage == Damage::Half {
             self.body.truncate(self.body.len() / 2);
         }
-        if gzip && !self.has("content-encoding") && !self.body.is_empty() && wants_gzip(asked) {
+        if gzip && !self.has("content-encoding") && !self.body.is_empty() && wants_gzip(request_headers) {
             self.body = compressed(&self.body);
             self.headers.push(("content-encoding", "gzip".to_owned()));
         }
         let cut = (self.damage == Damage::Cut).then_some(self.body.len() / 2);
-        line.order(Orders { cut, reset: self.damage == Damage::Reset, drip: self.damage == Damage::Drip, no_date });
+        control.set(Delivery { cut, reset: self.damage == Damage::Reset, drip: self.damage == Damage::Drip, no_date });
         self.response()
     }
 
@@ -127,8 +132,8 @@ impl Answer {
     }
 }
 
-fn wants_gzip(asked: &HeaderMap) -> bool {
-    asked.get("accept-encoding").and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("gzip"))
+fn wants_gzip(request_headers: &HeaderMap) -> bool {
+    request_headers.get("accept-encoding").and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("gzip"))
 }
 
 /// What gzip begins with: no name, no time, no system.

@@ -1,6 +1,6 @@
 //! What can go wrong with one answer.
 
-use super::dice::Dice;
+use super::random::Random;
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
@@ -76,8 +76,8 @@ impl Fault {
     }
 
     /// One of the faults that a live service shows now and then.
-    pub(super) fn random(dice: &mut Dice) -> Fault {
-        match dice.below(10) {
+    pub(super) fn random(random: &mut Random) -> Fault {
+        match random.below(10) {
             0 => Fault::Status(500, "{\"Message\":\"An error has occurred.\"}".to_owned()),
             1 => Fault::Status(503, String::new()),
             2 => Fault::Html,
@@ -85,7 +85,7 @@ impl Fault {
             4 => Fault::Cut,
             5 => Fault::Reset,
             6 => Fault::WrongLength,
-            7 | 8 => Fault::Throttled { seconds: 0.2 + 1.3 * dice.share() },
+            7 | 8 => Fault::Throttled { seconds: 0.2 + 1.3 * random.share() },
             _ => Fault::NullResults,
         }
     }

@@ -1,8 +1,8 @@
-//! One feed of the world: its listings, each as little more than a seed.
+//! One feed of the world, with its listings.
 
-use super::dice::{Dice, mix, seed_of};
-use super::facts::{Draft, Version};
-use super::words;
+use super::listing_state::{ListingState, Version};
+use super::random::{Random, mix, seed_of};
+use super::vocabulary;
 use crate::record::{FeedId, ListingId, Stamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Feed {
     pub(super) fn add(&mut self, moment: Moment, deleted: bool) -> ListingId {
         self.serial += 1;
         let identity = mix(self.seed, self.serial);
-        let id: Arc<str> = Arc::from(words::listing_id(self.serial, &mut Dice::new(identity)));
+        let id: Arc<str> = Arc::from(vocabulary::listing_id(self.serial, &mut Random::new(identity)));
         let latest = Version { deleted, ..Version::first(moment.stamp) };
         let listing = Listing { id: Arc::clone(&id), identity, born: moment.stamp, latest, before: None, visible_at: moment.visible_at };
         self.places.insert(Arc::clone(&id), self.listings.len());
@@ -119,7 +119,7 @@ impl Feed {
         true
     }
 
-    /// Forgets a listing without a word: no stream returns it any more.
+    /// Forgets a listing: no stream returns it any more, not even that of the deletions.
     pub(super) fn remove(&mut self, id: &str) -> bool {
         let Some(place) = self.places.remove(id) else {
             return false;
@@ -130,11 +130,11 @@ impl Feed {
         true
     }
 
-    /// Gives a live listing another number and a new stamp: its old number is gone without a word.
+    /// Gives a live listing another number and a new stamp: its old number is never told as deleted.
     pub(super) fn rekey(&mut self, id: &str, moment: Moment) -> Option<(ListingId, ListingId)> {
         let place = self.places.get(id).copied().filter(|&place| !self.listings[place].latest.deleted)?;
         self.serial += 1;
-        let new: Arc<str> = Arc::from(words::listing_id(self.serial, &mut Dice::new(mix(self.seed, self.serial))));
+        let new: Arc<str> = Arc::from(vocabulary::listing_id(self.serial, &mut Random::new(mix(self.seed, self.serial))));
         let listing = &mut self.listings[place];
         listing.id = Arc::clone(&new);
         listing.latest.stamp = moment.stamp;
@@ -146,8 +146,8 @@ impl Feed {
     }
 
     /// A random live or deleted listing.
-    pub(super) fn pick(&self, deleted: bool, dice: &mut Dice) -> Option<ListingId> {
-        let start = dice.index(self.listings.len());
+    pub(super) fn pick(&self, deleted: bool, random: &mut Random) -> Option<ListingId> {
+        let start = random.index(self.listings.len());
         let (before, after) = self.listings.split_at(start);
         let found = after.iter().chain(before).find(|listing| listing.latest.deleted == deleted)?;
         Some(ListingId(found.id.to_string()))
@@ -162,12 +162,18 @@ impl Feed {
     }
 
     /// What the record of one version is made of.
-    pub(super) fn draft(&self, listing: &Listing, version: Version) -> Draft {
-        Draft { feed: Arc::clone(&self.name), listing: Arc::clone(&listing.id), identity: listing.identity, born: listing.born, version }
+    pub(super) fn state(&self, listing: &Listing, version: Version) -> ListingState {
+        ListingState {
+            feed: Arc::clone(&self.name),
+            listing: Arc::clone(&listing.id),
+            identity: listing.identity,
+            born: listing.born,
+            version,
+        }
     }
 
     /// The newest version of every listing, visible or not.
-    pub(super) fn latest(&self) -> impl Iterator<Item = Draft> {
-        self.listings.iter().map(|listing| self.draft(listing, listing.latest))
+    pub(super) fn latest(&self) -> impl Iterator<Item = ListingState> {
+        self.listings.iter().map(|listing| self.state(listing, listing.latest))
     }
 }

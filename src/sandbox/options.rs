@@ -1,27 +1,8 @@
 //! The sandbox's switches: each reading of the vendor's document that it can play.
 
+use super::key::Key;
 use crate::record::DayTime;
 use clap::{ArgAction, Args, Command, FromArgMatches, ValueEnum};
-use std::fmt;
-use std::str::FromStr;
-
-/// The system access key of the sandbox's only client.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(pub String);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(hidden)")
-    }
-}
-
-impl FromStr for Key {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Key, Self::Err> {
-        Ok(Key(text.to_owned()))
-    }
-}
 
 /// Every switch of the sandbox. The default of each is the one that the command line shows.
 #[derive(Args, Clone, Debug)]
@@ -58,8 +39,8 @@ pub struct Options {
     pub frozen_at: Option<DayTime>,
 
     /// The order of a request's records
-    #[arg(long, value_enum, default_value_t = Order::UpdatedAsc)]
-    pub order: Order,
+    #[arg(long, value_enum, default_value_t = SortOrder::UpdatedAsc)]
+    pub order: SortOrder,
     /// Whether the ends of the asked range belong to it
     #[arg(long, value_enum, default_value_t = Bounds::Inclusive)]
     pub bounds: Bounds,
@@ -73,8 +54,8 @@ pub struct Options {
     #[arg(long)]
     pub all_includes_deleted: bool,
     /// What a deleted listing's record holds
-    #[arg(long, value_enum, default_value_t = Deletions::Full)]
-    pub deletions: Deletions,
+    #[arg(long, value_enum, default_value_t = DeletedContent::Full)]
+    pub deletions: DeletedContent,
     /// What GetListingDetail answers for a deleted listing
     #[arg(long, value_enum, default_value_t = DeletedDetail::NotFound)]
     pub deleted_detail: DeletedDetail,
@@ -162,7 +143,7 @@ impl Default for Options {
 
 /// The order of a request's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Order {
+pub enum SortOrder {
     /// Oldest stamp first.
     UpdatedAsc,
     /// Newest stamp first.
@@ -197,7 +178,7 @@ pub enum FromMode {
 
 /// What a deleted listing's record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Deletions {
+pub enum DeletedContent {
     /// Everything it held, with the status `Deleted`.
     Full,
     /// Its key and its stamp alone.
@@ -312,7 +293,7 @@ mod tests {
                      --frozen-at 2026-05-01T12:00:00";
         let matches = command.try_get_matches_from(words.split_whitespace()).expect("the switches parse");
         let options = Options::from_arg_matches(&matches).expect("every switch has its type");
-        assert_eq!((options.order, options.from_mode), (Order::UnstableTies, FromMode::FloorToMidnight));
+        assert_eq!((options.order, options.from_mode), (SortOrder::UnstableTies, FromMode::FloorToMidnight));
         assert_eq!((options.zone_hours, options.gzip, options.rate), (-8, false, Some(0.5)));
         assert_eq!((options.feeds, options.frozen_at.is_some()), (vec!["A".to_owned(), "B".to_owned()], true));
     }

@@ -1,10 +1,11 @@
-//! A draft becomes the JSON record that the vendor would send.
+//! The JSON record that the vendor would send for a listing's state.
 
-use super::dice::{Dice, mix};
-use super::facts::{Draft, Facts};
+use super::attributes::Attributes;
+use super::listing_state::ListingState;
 use super::media;
-use super::options::{Deletions, MediaKey};
-use super::words;
+use super::options::{DeletedContent, MediaKey};
+use super::random::{Random, mix};
+use super::vocabulary;
 use crate::record::{Field, Kind, NamedBy};
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use serde_json::{Map, Value, json};
@@ -13,18 +14,18 @@ use std::time::Duration;
 /// How many of a hundred nullable fields of a listing are filled, beside those that every listing has.
 const FILLED_PERCENT: u64 = 13;
 /// One of so many fields of a listing changes with each edit.
-const MOODY: u64 = 16;
+const CHANGING_ONE_IN: u64 = 16;
 
-/// What a record's content depends on beside its draft.
+/// What a record's content depends on besides its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Habits {
+pub(super) struct ContentOptions {
     pub(super) nulls: bool,
     pub(super) unknown_members: bool,
 }
 
 /// Which half of the document one answer follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Half {
+pub(super) enum DocumentHalf {
     Class,
     Table,
     Union,
@@ -32,34 +33,35 @@ pub(super) enum Half {
 
 /// How one answer presents its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Look {
-    pub(super) half: Half,
+pub(super) struct Presentation {
+    pub(super) half: DocumentHalf,
     pub(super) media_key: MediaKey,
-    pub(super) deletions: Deletions,
+    pub(super) deletions: DeletedContent,
 }
 
-/// The look of the truth: everything, under its first name.
-pub(super) const CANONICAL: Look = Look { half: Half::Union, media_key: MediaKey::Media, deletions: Deletions::Full };
+/// The presentation of the truth: every field, under its first name.
+pub(super) const CANONICAL: Presentation =
+    Presentation { half: DocumentHalf::Union, media_key: MediaKey::Media, deletions: DeletedContent::Full };
 
-/// Writes the record of a draft.
-pub(super) fn record(draft: &Draft, habits: Habits, look: Look) -> String {
-    let facts = Facts::of(draft);
+/// Writes the record of a listing's state.
+pub(super) fn record(state: &ListingState, content_options: ContentOptions, presentation: Presentation) -> String {
+    let attributes = Attributes::of(state);
     let mut members = Members::new();
-    let bare = draft.version.deleted && look.deletions != Deletions::Full;
-    for (index, field) in LISTING_DETAILS.iter().enumerate().filter(|(_, field)| shows(look.half, field.named_by)) {
+    let bare = state.version.deleted && presentation.deletions != DeletedContent::Full;
+    for (index, field) in LISTING_DETAILS.iter().enumerate().filter(|(_, field)| shows(presentation.half, field.named_by)) {
         let kept = matches!(field.wire, "FeedId" | "ListingId" | "MlsUpdateDate");
         if bare && !kept {
-            if look.deletions == Deletions::SparseNull {
-                members.push_field(field, look, "null");
+            if presentation.deletions == DeletedContent::SparseNull {
+                members.push_field(field, presentation, "null");
             }
             continue;
         }
-        let value = value(draft, &facts, habits, (index, field));
-        let value = if field.kind == Kind::Loose { loose(value, native(draft, field, look.half)) } else { value };
-        members.push_field(field, look, &value.to_string());
+        let value = value(state, &attributes, content_options, (index, field));
+        let value = if field.kind == Kind::Loose { loose(value, native(state, field, presentation.half)) } else { value };
+        members.push_field(field, presentation, &value.to_string());
     }
-    if habits.unknown_members && !bare {
-        for (name, value) in unknown(draft) {
+    if content_options.unknown_members && !bare {
+        for (name, value) in unknown(state) {
             members.push(&name, &value.to_string());
         }
     }
@@ -76,14 +78,14 @@ impl Members {
         Members(text)
     }
 
-    fn push_field(&mut self, field: &Field, look: Look, value: &str) {
+    fn push_field(&mut self, field: &Field, presentation: Presentation, value: &str) {
         if field.wire != "Media" {
             return self.push(field.wire, value);
         }
-        if look.media_key != MediaKey::ListingMedia {
+        if presentation.media_key != MediaKey::ListingMedia {
             self.push("Media", value);
         }
-        if look.media_key != MediaKey::Media {
+        if presentation.media_key != MediaKey::Media {
             self.push("ListingMedia", value);
         }
     }
@@ -104,141 +106,141 @@ impl Members {
     }
 }
 
-fn shows(half: Half, named_by: NamedBy) -> bool {
+fn shows(half: DocumentHalf, named_by: NamedBy) -> bool {
     match half {
-        Half::Union => true,
-        Half::Class => named_by != NamedBy::TableOnly,
-        Half::Table => named_by != NamedBy::ClassOnly,
+        DocumentHalf::Union => true,
+        DocumentHalf::Class => named_by != NamedBy::TableOnly,
+        DocumentHalf::Table => named_by != NamedBy::ClassOnly,
     }
 }
 
 /// Members that no document knows.
-pub(super) fn unknown(draft: &Draft) -> Map<String, Value> {
-    let mut dice = Dice::new(mix(draft.identity, 0x6E3));
+pub(super) fn unknown(state: &ListingState) -> Map<String, Value> {
+    let mut random = Random::new(mix(state.identity, 0x6E3));
     let mut members = Map::new();
-    members.insert("GreenScore".to_owned(), json!(dice.below(100)));
-    members.insert("Tags".to_owned(), json!([words::office(&mut dice), { "weight": 0.5 }]));
-    if dice.chance(0.3) {
-        members.insert("x-Überraschung".to_owned(), json!(words::remarks(&mut dice)));
+    members.insert("GreenScore".to_owned(), json!(random.below(100)));
+    members.insert("Tags".to_owned(), json!([vocabulary::office(&mut random), { "weight": 0.5 }]));
+    if random.chance(0.3) {
+        members.insert("x-Überraschung".to_owned(), json!(vocabulary::remarks(&mut random)));
     }
     members
 }
 
-fn value(draft: &Draft, facts: &Facts, habits: Habits, (index, field): (usize, &Field)) -> Value {
-    if habits.nulls && required_null(draft, index, field) {
+fn value(state: &ListingState, attributes: &Attributes, content_options: ContentOptions, (index, field): (usize, &Field)) -> Value {
+    if content_options.nulls && required_null(state, index, field) {
         return Value::Null;
     }
-    if let Some(value) = fact(draft, facts, field.wire) {
+    if let Some(value) = shared_value(state, attributes, field.wire) {
         return value;
     }
-    let place = mix(draft.identity, index as u64);
-    let moody = place.is_multiple_of(MOODY);
-    let seed = if moody { mix(place, u64::from(draft.version.edits)) } else { place };
-    let mut dice = Dice::new(seed);
-    if field.nullable && dice.below(100) >= FILLED_PERCENT {
+    let place = mix(state.identity, index as u64);
+    let changes_with_edits = place.is_multiple_of(CHANGING_ONE_IN);
+    let seed = if changes_with_edits { mix(place, u64::from(state.version.edits)) } else { place };
+    let mut random = Random::new(seed);
+    if field.nullable && random.below(100) >= FILLED_PERCENT {
         return Value::Null;
     }
-    any(draft, field, &mut dice)
+    random_value(state, field, &mut random)
 }
 
 /// Null where the document promises a value.
-fn required_null(draft: &Draft, index: usize, field: &Field) -> bool {
+fn required_null(state: &ListingState, index: usize, field: &Field) -> bool {
     let one_in = match field.wire {
         "MlsModificationTimestamp" | "PhotoRetrievedDate" => 3,
         _ if !field.nullable => 40,
         _ => return false,
     };
-    mix(draft.identity, 0x4011 + index as u64).is_multiple_of(one_in)
+    mix(state.identity, 0x4011 + index as u64).is_multiple_of(one_in)
 }
 
-/// A value that depends on nothing but the dice.
-fn any(draft: &Draft, field: &Field, dice: &mut Dice) -> Value {
+/// A value that no other field depends on.
+fn random_value(state: &ListingState, field: &Field, random: &mut Random) -> Value {
     match field.kind {
-        Kind::Text => json!(words::text(field.wire, dice)),
-        Kind::Loose => json!(dice.below(4000)),
-        Kind::Integer => json!(dice.below(50)),
-        Kind::Real => json!(dice.below(500_000) as f64 / 100.0),
-        Kind::Bool => json!(dice.chance(0.25)),
+        Kind::Text => json!(vocabulary::text(field.wire, random)),
+        Kind::Loose => json!(random.below(4000)),
+        Kind::Integer => json!(random.below(50)),
+        Kind::Real => json!(random.below(500_000) as f64 / 100.0),
+        Kind::Bool => json!(random.chance(0.25)),
         Kind::Time => {
-            let day = draft.version.edited.midnight().minus(Duration::from_secs(86_400 * dice.below(900)));
-            json!(day.plus(Duration::from_millis(if dice.chance(0.5) { 0 } else { dice.below(86_400_000) })).to_string())
+            let day = state.version.edited.midnight().minus(Duration::from_secs(86_400 * random.below(900)));
+            json!(day.plus(Duration::from_millis(if random.chance(0.5) { 0 } else { random.below(86_400_000) })).to_string())
         }
         Kind::Json => Value::Null,
     }
 }
 
-/// The value of a field that others depend on; `None` for the rest.
-fn fact(draft: &Draft, facts: &Facts, wire: &str) -> Option<Value> {
-    let version = &draft.version;
-    let square_feet = facts.square_feet;
-    let sold = facts.status == "Sold";
+/// The value of a field that agrees with other fields; `None` for the rest.
+fn shared_value(state: &ListingState, attributes: &Attributes, wire: &str) -> Option<Value> {
+    let version = &state.version;
+    let square_feet = attributes.square_feet;
+    let sold = attributes.status == "Sold";
     Some(match wire {
-        "FeedId" => json!(&*draft.feed),
-        "ListingId" => json!(&*draft.listing),
+        "FeedId" => json!(&*state.feed),
+        "ListingId" => json!(&*state.listing),
         "MlsUpdateDate" => json!(version.stamp.to_string()),
-        "MlsModificationTimestamp" => json!(version.edited.minus(Duration::from_millis(draft.identity % 90_000)).to_string()),
-        "PhotoRetrievedDate" if facts.photos.unwrap_or(0) == 0 => Value::Null,
-        "PhotoRetrievedDate" => json!(version.edited.minus(Duration::from_millis(draft.identity % 700_000)).to_string()),
-        "Address" => json!(facts.address()),
-        "StreetNumber" => json!(facts.number.to_string()),
-        "StreetName" => json!(facts.street),
-        "StreetSuffix" => json!(facts.suffix),
-        "City" => json!(facts.place.0),
-        "County" => json!(facts.place.1),
-        "State" => json!(facts.place.2),
+        "MlsModificationTimestamp" => json!(version.edited.minus(Duration::from_millis(state.identity % 90_000)).to_string()),
+        "PhotoRetrievedDate" if attributes.photos.unwrap_or(0) == 0 => Value::Null,
+        "PhotoRetrievedDate" => json!(version.edited.minus(Duration::from_millis(state.identity % 700_000)).to_string()),
+        "Address" => json!(attributes.address()),
+        "StreetNumber" => json!(attributes.number.to_string()),
+        "StreetName" => json!(attributes.street),
+        "StreetSuffix" => json!(attributes.suffix),
+        "City" => json!(attributes.place.0),
+        "County" => json!(attributes.place.1),
+        "State" => json!(attributes.place.2),
         "Country" => json!("US"),
-        "Zip" => json!(facts.zip),
-        "Latitude" => json!(facts.latitude),
-        "Longitude" => json!(facts.longitude),
-        "Beds" => json!(facts.beds),
-        "BathsFull" => json!(facts.baths_full),
-        "BathsPartial" => json!(facts.baths_partial),
-        "BathsTotal" => json!(facts.baths_full as f64 + 0.5 * facts.baths_partial as f64),
+        "Zip" => json!(attributes.zip),
+        "Latitude" => json!(attributes.latitude),
+        "Longitude" => json!(attributes.longitude),
+        "Beds" => json!(attributes.beds),
+        "BathsFull" => json!(attributes.baths_full),
+        "BathsPartial" => json!(attributes.baths_partial),
+        "BathsTotal" => json!(attributes.baths_full as f64 + 0.5 * attributes.baths_partial as f64),
         "SquareFeet" => json!(square_feet.to_string()),
         "AboveGroundSqFt" | "FinishedSquareFeet" => json!(square_feet),
-        "Acres" => json!(facts.acres.to_string()),
-        "AcreSearch" => json!(facts.acres),
-        "YearBuilt" => json!(facts.year.to_string()),
-        "Price" => json!(facts.price),
-        "OriginalListPrice" => json!(facts.original_price as f64),
-        "PricePerSqft" => json!((facts.price * 100 / square_feet) as f64 / 100.0),
-        "SalePrice" => sold.then(|| json!(facts.price - 500)).into(),
+        "Acres" => json!(attributes.acres.to_string()),
+        "AcreSearch" => json!(attributes.acres),
+        "YearBuilt" => json!(attributes.year.to_string()),
+        "Price" => json!(attributes.price),
+        "OriginalListPrice" => json!(attributes.original_price as f64),
+        "PricePerSqft" => json!((attributes.price * 100 / square_feet) as f64 / 100.0),
+        "SalePrice" => sold.then(|| json!(attributes.price - 500)).into(),
         "SaleDate" => sold.then(|| json!(version.edited.midnight().to_string())).into(),
-        "SellingOffice" => sold.then(|| json!(facts.office)).into(),
-        "ListDate" => json!(facts.listed.to_string()),
-        "DaysOnMarket" => json!(version.edited.since(facts.listed).as_secs() / 86_400),
+        "SellingOffice" => sold.then(|| json!(attributes.office)).into(),
+        "ListDate" => json!(attributes.listed.to_string()),
+        "DaysOnMarket" => json!(version.edited.since(attributes.listed).as_secs() / 86_400),
         "LastPriceChangeDate" if version.edits == 0 => Value::Null,
         "LastPriceChangeDate" | "LastListingStatusChangeDate" => json!(version.edited.to_string()),
-        "ListingStatus" | "ListingStatusSearch" => json!(facts.status),
+        "ListingStatus" | "ListingStatusSearch" => json!(attributes.status),
         "PropertyType" | "PropertyTypeSearch" | "MlsPropertyType" => {
-            json!(["Residential", "Condo", "Land", "Farm"][(draft.identity % 4) as usize])
+            json!(["Residential", "Condo", "Land", "Farm"][(state.identity % 4) as usize])
         }
-        "ListingAgent" => json!(facts.agent),
-        "ListingAgentId" => json!((draft.identity % 90_000).to_string()),
-        "ListingOffice" => json!(facts.office),
-        "Remarks" => json!(words::remarks(&mut Dice::new(mix(draft.identity, u64::from(version.edits / 4))))),
-        "ActualPhotoCount" => json!(facts.photos.unwrap_or(0)),
-        "VirtualTourUrl" => media::tour(draft),
-        "HasOpenHouse" => json!(media::open_houses(draft).as_array().is_some_and(|houses| !houses.is_empty())),
-        "OpenHouses" => media::open_houses(draft),
-        "Media" => media::media(draft, facts),
-        "GarageSpaces" => json!(facts.garage),
-        "HasGarage" => json!(facts.garage > 0.0),
-        "FireplaceCount" => json!(facts.fireplaces),
-        "HasFireplace" => json!(facts.fireplaces > 0),
-        "DockHeight" => json!(draft.identity.is_multiple_of(3)),
-        "ShowAddress" | "ShowOnMap" => json!(!draft.identity.is_multiple_of(50)),
+        "ListingAgent" => json!(attributes.agent),
+        "ListingAgentId" => json!((state.identity % 90_000).to_string()),
+        "ListingOffice" => json!(attributes.office),
+        "Remarks" => json!(vocabulary::remarks(&mut Random::new(mix(state.identity, u64::from(version.edits / 4))))),
+        "ActualPhotoCount" => json!(attributes.photos.unwrap_or(0)),
+        "VirtualTourUrl" => media::tour(state),
+        "HasOpenHouse" => json!(media::open_houses(state).as_array().is_some_and(|houses| !houses.is_empty())),
+        "OpenHouses" => media::open_houses(state),
+        "Media" => media::media(state, attributes),
+        "GarageSpaces" => json!(attributes.garage),
+        "HasGarage" => json!(attributes.garage > 0.0),
+        "FireplaceCount" => json!(attributes.fireplaces),
+        "HasFireplace" => json!(attributes.fireplaces > 0),
+        "DockHeight" => json!(state.identity.is_multiple_of(3)),
+        "ShowAddress" | "ShowOnMap" => json!(!state.identity.is_multiple_of(50)),
         _ => return None,
     })
 }
 
 /// Whether this answer sends a field of two types as the number or boolean rather than as text.
-fn native(draft: &Draft, field: &Field, half: Half) -> bool {
+fn native(state: &ListingState, field: &Field, half: DocumentHalf) -> bool {
     // The document has FireplaceCount the other way round: a number in the table, text in the class.
-    let with = if field.wire == "FireplaceCount" { Half::Table } else { Half::Class };
+    let with = if field.wire == "FireplaceCount" { DocumentHalf::Table } else { DocumentHalf::Class };
     match half {
-        Half::Union => mix(draft.identity, field.wire.len() as u64).is_multiple_of(2),
-        Half::Class | Half::Table => half == with,
+        DocumentHalf::Union => mix(state.identity, field.wire.len() as u64).is_multiple_of(2),
+        DocumentHalf::Class | DocumentHalf::Table => half == with,
     }
 }
 

@@ -1,16 +1,16 @@
-//! Which records a request matches, in which order, on which page.
+//! The choice of the records that a request matches, in their order, on the page asked for.
 
-use super::ask::{Ask, Layout};
-use super::facts::{Draft, Version, live_status};
 use super::feed::{Feed, Listing};
-use super::options::{Bounds, Foreign, FromMode, Order, PagePastEnd};
+use super::listing_state::{ListingState, Version, live_status};
+use super::options::{Bounds, Foreign, FromMode, PagePastEnd, SortOrder};
+use super::parameters::{Layout, Parameters};
 use super::world::World;
 use crate::record::Stamp;
 use std::cmp::Ordering;
 
 /// One page of a request's matches.
-pub(super) struct Slice {
-    pub(super) drafts: Vec<Draft>,
+pub(super) struct MatchedPage {
+    pub(super) states: Vec<ListingState>,
     pub(super) total: usize,
     /// The page after this one, if it has records.
     pub(super) next: Option<u32>,
@@ -23,77 +23,77 @@ struct Match<'a> {
     listing: &'a Listing,
     version: Version,
     /// Orders equal stamps where the server has no rule of its own.
-    whim: u64,
+    tie_break: u64,
 }
 
 /// Answers a request from the world as it is now.
-pub(super) fn slice(world: &mut World, ask: &Ask) -> Slice {
-    let mut whims = world.whims.clone();
-    world.whims.draw();
-    let mut matches = matches(world, ask);
+pub(super) fn page(world: &mut World, parameters: &Parameters) -> MatchedPage {
+    let mut answer_random = world.answer_random.clone();
+    world.answer_random.draw();
+    let mut matches = matches(world, parameters);
     for found in &mut matches {
-        found.whim = whims.draw();
+        found.tie_break = answer_random.draw();
     }
     matches.sort_by(|a, b| compare(world.options.order, a, b));
-    let size = ask.page_size.filter(|&size| size > 0).unwrap_or(world.options.page_size).max(1);
-    match ask.layout {
-        Layout::Even => cut(&matches, ask.page, size, world.options.page_past_end),
-        Layout::FirstPage => cut(&matches, 1, size, world.options.page_past_end),
-        Layout::Uneven => cut_unevenly(&matches, ask.page, size),
+    let size = parameters.page_size.filter(|&size| size > 0).unwrap_or(world.options.page_size).max(1);
+    match parameters.layout {
+        Layout::Even => page_of(&matches, parameters.page, size, world.options.page_past_end),
+        Layout::FirstPage => page_of(&matches, 1, size, world.options.page_past_end),
+        Layout::Uneven => uneven_page_of(&matches, parameters.page, size),
     }
 }
 
-fn compare(order: Order, a: &Match<'_>, b: &Match<'_>) -> Ordering {
+fn compare(order: SortOrder, a: &Match<'_>, b: &Match<'_>) -> Ordering {
     let by_stamp = a.version.stamp.cmp(&b.version.stamp);
     match order {
         // The sort is stable: ties keep the order in which the listings were added.
-        Order::UpdatedAsc => by_stamp,
-        Order::UpdatedDesc => by_stamp.reverse(),
-        Order::Id => a.feed.name().cmp(b.feed.name()).then_with(|| a.listing.id().cmp(b.listing.id())),
-        Order::Unstable => a.whim.cmp(&b.whim),
-        Order::UnstableTies => by_stamp.then(a.whim.cmp(&b.whim)),
+        SortOrder::UpdatedAsc => by_stamp,
+        SortOrder::UpdatedDesc => by_stamp.reverse(),
+        SortOrder::Id => a.feed.name().cmp(b.feed.name()).then_with(|| a.listing.id().cmp(b.listing.id())),
+        SortOrder::Unstable => a.tie_break.cmp(&b.tie_break),
+        SortOrder::UnstableTies => by_stamp.then(a.tie_break.cmp(&b.tie_break)),
     }
 }
 
-fn cut(matches: &[Match<'_>], page: u32, size: usize, past_end: PagePastEnd) -> Slice {
+fn page_of(matches: &[Match<'_>], page: u32, size: usize, past_end: PagePastEnd) -> MatchedPage {
     let total = matches.len();
     let last = u32::try_from(total.div_ceil(size)).unwrap_or(u32::MAX).max(1);
     let beyond = page > last;
     let page = if beyond && past_end == PagePastEnd::LastAgain { last } else { page };
     let start = (page as usize - 1).saturating_mul(size).min(total);
     let end = start.saturating_add(size).min(total);
-    let drafts = matches[start..end].iter().map(|found| found.feed.draft(found.listing, found.version)).collect();
-    Slice { drafts, total, next: (page < last).then(|| page + 1), past_end: beyond }
+    let states = matches[start..end].iter().map(|found| found.feed.state(found.listing, found.version)).collect();
+    MatchedPage { states, total, next: (page < last).then(|| page + 1), past_end: beyond }
 }
 
-/// Two pages, a whole one and a half one, take up as much as one and a half.
-fn cut_unevenly(matches: &[Match<'_>], page: u32, size: usize) -> Slice {
+/// Every second page holds half as many: two pages in a row hold as many as one and a half.
+fn uneven_page_of(matches: &[Match<'_>], page: u32, size: usize) -> MatchedPage {
     let (total, half) = (matches.len(), (size / 2).max(1));
     let before = page as usize - 1;
     let start = ((before / 2).saturating_mul(size + half)).saturating_add(before % 2 * size).min(total);
     let end = start.saturating_add(if before.is_multiple_of(2) { size } else { half }).min(total);
-    let drafts = matches[start..end].iter().map(|found| found.feed.draft(found.listing, found.version)).collect();
-    Slice { drafts, total, next: (end < total).then(|| page + 1), past_end: start >= total && page > 1 }
+    let states = matches[start..end].iter().map(|found| found.feed.state(found.listing, found.version)).collect();
+    MatchedPage { states, total, next: (end < total).then(|| page + 1), past_end: start >= total && page > 1 }
 }
 
-fn matches<'a>(world: &'a World, ask: &Ask) -> Vec<Match<'a>> {
+fn matches<'a>(world: &'a World, parameters: &Parameters) -> Vec<Match<'a>> {
     let (utc, now) = (world.utc(), world.zoned(world.utc()));
     let from = match world.options.from_mode {
-        FromMode::Exact => ask.from.unwrap_or(now.midnight()),
-        FromMode::FloorToMidnight => ask.from.unwrap_or(now).midnight(),
+        FromMode::Exact => parameters.from.unwrap_or(now.midnight()),
+        FromMode::FloorToMidnight => parameters.from.unwrap_or(now).midnight(),
         FromMode::Ignored => Stamp(i64::MIN),
     };
-    let to = ask.to.unwrap_or(now);
+    let to = parameters.to.unwrap_or(now);
     let mut found = Vec::new();
-    for feed in feeds(world, ask) {
+    for feed in feeds(world, parameters) {
         for listing in feed.listings() {
             let Some(&version) = listing.visible(utc) else {
                 continue;
             };
             let asked = within(world.options.bounds, version.stamp, from, to)
-                && in_stream(ask.status, listing, &version, world.options.all_includes_deleted);
+                && in_stream(parameters.status, listing, &version, world.options.all_includes_deleted);
             if asked {
-                found.push(Match { feed, listing, version, whim: 0 });
+                found.push(Match { feed, listing, version, tie_break: 0 });
             }
         }
     }
@@ -120,11 +120,11 @@ fn in_stream(status: u8, listing: &Listing, version: &Version, all_includes_dele
 }
 
 /// The feeds that a request gets: those asked for that are in sight.
-fn feeds<'a>(world: &'a World, ask: &Ask) -> Vec<&'a Feed> {
+fn feeds<'a>(world: &'a World, parameters: &Parameters) -> Vec<&'a Feed> {
     let seen = world.feeds();
     let asked: Vec<&Feed> = seen
         .iter()
-        .filter(|feed| ask.feeds.is_empty() || ask.feeds.contains(&feed.0))
+        .filter(|feed| parameters.feeds.is_empty() || parameters.feeds.contains(&feed.0))
         .filter_map(|feed| world.feeds.get(&feed.0))
         .collect();
     if asked.is_empty() && world.options.foreign == Foreign::Everything {

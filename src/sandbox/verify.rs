@@ -4,7 +4,7 @@
 
 use super::options::{Options, Shape};
 use super::render::loose_text;
-use super::world::{Truth, Truths};
+use super::truth::{Truth, Truths};
 use crate::record::{FeedId, Field, Kind, ListingId, NamedBy};
 use crate::vendor::constellation1::fields::{ALIASES, LISTING_DETAILS};
 use rusqlite::types::{Value as Sql, ValueRef};

@@ -1,44 +1,16 @@
-//! The world behind the API: feeds whose listings are added, edited, deleted, revived.
+//! The world behind the API: feeds whose listings are added, edited, deleted or revived.
 
-use super::dice::{Dice, mix, seed_of};
-use super::facts::{Draft, Version};
 use super::feed::{Feed, Moment};
+use super::listing_state::{ListingState, Version};
 use super::options::{Options, StampGrain};
-use super::render::{CANONICAL, Habits, Look, record};
+use super::random::{Random, mix, seed_of};
+use super::render::{ContentOptions, Presentation, record};
+use super::truth::{Truth, Truths};
 use crate::record::{FeedId, ListingId, Stamp};
 use chrono::Utc;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What is true of one listing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Truth {
-    /// The vendor has deleted it.
-    pub deleted: bool,
-    /// Its `MlsUpdateDate`.
-    pub stamp: Stamp,
-    draft: Draft,
-    habits: Habits,
-}
-
-impl Truth {
-    /// Its record with every field, media under `Media`; made when asked for, because a world of them would not fit in memory.
-    #[must_use]
-    pub fn record(&self) -> Value {
-        serde_json::from_str(&self.json()).expect("the sandbox writes JSON")
-    }
-
-    /// The same, as text.
-    #[must_use]
-    pub fn json(&self) -> String {
-        record(&self.draft, self.habits, CANONICAL)
-    }
-}
-
-/// What is true of every listing of some feeds.
-pub type Truths = BTreeMap<FeedId, BTreeMap<ListingId, Truth>>;
 
 /// What one random change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +33,7 @@ enum Clock {
 }
 
 /// Records as answers showed them.
-type Written = BTreeMap<(Arc<str>, Version, Look), Arc<str>>;
+type Written = BTreeMap<(Arc<str>, Version, Presentation), Arc<str>>;
 
 /// The listings of every feed, seen or hidden. The same seed and the same calls make the same world.
 ///
@@ -70,13 +42,13 @@ type Written = BTreeMap<(Arc<str>, Version, Look), Arc<str>>;
 pub struct World {
     pub(super) options: Options,
     pub(super) feeds: BTreeMap<String, Feed>,
-    dice: Dice,
-    /// For what requests draw, so that asking does not change what happens.
-    pub(super) whims: Dice,
+    random: Random,
+    /// What answers draw from, so that a request does not change what happens to listings.
+    pub(super) answer_random: Random,
     clock: Clock,
     churn_owed: f64,
     churned_at: Stamp,
-    /// Records that were written before, where somebody wants them kept.
+    /// Records that were written before, if they are kept.
     written: Option<Written>,
 }
 
@@ -85,9 +57,10 @@ impl World {
     #[must_use]
     pub fn new(options: Options) -> World {
         let clock = options.frozen_at.map_or(Clock::Real, |at| Clock::Stopped(at.0));
-        let dice = Dice::new(mix(options.seed, 0xD1CE));
-        let whims = Dice::new(mix(options.seed, 0x3417));
-        let mut world = World { options, feeds: BTreeMap::new(), dice, whims, clock, churn_owed: 0.0, churned_at: Stamp(0), written: None };
+        let random = Random::new(mix(options.seed, 0xD1CE));
+        let answer_random = Random::new(mix(options.seed, 0x3417));
+        let mut world =
+            World { options, feeds: BTreeMap::new(), random, answer_random, clock, churn_owed: 0.0, churned_at: Stamp(0), written: None };
         world.churned_at = world.utc();
         let (live, deleted, bulk) = (world.options.listings, world.options.deleted, world.options.bulk);
         let names: Vec<String> = world.options.feeds.iter().chain(&world.options.hidden_feeds).cloned().collect();
@@ -106,14 +79,14 @@ impl World {
     }
 
     fn fill(&mut self, name: &str, live: usize, deleted: usize, bulk: usize) {
-        let mut dice = Dice::new(mix(self.options.seed, seed_of(name)));
+        let mut random = Random::new(mix(self.options.seed, seed_of(name)));
         let history = Duration::from_secs(86_400 * u64::from(self.options.history_days));
         let now = self.utc();
         let shared = now.minus(history / 10);
         let mut feed = Feed::new(name, self.options.seed);
         for index in 0..live + deleted {
             // The cube crowds the stamps toward now, as a market's are.
-            let age = history.mul_f64(dice.share().powi(3));
+            let age = history.mul_f64(random.share().powi(3));
             let instant = if index < bulk.min(live) { shared } else { now.minus(age) };
             feed.add(Moment { stamp: self.written(instant), now, visible_at: instant }, index >= live);
         }
@@ -229,7 +202,7 @@ impl World {
             return Vec::new();
         };
         let mut live = feed.live();
-        self.dice.shuffle(&mut live);
+        self.random.shuffle(&mut live);
         live.truncate(count);
         live.retain(|listing| feed.touch(&listing.0, moment));
         live
@@ -243,24 +216,24 @@ impl World {
             return Vec::new();
         };
         let mut live = feed.live();
-        self.dice.shuffle(&mut live);
+        self.random.shuffle(&mut live);
         live.iter().take(count).filter_map(|listing| feed.rekey(&listing.0, moment)).collect()
     }
 
     /// One random change in a random feed in sight; `None` in a world without feeds.
     pub fn random_change(&mut self) -> Option<(FeedId, ListingId, Change)> {
         let feeds = self.feeds();
-        let feed = feeds.get(self.dice.index(feeds.len()))?.clone();
-        let late = self.dice.chance(self.options.late);
+        let feed = feeds.get(self.random.index(feeds.len()))?.clone();
+        let late = self.random.chance(self.options.late);
         let late_by = Duration::from_millis(if late { self.options.late_by_ms } else { 0 });
-        let roll = self.dice.below(100);
+        let roll = self.random.below(100);
         let wanted = match roll {
             0..15 => None,
             15..70 => Some((Change::Edited, false)),
             70..85 => Some((Change::Deleted, false)),
             _ => Some((Change::Revived, true)),
         };
-        let found = wanted.and_then(|(change, deleted)| Some((change, self.feeds.get(&feed.0)?.pick(deleted, &mut self.dice)?)));
+        let found = wanted.and_then(|(change, deleted)| Some((change, self.feeds.get(&feed.0)?.pick(deleted, &mut self.random)?)));
         let Some((change, listing)) = found else {
             let listing = self.add_late(&feed.0, late_by);
             return Some((feed, listing, Change::Added));
@@ -290,10 +263,10 @@ impl World {
         let Some(feed) = self.feeds.get(feed) else {
             return BTreeMap::new();
         };
-        let habits = self.habits();
-        let truths = feed.latest().map(|draft| {
-            let (deleted, stamp) = (draft.version.deleted, draft.version.stamp);
-            (ListingId(draft.listing.to_string()), Truth { deleted, stamp, draft, habits })
+        let content_options = self.content_options();
+        let truths = feed.latest().map(|state| {
+            let (deleted, stamp) = (state.version.deleted, state.version.stamp);
+            (ListingId(state.listing.to_string()), Truth { deleted, stamp, state, content_options })
         });
         truths.collect()
     }
@@ -310,16 +283,16 @@ impl World {
     }
 
     /// A record as an answer shows it.
-    pub(super) fn rendered(&mut self, draft: &Draft, look: Look) -> Arc<str> {
-        let habits = self.habits();
-        let write = || Arc::from(record(draft, habits, look));
+    pub(super) fn rendered(&mut self, state: &ListingState, presentation: Presentation) -> Arc<str> {
+        let content_options = self.content_options();
+        let write = || Arc::from(record(state, content_options, presentation));
         match &mut self.written {
             None => write(),
-            Some(written) => Arc::clone(written.entry((Arc::clone(&draft.listing), draft.version, look)).or_insert_with(write)),
+            Some(written) => Arc::clone(written.entry((Arc::clone(&state.listing), state.version, presentation)).or_insert_with(write)),
         }
     }
 
-    pub(super) fn habits(&self) -> Habits {
-        Habits { nulls: self.options.nulls, unknown_members: self.options.unknown_members }
+    pub(super) fn content_options(&self) -> ContentOptions {
+        ContentOptions { nulls: self.options.nulls, unknown_members: self.options.unknown_members }
     }
 }

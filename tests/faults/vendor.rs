@@ -3,7 +3,7 @@
 use crate::seconds;
 use crate::support::{Ended, KEY, LIMIT, Mirror, Program, always, eventually, feeds, side_by_side, small};
 use mls_sync::record::Stamp;
-use mls_sync::sandbox::{Asked, Fault, Options, Order};
+use mls_sync::sandbox::{Asked, Fault, Options, SortOrder};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read, Write, copy};
@@ -429,7 +429,7 @@ fn a_record_that_stands_twice_in_a_page_is_one_listing() {
 fn records_out_of_order_are_all_found() {
     lie("each page is backwards", || recounted(|records| records.reverse()));
     let (mirror, daemon) = followed(told());
-    for order in [Order::Unstable, Order::UpdatedDesc, Order::Id, Order::UnstableTies] {
+    for order in [SortOrder::Unstable, SortOrder::UpdatedDesc, SortOrder::Id, SortOrder::UnstableTies] {
         mirror.sandbox.reconfigure(|options| options.order = order);
         change(&mirror, 60);
         eventually(&format!("{order:?}: the file is true"), LIMIT, || agrees(&mirror));

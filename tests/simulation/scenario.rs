@@ -4,7 +4,9 @@ use mls_sync::entity;
 use mls_sync::plan::options::{LookbackRule, Options as PlanOptions};
 use mls_sync::record::zone::TimestampZone;
 use mls_sync::record::{DayTime, Stamp, Stream};
-use mls_sync::sandbox::{Bounds, DeletedDetail, Deletions, FromMode, NextPage, Options as Vendor, Order, PagePastEnd, Shape, StampGrain};
+use mls_sync::sandbox::{
+    Bounds, DeletedContent, DeletedDetail, FromMode, NextPage, Options as Vendor, PagePastEnd, Shape, SortOrder, StampGrain,
+};
 use std::time::Duration;
 
 /// Seeded numbers (SplitMix64).
@@ -77,7 +79,7 @@ pub(super) struct Scenario {
 
 impl Scenario {
     pub(super) fn draw(seed: u64, dice: &mut Dice) -> Scenario {
-        let stable = [Order::UpdatedAsc, Order::UpdatedDesc, Order::Id];
+        let stable = [SortOrder::UpdatedAsc, SortOrder::UpdatedDesc, SortOrder::Id];
         let zone_hours = dice.pick(&[0, 0, 0, -8, -5, 9]);
         let vendor = Vendor {
             feeds: vec![FEED.to_owned()],
@@ -87,12 +89,12 @@ impl Scenario {
             history_days: dice.pick(&[1, 30, 400]),
             bulk: if dice.percent(40) { dice.index(30) } else { 0 },
             frozen_at: Some(DayTime(begin())),
-            order: if dice.percent(75) { dice.pick(&stable) } else { dice.pick(&[Order::Unstable, Order::UnstableTies]) },
+            order: if dice.percent(75) { dice.pick(&stable) } else { dice.pick(&[SortOrder::Unstable, SortOrder::UnstableTies]) },
             bounds: dice.pick(&[Bounds::Inclusive, Bounds::Exclusive]),
             from_mode: dice.pick(&[FromMode::Exact, FromMode::Exact, FromMode::FloorToMidnight, FromMode::Ignored]),
             zone_hours,
             all_includes_deleted: dice.percent(50),
-            deletions: dice.pick(&[Deletions::Full, Deletions::Sparse, Deletions::SparseNull]),
+            deletions: dice.pick(&[DeletedContent::Full, DeletedContent::Sparse, DeletedContent::SparseNull]),
             deleted_detail: dice.pick(&[DeletedDetail::NotFound, DeletedDetail::Record]),
             shape: dice.pick(&[Shape::Union, Shape::Class, Shape::Table, Shape::Mixed]),
             unknown_members: dice.percent(30),
@@ -145,7 +147,7 @@ impl Scenario {
     }
 
     pub(super) fn stable_order(&self) -> bool {
-        !matches!(self.vendor.order, Order::Unstable | Order::UnstableTies)
+        !matches!(self.vendor.order, SortOrder::Unstable | SortOrder::UnstableTies)
     }
 
     /// Whether the mirror promises to be true without a scan.

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     tokens: f64,
     filled: Instant,
 }
 
-impl Bucket {
-    pub(super) fn new(burst: u32) -> Bucket {
-        Bucket { tokens: f64::from(burst), filled: Instant::now() }
+impl TokenBucket {
+    pub(super) fn new(burst: u32) -> TokenBucket {
+        TokenBucket { tokens: f64::from(burst), filled: Instant::now() }
     }
 
     /// Takes one token, or says after how many seconds there will be one. A refused request costs nothing.

@@ -17,7 +17,7 @@ use tokio::time::{Sleep, sleep};
 
 /// What the connection does with the answer that is written next.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Orders {
+pub(super) struct Delivery {
     /// Close after so many bytes of the body.
     pub(super) cut: Option<usize>,
     /// Reset instead of answering.
@@ -28,37 +28,37 @@ pub(super) struct Orders {
     pub(super) no_date: bool,
 }
 
-/// A handler's hold on the connection that its request came by. HTTP/1.1 answers one request at a time, so one set of orders is enough.
+/// A handler's hold on the connection that its request came by. HTTP/1.1 answers one request at a time, so one value is enough.
 #[derive(Clone, Default)]
-pub(super) struct Line(Arc<Mutex<Orders>>);
+pub(super) struct DeliveryControl(Arc<Mutex<Delivery>>);
 
-impl Line {
-    pub(super) fn order(&self, orders: Orders) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = orders;
+impl DeliveryControl {
+    pub(super) fn set(&self, delivery: Delivery) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = delivery;
     }
 
-    fn orders(&self) -> Orders {
+    fn delivery(&self) -> Delivery {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Connected<IncomingStream<'_, Doors>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Doors>) -> Line {
-        stream.io().line.clone()
+impl Connected<IncomingStream<'_, ConnectionListener>> for DeliveryControl {
+    fn connect_info(stream: IncomingStream<'_, ConnectionListener>) -> DeliveryControl {
+        stream.io().control.clone()
     }
 }
 
-pub(super) struct Doors(pub(super) TcpListener);
+pub(super) struct ConnectionListener(pub(super) TcpListener);
 
-impl Listener for Doors {
-    type Io = Wire;
+impl Listener for ConnectionListener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Wire, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Answers are written whole; waiting for more to send would only delay their last packet. A failure costs speed alone.
         let _ = stream.set_nodelay(true);
-        (Wire { stream, line: Line::default(), left: None, pause: None }, address)
+        (Connection { stream, control: DeliveryControl::default(), left: None, pause: None }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -66,9 +66,9 @@ impl Listener for Doors {
     }
 }
 
-pub(super) struct Wire {
+pub(super) struct Connection {
     stream: TcpStream,
-    line: Line,
+    control: DeliveryControl,
     /// How much of the present answer may still be written; of one that drips, how much of its head.
     left: Option<usize>,
     /// The wait before the next byte of an answer that drips.
@@ -81,14 +81,14 @@ const DRIP: Duration = Duration::from_millis(100);
 const HEAD: &[u8] = b"HTTP/1.1 ";
 const DATE: &[u8] = b"date: ";
 
-impl Wire {
+impl Connection {
     /// How many of these bytes to write now.
-    fn allowance(&mut self, bytes: &[u8], orders: Orders) -> usize {
+    fn allowance(&mut self, bytes: &[u8], delivery: Delivery) -> usize {
         let mut most = bytes.len();
         if bytes.starts_with(HEAD) {
             let head = find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
-            self.left = orders.cut.map(|body| head + body).or(orders.drip.then_some(head));
-            if let Some(at) = find(bytes, b"\r\ndate: ").filter(|_| orders.no_date) {
+            self.left = delivery.cut.map(|body| head + body).or(delivery.drip.then_some(head));
+            if let Some(at) = find(bytes, b"\r\ndate: ").filter(|_| delivery.no_date) {
                 most = at + 2;
             }
         }
@@ -108,21 +108,21 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let orders = self.line.orders();
-        if orders.reset {
+        let delivery = self.control.delivery();
+        if delivery.reset {
             // Zero linger makes the close a reset; without it the client would see an orderly end, nearly as good.
             let _ = self.stream.set_zero_linger();
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        if orders.no_date && bytes.starts_with(DATE) {
+        if delivery.no_date && bytes.starts_with(DATE) {
             // The line was left to this call by the one before; it counts as written.
             let line = find(bytes, b"\r\n").map_or(bytes.len(), |at| at + 2);
             return Poll::Ready(Ok(line));
         }
-        let mut most = self.allowance(bytes, orders);
-        if orders.drip && most == 0 {
+        let mut most = self.allowance(bytes, delivery);
+        if delivery.drip && most == 0 {
             ready!(self.rest(cx));
             most = 1;
         }
@@ -143,7 +143,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, into)
     }

@@ -1,6 +1,6 @@
 //! The vocabulary of invented listings: a plausible text for any text field, by its name.
 
-use super::dice::Dice;
+use super::random::Random;
 
 const STREETS: [&str; 16] = [
     "Peachtree",
@@ -92,28 +92,28 @@ const SENTENCES: [&str; 12] = [
 const JOINTS: [&str; 5] = [" ", "  ", "\r\n", "\r\n\r\n", "<br/>"];
 const SCHOOLS: [&str; 6] = ["Lincoln", "Martin Luther King Jr.", "Cascade", "San Rafael", "Riverside", "Oak Hill"];
 
-pub(super) fn street(dice: &mut Dice) -> (&'static str, &'static str) {
-    (dice.pick(&STREETS), dice.pick(&SUFFIXES))
+pub(super) fn street(random: &mut Random) -> (&'static str, &'static str) {
+    (random.pick(&STREETS), random.pick(&SUFFIXES))
 }
 
-pub(super) fn person(dice: &mut Dice) -> String {
-    format!("{} {}", dice.pick(&FIRST), dice.pick(&LAST))
+pub(super) fn person(random: &mut Random) -> String {
+    format!("{} {}", random.pick(&FIRST), random.pick(&LAST))
 }
 
-pub(super) fn office(dice: &mut Dice) -> &'static str {
-    dice.pick(&OFFICES)
+pub(super) fn office(random: &mut Random) -> &'static str {
+    random.pick(&OFFICES)
 }
 
-pub(super) fn phone(dice: &mut Dice) -> String {
-    format!("({}) {}-{:04}", 200 + dice.below(700), 200 + dice.below(700), dice.below(10_000))
+pub(super) fn phone(random: &mut Random) -> String {
+    format!("({}) {}-{:04}", 200 + random.below(700), 200 + random.below(700), random.below(10_000))
 }
 
 /// Several sentences with what real remarks hold: other scripts, NBSP, CRLF, HTML, quotes, backslashes.
-pub(super) fn remarks(dice: &mut Dice) -> String {
-    let mut text = dice.pick(&SENTENCES).to_owned();
-    for _ in 0..dice.below(6) {
-        text.push_str(dice.pick(&JOINTS));
-        text.push_str(dice.pick(&SENTENCES));
+pub(super) fn remarks(random: &mut Random) -> String {
+    let mut text = random.pick(&SENTENCES).to_owned();
+    for _ in 0..random.below(6) {
+        text.push_str(random.pick(&JOINTS));
+        text.push_str(random.pick(&SENTENCES));
     }
     text
 }
@@ -140,64 +140,64 @@ const CALIFORNIA: [Place; 4] = [
     ("Oakland", "Alameda", "CA", "94", 37.8044, -122.2712),
 ];
 
-pub(super) fn place(feed: &str, dice: &mut Dice) -> Place {
+pub(super) fn place(feed: &str, random: &mut Random) -> Place {
     let places = match feed {
         "GAMLS" => &GEORGIA,
         "NWMLS" => &WASHINGTON,
         "SFAR" => &CALIFORNIA,
-        _ => [&GEORGIA, &WASHINGTON, &CALIFORNIA][dice.index(3)],
+        _ => [&GEORGIA, &WASHINGTON, &CALIFORNIA][random.index(3)],
     };
-    places[dice.index(places.len())]
+    places[random.index(places.len())]
 }
 
 /// A text for a field that no other field depends on.
-pub(super) fn text(wire: &str, dice: &mut Dice) -> String {
-    if dice.chance(0.03) {
+pub(super) fn text(wire: &str, random: &mut Random) -> String {
+    if random.chance(0.03) {
         return String::new();
     }
     let ends = |suffix: &str| wire.ends_with(suffix);
     if ends("Dimensions") {
-        return format!("{}x{}", 20 + dice.below(200), 20 + dice.below(400));
+        return format!("{}x{}", 20 + random.below(200), 20 + random.below(400));
     }
     if ends("Id") || ends("Code") || ends("Number") {
-        return format!("{}{}", dice.pick(&["", "A", "0", "R-"]), dice.below(1_000_000));
+        return format!("{}{}", random.pick(&["", "A", "0", "R-"]), random.below(1_000_000));
     }
     if ends("Phone") {
-        return phone(dice);
+        return phone(random);
     }
     if ends("School") {
-        return dice.pick(&SCHOOLS).to_owned();
+        return random.pick(&SCHOOLS).to_owned();
     }
     if ends("Fee") || ends("Dues") || wire == "Taxes" || wire == "Assessments" {
-        return dice.below(9000).to_string();
+        return random.below(9000).to_string();
     }
     if ends("Units") {
-        return dice.pick(&["Sq Ft", "Acres", "Feet"]).to_owned();
+        return random.pick(&["Sq Ft", "Acres", "Feet"]).to_owned();
     }
     if ends("Frequency") {
-        return dice.pick(&["Monthly", "Quarterly", "Annually"]).to_owned();
+        return random.pick(&["Monthly", "Quarterly", "Annually"]).to_owned();
     }
     if ends("Spaces") || ends("Rooms") || wire == "Stories" || wire == "MlsStories" {
-        return (1 + dice.below(9)).to_string();
+        return (1 + random.below(9)).to_string();
     }
     if ends("Remarks") || wire == "Directions" || wire == "Headline" || wire == "ShowingInstructions" {
-        return remarks(dice);
+        return remarks(random);
     }
-    features(dice)
+    features(random)
 }
 
-fn features(dice: &mut Dice) -> String {
-    let mut text = dice.pick(&FEATURES).to_owned();
-    for _ in 0..dice.below(4) {
+fn features(random: &mut Random) -> String {
+    let mut text = random.pick(&FEATURES).to_owned();
+    for _ in 0..random.below(4) {
         text.push_str(", ");
-        text.push_str(dice.pick(&FEATURES));
+        text.push_str(random.pick(&FEATURES));
     }
     text
 }
 
 /// A listing number: digits as a rule; now and then what some MLS has done.
-pub(super) fn listing_id(serial: u64, dice: &mut Dice) -> String {
-    match dice.below(40) {
+pub(super) fn listing_id(serial: u64, random: &mut Random) -> String {
+    match random.below(40) {
         0 => format!("ML-{serial}A"),
         1 => format!("{serial} B/2"),
         2 => format!("O'{serial}\"q"),

@@ -1,15 +1,12 @@
-//! A request as the server binds it: parameters, signature.
+//! The parameters of a request, as the server binds them.
 
-use super::options::{HexCase, Options};
 use crate::record::Stamp;
-use chrono::NaiveDateTime;
-use md5::{Digest, Md5};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The bound parameters of SyncListings; those of GetListingDetail are among them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ask {
+pub(super) struct Parameters {
     pub(super) feeds: Vec<String>,
     pub(super) listing: Option<String>,
     pub(super) from_text: Option<String>,
@@ -39,33 +36,33 @@ pub(super) enum Layout {
 
 const LARGEST_PAGE: usize = 200;
 
-impl Ask {
-    pub(super) fn bind(pairs: &[(String, String)], zone_hours: i32) -> Ask {
-        let mut ask = Ask { page: 1, ..Ask::default() };
+impl Parameters {
+    pub(super) fn bind(pairs: &[(String, String)], zone_hours: i32) -> Parameters {
+        let mut parameters = Parameters { page: 1, ..Parameters::default() };
         for (name, value) in pairs {
             match name.to_ascii_lowercase().as_str() {
-                "feedidlist" | "feedid" => ask.feeds.push(value.clone()),
-                "listingid" => ask.listing = Some(value.clone()),
-                "fromupdateddate" => (ask.from_text, ask.from) = ask.date("FromUpdatedDate", value, zone_hours),
-                "toupdateddate" => (ask.to_text, ask.to) = ask.date("ToUpdatedDate", value, zone_hours),
+                "feedidlist" | "feedid" => parameters.feeds.push(value.clone()),
+                "listingid" => parameters.listing = Some(value.clone()),
+                "fromupdateddate" => (parameters.from_text, parameters.from) = parameters.date("FromUpdatedDate", value, zone_hours),
+                "toupdateddate" => (parameters.to_text, parameters.to) = parameters.date("ToUpdatedDate", value, zone_hours),
                 "status" => match value.parse() {
-                    Ok(status) if status <= 3 => ask.status = status,
-                    Ok(_) => drop(ask.errors.insert("Status", "The field Status must be between 0 and 3.".to_owned())),
-                    Err(_) => ask.invalid("Status", value),
+                    Ok(status) if status <= 3 => parameters.status = status,
+                    Ok(_) => drop(parameters.errors.insert("Status", "The field Status must be between 0 and 3.".to_owned())),
+                    Err(_) => parameters.invalid("Status", value),
                 },
                 "page" => match value.parse::<i64>() {
-                    Ok(page) => ask.page = u32::try_from(page).unwrap_or(1).max(1),
-                    Err(_) => ask.invalid("Page", value),
+                    Ok(page) => parameters.page = u32::try_from(page).unwrap_or(1).max(1),
+                    Err(_) => parameters.invalid("Page", value),
                 },
                 "pagesize" => match value.parse() {
-                    Ok(size) if size <= LARGEST_PAGE => ask.page_size = Some(size),
-                    Ok(size) => ask.oversized(size),
-                    Err(_) => ask.invalid("PageSize", value),
+                    Ok(size) if size <= LARGEST_PAGE => parameters.page_size = Some(size),
+                    Ok(size) => parameters.oversized(size),
+                    Err(_) => parameters.invalid("PageSize", value),
                 },
                 _ => {}
             }
         }
-        ask
+        parameters
     }
 
     /// A date that carries an offset means an instant: it is put into the digits of the server's zone.
@@ -99,28 +96,4 @@ impl Ask {
             "Status": self.status, "Page": self.page, "PageSize": self.page_size.unwrap_or(page_size),
         })
     }
-}
-
-/// Whether the two headers prove that the caller holds the key. `now` is true UTC.
-pub(super) fn signed(options: &Options, now: Stamp, auth: &str, timestamp: &str) -> bool {
-    let claimed = format!("client={}&systemaccesskey={}&signature=", options.client, options.key.0);
-    let Some(signature) = auth.strip_prefix(claimed.as_str()) else {
-        return false;
-    };
-    let digest = Md5::digest(format!("{} {} x-ml-timestamp:{timestamp}", options.client, options.key.0).as_bytes());
-    let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let matches = match options.hex_case {
-        HexCase::Any => signature.eq_ignore_ascii_case(&expected),
-        HexCase::Lower => signature == expected,
-        HexCase::Upper => signature == expected.to_ascii_uppercase(),
-    };
-    matches && in_time(options.skew_s, now, timestamp)
-}
-
-fn in_time(skew_s: Option<u64>, now: Stamp, timestamp: &str) -> bool {
-    let Ok(sent) = NaiveDateTime::parse_from_str(timestamp, "%Y%m%d%H%M%S") else {
-        return false;
-    };
-    let sent = Stamp::from_utc(sent.and_utc());
-    skew_s.is_none_or(|most| sent.since(now).max(now.since(sent)).as_secs() <= most)
 }

@@ -2,11 +2,11 @@
 
 /// A small generator (SplitMix64): one multiply-and-shift a number, and its whole state is its seed.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(super) struct Random(u64);
 
-impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
-        Dice(seed)
+impl Random {
+    pub(super) fn new(seed: u64) -> Random {
+        Random(seed)
     }
 
     pub(super) fn draw(&mut self) -> u64 {
