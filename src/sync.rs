@@ -6,6 +6,7 @@ pub mod control;
 pub mod discovery;
 pub mod heartbeat;
 pub mod intake;
+pub mod messages;
 pub mod progress;
 pub mod replay;
 mod reporter;

@@ -1,6 +1,6 @@
 //! What a record does to the row that is stored under its key.
 
-use crate::record::Stamp;
+use crate::record::{Presence, Stamp};
 
 /// The stored row, as far as a decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,19 @@ pub enum News {
     Live,
     /// The vendor returned the listing as deleted.
     Deleted,
-    /// The vendor said nothing; that the listing is gone was inferred.
-    InferredDeletion,
+    /// The vendor said nothing; a scan lacks the listing, and that it is gone was confirmed.
+    Absent,
+    /// The vendor said nothing; a person has removed the feed.
+    FeedRemoved,
+}
+
+impl From<Presence> for News {
+    fn from(presence: Presence) -> News {
+        match presence {
+            Presence::Live => News::Live,
+            Presence::Deleted => News::Deleted,
+        }
+    }
 }
 
 /// What to do, with what is to be written.
@@ -90,7 +101,7 @@ pub fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, content:
         return match news {
             News::Live => content.map(Action::Insert),
             News::Deleted => content.map(Action::InsertTombstone),
-            News::InferredDeletion => Some(Action::Unchanged),
+            News::Absent | News::FeedRemoved => Some(Action::Unchanged),
         };
     };
     let older = matches!((stamp, known.stamp), (Some(new), Some(old)) if new < old);
@@ -99,10 +110,10 @@ pub fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, content:
         (_, _) if older => Some(Action::Stale),
         (false, News::Live) if known.same => Some(Action::Unchanged),
         (false, News::Live) => content.map(Action::Update),
-        (false, News::Deleted | News::InferredDeletion) => Some(Action::Tombstone),
+        (false, News::Deleted | News::Absent | News::FeedRemoved) => Some(Action::Tombstone),
         (true, News::Live) if later || known.inferred => content.map(Action::Revive),
         (true, News::Deleted) if later || known.inferred => Some(Action::Restamp),
-        (true, News::Live | News::Deleted | News::InferredDeletion) => Some(Action::Unchanged),
+        (true, News::Live | News::Deleted | News::Absent | News::FeedRemoved) => Some(Action::Unchanged),
     }
 }
 
@@ -110,7 +121,7 @@ pub fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, content:
 mod tests {
     use super::*;
     use Fate::{Insert, InsertTombstone, Restamp, Revive, Stale, Tombstone, Unchanged, Update};
-    use News::{Deleted, InferredDeletion, Live};
+    use News::{Absent, Deleted, Live};
 
     /// A live row, a tombstone that the vendor stated, and one that was inferred, each with its stamp.
     const LIVE: fn(i64) -> Known = |stamp| Known { stamp: at(stamp), deleted: false, inferred: false, same: false };
@@ -188,10 +199,10 @@ mod tests {
 
     #[test]
     fn an_inferred_deletion_concerns_live_rows_alone() {
-        check(LIVE(5), InferredDeletion, 0, Tombstone);
-        check(STATED(5), InferredDeletion, 0, Unchanged);
-        check(INFERRED(5), InferredDeletion, 0, Unchanged);
-        check(None, InferredDeletion, 0, Unchanged);
+        check(LIVE(5), Absent, 0, Tombstone);
+        check(STATED(5), Absent, 0, Unchanged);
+        check(INFERRED(5), Absent, 0, Unchanged);
+        check(None, Absent, 0, Unchanged);
     }
 
     #[test]

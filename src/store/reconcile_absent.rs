@@ -4,10 +4,11 @@ use super::checkpoint;
 use super::database::Database;
 use super::error::Error;
 use super::reconcile_run::{Occasion, Run, numbered, under_way};
-use super::row::{Heard, apply};
+use super::row::{Incoming, apply};
 use super::row_sql::{RowSql, key_columns};
 use crate::entity::Entity;
 use crate::plan::brake::{BrakeLimits, Finding, Ruling, rule};
+use crate::plan::merge::News;
 use crate::record::{FeedId, ListingId, ListingKey};
 use rusqlite::{Connection, params};
 
@@ -159,7 +160,7 @@ fn delete(tx: &Connection, sql: &RowSql, absent: (&Run, &ListingId), at: &str) -
     if !tx.prepare_cached(&stands)?.query_row(about, |row| row.get::<_, bool>(0))? {
         return Ok(());
     }
-    apply(tx, sql, Heard::absent(ListingKey { feed: run.feed.clone(), listing: listing.clone() }), at)?;
+    apply(tx, sql, Incoming::gone(ListingKey { feed: run.feed.clone(), listing: listing.clone() }, News::Absent), at)?;
     tx.prepare_cached("UPDATE reconcile_absent SET applied = 1 WHERE run_id = ?1 AND listing_id = ?2")?
         .execute(params![run.id, listing.0])?;
     tx.prepare_cached("UPDATE reconcile_runs SET deleted = deleted + 1 WHERE run_id = ?1")?.execute([run.id])?;

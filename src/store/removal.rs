@@ -4,9 +4,10 @@ use super::database::Database;
 use super::error::Error;
 use super::feeds::check_mirrored;
 use super::reconcile_run::{self, Occasion};
-use super::row::{Heard, apply};
+use super::row::{Incoming, apply};
 use super::row_sql::key_columns;
 use crate::entity::Entity;
+use crate::plan::merge::News;
 use crate::record::{FeedId, ListingId, ListingKey};
 use rusqlite::{Connection, params};
 
@@ -34,7 +35,7 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
         after = last.clone();
         removed += batch.len() as u64;
         for listing in batch {
-            apply(&tx, sql, Heard::feed_removed(ListingKey { feed: feed.clone(), listing }), at)?;
+            apply(&tx, sql, Incoming::gone(ListingKey { feed: feed.clone(), listing }, News::FeedRemoved), at)?;
         }
         tx.commit()?;
     }

@@ -4,62 +4,40 @@ use super::error::Error;
 use super::feeds;
 use super::row_sql::{NewRow, RowSql, Stored};
 use crate::plan::merge::{Action, Fate, News, merge};
-use crate::record::{Content, Hash, ListingKey, Presence, Stamp};
+use crate::record::{Content, Hash, ListingKey, Stamp};
 use rusqlite::{Connection, params};
 
 /// The longest `extra` that is kept, in bytes: unknown fields must not flood the file.
 const LONGEST_EXTRA: usize = 256 * 1024;
 
-/// A record on its way into the file.
+/// What was heard of a listing, on its way into the file.
 #[derive(Clone, Debug)]
 pub struct Incoming {
     /// Its key.
     pub key: ListingKey,
+    /// What was heard, and from whom.
+    pub news: News,
     /// Its stamp; `None` where it has none that can be read.
     pub stamp: Option<Stamp>,
-    /// Whether its stream is of live listings or of deletions.
-    pub presence: Presence,
     /// Hash of the record as sent.
     pub raw_hash: Hash,
     /// Its content; `None` if the stored row was made of a record with the same hash, and for the deletion of a row.
     pub content: Option<Content>,
 }
 
-/// What was heard of a listing.
-pub(super) struct Heard {
-    key: ListingKey,
-    news: News,
+impl Incoming {
+    /// The vendor says nothing of it any more.
+    pub(super) fn gone(key: ListingKey, news: News) -> Incoming {
+        Incoming { key, news, stamp: None, raw_hash: Hash::default(), content: None }
+    }
+
     /// The word for it in `deleted_cause`.
-    cause: &'static str,
-    stamp: Option<Stamp>,
-    raw_hash: Hash,
-    content: Option<Content>,
-}
-
-impl From<Incoming> for Heard {
-    fn from(record: Incoming) -> Heard {
-        let Incoming { key, stamp, presence, raw_hash, content } = record;
-        let news = match presence {
-            Presence::Live => News::Live,
-            Presence::Deleted => News::Deleted,
-        };
-        Heard { key, news, cause: "vendor", stamp, raw_hash, content }
-    }
-}
-
-impl Heard {
-    /// A whole reading lacks it, and the vendor or a person has confirmed that it is gone.
-    pub(super) fn absent(key: ListingKey) -> Heard {
-        Heard::inferred(key, "absent")
-    }
-
-    /// A person has removed its feed.
-    pub(super) fn feed_removed(key: ListingKey) -> Heard {
-        Heard::inferred(key, "feed_removed")
-    }
-
-    fn inferred(key: ListingKey, cause: &'static str) -> Heard {
-        Heard { key, news: News::InferredDeletion, cause, stamp: None, raw_hash: Hash::default(), content: None }
+    fn cause(&self) -> &'static str {
+        match self.news {
+            News::Live | News::Deleted => "vendor",
+            News::Absent => "absent",
+            News::FeedRemoved => "feed_removed",
+        }
     }
 }
 
@@ -71,14 +49,14 @@ pub(super) struct Applied {
 }
 
 /// Merges what was heard of a listing into its row, and adds the change where consumers see one.
-pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: impl Into<Heard>, at: &str) -> Result<Applied, Error> {
-    let mut heard = heard.into();
+pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, at: &str) -> Result<Applied, Error> {
     let stored = sql.find(tx, &heard.key)?;
     let extra_cut = heard.content.as_mut().is_some_and(cut_extra);
     let same = stored.as_ref().map(|stored| is_same(tx, sql, stored, &mut heard)).transpose()?.unwrap_or(false);
     let known = stored.map(|stored| stored.known(same));
     let earlier = known.and_then(|known| known.stamp);
-    let Heard { key, news, cause, stamp, raw_hash, content } = heard;
+    let cause = heard.cause();
+    let Incoming { key, news, stamp, raw_hash, content } = heard;
     // Another process may have changed the row since the hashes were asked for.
     let changed = || Error::Strange(format!("the row of {} changed while its page was read", key.listing));
     let action = merge(known, news, stamp, content).ok_or_else(changed)?;
@@ -116,7 +94,7 @@ fn cut_extra(content: &mut Content) -> bool {
 ///
 /// The same version of a listing may be sent in the shape of the document's table or of its class; each lacks fields of
 /// the other. What this answer leaves out is taken over, so that the shapes do not look like changes.
-fn is_same(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Heard) -> Result<bool, Error> {
+fn is_same(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming) -> Result<bool, Error> {
     if stored.raw_hash == heard.raw_hash {
         return Ok(true);
     }

@@ -120,7 +120,7 @@ fn one_per_key(records: impl Iterator<Item = Record>) -> impl Iterator<Item = Re
 }
 
 fn incoming(record: Record, presence: Presence, content: Option<Content>) -> Incoming {
-    Incoming { key: record.key, stamp: record.stamp, presence, raw_hash: record.raw_hash, content }
+    Incoming { key: record.key, news: presence.into(), stamp: record.stamp, raw_hash: record.raw_hash, content }
 }
 
 #[cfg(test)]

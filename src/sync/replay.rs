@@ -38,6 +38,7 @@ fn decoded(entity: &Entity, reject: &KeptReject) -> Option<Replayed> {
     let record = (entity.read)(&reject.raw).ok().filter(|record| record.key.feed == reject.feed)?;
     let content = (entity.decode)(&record).ok()?;
     let presence = reject.stream.presence();
-    let record = Incoming { key: record.key, stamp: record.stamp, presence, raw_hash: record.raw_hash, content: Some(content) };
+    let record =
+        Incoming { key: record.key, news: presence.into(), stamp: record.stamp, raw_hash: record.raw_hash, content: Some(content) };
     Some(Replayed { reject_id: reject.reject_id, record })
 }

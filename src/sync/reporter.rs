@@ -2,7 +2,7 @@
 
 use super::clock::mirror_time;
 use super::intake::Stored;
-use super::session::Report;
+use super::messages::Report;
 use super::tools::Tools;
 use crate::plan::attempts::Retry;
 use crate::plan::options::Purpose;

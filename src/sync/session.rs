@@ -2,8 +2,8 @@
 //! nothing itself: the worker does, and so does the simulation.
 
 use super::intake::{Arrival, Stored, describe};
+use super::messages::{Command, Event, Report};
 use crate::entity::Entity;
-use crate::plan::attempts::Retry;
 use crate::plan::backoff;
 use crate::plan::brake::{BrakeLimits, Ruling};
 use crate::plan::burst::{Burst, BurstLimits};
@@ -12,9 +12,8 @@ use crate::plan::clock::Now;
 use crate::plan::feed::{FeedPlan, Step, Verdict};
 use crate::plan::merge::Fate;
 use crate::plan::options::{Options, Purpose};
-use crate::plan::scans::Wanted;
 use crate::record::zone::TimestampZone;
-use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Record, Window};
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Record};
 use crate::store::{Confirmation, Judgement};
 use crate::vendor::Error as VendorError;
 use std::collections::VecDeque;
@@ -34,111 +33,6 @@ pub struct SessionOptions {
     pub brake: BrakeLimits,
     /// Above which numbers stated deletions are reported.
     pub burst: BurstLimits,
-}
-
-/// What happened. Every command but `Tell`, `Wait` and `Finished` is followed by the event that it names.
-#[derive(Debug)]
-pub enum Event {
-    /// A page was answered.
-    Page(Purpose, PageRequest, Page),
-    /// A request for a page failed.
-    Failed(Purpose, PageRequest, VendorError),
-    /// A single record was answered; `None` where the vendor does not have it.
-    One(ListingId, Result<Option<Record>, VendorError>),
-    /// A page was stored.
-    Stored(Stored),
-    /// So many listings are live, after so many deletions within an hour.
-    Live {
-        /// The deletions.
-        recent: u64,
-        /// The live listings.
-        live: u64,
-    },
-    /// A reconcile run was begun, with this number.
-    ScanBegun(i64, Window),
-    /// Whoever asked for the scan that was to begin does not want it any more.
-    Unwanted,
-    /// What a scan lacks was worked out.
-    Judged(Judgement),
-    /// What the vendor said of a row was stored.
-    Confirmed,
-    /// The reconcile run was ended.
-    ScanEnded,
-    /// The database refused a command, for this reason; nothing of it was stored.
-    StoreFailed(String),
-    /// What the database remembers of the feed.
-    Loaded(Saved),
-    /// Somebody asks for a scan.
-    Wanted(Wanted),
-    /// The reason of failures may be gone.
-    TryAgain,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Command {
-    /// Ask the vendor for a page: `Page` or `Failed`.
-    Fetch(Purpose, PageRequest),
-    /// Ask the vendor for a single record: `One`.
-    FetchOne(ListingId),
-    /// Store a page: `Stored` or `StoreFailed`.
-    Store(Box<Arrival>),
-    /// Count the live listings: `Live` or `StoreFailed`. The deletions of the last hour are given back.
-    CountLive(u64),
-    /// Begin a reconcile run, if whoever asked for it still wants it: `ScanBegun`, `Unwanted` or `StoreFailed`.
-    BeginScan(Window, Option<Wanted>),
-    /// Work out which rows the scan lacks: `Judged` or `StoreFailed`.
-    Judge {
-        /// Whether the whole set was proven.
-        proven: bool,
-        /// The limits of the brake.
-        limits: BrakeLimits,
-    },
-    /// Store what the vendor said of a row that the scan lacks: `Confirmed` or `StoreFailed`.
-    Confirm(ListingId, Confirmation),
-    /// End the reconcile run: `ScanEnded` or `StoreFailed`.
-    EndScan,
-    /// Read what the database remembers of the feed: `Loaded` or `StoreFailed`.
-    Load,
-    /// Tell people.
-    Tell(Report),
-    /// Nothing to do before this time of [`Now::monotonic`], or before an event comes by itself.
-    Wait(Duration),
-    /// The database cannot be used, and a one-shot run does not wait for it.
-    GiveUp,
-    /// A one-shot run is over: why the feed is not complete, nothing if it is.
-    Finished(Vec<String>),
-}
-
-/// What people may want to know.
-#[derive(Debug)]
-pub enum Report {
-    /// A page is about to be asked for.
-    Working(Purpose, PageRequest),
-    /// There is nothing to do for a while.
-    Waiting,
-    /// A request for a page failed.
-    Failed(Purpose, PageRequest, VendorError, Retry),
-    /// A request for a single record failed.
-    OneFailed(ListingId, VendorError, Retry),
-    /// A page was stored.
-    Stored(Stored),
-    /// The database cannot be used; it is tried again after this.
-    StoreFailed(String, Duration),
-    /// A scan has begun.
-    ScanBegun(i64, Window, Option<Wanted>),
-    /// What a scan found may be deleted without a person.
-    NotWithheld,
-    /// A scan's deletions wait for a person, for this reason.
-    Withheld(i64, String),
-    /// A scan proves nothing, for this reason.
-    ScanFailed(i64, String),
-    /// A scan is over that somebody has asked for.
-    ScanOver(Wanted),
-    /// Very many deletions were stated.
-    Burst(String),
-    /// A one-shot run is over, for this first reason if it is not complete.
-    Finished(Option<String>),
 }
 
 /// The session of one feed.
@@ -322,6 +216,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::plan::options::LookbackRule;
+    use crate::plan::scans::Wanted;
     use crate::record::{ListingKey, Stamp, Stream, raw_hash};
     use crate::store::Committed;
     use crate::vendor::constellation1::LISTINGS;

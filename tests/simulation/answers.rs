@@ -5,7 +5,7 @@ use mls_sync::plan::checkpoint::WindowState;
 use mls_sync::plan::options::Purpose;
 use mls_sync::record::{Failure, ListingId, Page, PageRequest, Presence, Record, Stamp};
 use mls_sync::sync::intake::Arrival;
-use mls_sync::sync::session::Event;
+use mls_sync::sync::messages::Event;
 use mls_sync::vendor::Error as VendorError;
 use mls_sync::vendor::constellation1;
 use std::time::Duration;
