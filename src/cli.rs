@@ -2,8 +2,10 @@
 
 #[cfg(feature = "sandbox")]
 mod demo;
+mod exit;
 mod feeds;
 mod logging;
+mod print;
 mod privacy;
 mod reconcile;
 mod rejects;
@@ -16,22 +18,14 @@ mod why;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
-use crate::record::{DayTime, steers};
 use crate::store::OpenError;
 use crate::store::report::ReportError;
 use clap::{Args, Parser, Subcommand};
+use exit::{EXIT_FAILED, EXIT_IN_USE, EXIT_USAGE, UsageError};
 use logging::LogFormat;
-use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Something is missing or wrong before the work begins: the same as clap's for a wrong command line.
-const EXIT_USAGE: u8 = 2;
-/// The work began and did not reach its end.
-const EXIT_FAILED: u8 = 1;
-/// Another process mirrors into the file. It passes, so it must not be one of the codes after which nobody tries again.
-const EXIT_IN_USE: u8 = 3;
 
 /// Keeps a local SQLite file true to a real-estate vendor's listings API.
 #[derive(Debug, Parser)]
@@ -138,11 +132,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What was asked for cannot be done as it was asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct UsageError(String);
-
 /// Prints an error as one message and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     // Where nobody reads it any more, the exit code still tells.
@@ -152,38 +141,6 @@ fn report(error: &anyhow::Error) -> ExitCode {
     }
     let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>() || error.is::<UsageError>();
     ExitCode::from(if before_the_work { EXIT_USAGE } else { EXIT_FAILED })
-}
-
-/// A number as people read it: `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// JSON for programs. JSON lets some characters pass that a terminal obeys; people look at it there, so they are escaped.
-fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => plain.push(c),
-            _ if steers(c) => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
-            _ => plain.push(c),
-        }
-    }
-    Ok(plain)
-}
-
-/// The date a person typed.
-fn day_time(text: &str) -> Result<DayTime, String> {
-    text.parse()
 }
 
 #[cfg(test)]

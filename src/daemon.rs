@@ -7,13 +7,14 @@ mod housekeeper;
 mod key_watch;
 pub mod maintenance;
 pub mod question;
+mod run;
 mod socket;
 mod supervisor;
 mod systemd;
 mod watchdog;
 
 use crate::config::{Config, ConfigError};
-use crate::record::{FeedId, Stamp};
+use crate::record::FeedId;
 use crate::store::{Instance, OpenError, Store};
 use crate::sync::clock::Clock;
 use crate::sync::progress::Progress;
@@ -21,9 +22,9 @@ use crate::sync::tools::Tools;
 use crate::vendor::constellation1::{Client, LISTINGS};
 use crate::vendor::{Limiter, Vendor};
 use housekeeper::Housekeeper;
+pub use run::{ReconcileMode, RunOptions, RunOutcome};
 use sd_notify::NotifyState;
 use secrecy::SecretString;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -62,41 +63,6 @@ pub enum StartError {
         /// What stands in the way, and what to do.
         why: String,
     },
-}
-
-/// What a run is to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
-    /// The command as typed, for whoever finds the file in use.
-    pub command: &'static str,
-    /// Stop when everything is read.
-    pub once: bool,
-    /// Replaces what earlier runs set as the oldest stamp to hold.
-    pub since: Option<Stamp>,
-    /// Only these feeds; empty for all.
-    pub feeds: Vec<FeedId>,
-    /// Set a whole reading against the file.
-    pub reconcile: Option<ReconcileMode>,
-}
-
-/// What a reconcile may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReconcileMode {
-    /// Repair and delete.
-    Apply,
-    /// Only tell.
-    DryRun,
-}
-
-/// How a one-shot run ended: what each feed lacks, if anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunOutcome {
-    /// Whether it was stopped before its end.
-    pub stopped: bool,
-    /// What each feed lacks.
-    pub feeds: BTreeMap<FeedId, Vec<String>>,
-    /// Why no feed could be found.
-    pub no_feeds: Option<String>,
 }
 
 /// A process that is ready to run.

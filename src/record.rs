@@ -1,11 +1,13 @@
 //! The shared nouns: what a vendor's answer becomes before anything is decided about it.
 
 mod field;
+mod hash;
 mod ledger;
 mod stamp;
 pub mod zone;
 
-pub use field::{Cell, Content, Field, Kind, NamedBy, raw_hash};
+pub use field::{Cell, Content, Field, Kind, NamedBy};
+pub use hash::{Hash, raw_hash};
 pub use ledger::{ClosedGate, Counts, Ledger, Period};
 pub use stamp::{DayTime, Stamp};
 
@@ -172,9 +174,6 @@ pub struct PageRequest {
     /// The page, from 1.
     pub page: u32,
 }
-
-/// 128 bits of a cryptographic hash over a record as it was sent, or over its decoded cells.
-pub type Hash = [u8; 16];
 
 /// One record of a page: its key and hash known, its fields not decoded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

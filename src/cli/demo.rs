@@ -1,7 +1,9 @@
 //! `mls-sync demo`: the whole job against an embedded sandbox, and the proof that it was done.
 
+use super::exit::{EXIT_FAILED, UsageError};
+use super::print::grouped;
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, UsageError, grouped, show};
+use super::show;
 use crate::config::{Config, Constellation1, Poll, Rate, Span};
 use crate::daemon::{Daemon, RunOptions};
 use crate::plan::merge::Fate;

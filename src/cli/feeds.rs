@@ -1,6 +1,7 @@
 //! `mls-sync feeds`: which feeds are mirrored, and the removal of one.
 
-use super::{UsageError, grouped, pretty_json};
+use super::exit::UsageError;
+use super::print::{grouped, pretty_json};
 use crate::config::Config;
 use crate::daemon::maintenance;
 use crate::record::FeedId;

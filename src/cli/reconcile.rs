@@ -1,7 +1,9 @@
 //! `mls-sync reconcile`: a whole reading set against the file.
 
+use super::exit::{EXIT_FAILED, UsageError};
+use super::print::{grouped, pretty_json};
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, UsageError, grouped, pretty_json, privacy, show};
+use super::{privacy, show};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{Daemon, ReconcileMode, RunOptions, RunOutcome, delegate, maintenance};
 use crate::record::{FeedId, printable};

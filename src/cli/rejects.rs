@@ -1,6 +1,7 @@
 //! `mls-sync rejects`: the vendor's records that could not be stored.
 
-use super::{UsageError, grouped, pretty_json};
+use super::exit::UsageError;
+use super::print::{grouped, pretty_json};
 use crate::config::Config;
 use crate::daemon::maintenance::{self, Replay};
 use crate::record::{FeedId, printable};

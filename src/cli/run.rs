@@ -1,6 +1,8 @@
 //! `mls-sync run`: the daemon, one cycle, or one load.
 
-use super::{EXIT_FAILED, day_time, grouped, privacy, show};
+use super::exit::EXIT_FAILED;
+use super::print::grouped;
+use super::{privacy, show};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate};
 use crate::plan::merge::Fate;
@@ -10,6 +12,7 @@ use crate::sync::progress::{Counters, Progress};
 use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +26,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     backfill: bool,
     /// With --backfill: load only what was updated since then (2024-01-31 or 2024-01-31T08:30:00)
-    #[arg(long, value_name = "DATE", requires = "backfill", value_parser = day_time)]
+    #[arg(long, value_name = "DATE", requires = "backfill", value_parser = DayTime::from_str)]
     since: Option<DayTime>,
     /// Only this feed; may be given several times
     #[arg(long, value_name = "ID")]

@@ -1,6 +1,7 @@
 //! `mls-sync sandbox`: the vendor in memory, served until it is stopped.
 
-use super::{UsageError, run};
+use super::exit::UsageError;
+use super::run;
 use crate::sandbox::{Options, Sandbox};
 use anyhow::Context;
 use std::net::SocketAddr;

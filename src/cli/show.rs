@@ -1,6 +1,6 @@
 //! Progress: bars on a terminal, a log line every ten seconds elsewhere.
 
-use super::grouped;
+use super::print::grouped;
 use crate::record::FeedId;
 use crate::sync::progress::{Counters, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};

@@ -1,6 +1,6 @@
 //! `mls-sync status`: how true the file is, feed by feed.
 
-use super::{grouped, pretty_json};
+use super::print::{grouped, pretty_json};
 use crate::config::{Config, Rate};
 use crate::record::printable;
 use crate::store::report::{self, FeedReport, Status};

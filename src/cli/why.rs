@@ -1,7 +1,9 @@
 //! `mls-sync why`: what is known of one listing.
 
+use super::exit::EXIT_FAILED;
+use super::print::pretty_json;
 use super::run::stop_on_signals;
-use super::{EXIT_FAILED, pretty_json, privacy, rejects};
+use super::{privacy, rejects};
 use crate::config::Config;
 use crate::daemon::question::{self, Asked, Side};
 use crate::record::{FeedId, ListingId, ListingKey, printable};

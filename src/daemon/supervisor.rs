@@ -2,7 +2,8 @@
 
 use super::control::Control;
 use super::dispatcher::Dispatcher;
-use super::{ReconcileMode, RunOptions, RunOutcome, watchdog};
+use super::run::{ReconcileMode, RunOptions, RunOutcome};
+use super::watchdog;
 use crate::config::Config;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::burst::BurstLimits;

@@ -1,6 +1,6 @@
 //! A vendor entity's fields as data: one row a field, read by decoder, store, sandbox and tests alike.
 
-use super::Hash;
+use super::hash::{Hash, short};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -127,20 +127,6 @@ impl Content {
 /// Values stay text: a tree of them would round numbers that a double cannot hold, and so look like a change.
 fn members(extra: Option<&str>) -> Option<BTreeMap<String, Box<RawValue>>> {
     serde_json::from_str(extra?).ok()
-}
-
-/// Hash of a record as it was sent.
-#[must_use]
-pub fn raw_hash(bytes: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(bytes);
-    short(&hasher)
-}
-
-fn short(hasher: &blake3::Hasher) -> Hash {
-    let mut hash = [0; 16];
-    hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    hash
 }
 
 #[cfg(test)]
