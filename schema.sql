@@ -367,7 +367,7 @@ CREATE TABLE listings (  -- public
 
 CREATE INDEX listings_deleted ON listings (feed_id, deleted_at) WHERE deleted_at IS NOT NULL;
 
--- What you may show: every listing that is not deleted.
+-- Every listing that is not deleted. It is not filtered for the public: hidden addresses and agent remarks are in it.
 CREATE VIEW live_listings AS  -- public
 SELECT * FROM listings WHERE deleted_at IS NULL;
 

@@ -24,6 +24,7 @@ mod row;
 mod row_sql;
 mod schema;
 mod sqlite;
+mod text;
 pub mod why;
 mod windows;
 mod writer;

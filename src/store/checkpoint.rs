@@ -1,16 +1,14 @@
-//! Cursors, coverage and windows: where the reading of a feed stands, saved and loaded.
+//! Cursors and coverage: where the reading of a feed stands, saved and loaded.
 
 use super::error::Error;
-use super::windows;
-use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Open, Saved, SavedScan, WindowSave, WindowState};
+use super::text::{needed, rule_name, rule_of, stamp_at, stamp_of, stream_of, text};
+use super::{reconcile_run, windows};
+use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Saved, SavedScan};
 use crate::plan::coverage::Coverage;
-use crate::plan::options::Purpose;
-use crate::plan::page::Mark;
-use crate::plan::paging::{Progress, Reading};
-use crate::plan::window::{FromRule, StreamState, Task};
-use crate::record::{FeedId, ListingId, Stamp, Stream, Window};
-use rusqlite::{Connection, Row, params};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::plan::window::StreamState;
+use crate::record::{FeedId, Stamp, Stream, Window};
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
 
 /// Saves a checkpoint.
 pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result<(), Error> {
@@ -26,7 +24,7 @@ pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result
         tx.prepare_cached("UPDATE feeds SET polled_at = ?2 WHERE feed_id = ?1")?.execute(params![feed.0, at])?;
     }
     if let Some(window) = &checkpoint.window {
-        save_window(tx, checkpoint, window, at)?;
+        windows::save(tx, checkpoint, window, at)?;
     }
     Ok(())
 }
@@ -61,90 +59,11 @@ fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Cove
     Ok(())
 }
 
-/// A feed has at most one open window for each kind of work.
-fn save_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<(), Error> {
-    let (feed, purpose) = (&checkpoint.feed, checkpoint.purpose);
-    if save.begins {
-        windows::cut_open(tx, feed, purpose, at)?;
-        insert_window(tx, checkpoint, save, at)?;
-    }
-    let id: i64 = tx
-        .prepare_cached("SELECT window_id FROM windows WHERE feed_id = ?1 AND purpose = ?2 AND state = 'open'")?
-        .query_row(params![feed.0, purpose.word()], |row| row.get(0))?;
-    let progress = &save.progress;
-    let closed_at = (save.state != WindowState::Open).then_some(at);
-    tx.prepare_cached(
-        "UPDATE windows SET state = ?2, next_page = ?3, page_size = ?4, total_first = ?5, total_last = ?6, keys_seen = ?7,
-             passes = ?8, grew = ?9, strict = ?10, closed_at = ?11 WHERE window_id = ?1",
-    )?
-    .execute(params![
-        id,
-        state_name(save.state),
-        progress.next_page,
-        progress.page_size as i64,
-        progress.total_first as i64,
-        progress.total_last as i64,
-        progress.keys_seen as i64,
-        progress.passes,
-        progress.grew,
-        progress.strict,
-        closed_at,
-    ])?;
-    save_marks(tx, id, save)?;
-    if save.state != WindowState::Open && matches!(purpose, Purpose::Poll | Purpose::Lookback) {
-        prune_windows(tx, feed, at)?;
-    }
-    Ok(())
-}
-
-/// Polls leave one row per minute: those that have nothing more to tell than the coverage does go after a month.
-fn prune_windows(tx: &Connection, feed: &FeedId, at: &str) -> Result<(), Error> {
-    tx.prepare_cached(
-        "DELETE FROM windows WHERE feed_id = ?1 AND state IN ('complete', 'cut') AND purpose IN ('poll', 'lookback')
-             AND closed_at < strftime('%Y-%m-%dT%H:%M:%fZ', ?2, '-30 days')",
-    )?
-    .execute(params![feed.0, at])?;
-    Ok(())
-}
-
-fn insert_window(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> Result<(), Error> {
-    let task = &save.task;
-    let mut statement = tx.prepare_cached(
-        "INSERT INTO windows (feed_id, status, purpose, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
-             total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at, run_id)
-         VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, 1, 0, 0, 0, 0, 0, 0, 0, ?8, ?9,
-             iif(?3 = 'scan', (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state = 'scanning'), NULL))",
-    )?;
-    statement.insert(params![
-        checkpoint.feed.0,
-        task.stream.status(),
-        checkpoint.purpose.word(),
-        task.asked.from.to_string(),
-        task.asked.to.to_string(),
-        task.claim.from.to_string(),
-        task.claim.to.to_string(),
-        save.opened.to_string(),
-        at,
-    ])?;
-    Ok(())
-}
-
-fn save_marks(tx: &Connection, id: i64, save: &WindowSave) -> Result<(), Error> {
-    if save.forget_marks {
-        tx.prepare_cached("DELETE FROM window_marks WHERE window_id = ?1")?.execute([id])?;
-    }
-    let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO window_marks (window_id, mark) VALUES (?1, ?2)")?;
-    for mark in &save.marks {
-        insert.execute(params![id, &**mark])?;
-    }
-    Ok(())
-}
-
 /// Loads what the file remembers of a feed.
 pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Error> {
     Ok(Saved {
         streams: load_streams(connection, feed)?,
-        open: load_open(connection, feed)?,
+        open: windows::load_open(connection, feed)?,
         lookbacks: load_lookbacks(connection, feed)?,
         scan: load_scan(connection, feed)?,
         last_scan: load_last_scan(connection, feed)?,
@@ -214,17 +133,10 @@ fn load_scan(connection: &Connection, feed: &FeedId) -> Result<Option<SavedScan>
     if connection.query_row(polls_deletions, [&feed.0], |row| row.get::<_, bool>(0))? {
         coverage.entry(Stream::Deleted).or_default();
     }
-    let to_confirm = confirming.then(|| unasked(connection, run)).transpose()?;
+    let to_confirm = confirming.then(|| reconcile_run::unasked(connection, run)).transpose()?;
     let asked = "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict <> 'unasked'";
     let asked = connection.query_row(asked, [run], |row| row.get::<_, i64>(0))?.unsigned_abs();
     Ok(Some(SavedScan { range, coverage, doubtful, to_confirm, asked }))
-}
-
-/// The rows that a run's reading lacks and that were not asked about yet.
-pub(super) fn unasked(connection: &Connection, run: i64) -> Result<Vec<ListingId>, Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked' ORDER BY listing_id")?;
-    Ok(statement.query_map([run], |row| Ok(ListingId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 fn load_coverage(connection: &Connection, feed: &FeedId, stream: Stream) -> Result<Coverage, Error> {
@@ -236,91 +148,4 @@ fn load_coverage(connection: &Connection, feed: &FeedId, stream: Stream) -> Resu
         windows.push(Window { from: needed(row, 0)?, to: needed(row, 1)? });
     }
     Ok(Coverage::new(windows))
-}
-
-fn load_open(connection: &Connection, feed: &FeedId) -> Result<Vec<(Purpose, Open)>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT window_id, status, purpose, from_date, to_date, claim_from, claim_to, opened, next_page, page_size,
-             total_first, total_last, passes, grew, strict
-         FROM windows WHERE feed_id = ?1 AND state = 'open' AND (run_id IS NULL OR run_id IN
-             (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state = 'scanning' AND NOT dry_run))
-         ORDER BY window_id",
-    )?;
-    let mut rows = statement.query([&feed.0])?;
-    let mut open = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        let task = Task {
-            stream: stream_of(row.get(1)?)?,
-            asked: Window { from: needed(row, 3)?, to: needed(row, 4)? },
-            claim: Window { from: needed(row, 5)?, to: needed(row, 6)? },
-        };
-        let progress = Progress {
-            next_page: row.get(8)?,
-            page_size: row.get::<_, i64>(9)?.unsigned_abs(),
-            total_first: row.get::<_, i64>(10)?.unsigned_abs(),
-            total_last: row.get::<_, i64>(11)?.unsigned_abs(),
-            passes: row.get(12)?,
-            grew: row.get(13)?,
-            strict: row.get(14)?,
-            keys_seen: 0,
-        };
-        let reading = Reading::resume(progress, load_marks(connection, id)?);
-        let purpose = purpose_of(&row.get::<_, String>(2)?)?;
-        open.push((purpose, Open { task, reading, opened: needed(row, 7)?, saved: true }));
-    }
-    Ok(open)
-}
-
-fn load_marks(connection: &Connection, id: i64) -> Result<BTreeSet<Mark>, Error> {
-    let mut statement = connection.prepare_cached("SELECT mark FROM window_marks WHERE window_id = ?1")?;
-    Ok(statement.query_map([id], |row| row.get(0).map(|mark: String| mark.into()))?.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Reads a stamp that this program wrote.
-pub(super) fn stamp_of(text: &str) -> Result<Stamp, Error> {
-    Stamp::parse(text).ok_or_else(|| Error::Strange(format!("the date {text:?}")))
-}
-
-fn stamp_at(row: &Row, index: usize) -> Result<Option<Stamp>, Error> {
-    row.get::<_, Option<String>>(index)?.map(|text| stamp_of(&text)).transpose()
-}
-
-fn needed(row: &Row, index: usize) -> Result<Stamp, Error> {
-    stamp_of(&row.get::<_, String>(index)?)
-}
-
-fn text(stamp: Option<Stamp>) -> Option<String> {
-    stamp.map(|stamp| stamp.to_string())
-}
-
-/// Reads a stream's number that this program wrote.
-pub(super) fn stream_of(status: u8) -> Result<Stream, Error> {
-    Stream::try_from(status).map_err(Error::Strange)
-}
-
-fn rule_name(rule: FromRule) -> &'static str {
-    match rule {
-        FromRule::Exact => "exact",
-        FromRule::Midnight => "midnight",
-        FromRule::Ignored => "ignored",
-    }
-}
-
-fn rule_of(name: &str) -> Result<FromRule, Error> {
-    let rules = [FromRule::Exact, FromRule::Midnight, FromRule::Ignored];
-    rules.into_iter().find(|rule| rule_name(*rule) == name).ok_or_else(|| Error::Strange(format!("the rule {name:?}")))
-}
-
-fn purpose_of(name: &str) -> Result<Purpose, Error> {
-    Purpose::ALL.into_iter().find(|purpose| purpose.word() == name).ok_or_else(|| Error::Strange(format!("the purpose {name:?}")))
-}
-
-fn state_name(state: WindowState) -> &'static str {
-    match state {
-        WindowState::Open => "open",
-        WindowState::Complete => "complete",
-        WindowState::Suspect => "suspect",
-        WindowState::Cut => "cut",
-    }
 }

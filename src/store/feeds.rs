@@ -1,7 +1,7 @@
 //! The table `feeds`: which feeds are mirrored, and what the mirror is doing about each.
 
 use super::error::Error;
-use super::{checkpoint, windows};
+use super::{text, windows};
 use crate::plan::options::Purpose;
 use crate::record::{FeedId, Stamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -31,7 +31,7 @@ pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist
     // A look-back that was broken off begins anew when it is due.
     windows::cut_open(connection, feed, Purpose::Lookback, at)?;
     let since: String = connection.prepare_cached("SELECT since FROM feeds WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
-    checkpoint::stamp_of(&since)
+    text::stamp_of(&since)
 }
 
 /// Writes down what a feed is doing.

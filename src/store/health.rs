@@ -1,7 +1,7 @@
 //! What is doubtful about a feed's reading: windows without proof, listings that came late.
 
-use super::checkpoint;
 use super::error::Error;
+use super::text;
 use crate::plan::coverage::Coverage;
 use crate::record::{FeedId, Window};
 use rusqlite::{Connection, params};
@@ -76,7 +76,7 @@ fn proven_since(connection: &Connection, feed: &FeedId, id: i64, suspect: &Suspe
          WHERE feed_id = ?1 AND status = ?2 AND state = 'complete' AND window_id > ?3 AND claim_from <= ?5 AND claim_to >= ?4",
     )?;
     let mut rows = statement.query(params![feed.0, suspect.status, id, suspect.from, suspect.to])?;
-    let window = |from: &str, to: &str| Ok::<_, Error>(Window { from: checkpoint::stamp_of(from)?, to: checkpoint::stamp_of(to)? });
+    let window = |from: &str, to: &str| Ok::<_, Error>(Window { from: text::stamp_of(from)?, to: text::stamp_of(to)? });
     let mut proven = Coverage::default();
     while let Some(row) = rows.next()? {
         proven.insert(window(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);

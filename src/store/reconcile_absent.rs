@@ -1,9 +1,8 @@
 //! The rows that a run's reading lacks: found, confirmed and deleted.
 
-use super::checkpoint;
 use super::database::Database;
 use super::error::Error;
-use super::reconcile_run::{Occasion, Run, numbered, under_way};
+use super::reconcile_run::{self, Occasion, Run, numbered, under_way};
 use super::row::{Incoming, apply};
 use super::row_sql::{RowSql, key_columns};
 use crate::entity::Entity;
@@ -72,7 +71,7 @@ pub(super) fn judge(database: &mut Database, occasion: Occasion, proven: bool, l
         params![run.id, state, note, ended_at, finding.live_before as i64, finding.absent as i64],
     )?;
     tx.execute("DELETE FROM reconcile_seen WHERE run_id = ?1", [run.id])?;
-    let mut to_confirm = if state == "confirming" { checkpoint::unasked(&tx, run.id)? } else { Vec::new() };
+    let mut to_confirm = if state == "confirming" { reconcile_run::unasked(&tx, run.id)? } else { Vec::new() };
     to_confirm.truncate(usize::try_from(limits.budget).unwrap_or(usize::MAX));
     tx.commit()?;
     Ok(Judgement { run: run.id, ruling, to_confirm })
@@ -180,7 +179,7 @@ pub(super) fn approve(database: &mut Database, run: i64, at: &str) -> Result<App
     if let Some(later) = tx.query_row(later, params![run.feed.0, run.id], |row| row.get::<_, Option<i64>>(0))? {
         return Ok(Approval::Superseded(later));
     }
-    let absent = checkpoint::unasked(&tx, run.id)?;
+    let absent = reconcile_run::unasked(&tx, run.id)?;
     for listing in &absent {
         delete(&tx, sql, (&run, listing), at)?;
     }

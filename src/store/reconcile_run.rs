@@ -6,7 +6,7 @@ use super::row::Incoming;
 use super::windows;
 use crate::plan::merge::Fate;
 use crate::plan::options::Purpose;
-use crate::record::{FeedId, Window};
+use crate::record::{FeedId, ListingId, Window};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
@@ -104,4 +104,11 @@ pub(super) fn abandon(connection: &Connection, occasion: Occasion) -> Result<(),
         params![feed.0, at],
     )?;
     Ok(())
+}
+
+/// The rows that a run's reading lacks and that were not asked about yet.
+pub(super) fn unasked(connection: &Connection, run: i64) -> Result<Vec<ListingId>, Error> {
+    let mut statement = connection
+        .prepare_cached("SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked' ORDER BY listing_id")?;
+    Ok(statement.query_map([run], |row| Ok(ListingId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
 }

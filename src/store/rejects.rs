@@ -3,7 +3,7 @@
 use super::database::Database;
 use super::error::Error;
 use super::row::{Incoming, apply};
-use super::{checkpoint, feeds};
+use super::{feeds, text};
 use crate::record::{FeedId, ListingId, Reject, Stream, printable};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
@@ -121,7 +121,7 @@ pub(super) fn kept(connection: &Connection, after: i64) -> Result<Vec<KeptReject
     let mut rows = statement.query(params![after, BATCH])?;
     let mut kept = Vec::new();
     while let Some(row) = rows.next()? {
-        let stream = checkpoint::stream_of(row.get(2)?)?;
+        let stream = text::stream_of(row.get(2)?)?;
         kept.push(KeptReject { reject_id: row.get(0)?, feed: FeedId(row.get(1)?), stream, raw: row.get(3)? });
     }
     Ok(kept)

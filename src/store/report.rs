@@ -9,7 +9,7 @@ use super::notice::{self, NoticeReport};
 use super::open_error::OpenError;
 use super::reconcile_report::{self, RunReport};
 use super::rejects::{self, RejectReport};
-use super::{checkpoint, instance, sqlite};
+use super::{checkpoint, instance, sqlite, text};
 use crate::plan::window::Range;
 use crate::record::{FeedId, Stamp};
 use chrono::Utc;
@@ -203,7 +203,7 @@ fn feed_report(connection: &Connection, row: &Row) -> Result<FeedReport, Error> 
     Ok(FeedReport {
         live,
         deleted,
-        gaps: gaps(connection, &feed_id, checkpoint::stamp_of(&since)?)?,
+        gaps: gaps(connection, &feed_id, text::stamp_of(&since)?)?,
         since,
         complete_until: row.get(8)?,
         polled_at: row.get(5)?,

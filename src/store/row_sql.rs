@@ -1,7 +1,7 @@
 //! The statements on an entity's table, made from its fields.
 
-use super::checkpoint;
 use super::error::Error;
+use super::text;
 use crate::entity::Entity;
 use crate::plan::merge::Known;
 use crate::record::{Cell, Content, FeedId, Field, Hash, Kind, ListingKey, Stamp};
@@ -85,7 +85,7 @@ impl RowSql {
         let mut statement = connection.prepare_cached(&self.find)?;
         let mut rows = statement.query(params![key.feed.0, key.listing.0])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let stamp = row.get::<_, Option<String>>(0)?.map(|text| checkpoint::stamp_of(&text)).transpose()?;
+        let stamp = row.get::<_, Option<String>>(0)?.map(|text| text::stamp_of(&text)).transpose()?;
         Ok(Some(Stored { stamp, deleted_cause: row.get(1)?, raw_hash: row.get(2)?, content_hash: row.get(3)? }))
     }
 

@@ -1,10 +1,10 @@
 //! What is known of one listing, and how that came to be known.
 
-use super::checkpoint;
 use super::error::Error;
 use super::rejects::{self, RejectReport};
 use super::report::{ReportError, read};
 use super::row_sql::RowSql;
+use super::text;
 use crate::entity::Entity;
 use crate::record::{Content, FeedId, ListingKey, Stamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -173,7 +173,7 @@ fn feed_known(connection: &Connection, feed: &FeedId) -> Result<Option<FeedKnown
 fn heard(connection: &Connection, key: &ListingKey) -> Result<Option<Stamp>, Error> {
     let mut statement = connection.prepare("SELECT stamp FROM listings WHERE feed_id = ?1 AND listing_id = ?2")?;
     let stamp: Option<Option<String>> = statement.query_row(params![key.feed.0, key.listing.0], |row| row.get(0)).optional()?;
-    stamp.flatten().map(|text| checkpoint::stamp_of(&text)).transpose()
+    stamp.flatten().map(|text| text::stamp_of(&text)).transpose()
 }
 
 fn row_report(connection: &Connection, key: &ListingKey) -> Result<Option<RowReport>, Error> {
