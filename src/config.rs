@@ -262,7 +262,7 @@ mod tests {
     /// What is now is told by the clocks of the vendor's zone.
     #[test]
     fn a_beginning_in_the_future_is_refused() {
-        let future = "lies in the future, so nothing would be mirrored; write a date before 2024-05-01T12:00:00";
+        let future = "lies in the future, so nothing would be mirrored; write a date before 2024-05-01T00:00:00";
         check("[backfill]\nsince = \"2024-05-02\"", &format!("line 4: backfill.since: 2024-05-02T00:00:00 {future}"));
         let ahead = "[backfill]\nsince = \"2024-05-02\"\n[constellation1]\nclient = \"C\"\ntimestamp_zone = \"+13:00\"\n";
         assert!(Config::parse_at(ahead, Stamp::parse("2024-05-01T12:00:00").expect("a date")).is_ok());
@@ -281,12 +281,14 @@ mod tests {
         let text = "[constellation1]\nclient = C\nsystem_access_key = SECRET\nsystem_access_kex = \"SECRET\"\n\
                     [poll]\ninterval = 5\ninterval = \"6s\"\n";
         let expected = "5 faults\n  \
-                        line 2: text stands in quotes; write \"...\"\n  \
-                        line 3: text stands in quotes; write \"...\"\n  \
+                        line 2: client: text must be in quotes, as in \"text\"\n  \
+                        line 3: system_access_key: text must be in quotes, as in \"text\"\n  \
                         line 4: constellation1.system_access_kex: there is no key system_access_kex; did you mean system_access_key_file?\n  \
                         line 6: poll.interval: 5 must be text in quotes; write \"5s\"\n  \
-                        line 7: this name stands twice in the file; remove one of the two";
+                        line 7: interval: this name stands twice; remove one of the two";
         assert_eq!(told(text), expected);
+        assert_eq!(told("[constellation1]\nclient = names\n"), "line 2: client: text must be in quotes, as in \"text\"");
+        check("feeds = [GAMLS, NWMLS]", "line 3: feeds: text must be in quotes, as in \"text\"");
         assert_eq!(told("[constellation1\nclient = \"C\"\n"), "line 1: this is not TOML: unclosed table, expected `]`");
     }
 

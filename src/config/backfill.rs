@@ -28,7 +28,7 @@ impl Backfill {
             (
                 self.since.0 > now,
                 "backfill.since",
-                format!("{} lies in the future, so nothing would be mirrored; write a date before {now}", self.since.0),
+                format!("{} lies in the future, so nothing would be mirrored; write a date before {}", self.since.0, now.midnight()),
             ),
             (self.window_pages == 0, "backfill.window_pages", "a window has at least one page; write 1 or more".to_owned()),
         ]

@@ -12,8 +12,9 @@ use toml::de::{DeString, DeTable, DeValue, Error};
 const ALIKE: f64 = 0.8;
 /// Characters of a value that are repeated in a fault.
 const LONGEST_SHOWN: usize = 80;
-/// How the parser's messages of these mistakes begin. Both leave no doubt about the rest of the text.
-const UNQUOTED: &str = "string values must be quoted";
+/// In the parser's messages for text without quotes, which depend on its first letter, and for a name that stands twice.
+/// Neither mistake leaves a doubt about the rest of the text.
+const UNQUOTED: [&str; 5] = ["values must be quoted", "expected `true`", "expected `false`", "expected `inf`", "expected `nan`"];
 const DUPLICATE: &str = "duplicate key";
 
 /// A rule for a value: whether it is broken, the key, and what is wrong with what to write instead.
@@ -42,7 +43,7 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
             usable: DeTable::new(),
             value: T::default(),
             lines: BTreeMap::new(),
-            has_keys: errors.iter().all(|error| [UNQUOTED, DUPLICATE].iter().any(|begin| error.message().starts_with(begin))),
+            has_keys: errors.iter().all(|error| error.message() == DUPLICATE || is_unquoted(error.message())),
             faults: errors.iter().map(|error| syntax_fault(text, error)).collect(),
         };
         let root = if document.has_keys { root.into_inner() } else { DeTable::new() };
@@ -68,8 +69,8 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
         for (_, key, why) in rules.into_iter().filter(|(broken, ..)| *broken && self.has_keys) {
             let section = key.split('.').next().unwrap_or(key);
             let line = self.lines.get(key).or_else(|| self.lines.get(section)).copied();
-            let is_told = self.faults.iter().any(|fault| fault.key.as_deref() == Some(key));
-            if !is_told {
+            let is_told = |fault: &Fault| fault.key.as_deref() == Some(key) || is_syntax_of(fault, line);
+            if !self.faults.iter().any(is_told) {
                 self.faults.push(Fault { line, key: Some(key.to_owned()), why });
             }
         }
@@ -81,6 +82,8 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
     /// Everything that is wrong.
     pub(super) fn finish(mut self) -> Result<T, Faults> {
         self.faults.sort_by_key(|fault| fault.line);
+        // Several members of one list can have the same fault.
+        self.faults.dedup();
         if self.faults.is_empty() { Ok(self.value) } else { Err(Faults(self.faults)) }
     }
 
@@ -102,7 +105,7 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
         match T::deserialize(toml::Deserializer::from(Spanned::new(0..0, tried.clone()))) {
             Ok(value) => (self.value, self.usable) = (value, tried),
             // What was made of a line that is not TOML is not worth a second fault.
-            Err(_) if self.faults.iter().any(|fault| fault.key.is_none() && fault.line == Some(line)) => return false,
+            Err(_) if self.faults.iter().any(|fault| is_syntax_of(fault, Some(line))) => return false,
             Err(error) => {
                 self.faults.push(self.value_fault(name, place, &error));
                 return false;
@@ -148,15 +151,26 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
     }
 }
 
-/// The text is not repeated: it may be a secret in the wrong place.
+/// Only the key of the line is repeated: the rest may be a secret in the wrong place.
 fn syntax_fault(text: &str, error: &Error) -> Fault {
-    let start = error.span().map_or(0, |span| span.start);
+    let line = line_of(text, error.span().map_or(0, |span| span.start));
+    let key = text.lines().nth(line - 1).and_then(|text| text.split_once('=')).map(|(key, _)| format!("{}: ", key.trim()));
+    let key = key.unwrap_or_default();
     let why = match error.message() {
-        message if message.starts_with(DUPLICATE) => "this name stands twice in the file; remove one of the two".to_owned(),
-        message if message.starts_with(UNQUOTED) => "text stands in quotes; write \"...\"".to_owned(),
-        message => format!("this is not TOML: {message}"),
+        DUPLICATE => format!("{key}this name stands twice; remove one of the two"),
+        message if is_unquoted(message) => format!("{key}text must be in quotes, as in \"text\""),
+        message => format!("{key}this is not TOML: {message}"),
     };
-    Fault { line: Some(line_of(text, start)), key: None, why }
+    Fault { line: Some(line), key: None, why }
+}
+
+/// Whether the fault says that this line is not TOML.
+fn is_syntax_of(fault: &Fault, line: Option<usize>) -> bool {
+    fault.key.is_none() && fault.line == line
+}
+
+fn is_unquoted(message: &str) -> bool {
+    UNQUOTED.iter().any(|part| message.contains(part))
 }
 
 /// serde's message names the key and then those that exist, each between backquotes.
