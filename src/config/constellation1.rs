@@ -4,7 +4,7 @@ use super::document::Rule;
 use super::span::Span;
 use crate::record::Stream;
 use crate::record::zone::TimestampZone;
-use crate::vendor::constellation1::{check_credential, check_url};
+use crate::vendor::constellation1::ClientOptions;
 use reqwest::Url;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -88,7 +88,7 @@ impl Constellation1 {
             return Some(format!("this URL lacks its scheme; write \"https://{}\"", self.base_url));
         }
         match Url::parse(&self.base_url) {
-            Ok(url) => check_url(&url).err(),
+            Ok(url) => ClientOptions::check_url(&url).err(),
             Err(error) => Some(format!("this is no URL ({error}); write one such as \"https://api.marketleader.com\"")),
         }
     }
@@ -97,6 +97,6 @@ impl Constellation1 {
         if self.client.is_empty() {
             return Some("it is missing; write the client name that the vendor gave you".to_owned());
         }
-        check_credential("client name", &self.client).err()
+        ClientOptions::check_client(&self.client).err()
     }
 }

@@ -14,8 +14,6 @@ mod refusal;
 mod throttle;
 mod wire;
 
-pub(crate) use auth::check as check_credential;
-pub(crate) use client::check_url;
 pub use client::{Client, ClientOptions};
 pub use listings::LISTINGS;
 pub use mend::mended;

@@ -12,7 +12,7 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("x-ml-timestamp");
 ///
 /// # Errors
 /// What is wrong with it, by the name given; never the value.
-pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
+pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err(format!("the {name} is empty"));
     }

@@ -40,6 +40,28 @@ pub struct ClientOptions {
     pub user_agent: String,
 }
 
+impl ClientOptions {
+    /// The key travels in a header, so nothing but TLS may carry it off this machine.
+    pub(crate) fn check_url(url: &Url) -> Result<(), String> {
+        let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
+        if !is_safe {
+            return Err("the base URL must begin with https:// (http:// is for this machine, as http://127.0.0.1)".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("the base URL holds a user or a password; the credential has its own settings".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("the base URL must end with its path: no ? and no #".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The client's name stands in a header, as the key does.
+    pub(crate) fn check_client(name: &str) -> Result<(), String> {
+        auth::check("client name", name)
+    }
+}
+
 /// The vendor's API, one request at a time. Connections are kept and shared by concurrent calls.
 #[derive(Debug)]
 pub struct Client {
@@ -56,8 +78,8 @@ impl Client {
     /// # Errors
     /// What is wrong with an option, for a person; never the key.
     pub fn new(options: ClientOptions) -> Result<Client, String> {
-        check_url(&options.base_url)?;
-        auth::check("client name", &options.client)?;
+        ClientOptions::check_url(&options.base_url)?;
+        ClientOptions::check_client(&options.client)?;
         auth::check("system access key", options.key.expose_secret())?;
         let http = http(&options)?;
         let ClientOptions { base_url, client, key, max_body, .. } = options;
@@ -225,21 +247,6 @@ fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
     // The environment's proxy is for the world outside; it would not even reach this machine's loopback.
     let builder = if is_loopback(&options.base_url) { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| format!("cannot set up HTTP: {}", body::causes(error)))
-}
-
-/// The key travels in a header, so nothing but TLS may carry it off this machine.
-pub(crate) fn check_url(url: &Url) -> Result<(), String> {
-    let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
-    if !is_safe {
-        return Err("the base URL must begin with https:// (http:// is for this machine, as http://127.0.0.1)".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("the base URL holds a user or a password; the credential has its own settings".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("the base URL must end with its path: no ? and no #".to_owned());
-    }
-    Ok(())
 }
 
 fn is_loopback(url: &Url) -> bool {
