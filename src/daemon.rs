@@ -1,12 +1,12 @@
 //! The process that mirrors: how it starts, runs and stops in order.
 
 mod control;
-pub mod delegate;
+pub(crate) mod delegate;
 mod dispatcher;
 mod housekeeper;
 mod key_watch;
-pub mod maintenance;
-pub mod question;
+pub(crate) mod maintenance;
+pub(crate) mod question;
 mod run;
 mod socket;
 mod supervisor;
@@ -22,7 +22,7 @@ use crate::sync::tools::Tools;
 use crate::vendor::constellation1::{Client, LISTINGS};
 use crate::vendor::{Limiter, Vendor};
 use housekeeper::Housekeeper;
-pub use run::{ReconcileMode, RunOptions, RunOutcome};
+pub(crate) use run::{ReconcileMode, RunOptions, RunOutcome};
 use sd_notify::NotifyState;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Why the process did not start; nothing was created.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -67,7 +67,7 @@ pub enum StartError {
 
 /// A process that is ready to run.
 #[derive(Debug)]
-pub struct Daemon {
+pub(crate) struct Daemon {
     config: Config,
     options: RunOptions,
     tools: Tools,
@@ -80,7 +80,7 @@ impl Daemon {
     ///
     /// # Errors
     /// When something is missing or wrong; nothing has been created then.
-    pub fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> Result<Daemon, StartError> {
+    pub(crate) fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> Result<Daemon, StartError> {
         let named = &config.constellation1.feeds;
         let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.contains(&feed.0));
         if let Some(feed) = strange {
@@ -102,13 +102,13 @@ impl Daemon {
 
     /// The counters of the run.
     #[must_use]
-    pub fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         self.tools.progress.clone()
     }
 
     /// The file.
     #[must_use]
-    pub fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.config.database.clone()
     }
 
@@ -116,7 +116,7 @@ impl Daemon {
     ///
     /// # Errors
     /// When the database cannot be written any more, or a task panicked.
-    pub async fn run(self) -> anyhow::Result<RunOutcome> {
+    pub(crate) async fn run(self) -> anyhow::Result<RunOutcome> {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let stop = self.tools.stop.clone();
         let mut housekeeper =

@@ -74,10 +74,10 @@
 
 #![warn(missing_docs)]
 
-pub mod cli;
+mod cli;
 
 pub mod config;
-pub mod daemon;
+mod daemon;
 pub mod entity;
 
 pub mod plan;
@@ -88,3 +88,5 @@ pub mod sandbox;
 pub mod store;
 pub mod sync;
 pub mod vendor;
+
+pub use cli::main;

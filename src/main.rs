@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mls_sync::cli::main()
+    mls_sync::main()
 }

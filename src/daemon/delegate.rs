@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The command that takes control requests.
-pub const DAEMON: &str = "run";
+pub(crate) const DAEMON: &str = "run";
 /// A process that begins or ends has a lock and no socket for a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 const CONNECT_AGAIN: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ const ENDED: &str = "the process that was to do it has ended";
 ///
 /// # Errors
 /// When somebody does who takes none.
-pub fn daemon(config: &Config) -> Result<Option<Holder>, StartError> {
+pub(crate) fn daemon(config: &Config) -> Result<Option<Holder>, StartError> {
     let path = &config.database;
     let holder = instance::holder(path).unwrap_or_default();
     match holder {
@@ -41,7 +41,7 @@ pub fn daemon(config: &Config) -> Result<Option<Holder>, StartError> {
 
 /// What the running process did for another command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Delegated {
+pub(crate) struct Delegated {
     /// The reconcile runs that began, by `reconcile_runs.run_id`.
     pub runs: BTreeSet<i64>,
     /// Why a feed has no run, or none that came to its end.
@@ -54,7 +54,7 @@ pub struct Delegated {
 ///
 /// # Errors
 /// When the running process cannot be reached; nothing was begun then.
-pub async fn reconcile(config: &Config, feeds: &[FeedId], dry_run: bool, stop: &CancellationToken) -> Result<Delegated, StartError> {
+pub(crate) async fn reconcile(config: &Config, feeds: &[FeedId], dry_run: bool, stop: &CancellationToken) -> Result<Delegated, StartError> {
     let mut connections = Vec::new();
     for feed in feeds {
         let request = Request::Reconcile { feed: feed.clone(), dry_run };

@@ -8,13 +8,13 @@ use crate::sync::clock::mirror_time;
 use crate::sync::replay;
 use crate::vendor::constellation1::LISTINGS;
 
-pub use crate::sync::replay::ReplayCount as Replay;
+pub(crate) use crate::sync::replay::ReplayCount as Replay;
 
 /// Applies the deletions that a reconcile run withheld.
 ///
 /// # Errors
 /// When there is no file, or it cannot be written.
-pub async fn approve(config: &Config, run: i64) -> anyhow::Result<Approval> {
+pub(crate) async fn approve(config: &Config, run: i64) -> anyhow::Result<Approval> {
     on_file(config, async |store| store.approve(run, mirror_time()).await).await
 }
 
@@ -22,7 +22,7 @@ pub async fn approve(config: &Config, run: i64) -> anyhow::Result<Approval> {
 ///
 /// # Errors
 /// When there is no file, or it cannot be written.
-pub async fn retry_rejects(config: &Config) -> anyhow::Result<Replay> {
+pub(crate) async fn retry_rejects(config: &Config) -> anyhow::Result<Replay> {
     on_file(config, async |store| replay::replay(&LISTINGS, &store).await).await
 }
 
@@ -30,7 +30,7 @@ pub async fn retry_rejects(config: &Config) -> anyhow::Result<Replay> {
 ///
 /// # Errors
 /// When there is no file, or it cannot be written.
-pub async fn remove_feed(config: &Config, feed: &FeedId) -> anyhow::Result<Option<u64>> {
+pub(crate) async fn remove_feed(config: &Config, feed: &FeedId) -> anyhow::Result<Option<u64>> {
     on_file(config, async |store| store.remove_feed(feed, mirror_time()).await).await
 }
 

@@ -12,13 +12,13 @@ use anyhow::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::sync::ask::{Asked, Side};
+pub(crate) use crate::sync::ask::{Asked, Side};
 
 /// Asks the vendor about one listing and sets the answer beside its row.
 ///
 /// # Errors
 /// When the credential or the file cannot be used, or the vendor does not answer.
-pub async fn ask_vendor(config: &Config, key: &ListingKey, stop: CancellationToken) -> anyhow::Result<Asked> {
+pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: CancellationToken) -> anyhow::Result<Asked> {
     let row = why::content(&config.database, key, &LISTINGS)?;
     let reply = match delegate::daemon(config)? {
         Some(_) => delegate::ask(config, key, &stop).await?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// What a run is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// The command as typed, for whoever finds the file in use.
     pub command: &'static str,
     /// Stop when everything is read.
@@ -20,7 +20,7 @@ pub struct RunOptions {
 
 /// What a reconcile may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReconcileMode {
+pub(crate) enum ReconcileMode {
     /// Repair and delete.
     Apply,
     /// Only tell.
@@ -29,7 +29,7 @@ pub enum ReconcileMode {
 
 /// How a one-shot run ended: what each feed lacks, if anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunOutcome {
+pub(crate) struct RunOutcome {
     /// Whether it was stopped before its end.
     pub stopped: bool,
     /// What each feed lacks.

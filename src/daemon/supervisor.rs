@@ -82,6 +82,7 @@ impl Supervisor {
         // What is named needs no discovery; whether it is still there is asked later.
         let first_look = if self.discovering { Duration::ZERO } else { self.config.poll.discover.0 };
         let mut next_look = tokio::time::Instant::now() + first_look;
+        let mut next_start = tokio::time::Instant::now() + STORE_AGAIN;
         loop {
             let looking = if self.options.once { self.discovering && !self.looked } else { true };
             if self.tools.stop.is_cancelled() {
@@ -105,7 +106,10 @@ impl Supervisor {
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
                 () = tokio::time::sleep_until(next_look), if looking => {}
-                () = tokio::time::sleep(STORE_AGAIN), if !self.pending.is_empty() => self.start_pending().await?,
+                () = tokio::time::sleep_until(next_start), if !self.pending.is_empty() => {
+                    self.start_pending().await?;
+                    next_start = tokio::time::Instant::now() + STORE_AGAIN;
+                }
                 Some(ended) = self.services.join_next() => ended.map_err(|error| anyhow::anyhow!("a task did not end as it should: {error}"))?,
                 () = self.new_key.notified() => {
                     self.dispatcher.try_again();

@@ -222,7 +222,7 @@ impl FeedPlan {
             false => state.observe(stamps, open.task.asked, open.opened, now.vendor, purpose == Purpose::Poll),
         }
         if state.from_rule == FromRule::Ignored {
-            self.observations.from_is_ignored(stream);
+            self.observations.saw_from_ignored(stream);
         }
     }
 

@@ -83,7 +83,7 @@ impl Observations {
     }
 
     /// The server does not obey From: a short window is as deep as a long one.
-    pub(super) fn from_is_ignored(&mut self, stream: Stream) {
+    pub(super) fn saw_from_ignored(&mut self, stream: Stream) {
         self.spans.remove(&stream);
     }
 
