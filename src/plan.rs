@@ -1,25 +1,25 @@
 //! Every decision, pure: no IO, no clock, no random; the time and a seed are arguments.
 
-pub mod attempts;
-pub mod backoff;
+pub(crate) mod attempts;
+pub(crate) mod backoff;
 pub mod brake;
 pub mod burst;
 pub mod checkpoint;
 pub mod clock;
-pub mod coverage;
-pub mod discover;
+pub(crate) mod coverage;
+pub(crate) mod discover;
 mod due;
-pub mod feed;
+pub(crate) mod feed;
 mod fills;
 mod lookbacks;
-pub mod merge;
+pub(crate) mod merge;
 mod observations;
 pub mod options;
-pub mod page;
-pub mod paging;
+pub(crate) mod page;
+pub(crate) mod paging;
 mod rounds;
 pub mod scans;
 mod second_reading;
 mod suspects;
 pub mod window;
-pub mod zone;
+pub(crate) mod zone;

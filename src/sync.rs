@@ -1,15 +1,15 @@
 //! One feed kept true: the session that decides, the worker that obeys it, and what they share.
 
-pub mod ask;
-pub mod clock;
-pub mod control;
-pub mod discovery;
-pub mod heartbeat;
+pub(crate) mod ask;
+pub(crate) mod clock;
+pub(crate) mod control;
+pub(crate) mod discovery;
+pub(crate) mod heartbeat;
 pub mod intake;
 pub mod messages;
-pub mod progress;
-pub mod replay;
+pub(crate) mod progress;
+pub(crate) mod replay;
 mod reporter;
 pub mod session;
-pub mod tools;
-pub mod worker;
+pub(crate) mod tools;
+pub(crate) mod worker;

@@ -14,7 +14,7 @@ const REPROBE: Duration = Duration::from_secs(15 * 60);
 ///
 /// `seed` spreads clients that failed together: up to a quarter is added, nothing is ever taken off.
 #[must_use]
-pub fn wait(failure: &Failure, fails: u32, seed: u64) -> Duration {
+pub(crate) fn wait(failure: &Failure, fails: u32, seed: u64) -> Duration {
     match failure {
         // The limiter keeps everybody from asking until the vendor's time; nothing is added here.
         Failure::Throttled { .. } => Duration::ZERO,

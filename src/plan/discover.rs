@@ -24,7 +24,7 @@ const SEARCH_REPROBE: Duration = Duration::from_secs(15 * 60);
 
 /// What to ask next. Page 1 of [`DiscoveryRequest::window`] unless told otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiscoveryRequest {
+pub(crate) struct DiscoveryRequest {
     /// The feeds to name; none for all.
     pub feeds: Vec<FeedId>,
     /// The window.
@@ -35,7 +35,7 @@ pub struct DiscoveryRequest {
 
 /// The search. Ask what [`Discovery::next`] says until it says nothing.
 #[derive(Debug)]
-pub struct Discovery {
+pub(crate) struct Discovery {
     known: BTreeSet<FeedId>,
     windows: Vec<Window>,
     search: Search,
@@ -55,20 +55,20 @@ enum Search {
 impl Discovery {
     /// Begins with what is known already.
     #[must_use]
-    pub fn new(known: BTreeSet<FeedId>, range: Window) -> Discovery {
+    pub(crate) fn new(known: BTreeSet<FeedId>, range: Window) -> Discovery {
         let search = start(&known);
         Discovery { known, windows: vec![range], search, requests: 0 }
     }
 
     /// The feeds known by now.
     #[must_use]
-    pub fn known(&self) -> &BTreeSet<FeedId> {
+    pub(crate) fn known(&self) -> &BTreeSet<FeedId> {
         &self.known
     }
 
     /// What to ask; `None` when nothing is left to find.
     #[must_use]
-    pub fn next(&self) -> Option<DiscoveryRequest> {
+    pub(crate) fn next(&self) -> Option<DiscoveryRequest> {
         let window = *self.windows.last()?;
         if self.requests >= MAX_REQUESTS {
             return None;
@@ -81,7 +81,7 @@ impl Discovery {
     }
 
     /// Takes in an answer: the feeds of its records, the total, and whether the vendor names a next page.
-    pub fn on_answer(&mut self, seen: &BTreeSet<FeedId>, total: u64, more: bool) {
+    pub(crate) fn on_answer(&mut self, seen: &BTreeSet<FeedId>, total: u64, more: bool) {
         self.requests += 1;
         let news = !seen.is_subset(&self.known);
         let known_total = match &mut self.search {
@@ -140,7 +140,7 @@ fn start(known: &BTreeSet<FeedId>) -> Search {
 
 /// The failures in a row of one request of a search.
 #[derive(Clone, Copy, Debug)]
-pub struct Tries {
+pub(crate) struct Tries {
     fails: u32,
     seed: u64,
 }
@@ -148,12 +148,12 @@ pub struct Tries {
 impl Tries {
     /// Nothing has failed yet. `seed` spreads clients that fail together.
     #[must_use]
-    pub fn new(seed: u64) -> Tries {
+    pub(crate) fn new(seed: u64) -> Tries {
         Tries { fails: 0, seed }
     }
 
     /// Takes in a failure: how long to wait before the next try, `None` when the search is given up until its next turn.
-    pub fn failed(&mut self, failure: &Failure) -> Option<Duration> {
+    pub(crate) fn failed(&mut self, failure: &Failure) -> Option<Duration> {
         self.fails += 1;
         let lasting = matches!(failure, Failure::Unauthorized | Failure::Refused);
         (!lasting && self.fails < TRIES).then(|| backoff::wait(failure, self.fails, self.seed))
@@ -162,7 +162,7 @@ impl Tries {
 
 /// When a search that was given up for this failure is begun again.
 #[must_use]
-pub fn search_again_after(failure: &Failure) -> Duration {
+pub(crate) fn search_again_after(failure: &Failure) -> Duration {
     match failure {
         Failure::Unauthorized | Failure::Refused => SEARCH_REPROBE,
         Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => SEARCH_AGAIN,
@@ -171,7 +171,7 @@ pub fn search_again_after(failure: &Failure) -> Duration {
 
 /// The whole range in which feeds are looked for.
 #[must_use]
-pub fn range(since: Stamp, now: Stamp, settle: Duration) -> Window {
+pub(crate) fn range(since: Stamp, now: Stamp, settle: Duration) -> Window {
     Window { from: since, to: now.minus(settle) }
 }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Ask for a page; tell by [`FeedPlan::on_page`] or [`FeedPlan::on_failure`].
     Fetch(Purpose, PageRequest),
     /// Begin a scan of this stretch; tell by [`FeedPlan::scan_begun`].
@@ -49,7 +49,7 @@ pub enum Step {
 
 /// What became of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Store it, with this checkpoint.
     Store(Box<Checkpoint>, Option<ZoneFinding>),
     /// It does not count as read; the plan has taken it as this failure.
@@ -58,7 +58,7 @@ pub enum Verdict {
 
 /// The plan of one feed.
 #[derive(Debug)]
-pub struct FeedPlan {
+pub(crate) struct FeedPlan {
     feed: FeedId,
     options: Options,
     /// Where the mirror stands with each stream that is polled.
@@ -75,7 +75,7 @@ pub struct FeedPlan {
 impl FeedPlan {
     /// Goes on where the database says that the feed stands.
     #[must_use]
-    pub fn resume(feed: FeedId, options: Options, saved: Saved, now: Now) -> FeedPlan {
+    pub(crate) fn resume(feed: FeedId, options: Options, saved: Saved, now: Now) -> FeedPlan {
         let mut streams = saved.streams;
         let streams = options.streams.iter().map(|stream| (*stream, streams.remove(stream).unwrap_or_default())).collect();
         let mut plan = FeedPlan {
@@ -111,13 +111,13 @@ impl FeedPlan {
     }
 
     /// Replaces this plan by one that was read from the database anew. What was asked for is kept.
-    pub fn replace(&mut self, fresh: FeedPlan) {
+    pub(crate) fn replace(&mut self, fresh: FeedPlan) {
         let before = std::mem::replace(self, fresh);
         self.scans.take_over(before.scans);
     }
 
     /// Decides what to do next.
-    pub fn next(&mut self, now: Now) -> Step {
+    pub(crate) fn next(&mut self, now: Now) -> Step {
         for purpose in Purpose::ALL {
             if self.may_work(purpose, now)
                 && let Some(step) = self.work(purpose, now)
@@ -156,7 +156,7 @@ impl FeedPlan {
     }
 
     /// Takes in an answered page.
-    pub fn on_page(&mut self, purpose: Purpose, page: PageSeen, now: Now) -> Verdict {
+    pub(crate) fn on_page(&mut self, purpose: Purpose, page: PageSeen, now: Now) -> Verdict {
         let Some(mut open) = self.open.remove(&purpose) else {
             return Verdict::Refuse(Failure::Malformed, "no window is open", Retry::default());
         };
@@ -190,7 +190,7 @@ impl FeedPlan {
     }
 
     /// Takes in a failed request. `reason` is for the report of a one-shot run.
-    pub fn on_failure(&mut self, purpose: Purpose, failure: &Failure, reason: &str, now: Now) -> Retry {
+    pub(crate) fn on_failure(&mut self, purpose: Purpose, failure: &Failure, reason: &str, now: Now) -> Retry {
         let is_gone = *failure == Failure::Refused && self.page_may_be_gone(purpose);
         let failure = if is_gone { &Failure::Unavailable } else { failure };
         if *failure == Failure::Refused && purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
@@ -248,44 +248,44 @@ impl FeedPlan {
     }
 
     /// The reason of failures may be gone, as after a change of the key: what waits for its next try is tried at once.
-    pub fn try_again(&mut self) {
+    pub(crate) fn try_again(&mut self) {
         self.attempts.try_again();
     }
 
     /// Scan, as soon as the file is complete and what was asked for before is done.
-    pub fn want_scan(&mut self, wanted: Wanted) {
+    pub(crate) fn want_scan(&mut self, wanted: Wanted) {
         self.scans.want(wanted);
     }
 
     /// Whoever asked for the next scan does not want it any more.
-    pub fn unwant_scan(&mut self) {
+    pub(crate) fn unwant_scan(&mut self) {
         self.scans.unwant();
     }
 
     /// Whether the scan under way changes nothing.
     #[must_use]
-    pub fn scan_is_dry(&self) -> bool {
+    pub(crate) fn scan_is_dry(&self) -> bool {
         self.scans.is_dry()
     }
 
     /// The scan that was wanted next, or whose time had come, has begun; tells who had asked for it.
-    pub fn scan_begun(&mut self, range: Window, now: Now) -> Option<Wanted> {
+    pub(crate) fn scan_begun(&mut self, range: Window, now: Now) -> Option<Wanted> {
         self.scans.begun(range, self.options.scan_streams(), now)
     }
 
     /// The rows that a scan's reading lacks, to be asked about.
-    pub fn judged(&mut self, to_confirm: Vec<ListingId>) {
+    pub(crate) fn judged(&mut self, to_confirm: Vec<ListingId>) {
         self.scans.judged(to_confirm);
     }
 
     /// A row was asked about.
-    pub fn confirmed(&mut self) {
+    pub(crate) fn confirmed(&mut self) {
         self.attempts.answered(Purpose::Scan);
         self.scans.confirmed();
     }
 
     /// A scan is over; tells who had asked for it.
-    pub fn scan_ended(&mut self) -> Option<Wanted> {
+    pub(crate) fn scan_ended(&mut self) -> Option<Wanted> {
         self.scans.ended()
     }
 }

@@ -4,7 +4,7 @@ use crate::record::{Presence, Stamp};
 
 /// The stored row, as far as a decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     /// The stamp of the newest thing heard of this listing, live or deleted.
     pub stamp: Option<Stamp>,
     /// Whether the row is a tombstone.
@@ -39,7 +39,7 @@ impl From<Presence> for News {
 
 /// What to do, with what is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action<C> {
+pub(crate) enum Action<C> {
     /// A live listing that is new.
     Insert(C),
     /// A deletion of a listing that was never stored: the row is born as a tombstone.
@@ -76,7 +76,7 @@ pub enum Fate {
 impl<C> Action<C> {
     /// The action without what it writes.
     #[must_use]
-    pub fn fate(&self) -> Fate {
+    pub(crate) fn fate(&self) -> Fate {
         match self {
             Action::Insert(_) => Fate::Insert,
             Action::InsertTombstone(_) => Fate::InsertTombstone,
@@ -96,7 +96,7 @@ impl<C> Action<C> {
 /// News without a readable stamp cannot be ordered. A deletion is believed, because it is said now; a live copy updates a
 /// live row but never wakes a tombstone that the vendor stated.
 #[must_use]
-pub fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, content: Option<C>) -> Option<Action<C>> {
+pub(crate) fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, content: Option<C>) -> Option<Action<C>> {
     let Some(known) = known else {
         return match news {
             News::Live => content.map(Action::Insert),

@@ -4,7 +4,7 @@ use crate::record::Stamp;
 use std::sync::Arc;
 
 /// What identifies a record inside a window: its listing, or the hash of a reject. Clones share the text.
-pub type Mark = Arc<str>;
+pub(crate) type Mark = Arc<str>;
 
 /// One answered page, as far as paging depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The vendor's answer about a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Whether the vendor has it.
     pub found: bool,
     /// Whether its record looks deleted.
@@ -22,7 +22,7 @@ pub struct Asked {
 
 /// One column on both sides, as text; null where it holds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Side {
+pub(crate) struct Side {
     /// The column.
     pub column: &'static str,
     /// What the file has.
@@ -32,7 +32,7 @@ pub struct Side {
 }
 
 /// Asks for a listing; tells the record as sent, null if the vendor does not have it. `None` when stopped.
-pub async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) -> Option<Reply> {
+pub(crate) async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) -> Option<Reply> {
     let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
     Some(match answer {
         Ok(record) => Reply::Record(record.map(|record| record.raw)),
@@ -44,7 +44,7 @@ pub async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationToken) ->
 ///
 /// # Errors
 /// Why the record cannot be read.
-pub fn beside(entity: &Entity, record: Option<&str>, row: Option<&Content>) -> Result<Asked, String> {
+pub(crate) fn beside(entity: &Entity, record: Option<&str>, row: Option<&Content>) -> Result<Asked, String> {
     let Some(raw) = record else { return Ok(compare(entity, None, row)) };
     let record = (entity.read)(raw)?;
     let content = (entity.decode)(&record).map_err(|reject| reject.reason)?;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// The clocks that all feeds of one vendor share.
 #[derive(Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     zone: TimestampZone,
     started: Instant,
     vendor: Mutex<VendorClock>,
@@ -18,38 +18,38 @@ pub struct Clock {
 impl Clock {
     /// Clocks for a vendor that writes its dates in this zone.
     #[must_use]
-    pub fn new(zone: TimestampZone) -> Clock {
+    pub(crate) fn new(zone: TimestampZone) -> Clock {
         Clock { zone, started: Instant::now(), vendor: Mutex::default() }
     }
 
     /// The zone of the vendor's dates.
     #[must_use]
-    pub fn zone(&self) -> TimestampZone {
+    pub(crate) fn zone(&self) -> TimestampZone {
         self.zone
     }
 
     /// Takes note of the vendor's clock (UTC), from an answer that has just come.
-    pub fn hear(&self, vendor_now: Stamp) {
+    pub(crate) fn hear(&self, vendor_now: Stamp) {
         let local = self.local();
         self.vendor.lock().unwrap_or_else(PoisonError::into_inner).hear(vendor_now, local);
     }
 
     /// How far the vendor's clock is ahead of ours, in seconds, as far as it has told it.
     #[must_use]
-    pub fn skew_s(&self) -> i64 {
+    pub(crate) fn skew_s(&self) -> i64 {
         let local = self.local();
         (self.reckoned().utc(local).0 - local.ours.0) / 10_000_000
     }
 
     /// The vendor's clock in UTC; ours until the vendor has told its own.
     #[must_use]
-    pub fn vendor_utc(&self) -> Stamp {
+    pub(crate) fn vendor_utc(&self) -> Stamp {
         self.reckoned().utc(self.local())
     }
 
     /// All clocks that decisions need.
     #[must_use]
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         self.reckoned().now(self.local(), self.zone)
     }
 
@@ -64,6 +64,6 @@ impl Clock {
 
 /// The mirror's own clock as it is written into the file: UTC, to the millisecond.
 #[must_use]
-pub fn mirror_time() -> String {
+pub(crate) fn mirror_time() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

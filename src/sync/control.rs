@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 /// An order to one feed's worker.
 #[derive(Debug)]
-pub enum Order {
+pub(crate) enum Order {
     /// The reason of failures may be gone: what waits for its next try is tried at once.
     TryAgain,
     /// Reconcile the feed: [`Reply::Begun`] is sent when the run begins and [`Reply::Done`] when it is over. A channel that
@@ -21,7 +21,7 @@ pub enum Order {
 /// One reply to a control request, as the worker gives it and as it is written to the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reply {
+pub(crate) enum Reply {
     /// The reconcile run has begun; another reply follows.
     Begun {
         /// The number of the run, as in `reconcile_runs`.

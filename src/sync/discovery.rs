@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What is looked for, and where.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// The stream in which feeds are looked for.
     pub stream: Stream,
     /// The oldest stamp.
@@ -24,7 +24,7 @@ pub struct Scope {
 ///
 /// # Errors
 /// The last failure, after several tries.
-pub async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> Option<Result<BTreeSet<FeedId>, VendorError>> {
+pub(crate) async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> Option<Result<BTreeSet<FeedId>, VendorError>> {
     let mut discovery = Discovery::new(known, range(scope.since, tools.clock.now().vendor, scope.settle));
     while let Some(ask) = discovery.next() {
         match answer(tools, scope, ask).await? {
@@ -39,7 +39,7 @@ pub async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> O
 ///
 /// # Errors
 /// The last failure, after several tries.
-pub async fn is_there(tools: &Tools, scope: Scope, feed: &FeedId) -> Option<Result<bool, VendorError>> {
+pub(crate) async fn is_there(tools: &Tools, scope: Scope, feed: &FeedId) -> Option<Result<bool, VendorError>> {
     let window = range(scope.since, tools.clock.now().vendor, scope.settle);
     let ask = DiscoveryRequest { feeds: vec![feed.clone()], window, page: 1 };
     // A feed that is out of sight is answered empty, or with other feeds.

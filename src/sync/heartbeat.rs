@@ -8,7 +8,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a worker is doing. Times are those of [`Now::monotonic`](crate::plan::clock::Now).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Beat {
+pub(crate) enum Beat {
     /// It has not begun, or it has ended.
     #[default]
     Absent,
@@ -30,7 +30,7 @@ pub enum Beat {
 impl Beat {
     /// Whether the worker should have said something else by now.
     #[must_use]
-    pub fn is_overdue(self, now: Duration) -> bool {
+    pub(crate) fn is_overdue(self, now: Duration) -> bool {
         match self {
             Beat::Absent | Beat::Queued => false,
             Beat::Working { since: from } | Beat::Waiting { until: from } => now > from.saturating_add(LIMIT),

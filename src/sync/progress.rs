@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counters of one feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Requests sent.
     pub requests: u64,
     /// Records read of the past, repetitions included.
@@ -42,23 +42,23 @@ impl Counters {
 
 /// Counters by feed. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Mutex<BTreeMap<FeedId, Counters>>>);
+pub(crate) struct Progress(Arc<Mutex<BTreeMap<FeedId, Counters>>>);
 
 impl Progress {
     /// Changes the counters of a feed.
-    pub fn update(&self, feed: &FeedId, change: impl FnOnce(&mut Counters)) {
+    pub(crate) fn update(&self, feed: &FeedId, change: impl FnOnce(&mut Counters)) {
         let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(feeds.entry(feed.clone()).or_default());
     }
 
     /// Tells what a feed's worker does from now on.
-    pub fn beat(&self, feed: &FeedId, beat: Beat) {
+    pub(crate) fn beat(&self, feed: &FeedId, beat: Beat) {
         self.update(feed, |counters| counters.beat = beat);
     }
 
     /// The counters as they are.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<FeedId, Counters> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<FeedId, Counters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

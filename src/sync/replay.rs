@@ -6,7 +6,7 @@ use crate::sync::clock::mirror_time;
 
 /// What a replay of all rejects did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReplayCount {
+pub(crate) struct ReplayCount {
     /// Rejects that were decoded again.
     pub tried: u64,
     /// Those that are records now, and no rejects any more.
@@ -17,7 +17,7 @@ pub struct ReplayCount {
 ///
 /// # Errors
 /// When SQLite refuses; the rejects stored before stay stored.
-pub async fn replay(entity: &Entity, store: &Store) -> Result<ReplayCount, Error> {
+pub(crate) async fn replay(entity: &Entity, store: &Store) -> Result<ReplayCount, Error> {
     let mut outcome = ReplayCount::default();
     let mut after = 0;
     loop {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What every worker works with.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub(crate) struct Tools {
     /// What is mirrored.
     pub entity: &'static Entity,
     /// The vendor, with the budget of its credential.

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// It was stopped.
     Stopped,
     /// A one-shot run is over.
@@ -41,7 +41,7 @@ enum Done {
 
 /// The worker of one feed.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     tools: Tools,
     feed: FeedId,
     session: Session,
@@ -60,7 +60,12 @@ impl Worker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn resume(tools: Tools, feed: FeedId, options: SessionOptions, orders: mpsc::Receiver<Order>) -> Result<Worker, StoreError> {
+    pub(crate) async fn resume(
+        tools: Tools,
+        feed: FeedId,
+        options: SessionOptions,
+        orders: mpsc::Receiver<Order>,
+    ) -> Result<Worker, StoreError> {
         let saved = tools.store.load(&feed).await?;
         let session = Session::resume(tools.entity, feed.clone(), options, saved, tools.clock.now());
         let reporter = Reporter::new(tools.clone(), feed.clone());
@@ -71,7 +76,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the file cannot be written any more.
-    pub async fn run(mut self) -> Result<Ended, StoreError> {
+    pub(crate) async fn run(mut self) -> Result<Ended, StoreError> {
         loop {
             while let Ok(order) = self.orders.try_recv() {
                 self.obey(order);
