@@ -1,58 +1,75 @@
 //! mls-sync keeps a local SQLite file true to a vendor's listings API.
 //!
-//! # The flow
+//! # How a page becomes rows
 //!
-//! ```text
-//!  API page ──► provider ──► records ──► store: one transaction ─► row | tombstone | change | reject | checkpoint
-//!                  ▲                        │ asks plan::reconcile                      │
-//!                  │ Fetch                  ▼                                           ▼
-//!                worker ◄─────────────── plan: (now, event) -> command        consumers: change_seq > last
-//! ```
+//! Each line names the one function where it happens.
 //!
-//! A page becomes a row in `store::commit`. What is asked for next is decided in [`plan::feed`], and nowhere else.
+//! 1. `sync::worker::Worker::run` asks [`sync::session::Session::next`] what to do, does it, and tells the session by `on`.
+//! 2. `plan::feed::FeedPlan::next` chooses the kind of work that is due, its window, and the page to ask for.
+//! 3. `vendor::Vendor::sync_listings` waits for the request's turn in the budget of the credential, and sends it.
+//! 4. `vendor::constellation1::wire::page` cuts the answer into records: key, stamp, hash, and the text as sent.
+//! 5. `plan::feed::FeedPlan::on_page` decides what the page proves, and makes the checkpoint to save with it.
+//! 6. [`sync::intake::store`] decodes the records that the file does not hold already, by [`entity::Entity::decode`].
+//! 7. `store::commit::commit` stores the page in one transaction: rows, changes, rejects, and the checkpoint.
+//! 8. `store::row::apply` changes one row, and adds its change.
+//! 9. `plan::merge::merge` decides what the record does to the row.
+//! 10. `store::checkpoint::save` saves cursors, coverage, look-backs and the window.
 //!
-//! # The layers
+//! # The modules
 //!
 //! | module | what it is | may use |
 //! |---|---|---|
-//! | [`record`] | the shared nouns | nothing of ours |
-//! | [`plan`] | every decision, pure: time and seed are arguments | `record` |
-//! | [`vendor`] | the outside world, in: client, decoder, budget | `record` |
-//! | [`store`] | the outside world, out: the SQLite file | `record`, `plan` |
-//! | [`worker`] | one feed: asks the plan, obeys | `vendor`, `plan`, `store` |
-//! | [`daemon`], [`discovery`] | the process, its control requests, and which feeds there are | `worker`, `config` |
-//! | [`cli`] | words to calls, results to prints | all of them |
-//! | [`sandbox`] | the other side of the wire | `record`, the field tables |
+//! | [`record`] | the shared nouns: key, record, page, stamp, window, failure | nothing of ours |
+//! | [`entity`] | a kind of thing that a vendor has, as data | `record` |
+//! | [`plan`] | every decision, pure: time and seed are arguments | `record`, `entity` |
+//! | [`vendor`] | a vendor's API becomes pages of records, within the budget of the credential | `record`, `entity` |
+//! | [`store`] | the SQLite file: its schema, its rows, what readers ask of it | `record`, `entity`, `plan` |
+//! | [`sync`] | one feed kept true: session (pure), worker (IO), reporter | all of the above |
+//! | [`config`] | the configuration file | `record`, `vendor` |
+//! | `daemon` | the process: supervisor, control requests, key watch, watchdog | all of the above |
+//! | `cli` | words become calls, results become prints and exit codes | all of the above |
+//! | `sandbox` | the vendor in memory, behind real HTTP: the other side of the wire | `record`, the field tables |
 //!
 //! # Words
 //!
 //! - **feed**: one MLS, as the vendor names it. **stream**: one `Status` value of a feed. **page**: one answer.
 //! - **window**: a range of stamps that is asked for. What is *claimed* of it is a second narrower on both sides.
-//! - **stamp**: a listing's `MlsUpdateDate`. **cursor**: where the next poll begins. **checkpoint**: a saved cursor.
+//! - **stamp**: when a listing last changed, by the vendor's clock (`MlsUpdateDate`). **cursor**: where the next poll begins.
+//!   **checkpoint**: what is saved of a plan with each page.
 //! - **coverage**: the windows that were proven whole, merged. **gap**: what lies between them.
-//! - **listing**: a row. **deletion**: what the vendor says. **tombstone**: what we keep. **change**: a row of the change
-//!   feed. **reject**: a record that could not be stored.
-//! - **look-back**: reading again what was complete, for listings that came late. **scan**: reading everything again, to
-//!   set it against the file. **reconcile**: a scan and what follows from it.
+//! - **listing**: what the vendor has. **row**: what we keep of it. **deletion**: what the vendor says. **tombstone**: the row
+//!   of a deleted listing. **change**: a row of the change history. **reject**: a record that could not be stored.
+//! - **merge**: a record set against the row of its key. **scan**: a proven reading of the whole set. **reconcile**: a scan
+//!   and what follows from it. **look-back**: reading again what was complete, for listings that came late.
+//! - **purpose**: a kind of work (poll, look-back, fill, scan). **round**: one poll of each stream, up to one moment.
+//! - **supervisor**: starts one worker per feed. **dispatcher**: hands control requests to workers. **control request**: what
+//!   another command asks of the running daemon. **reporter**: writes logs, notes and notices.
+//! - **limiter**: the budget of one credential. **gate**: closed by a 429. **budget**: requests per hour and per day.
 //!
 //! # Decisions
 //!
+//! - *A session between plan and IO.* It takes one event and gives one command at a time, and never sees a socket, a clock or
+//!   the database. So the simulation drives the very code that the worker drives.
+//! - *No row ids in the plan.* A feed has at most one open window for each kind of work, and at most one reconcile run under
+//!   way; the store finds both by that. Whatever the plan was told is saved once it is committed; where a commit fails, the
+//!   plan is read from the file anew.
+//! - *One function changes rows* (`store::row::apply`): pages, scans, replayed rejects and removed feeds go through it.
 //! - *Backward pages.* A window's end lies in the past, so its set can only shrink, and reading it from the last page to
-//!   the first misses nothing that stays ([`plan::paging`]). Where the order is seen to change between pages, only a set
+//!   the first misses nothing that stays (`plan::paging`). Where the order is seen to change between pages, only a set
 //!   that stood still and was seen in full is proof, and windows are cut down to single pages.
 //! - *Work is what coverage lacks.* Polls, backfill and the repair of outages are one thing: a poll that would be too deep
 //!   keeps its newest part, and the rest is a gap like any other, filled newest first. So a restart needs no other state.
 //! - *One process asks.* A lock beside the file names it; other commands send it control requests. So one limiter in one
-//!   process is the budget of the credential, and the polls' precedence holds over everything ([`vendor::Limiter`]).
+//!   process is the budget of the credential, and the polls' precedence holds over everything (`vendor::limiter`).
 //! - *Control requests go through a Unix socket beside the file*, one JSON line each way. A table in the file would need
 //!   polling on both sides, a second writer, and clearing after a crash; a connection is answered at once, and its end tells
 //!   each side that the other is gone. Only the process's own user may connect (mode 0600).
 //! - *A watchdog beside the restart.* A process that ended is restarted by systemd; one that is stuck would only grow stale.
-//!   So each worker says what it does ([`sync::heartbeat`]), and systemd hears of the process only while none is overdue.
+//!   So each worker says what it does (`sync::heartbeat`), and systemd hears of the process only while none is overdue.
 //! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, in small blocks: a crash wastes a
 //!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
 //! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together; a
-//!   refusal concerns its own kind alone ([`plan::feed`]).
+//!   refusal concerns its own kind alone (`plan::attempts`).
 //! - *Claimed by the earlier clock.* A poll ends by the vendor's clock and claims no further than ours, so that a `Date` that
 //!   runs ahead claims nothing that is to come.
 //! - *Every commit is synced.* A power cut that took back commits would use a `change_seq` twice, and a consumer that had seen
@@ -64,24 +81,21 @@
 //!   listing ([`plan::window`]).
 //! - *A deleted row keeps its values.* A deletion may come as a key and a date alone, so it only marks the row.
 //! - *A tombstone that was inferred gives way* to any live copy that is not older; one that the vendor stated only to a
-//!   later one ([`plan::reconcile`]).
+//!   later one (`plan::merge`).
 //! - *The same version in two shapes is one version.* Answers may follow the document's table or its class. Where the
 //!   stamp is the same, a field that an answer leaves out keeps its value; where the stamp is newer, it becomes null.
-//! - *Photos and open houses are views* over the JSON columns: one write a listing, and no second place to be wrong.
+//! - *Photos and open houses are views* over the JSON columns: each listing is written once, and there is no second place that could be wrong.
 //! - *Stated types are taken literally.* A value of another JSON type is kept in `extra`; only where the document
 //!   contradicts itself does a column take several types ([`record::Kind::Loose`]).
-//! - *Feeds that nobody named* are found from totals, because the vendor has no list of them ([`plan::discover`]).
+//! - *Feeds that nobody named* are found from totals, because the vendor has no list of them (`plan::discover`).
 
 #![warn(missing_docs)]
 
 mod cli;
-
 pub mod config;
 mod daemon;
 pub mod entity;
-
 pub mod plan;
-
 pub mod record;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -20,6 +20,7 @@ pub(crate) mod paging;
 mod rounds;
 pub mod scans;
 mod second_reading;
+pub(crate) mod step;
 mod suspects;
 pub mod window;
 pub(crate) mod zone;

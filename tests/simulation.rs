@@ -34,12 +34,14 @@
 //! # Teeth
 //! The tests named `..._is_found_out` do one thing wrongly in the driver; some seed must then fail. To see the same with
 //! the real code, make one of these edits and run the test `the_file`:
-//! - Forward paging: in `plan/paging.rs`, `self.next_page = 2;` at the end of `on_probe`, and in `on_page`
+//! - Forward paging: in `plan/paging.rs`, `self.at.next_page = 2;` at the end of `on_probe`, and in `on_page`
 //!   `u64::from(answer.page) >= self.pages()` for `answer.page <= 1`, and `let before = u64::from(answer.page + 1);`.
-//! - Rows apart from their checkpoint: in `store/commit.rs`, `if page.checkpoint.dry_run || page.at.ends_with("7Z")`
+//! - Rows apart from their checkpoint: in `store/commit.rs`, `if checkpoint.dry_run || at.ends_with("7Z")`
 //!   loses the rows of one page in ten, as a kill between the two would.
 //! - Ties: in `plan/window.rs`, `poll`, `asked: Window { from: self.newest.map_or(from, |n| n.plus(PAD / 1000)), to }`;
-//!   or in `plan/reconcile.rs`, `(true, Presence::Live) if later || known.inferred` without its condition.
+//!   or in `plan/merge.rs`, `(true, News::Live) if later || known.inferred` without its condition.
+//! - A database that refuses: in `sync/session.rs`, `on_store_failed` without the line that sets `reload_at`.
+//! - A deletion that nobody confirmed: in `sync/session.rs`, `on_one`, `Confirmation::Gone` in place of `Present`.
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
 #[path = "simulation/answers.rs"]

@@ -46,7 +46,7 @@ struct Streak {
 
 /// The failures of a feed.
 #[derive(Clone, Debug)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     patience: Patience,
     streaks: BTreeMap<Purpose, Streak>,
     /// While the vendor does not answer: failures in a row, of any kind of work.
@@ -83,7 +83,7 @@ impl Attempts {
     }
 
     /// The vendor answered a request for this kind of work.
-    pub(super) fn answered(&mut self, purpose: Purpose) {
+    pub(crate) fn answered(&mut self, purpose: Purpose) {
         self.streaks.remove(&purpose);
         self.outage = Streak::default();
         for struck in std::mem::take(&mut self.struck) {
@@ -93,7 +93,7 @@ impl Attempts {
     }
 
     /// The reason of failures may be gone, as after a change of the key: what waits may try at once.
-    pub(super) fn try_again(&mut self) {
+    pub(crate) fn try_again(&mut self) {
         self.streaks.values_mut().for_each(|streak| streak.not_before = Duration::ZERO);
         self.outage = Streak::default();
         self.struck.clear();

@@ -18,43 +18,11 @@ use super::options::{Options, Purpose};
 use super::page::PageSeen;
 use super::paging::{PageStep, Reading};
 use super::rounds::Rounds;
-use super::scans::{ScanStep, Scans, Wanted};
+use super::scans::{ScanStep, Scans};
+use super::step::{Step, Verdict};
 use super::window::{FromRule, Range, StreamState, Task};
-use super::zone::ZoneFinding;
-use crate::record::{Failure, FeedId, ListingId, PageRequest, Stamp, Stream, Window};
+use crate::record::{Failure, FeedId, PageRequest, Stamp, Stream, Window};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Ask for a page; tell by [`FeedPlan::on_page`] or [`FeedPlan::on_failure`].
-    Fetch(Purpose, PageRequest),
-    /// Begin a scan of this stretch; tell by [`FeedPlan::scan_begun`].
-    BeginScan(Window, Option<Wanted>),
-    /// A scan's reading is over; tell which rows it lacks by [`FeedPlan::judged`].
-    Judge {
-        /// Whether every window of it was proven whole.
-        proven: bool,
-    },
-    /// Ask the vendor about a row that a scan's reading lacks; tell by [`FeedPlan::confirmed`].
-    Confirm(ListingId),
-    /// Every row that a scan's reading lacks was asked about; tell by [`FeedPlan::scan_ended`].
-    EndScan,
-    /// Nothing to do before this time of [`Now::monotonic`].
-    Wait(Duration),
-    /// A one-shot run is over: why the feed is not complete, nothing if it is.
-    Finished(Vec<String>),
-}
-
-/// What became of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Store it, with this checkpoint.
-    Store(Box<Checkpoint>, Option<ZoneFinding>),
-    /// It does not count as read; the plan has taken it as this failure.
-    Refuse(Failure, &'static str, Retry),
-}
 
 /// The plan of one feed.
 #[derive(Debug)]
@@ -64,11 +32,11 @@ pub(crate) struct FeedPlan {
     /// Where the mirror stands with each stream that is polled.
     streams: BTreeMap<Stream, StreamState>,
     open: BTreeMap<Purpose, Open>,
-    attempts: Attempts,
+    pub(crate) attempts: Attempts,
     rounds: Rounds,
     fills: Fills,
     lookbacks: Lookbacks,
-    scans: Scans,
+    pub(crate) scans: Scans,
     observations: Observations,
 }
 
@@ -246,48 +214,6 @@ impl FeedPlan {
         }
         missing
     }
-
-    /// The reason of failures may be gone, as after a change of the key: what waits for its next try is tried at once.
-    pub(crate) fn try_again(&mut self) {
-        self.attempts.try_again();
-    }
-
-    /// Scan, as soon as the file is complete and what was asked for before is done.
-    pub(crate) fn want_scan(&mut self, wanted: Wanted) {
-        self.scans.want(wanted);
-    }
-
-    /// Whoever asked for the next scan does not want it any more.
-    pub(crate) fn unwant_scan(&mut self) {
-        self.scans.unwant();
-    }
-
-    /// Whether the scan under way changes nothing.
-    #[must_use]
-    pub(crate) fn scan_is_dry(&self) -> bool {
-        self.scans.is_dry()
-    }
-
-    /// The scan that was wanted next, or whose time had come, has begun; tells who had asked for it.
-    pub(crate) fn scan_begun(&mut self, range: Window, now: Now) -> Option<Wanted> {
-        self.scans.begun(range, self.options.scan_streams(), now)
-    }
-
-    /// The rows that a scan's reading lacks, to be asked about.
-    pub(crate) fn judged(&mut self, to_confirm: Vec<ListingId>) {
-        self.scans.judged(to_confirm);
-    }
-
-    /// A row was asked about.
-    pub(crate) fn confirmed(&mut self) {
-        self.attempts.answered(Purpose::Scan);
-        self.scans.confirmed();
-    }
-
-    /// A scan is over; tells who had asked for it.
-    pub(crate) fn scan_ended(&mut self) -> Option<Wanted> {
-        self.scans.ended()
-    }
 }
 
 #[cfg(test)]
@@ -299,6 +225,7 @@ mod tests {
     use crate::plan::page::PageFacts;
     use crate::plan::paging::Progress;
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -646,14 +573,14 @@ mod tests {
         let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options, Saved::default(), now(0));
         settle(&mut plan, 0);
         let Step::BeginScan(range, _) = plan.next(now(0)) else { panic!("no scan") };
-        plan.scan_begun(range, now(0));
+        plan.scans.begun(range, now(0));
         assert_eq!(settle(&mut plan, 0), [(Purpose::Scan, Stream::Deleted), (Purpose::Scan, Stream::All)]);
         assert_eq!(plan.next(now(0)), Step::Judge { proven: true });
-        plan.judged(vec![crate::record::ListingId("x".to_owned())]);
+        plan.scans.judged(vec![crate::record::ListingId("x".to_owned())]);
         assert!(matches!(plan.next(now(0)), Step::Confirm(_)));
-        plan.confirmed();
+        plan.scans.confirmed();
         assert_eq!(plan.next(now(0)), Step::EndScan);
-        plan.scan_ended();
+        plan.scans.ended();
         assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose == Purpose::Poll));
         assert!(matches!(plan.next(now(0)), Step::Finished(_)));
     }

@@ -48,12 +48,14 @@ struct Scan {
 
 /// The scans of a feed.
 #[derive(Clone, Debug)]
-pub(super) struct Scans {
+pub(crate) struct Scans {
     current: Option<Scan>,
     wanted: VecDeque<Wanted>,
     /// When the last one began, or when the feed was adopted, on our own clock.
     last: Option<Stamp>,
     every: Option<Duration>,
+    /// What a scan reads.
+    streams: Vec<Stream>,
 }
 
 impl Scans {
@@ -74,6 +76,7 @@ impl Scans {
             // A clock that was far ahead must not put it off for years.
             last: last.map(|last| last.min(now.ours)),
             every: options.scan_every.filter(|_| !options.once),
+            streams: options.scan_streams(),
         }
     }
 
@@ -109,17 +112,17 @@ impl Scans {
     }
 
     /// Whether the one under way changes nothing.
-    pub(super) fn is_dry(&self) -> bool {
+    pub(crate) fn is_dry(&self) -> bool {
         self.current.as_ref().and_then(|scan| scan.wanted).is_some_and(|wanted| wanted.dry_run)
     }
 
     /// Scan, as soon as the file is complete and what was asked for before is done.
-    pub(super) fn want(&mut self, wanted: Wanted) {
+    pub(crate) fn want(&mut self, wanted: Wanted) {
         self.wanted.push_back(wanted);
     }
 
     /// Whoever asked for the next one does not want it any more.
-    pub(super) fn unwant(&mut self) {
+    pub(crate) fn unwant(&mut self) {
         self.wanted.pop_front();
     }
 
@@ -134,12 +137,12 @@ impl Scans {
     }
 
     /// The one that was wanted next, or whose time has come, has begun; tells who had asked for it.
-    pub(super) fn begun(&mut self, range: Window, streams: Vec<Stream>, now: Now) -> Option<Wanted> {
+    pub(crate) fn begun(&mut self, range: Window, now: Now) -> Option<Wanted> {
         let wanted = self.wanted.pop_front();
         if !wanted.is_some_and(|wanted| wanted.dry_run) {
             self.last = Some(now.ours);
         }
-        self.current = Some(Scan { wanted, reading: SecondReading::new(range, streams), to_confirm: None });
+        self.current = Some(Scan { wanted, reading: SecondReading::new(range, self.streams.iter().copied()), to_confirm: None });
         wanted
     }
 
@@ -151,21 +154,21 @@ impl Scans {
     }
 
     /// The rows that the reading lacks, to be asked about.
-    pub(super) fn judged(&mut self, to_confirm: Vec<ListingId>) {
+    pub(crate) fn judged(&mut self, to_confirm: Vec<ListingId>) {
         if let Some(scan) = &mut self.current {
             scan.to_confirm = Some(to_confirm.into());
         }
     }
 
     /// A row was asked about.
-    pub(super) fn confirmed(&mut self) {
+    pub(crate) fn confirmed(&mut self) {
         if let Some(rows) = self.current.as_mut().and_then(|scan| scan.to_confirm.as_mut()) {
             rows.pop_front();
         }
     }
 
     /// It is over; tells who had asked for it.
-    pub(super) fn ended(&mut self) -> Option<Wanted> {
+    pub(crate) fn ended(&mut self) -> Option<Wanted> {
         self.current.take()?.wanted
     }
 }

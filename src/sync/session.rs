@@ -9,9 +9,10 @@ use crate::plan::brake::{BrakeLimits, Ruling};
 use crate::plan::burst::{Burst, BurstLimits};
 use crate::plan::checkpoint::Saved;
 use crate::plan::clock::Now;
-use crate::plan::feed::{FeedPlan, Step, Verdict};
+use crate::plan::feed::FeedPlan;
 use crate::plan::merge::Fate;
 use crate::plan::options::{Options, Purpose};
+use crate::plan::step::{Step, Verdict};
 use crate::record::zone::TimestampZone;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Record};
 use crate::store::{Confirmation, Judgement};
@@ -107,17 +108,20 @@ impl Session {
                 }
             }
             Event::ScanBegun(run, range) => {
-                let wanted = self.plan.scan_begun(range, now);
+                let wanted = self.plan.scans.begun(range, now);
                 self.tell(Report::ScanBegun(run, range, wanted));
             }
-            Event::Unwanted => self.plan.unwant_scan(),
+            Event::Unwanted => self.plan.scans.unwant(),
             Event::Judged(judgement) => self.on_judged(judgement),
-            Event::Confirmed => self.plan.confirmed(),
+            Event::Confirmed => {
+                self.plan.attempts.answered(Purpose::Scan);
+                self.plan.scans.confirmed();
+            }
             Event::ScanEnded => self.end_scan(),
             Event::StoreFailed(reason) => self.on_store_failed(reason, now),
             Event::Loaded(saved) => self.on_loaded(saved, now),
-            Event::Wanted(wanted) => self.plan.want_scan(wanted),
-            Event::TryAgain => self.plan.try_again(),
+            Event::Wanted(wanted) => self.plan.scans.want(wanted),
+            Event::TryAgain => self.plan.attempts.try_again(),
         }
     }
 
@@ -171,10 +175,10 @@ impl Session {
     fn on_judged(&mut self, Judgement { run, ruling, to_confirm }: Judgement) {
         match ruling {
             // A dry run has told what it found; nothing was changed, so nothing waits for an approval.
-            Ruling::Confirm | Ruling::Withhold(_) if self.plan.scan_is_dry() => self.end_scan(),
+            Ruling::Confirm | Ruling::Withhold(_) if self.plan.scans.is_dry() => self.end_scan(),
             Ruling::Confirm => {
                 self.tell(Report::NotWithheld);
-                self.plan.judged(to_confirm);
+                self.plan.scans.judged(to_confirm);
             }
             Ruling::Withhold(why) => {
                 self.tell(Report::Withheld(run, why));
@@ -188,7 +192,7 @@ impl Session {
     }
 
     fn end_scan(&mut self) {
-        if let Some(wanted) = self.plan.scan_ended() {
+        if let Some(wanted) = self.plan.scans.ended() {
             self.tell(Report::ScanOver(wanted));
         }
     }
