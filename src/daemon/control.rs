@@ -122,6 +122,10 @@ async fn carry_out(request: Request, tools: &Tools, dispatcher: &Dispatcher, wri
             return Ok(());
         }
     }
+    // At a stop, the end of the connection tells more truly why.
+    if tools.stop.is_cancelled() {
+        return Ok(());
+    }
     tell(write, &Reply::Failed(format!("the running process no longer mirrors the feed {feed}"))).await
 }
 

@@ -82,6 +82,11 @@ impl Attempts {
         }
     }
 
+    /// A page that may be gone was refused: its own kind of work tries again after as short a wait as after a fault.
+    pub(super) fn page_gone(&mut self, purpose: Purpose, reason: &str, monotonic: Duration) -> Retry {
+        self.streaks.entry(purpose).or_default().fail(&Failure::Unavailable, reason, monotonic, self.patience)
+    }
+
     /// The vendor answered a request for this kind of work.
     pub(crate) fn answered(&mut self, purpose: Purpose) {
         self.streaks.remove(&purpose);

@@ -159,8 +159,9 @@ impl FeedPlan {
 
     /// Takes in a failed request. `reason` is for the report of a one-shot run.
     pub(crate) fn on_failure(&mut self, purpose: Purpose, failure: &Failure, reason: &str, now: Now) -> Retry {
-        let is_gone = *failure == Failure::Refused && self.page_may_be_gone(purpose);
-        let failure = if is_gone { &Failure::Unavailable } else { failure };
+        if *failure == Failure::Refused && self.page_may_be_gone(purpose) {
+            return self.attempts.page_gone(purpose, reason, now.monotonic);
+        }
         if *failure == Failure::Refused && purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
             self.open.remove(&Purpose::Lookback);
             self.lookbacks.give_up_looking_ahead(now);
@@ -539,6 +540,7 @@ mod tests {
         assert_eq!(asked(&mut plan, 0).1.page, 2);
         let retry = plan.on_failure(purpose, &Failure::Refused, "HTTP 404", now(0));
         assert!(retry.wait < SECOND);
+        assert_eq!(plan.attempts.not_before(Purpose::Fill), Some(Duration::ZERO), "no other kind of work waits");
         assert_eq!(asked(&mut plan, 1).1.page, 1);
         let retry = plan.on_failure(purpose, &Failure::Refused, "HTTP 404", now(1));
         assert!(retry.wait >= SECOND * 900);

@@ -50,6 +50,8 @@ pub struct Session {
     store_fails: u32,
     /// The plan may differ from the database; it is read again at this time.
     reload_at: Option<Duration>,
+    /// People were told that there is nothing to do.
+    waiting: bool,
 }
 
 impl Session {
@@ -58,7 +60,7 @@ impl Session {
     pub fn resume(entity: &'static Entity, feed: FeedId, options: SessionOptions, saved: Saved, now: Now) -> Session {
         let plan = FeedPlan::resume(feed.clone(), options.plan.clone(), saved, now);
         let burst = Burst::new(options.burst);
-        Session { entity, feed, options, plan, burst, pending: VecDeque::new(), store_fails: 0, reload_at: None }
+        Session { entity, feed, options, plan, burst, pending: VecDeque::new(), store_fails: 0, reload_at: None, waiting: false }
     }
 
     /// Decides what to do next.
@@ -71,13 +73,17 @@ impl Session {
             Some(_) => return Command::Load,
             None => {}
         }
-        match self.plan.next(now) {
+        let step = self.plan.next(now);
+        let was_waiting = std::mem::replace(&mut self.waiting, matches!(step, Step::Wait(_)));
+        match step {
             Step::Fetch(purpose, request) => self.after(Report::Working(purpose, request.clone()), Command::Fetch(purpose, request)),
             Step::BeginScan(range, wanted) => Command::BeginScan(range, wanted),
             Step::Judge { proven } => Command::Judge { proven, limits: self.options.brake },
             Step::Confirm(listing) => Command::FetchOne(listing),
             Step::EndScan => Command::EndScan,
-            Step::Wait(until) => self.after(Report::Waiting, Command::Wait(until)),
+            // After the report the plan is asked again: an event that came meanwhile must not be slept through.
+            Step::Wait(_) if !was_waiting => Command::Tell(Report::Waiting),
+            Step::Wait(until) => Command::Wait(until),
             Step::Finished(missing) => self.after(Report::Finished(missing.first().cloned()), Command::Finished(missing)),
         }
     }
@@ -305,6 +311,22 @@ mod tests {
         assert_eq!((arrival.page.records.len(), arrival.request.stream), (2, Stream::Deleted));
         session.on(stored(&arrival, 0), now(0));
         assert!(matches!(next(&mut session, 0), Command::Fetch(Purpose::Poll, request) if request.stream == Stream::All));
+    }
+
+    #[test]
+    fn an_order_that_comes_while_people_are_told_of_a_wait_is_not_slept_through() {
+        let mut session = session(false);
+        loop {
+            match session.next(now(0)) {
+                Command::Fetch(purpose, request) => session.on(Event::Page(purpose, request, page(&[])), now(0)),
+                Command::Store(arrival) => session.on(stored(&arrival, 0), now(0)),
+                Command::Tell(Report::Waiting) => break,
+                Command::Tell(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        session.on(Event::Wanted(Wanted { request: Some(1), dry_run: false }), now(0));
+        assert!(matches!(session.next(now(0)), Command::BeginScan(..)));
     }
 
     #[test]

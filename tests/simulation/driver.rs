@@ -28,8 +28,9 @@ use tokio::runtime::Runtime;
 /// No brake: what it does is proven elsewhere, and it would hide what a scan can repair.
 const BRAKE: BrakeLimits = BrakeLimits { count: 10_000, share: 1.0, budget: 10_000 };
 const BURST: BurstLimits = BurstLimits { count: 10, share: 0.1 };
-/// More commands than this until the world and the file agree mean that they never will.
-const MOST_COMMANDS: u32 = 20_000;
+/// More requests than this until the world and the file agree mean that they never will. A vendor whose order changes and
+/// that ignores From costs some hundred for each poll.
+const MOST_COMMANDS: u32 = 40_000;
 
 /// What is done wrongly on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -406,7 +407,14 @@ impl Driver {
                 return Err(format!("the session waits for a time that is past, again and again: {command:?} at {now:?}"));
             }
             let event = match command {
-                Command::Tell(_) => continue,
+                Command::Tell(_) => {
+                    // Orders come at any time, also between a report and what follows it.
+                    if !self.quiet && self.refusals.percent(2) {
+                        let now = self.now();
+                        self.process().session.on(Event::TryAgain, now);
+                    }
+                    continue;
+                }
                 Command::Wait(until) => {
                     self.wait(until);
                     return Ok(Going::On);
