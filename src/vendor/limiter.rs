@@ -5,7 +5,6 @@
 mod admission;
 mod budget;
 mod gate;
-mod moment;
 mod queue;
 mod rate;
 
@@ -15,7 +14,7 @@ pub use queue::Priority;
 use crate::record::Ledger;
 use admission::{Admission, Turn};
 use chrono::Utc;
-use moment::Moment;
+use gate::Moment;
 use queue::Ticket;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
@@ -36,12 +35,13 @@ pub struct Limiter {
     unsaved: Notify,
 }
 
-/// Leave to send one request; dropping it frees its place.
+/// Permission to send one request. Dropping it frees its place in flight, or in the queue if it was not given yet.
 #[derive(Debug)]
 #[must_use = "dropping the permit frees its place in flight"]
 pub(super) struct Permit<'a> {
     limiter: &'a Limiter,
-    /// On the limiter's monotonic clock.
+    ticket: Ticket,
+    /// When it was given, on the limiter's monotonic clock.
     left: Duration,
 }
 
@@ -93,7 +93,7 @@ impl Limiter {
 
     /// Waits for the gate, a place in flight, the rate and the budgets. `None` when cancelled.
     pub(super) async fn admit(&self, priority: Priority, stop: &CancellationToken) -> Option<Permit<'_>> {
-        let place = Place { limiter: self, ticket: self.locked().0.queue.join(priority) };
+        let mut permit = Permit { limiter: self, ticket: self.locked().0.queue.join(priority), left: Duration::ZERO };
         loop {
             // Listens before it looks, so that a change in between is not missed.
             let mut changed = pin!(self.changed.notified());
@@ -101,14 +101,24 @@ impl Limiter {
             if stop.is_cancelled() {
                 return None;
             }
-            let look_again = match self.turn(place.ticket) {
-                Ok(permit) => return Some(permit),
-                Err(look_again) => look_again,
+            let (turn, now) = self.turn(permit.ticket);
+            let look_again = match turn {
+                Turn::Leave => {
+                    permit.left = now;
+                    // Whoever is next now waits for the clock.
+                    self.changed.notify_waiters();
+                    return Some(permit);
+                }
+                Turn::Wait(look_again) => look_again,
+                Turn::WaitForSave => {
+                    self.unsaved.notify_one();
+                    None
+                }
             };
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = changed => {}
-                () = self.until(look_again) => {}
+                () = sleep_until(self.started + look_again.unwrap_or_default()), if look_again.is_some() => {}
             }
         }
     }
@@ -149,33 +159,9 @@ impl Limiter {
         self.unsaved.notify_one();
     }
 
-    /// The error is when to look again on the monotonic clock; without a time, when something has changed. Only the first in
-    /// the queue waits for the clock; it wakes the others when it leaves.
-    fn turn(&self, ticket: Ticket) -> Result<Permit<'_>, Option<Duration>> {
+    fn turn(&self, ticket: Ticket) -> (Turn, Duration) {
         let (mut admission, now) = self.locked();
-        match admission.turn(ticket, now) {
-            Turn::Leave => Ok(Permit { limiter: self, left: now.monotonic }),
-            Turn::Wait(look_again) => Err(look_again),
-            Turn::WaitForSave => {
-                self.unsaved.notify_one();
-                Err(None)
-            }
-            Turn::BudgetSpent { look_again, first } => {
-                if first {
-                    tracing::warn!(
-                        "the budget of requests is spent (rate.requests_per_hour, rate.requests_per_day); waiting for the next period"
-                    );
-                }
-                Err(Some(look_again))
-            }
-        }
-    }
-
-    async fn until(&self, look_again: Option<Duration>) {
-        match look_again {
-            Some(monotonic) => sleep_until(self.started + monotonic).await,
-            None => std::future::pending().await,
-        }
+        (admission.turn(ticket, now), now.monotonic)
     }
 
     /// The clocks are read under the lock, so decisions see time go forward. Every change leaves the state whole at each step,
@@ -188,20 +174,7 @@ impl Limiter {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.limiter.locked().0.queue.arrive();
-        self.limiter.changed.notify_waiters();
-    }
-}
-
-/// A place in the queue, given up when its owner leaves it or is dropped.
-struct Place<'a> {
-    limiter: &'a Limiter,
-    ticket: Ticket,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.limiter.locked().0.queue.give_up(self.ticket);
+        self.limiter.locked().0.queue.leave(self.ticket);
         self.limiter.changed.notify_waiters();
     }
 }

@@ -4,8 +4,7 @@
 //! is an argument everywhere.
 
 use super::budget::{Budget, Grant};
-use super::gate::Gate;
-use super::moment::Moment;
+use super::gate::{Gate, Moment};
 use super::queue::{Priority, Queue, Ticket};
 use super::rate::RequestRate;
 use crate::record::{Counts, Ledger, Period};
@@ -37,8 +36,6 @@ pub(super) enum Turn {
     Wait(Option<Duration>),
     /// Waits until somebody has saved the ledger.
     WaitForSave,
-    /// Waits for the next hour or day, and looks again at this time. `first` is true once in an hour, for the log.
-    BudgetSpent { look_again: Duration, first: bool },
 }
 
 #[derive(Debug)]
@@ -48,8 +45,8 @@ pub(super) struct Admission {
     pub(super) budget: Budget,
     pub(super) rate: RequestRate,
     max_in_flight: usize,
-    /// The full hour in which it was told that a budget is spent.
-    told_spent: Option<i64>,
+    /// The full hour in which it was last logged that a budget is spent.
+    logged_spent: Option<i64>,
 }
 
 impl Admission {
@@ -60,7 +57,7 @@ impl Admission {
             budget: Budget::new(options.requests_per_hour, options.requests_per_day),
             rate: RequestRate::new(options.requests_per_second),
             max_in_flight: options.max_in_flight.max(1),
-            told_spent: None,
+            logged_spent: None,
         }
     }
 
@@ -81,8 +78,11 @@ impl Admission {
             Grant::Uncounted => return Turn::WaitForSave,
             Grant::Spent(wait) => {
                 let hour = Period::Hour.began(now.unix_seconds());
-                let first = self.told_spent.replace(hour) != Some(hour);
-                return Turn::BudgetSpent { look_again: now.monotonic + wait, first };
+                if self.logged_spent.replace(hour) != Some(hour) {
+                    let settings = "rate.requests_per_hour, rate.requests_per_day";
+                    tracing::warn!("the budget of requests is spent ({settings}); waiting for the next period");
+                }
+                return Turn::Wait(Some(now.monotonic + wait));
             }
         }
         if let Err(next) = self.rate.take(now.monotonic) {

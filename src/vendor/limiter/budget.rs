@@ -20,7 +20,6 @@ const KEPT_FOR_POLLS: u64 = 4;
 /// Whether a request may be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grant {
-    /// It may.
     Granted,
     /// A budget is spent; ask again after this wait.
     Spent(Duration),
@@ -28,42 +27,37 @@ pub(super) enum Grant {
     Uncounted,
 }
 
-/// What may still be spent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Budget {
     /// The most requests in a period; a period without an entry has no limit.
     limits: BTreeMap<Period, u64>,
+    /// Whether there is a ledger. Without one nothing is counted, and no budget holds.
+    is_counting: bool,
     /// What the database holds once the last save has come through.
     counts: Counts,
-    reserve: Option<Reserve>,
-}
-
-/// Requests that are counted and have not left. They count for their hour alone.
-#[derive(Clone, Copy, Debug)]
-struct Reserve {
+    /// Requests that are counted and have not left. They may leave in the hour that began at `hour`, and only if `saved`.
+    reserved: u64,
     hour: i64,
-    left: u64,
-    /// In the database.
     saved: bool,
 }
 
 impl Budget {
-    /// Without a ledger nothing is counted, and no budget holds.
     pub(super) fn new(per_hour: Option<u64>, per_day: Option<u64>) -> Budget {
         let limits = [(Period::Hour, per_hour), (Period::Day, per_day)];
         let limits = limits.into_iter().filter_map(|(period, limit)| Some((period, limit?))).collect();
-        Budget { limits, counts: Counts::new(), reserve: None }
+        Budget { limits, ..Budget::default() }
     }
 
     /// Counts from now on, beginning with what earlier processes have spent.
     pub(super) fn resume(&mut self, counts: Counts) {
-        self.counts = counts;
-        self.reserve = Some(Reserve { hour: 0, left: 0, saved: true });
+        (self.is_counting, self.counts, self.reserved) = (true, counts, 0);
     }
 
     /// `now` is a Unix second.
     pub(super) fn ask(&self, priority: Priority, now: i64) -> Grant {
-        let Some(reserve) = self.reserve else { return Grant::Granted };
+        if !self.is_counting {
+            return Grant::Granted;
+        }
         for (&period, &limit) in &self.limits {
             let kept = match priority {
                 Priority::Poll => 0,
@@ -74,35 +68,29 @@ impl Budget {
                 return Grant::Spent(Duration::from_secs(left.unsigned_abs()).min(LOOK_AGAIN));
             }
         }
-        if reserve.left == 0 || !reserve.saved || reserve.hour != Period::Hour.began(now) { Grant::Uncounted } else { Grant::Granted }
+        if self.saved && self.may_use_reserve(now) { Grant::Granted } else { Grant::Uncounted }
     }
 
     /// A request leaves.
     pub(super) fn spend(&mut self) {
-        if let Some(reserve) = &mut self.reserve {
-            reserve.left = reserve.left.saturating_sub(1);
-        }
+        self.reserved = self.reserved.saturating_sub(1);
     }
 
     /// What to save so that some requests may leave; `saved` is told when that is done.
     pub(super) fn reserve(&mut self, now: i64) -> Counts {
-        let hour = Period::Hour.began(now);
-        let used_up = self.reserve.is_some_and(|reserve| reserve.left == 0 || reserve.hour != hour);
-        if used_up {
+        if self.is_counting && !self.may_use_reserve(now) {
             self.take_back();
             let left = self.limits.iter().map(|(&period, limit)| limit.saturating_sub(self.spent(period, now)));
             let block = left.min().unwrap_or(BLOCK).min(BLOCK);
             self.counts.retain(|(_, began), _| began.abs_diff(now) < FORGOTTEN_S);
             Period::ALL.into_iter().for_each(|period| *self.counts.entry((period, period.began(now))).or_default() += block);
-            self.reserve = Some(Reserve { hour, left: block, saved: false });
+            (self.reserved, self.hour, self.saved) = (block, Period::Hour.began(now), false);
         }
         self.counts.clone()
     }
 
     pub(super) fn saved(&mut self) {
-        if let Some(reserve) = &mut self.reserve {
-            reserve.saved = true;
-        }
+        self.saved = true;
     }
 
     /// What to save at an orderly end: requests that were counted and never left are taken back.
@@ -112,16 +100,19 @@ impl Budget {
     }
 
     fn take_back(&mut self) {
-        let Some(reserve) = &mut self.reserve else { return };
-        let left = std::mem::take(&mut reserve.left);
+        let unsent = std::mem::take(&mut self.reserved);
         for period in Period::ALL {
-            self.counts.entry((period, period.began(reserve.hour))).and_modify(|count| *count = count.saturating_sub(left));
+            self.counts.entry((period, period.began(self.hour))).and_modify(|count| *count = count.saturating_sub(unsent));
         }
+    }
+
+    fn may_use_reserve(&self, now: i64) -> bool {
+        self.reserved > 0 && self.hour == Period::Hour.began(now)
     }
 
     fn spent(&self, period: Period, now: i64) -> u64 {
         let counted = self.counts.get(&(period, period.began(now))).copied().unwrap_or(0);
-        let unsent = self.reserve.filter(|reserve| period.began(reserve.hour) == period.began(now)).map_or(0, |reserve| reserve.left);
+        let unsent = if period.began(self.hour) == period.began(now) { self.reserved } else { 0 };
         counted.saturating_sub(unsent)
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! After that time one request goes first, and alone: it is the probe that shows whether the vendor takes requests again.
 
-use super::moment::Moment;
 use crate::record::ClosedGate;
 use std::time::Duration;
 
@@ -13,15 +12,29 @@ const JITTER: f64 = 0.05;
 /// A wait never grows by more than this.
 const MOST_JITTER: Duration = Duration::from_secs(10);
 
+/// One moment on two clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Since the limiter was made; this clock is never set.
+    pub(super) monotonic: Duration,
+    /// Unix milliseconds by the machine's clock, which may be set; what outlives the process is written in them.
+    pub(super) unix_ms: i64,
+}
+
+impl Moment {
+    pub(super) fn unix_seconds(self) -> i64 {
+        self.unix_ms.div_euclid(1000)
+    }
+}
+
 /// Times without a unit in their name are of the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     not_before: Option<Duration>,
-    /// What is saved, until a probe has been answered.
+    /// What is to outlive the process, until a probe has been answered.
     closed: Option<ClosedGate>,
     /// When the last 429 came.
     closed_at: Option<Duration>,
-    probing: bool,
 }
 
 impl Gate {
@@ -32,7 +45,6 @@ impl Gate {
         let left = Duration::from_millis(left).min(with_jitter(closed.wait, 1.0));
         self.not_before = Some(now.monotonic + left);
         self.closed = Some(closed);
-        self.probing = true;
     }
 
     /// Closes for this wait and a little longer, by a random `fraction` between 0 and 1 of the largest addition. A gate that
@@ -41,12 +53,11 @@ impl Gate {
         let wait = wait.min(LONGEST_WAIT);
         let closed_for = with_jitter(wait, fraction);
         let until = Some(now.monotonic + closed_for);
-        if self.not_before < until {
+        if self.not_before < until || self.closed.is_none() {
             let millis = i64::try_from(closed_for.as_millis()).unwrap_or(i64::MAX);
             self.closed = Some(ClosedGate { until_ms: now.unix_ms.saturating_add(millis), wait });
-            self.not_before = until;
         }
-        self.probing = true;
+        self.not_before = self.not_before.max(until);
         self.closed_at = Some(now.monotonic);
     }
 
@@ -57,7 +68,7 @@ impl Gate {
 
     /// A request that left after the last 429 was answered as it should be. Returns whether there is something to save.
     pub(super) fn answered(&mut self) -> bool {
-        std::mem::take(&mut self.probing) && self.closed.take().is_some()
+        self.closed.take().is_some()
     }
 
     /// Until when no request may leave; `None` when the time has come.
@@ -67,10 +78,9 @@ impl Gate {
 
     /// Whether only one request may be in flight, because none was answered since the last 429.
     pub(super) fn is_probing(&self) -> bool {
-        self.probing
+        self.closed.is_some()
     }
 
-    /// What is to outlive the process.
     pub(super) fn to_save(&self) -> Option<ClosedGate> {
         self.closed
     }

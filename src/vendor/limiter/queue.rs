@@ -35,11 +35,6 @@ impl Queue {
         ticket
     }
 
-    /// Whoever held this ticket waits no longer.
-    pub(super) fn give_up(&mut self, ticket: Ticket) {
-        self.waiting.remove(&ticket);
-    }
-
     /// Who goes next. Where `fill_may_go` is false, as when the budget of fills is spent, no fill stands in a poll's way.
     pub(super) fn next(&self, fill_may_go: bool) -> Option<Ticket> {
         let fill = self.first_fill().filter(|_| fill_may_go && self.passed_over >= POLLS_PER_FILL);
@@ -53,9 +48,11 @@ impl Queue {
         self.in_flight += 1;
     }
 
-    /// A request that was sent is over.
-    pub(super) fn arrive(&mut self) {
-        self.in_flight -= 1;
+    /// Whoever held this ticket has given up waiting; or the request was sent, and is over.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        if !self.waiting.remove(&ticket) {
+            self.in_flight -= 1;
+        }
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -80,7 +77,7 @@ mod tests {
         let mut left = String::new();
         while let Some(ticket) = queue.next(fill_may_go) {
             queue.depart(ticket);
-            queue.arrive();
+            queue.leave(ticket);
             left.push_str(&format!("{}{} ", if ticket.0 == Priority::Poll { "p" } else { "f" }, ticket.1));
         }
         assert_eq!((left.trim_end(), queue.in_flight()), (expected, 0), "{come}");
@@ -98,7 +95,7 @@ mod tests {
     fn who_gives_up_stands_in_nobodys_way() {
         let mut queue = Queue::default();
         let (first, second) = (queue.join(Priority::Poll), queue.join(Priority::Poll));
-        queue.give_up(first);
+        queue.leave(first);
         assert_eq!(queue.next(true), Some(second));
     }
 }
