@@ -21,7 +21,7 @@ use crate::daemon::StartError;
 use crate::store::OpenError;
 use crate::store::report::ReportError;
 use clap::{Args, Parser, Subcommand};
-use exit::{EXIT_FAILED, EXIT_IN_USE, EXIT_USAGE, UsageError};
+use exit::{EXIT_FAILED, EXIT_IN_USE, EXIT_USAGE};
 use logging::LogFormat;
 use std::io::Write;
 use std::path::PathBuf;
@@ -105,7 +105,7 @@ pub fn main() -> ExitCode {
     result.unwrap_or_else(|error| report(&error))
 }
 
-/// `mls-sync status | head -1` is no accident: what is printed to nobody ends the program without a backtrace.
+/// In `mls-sync status | head -1`, nobody reads the second line: printing it ends the program without a backtrace.
 fn end_quietly_without_readers() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -139,7 +139,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(StartError::Database(OpenError::Held { .. })) = error.downcast_ref() {
         return ExitCode::from(EXIT_IN_USE);
     }
-    let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>() || error.is::<UsageError>();
+    let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>();
     ExitCode::from(if before_the_work { EXIT_USAGE } else { EXIT_FAILED })
 }
 

@@ -1,6 +1,6 @@
 //! `mls-sync demo`: the whole job against an embedded sandbox, and the proof that it was done.
 
-use super::exit::{EXIT_FAILED, UsageError};
+use super::exit::{reached_end, refuse};
 use super::print::grouped;
 use super::run::stop_on_signals;
 use super::show;
@@ -9,7 +9,7 @@ use crate::daemon::{Daemon, RunOptions};
 use crate::plan::merge::Fate;
 use crate::sandbox::verify::{Verdict, compare};
 use crate::sandbox::{Options, Sandbox};
-use crate::sync::progress::Progress;
+use crate::sync::progress::{Counters, Progress};
 use anyhow::Context;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let database = arguments.database.unwrap_or_else(fresh_path);
     if database.exists() {
-        return Err(UsageError(format!("{} exists already; name a file that does not, with --database", database.display())).into());
+        return refuse(format!("{} exists already; name a file that does not, with --database", database.display()));
     }
     let options =
         Options { listings: arguments.listings, deleted: arguments.listings / 20, all_includes_deleted: true, ..Options::default() };
@@ -51,9 +51,10 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let load = RunOptions { once: true, ..RunOptions::default() };
     let key = SecretString::from(options.key.0.as_str());
     let loaded = timed(Daemon::new(config.clone(), key.clone(), load, stop.child_token())?).await?;
-    println!("   {} listings in {:.1} s, {} requests", grouped(loaded.count(&[Fate::Insert])), loaded.seconds, grouped(loaded.requests()));
+    let requests = grouped(loaded.sum(|counters| counters.requests));
+    println!("   {} listings in {:.1} s, {requests} requests", loaded.count(&[Fate::Insert]), loaded.seconds);
     if stop.is_cancelled() {
-        return Ok(ExitCode::from(EXIT_FAILED));
+        return Ok(reached_end(false));
     }
 
     println!("2. Polling while the vendor adds, edits, deletes and revives listings");
@@ -63,11 +64,11 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let followed = follow(daemon, &sandbox, settle, enough).await?;
     println!(
         "   {} new, {} changed, {} deleted, {} revived, {} polls",
-        grouped(followed.count(&[Fate::Insert])),
-        grouped(followed.count(&[Fate::Update])),
-        grouped(followed.count(&[Fate::Tombstone, Fate::InsertTombstone])),
-        grouped(followed.count(&[Fate::Revive])),
-        grouped(followed.polls()),
+        followed.count(&[Fate::Insert]),
+        followed.count(&[Fate::Update]),
+        followed.count(&[Fate::Tombstone, Fate::InsertTombstone]),
+        followed.count(&[Fate::Revive]),
+        grouped(followed.sum(|counters| counters.polls)),
     );
 
     println!("3. Comparing the file with the vendor's truth, listing by listing, field by field");
@@ -75,7 +76,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let verdict = compare(&database, &truths, &options).context("cannot compare the file")?;
     sandbox.stop().await;
     print_verdict(&verdict, &database);
-    Ok(if verdict.agrees() && !stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+    Ok(reached_end(verdict.agrees() && !stop.is_cancelled()))
 }
 
 fn fresh_path() -> PathBuf {
@@ -99,20 +100,12 @@ struct Done {
 }
 
 impl Done {
-    fn sum(&self, of: impl Fn(&crate::sync::progress::Counters) -> u64) -> u64 {
+    fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
         self.progress.snapshot().values().map(of).sum()
     }
 
-    fn count(&self, actions: &[Fate]) -> u64 {
-        self.sum(|counters| actions.iter().filter_map(|action| counters.counts.get(action)).sum())
-    }
-
-    fn requests(&self) -> u64 {
-        self.sum(|counters| counters.requests)
-    }
-
-    fn polls(&self) -> u64 {
-        self.sum(|counters| counters.polls)
+    fn count(&self, fates: &[Fate]) -> String {
+        grouped(self.sum(|counters| counters.count(fates)))
     }
 }
 
@@ -147,7 +140,7 @@ async fn follow(daemon: Daemon, sandbox: &Sandbox, settle: Duration, enough: Can
 }
 
 fn print_verdict(verdict: &Verdict, database: &std::path::Path) {
-    println!("   {verdict}");
-    println!("\nThe file:     {}", database.display());
-    println!("Try:          sqlite3 {} \"SELECT city, count(*), avg(price) FROM live_listings GROUP BY city\"", database.display());
+    let file = database.display();
+    println!("   {verdict}\n\nThe file:     {file}");
+    println!("Try:          sqlite3 {file} \"SELECT city, count(*), avg(price) FROM live_listings GROUP BY city\"");
 }

@@ -1,7 +1,7 @@
 //! `mls-sync feeds`: which feeds are mirrored, and the removal of one.
 
-use super::exit::UsageError;
-use super::print::{grouped, pretty_json};
+use super::exit::refuse;
+use super::print::{grouped, print_json};
 use crate::config::Config;
 use crate::daemon::maintenance;
 use crate::record::FeedId;
@@ -13,7 +13,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the database could not be writte
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
-    /// For programs: one JSON array, an object a feed
+    /// For programs: one JSON array, one object per feed
     #[arg(long)]
     json: bool,
     #[command(subcommand)]
@@ -39,8 +39,7 @@ pub(super) async fn feeds(config: &Config, arguments: Arguments) -> anyhow::Resu
         return remove(config, FeedId(feed)).await;
     }
     if arguments.json {
-        println!("{}", pretty_json(&entries)?);
-        return Ok(ExitCode::SUCCESS);
+        return print_json(&entries);
     }
     if entries.is_empty() {
         println!("No feed yet: `mls-sync run` finds and loads them.");
@@ -50,20 +49,15 @@ pub(super) async fn feeds(config: &Config, arguments: Arguments) -> anyhow::Resu
 }
 
 fn line(entry: &FeedEntry) -> String {
-    let removed = entry.removed_at.as_ref().map_or(String::new(), |at| format!("  removed {at}"));
-    format!(
-        "{:<10}  {:>9} live  {:>7} deleted  added {}  since {}{removed}",
-        entry.feed_id.to_string(),
-        grouped(entry.live),
-        grouped(entry.deleted),
-        entry.added_at,
-        entry.since
-    )
+    let FeedEntry { feed_id, added_at, since, live, deleted, removed_at } = entry;
+    let removed = removed_at.as_ref().map_or(String::new(), |at| format!("  removed {at}"));
+    let (feed, live, deleted) = (feed_id.to_string(), grouped(*live), grouped(*deleted));
+    format!("{feed:<10}  {live:>9} live  {deleted:>7} deleted  added {added_at}  since {since}{removed}")
 }
 
 async fn remove(config: &Config, feed: FeedId) -> anyhow::Result<ExitCode> {
     let Some(count) = maintenance::remove_feed(config, &feed).await? else {
-        return Err(UsageError(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them")).into());
+        return refuse(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them"));
     };
     println!("{feed}: removed; {} live listings are tombstones now", grouped(count));
     Ok(ExitCode::SUCCESS)

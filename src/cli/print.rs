@@ -2,6 +2,7 @@
 
 use crate::record::steers;
 use serde::Serialize;
+use std::process::ExitCode;
 
 /// A number as people read it: `12,345`.
 pub(super) fn grouped(number: u64) -> String {
@@ -16,16 +17,16 @@ pub(super) fn grouped(number: u64) -> String {
     grouped
 }
 
-/// JSON for programs. JSON lets some characters pass that a terminal obeys; people look at it there, so they are escaped.
-pub(super) fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => plain.push(c),
-            _ if steers(c) => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
-            _ => plain.push(c),
+/// Prints JSON for programs. JSON lets some characters pass that a terminal obeys; people look at it there, so they are escaped.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<ExitCode> {
+    let mut plain = String::new();
+    for c in serde_json::to_string_pretty(value)?.chars() {
+        if steers(c) && c != '\n' {
+            plain.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            plain.push(c);
         }
     }
-    Ok(plain)
+    println!("{plain}");
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,13 @@
 //! `mls-sync reconcile`: a whole reading set against the file.
 
-use super::exit::{EXIT_FAILED, UsageError};
-use super::print::{grouped, pretty_json};
+use super::exit::{reached_end, refuse};
+use super::print::{grouped, print_json};
 use super::run::stop_on_signals;
 use super::{privacy, show};
 use crate::config::{Config, ConfigError};
-use crate::daemon::{Daemon, ReconcileMode, RunOptions, RunOutcome, delegate, maintenance};
+use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate, maintenance};
 use crate::record::{FeedId, printable};
-use crate::store::{Approval, RunReport, report};
+use crate::store::{Approved, RunReport, report};
 use std::path::Path;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// Apply the deletions that this run withheld; asks the vendor nothing
     #[arg(long, value_name = "RUN", conflicts_with_all = ["feed", "dry_run"])]
     approve: Option<i64>,
-    /// For programs: one JSON array, an object a run; with --approve, an object
+    /// For programs: one JSON array, one object per run; with --approve, an object
     #[arg(long)]
     json: bool,
 }
@@ -54,50 +54,35 @@ pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Re
 async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let feeds = chosen(&config, arguments.feed)?;
     let stop = stop_on_signals()?;
-    let (runs, outcome) = match delegate::daemon(&config)? {
+    let database = config.database.clone();
+    let before = report::last_run(&database)?;
+    // One process asks the vendor: where a daemon runs, it does the work, and this waits for it.
+    let (begun, outcome) = match delegate::daemon(&config)? {
         Some(holder) => {
             tracing::info!("the running `mls-sync run` (PID {}) does it between its polls; this waits for it", holder.pid);
-            delegated(&config, &feeds, arguments.dry_run, &stop).await?
+            let (begun, outcome) = delegate::reconcile(&config, &feeds, arguments.dry_run, &stop).await?;
+            (Some(begun), outcome)
         }
-        None => alone(config, &feeds, arguments.dry_run, stop).await?,
+        None => (None, alone(config, &feeds, arguments.dry_run, stop).await?),
     };
+    let mut runs = report::runs_after(&database, before)?;
+    // The daemon's regular runs are none of ours.
+    runs.retain(|run| begun.as_ref().is_none_or(|begun| begun.contains(&run.run_id)));
     if arguments.json {
-        println!("{}", pretty_json(&runs)?);
+        print_json(&runs)?;
     } else {
         print(&feeds, &runs, &outcome);
     }
     let done = |feed: &FeedId| runs.iter().rfind(|run| run.feed_id == *feed).is_some_and(|run| run.state == "done");
-    let good = feeds.iter().all(done) && !outcome.stopped;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+    Ok(reached_end(feeds.iter().all(done) && !outcome.stopped))
 }
 
-async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<(Vec<RunReport>, RunOutcome)> {
+async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<RunOutcome> {
     let key = config.key().map_err(ConfigError::from)?;
-    let before = report::last_run(&config.database)?;
-    let mode = if dry_run { ReconcileMode::DryRun } else { ReconcileMode::Apply };
-    let options = RunOptions { command: "reconcile", once: true, since: None, feeds: feeds.to_vec(), reconcile: Some(mode) };
+    let options = RunOptions { command: "reconcile", once: true, feeds: feeds.to_vec(), reconcile: true, dry_run, ..RunOptions::default() };
     let daemon = Daemon::new(config, key, options, stop)?;
-    let database = daemon.database();
-    let shown = show::start(daemon.progress());
-    let outcome = daemon.run().await?;
-    drop(shown);
-    Ok((report::runs_after(&database, before)?, outcome))
-}
-
-/// One process asks the vendor: where a daemon runs, it does the work, and this waits for it.
-async fn delegated(
-    config: &Config,
-    feeds: &[FeedId],
-    dry_run: bool,
-    stop: &CancellationToken,
-) -> anyhow::Result<(Vec<RunReport>, RunOutcome)> {
-    let before = report::last_run(&config.database)?;
-    let done = delegate::reconcile(config, feeds, dry_run, stop).await?;
-    let mut runs = report::runs_after(&config.database, before)?;
-    // Its regular runs are none of ours.
-    runs.retain(|run| done.runs.contains(&run.run_id));
-    let feeds = done.failed.into_iter().map(|(feed, why)| (feed, vec![why])).collect();
-    Ok((runs, RunOutcome { stopped: done.stopped, feeds, no_feeds: None }))
+    let _shown = show::start(daemon.progress());
+    daemon.run().await
 }
 
 /// The feeds that the file has and that are asked for: a run must not begin to mirror what a person mistyped.
@@ -105,7 +90,7 @@ fn chosen(config: &Config, asked: Vec<String>) -> anyhow::Result<Vec<FeedId>> {
     let known: Vec<FeedId> = report::feeds(&config.database)?.into_iter().map(|report| report.feed_id).collect();
     if let Some(strange) = asked.iter().find(|asked| !known.iter().any(|known| known.0 == **asked)) {
         let strange = printable(strange, NOTE);
-        return Err(UsageError(format!("the feed {strange} is not mirrored in this file; `mls-sync feeds` lists those that are")).into());
+        return refuse(format!("the feed {strange} is not mirrored in this file; `mls-sync feeds` lists those that are"));
     }
     if !asked.is_empty() {
         return Ok(asked.into_iter().map(FeedId).collect());
@@ -113,7 +98,7 @@ fn chosen(config: &Config, asked: Vec<String>) -> anyhow::Result<Vec<FeedId>> {
     let named = &config.constellation1.feeds;
     let chosen: Vec<FeedId> = known.into_iter().filter(|feed| named.is_empty() || named.contains(&feed.0)).collect();
     if chosen.is_empty() {
-        return Err(UsageError("there is nothing to set a reading against yet: `mls-sync run` finds and loads the feeds".to_owned()).into());
+        return refuse("there is nothing to set a reading against yet: `mls-sync run` finds and loads the feeds");
     }
     Ok(chosen)
 }
@@ -134,24 +119,16 @@ fn print(feeds: &[FeedId], runs: &[RunReport], outcome: &RunOutcome) {
     }
 }
 
-/// One line a run, and a line for each of the first pairs.
-pub(super) fn line(run: &RunReport) -> String {
-    let state = match run.state.as_str() {
-        "scanning" | "confirming" => "incomplete",
-        state => state,
-    };
-    let would = if run.dry_run { "would be " } else { "" };
+/// One line for the run, and one for each of the first pairs.
+fn line(run: &RunReport) -> String {
+    let state = if matches!(run.state.as_str(), "scanning" | "confirming") { "incomplete" } else { &run.state };
+    let (dry, would) = if run.dry_run { (" (dry run)", "would be ") } else { ("", "") };
+    let [read, missing, stale, absent, before, deleted] =
+        [run.read, run.missing, run.stale, run.absent, run.live_before, run.deleted].map(grouped);
+    let (feed, id) = (run.feed_id.to_string(), run.run_id);
     let mut line = format!(
-        "{:<10}  run {} {state}{}  {} read  {} missing {would}repaired  {} stale {would}repaired  {} of {} absent  {} deleted",
-        run.feed_id.to_string(),
-        run.run_id,
-        if run.dry_run { " (dry run)" } else { "" },
-        grouped(run.read),
-        grouped(run.missing),
-        grouped(run.stale),
-        grouped(run.absent),
-        grouped(run.live_before),
-        grouped(run.deleted),
+        "{feed:<10}  run {id} {state}{dry}  {read} read  {missing} missing {would}repaired  {stale} stale {would}repaired  \
+         {absent} of {before} absent  {deleted} deleted"
     );
     if let Some(note) = &run.note {
         line.push_str(&format!("\n{:<10}  {}", "", printable(note, NOTE)));
@@ -169,26 +146,10 @@ pub(super) fn line(run: &RunReport) -> String {
 }
 
 async fn approve(config: &Config, run: i64, json: bool) -> anyhow::Result<ExitCode> {
-    let (feed, deleted, kept) = match maintenance::approve(config, run).await? {
-        Approval::Applied { feed, deleted, kept } => (feed, deleted, kept),
-        Approval::NotWithheld(None) => {
-            return Err(UsageError(format!("there is no run {run}; `mls-sync status` shows the last ones")).into());
-        }
-        Approval::NotWithheld(Some(state)) => {
-            let what = format!("run {run} does not wait for an approval: it is {state}. `mls-sync status` shows the runs that do");
-            return Err(UsageError(what).into());
-        }
-        Approval::Superseded(later) => {
-            let what = format!(
-                "run {later} has read the feed after run {run}, so {run} is out of date. Look at {later}, or run `mls-sync reconcile` again"
-            );
-            return Err(UsageError(what).into());
-        }
-    };
+    let Approved { feed, deleted, kept } = maintenance::approve(config, run).await?;
     if json {
-        println!("{}", pretty_json(&serde_json::json!({ "run_id": run, "feed_id": feed, "deleted": deleted, "kept": kept }))?);
-    } else {
-        println!("{feed}: {} listings deleted; {} had changed since the run and stay", grouped(deleted), grouped(kept));
+        return print_json(&serde_json::json!({ "run_id": run, "feed_id": feed, "deleted": deleted, "kept": kept }));
     }
+    println!("{feed}: {} listings deleted; {} had changed since the run and stay", grouped(deleted), grouped(kept));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,11 @@
 //! `mls-sync rejects`: the vendor's records that could not be stored.
 
-use super::exit::UsageError;
-use super::print::{grouped, pretty_json};
+use super::exit::refuse;
+use super::print::{grouped, print_json};
 use crate::config::Config;
 use crate::daemon::maintenance::{self, Replay};
 use crate::record::{FeedId, printable};
-use crate::store::RejectReport;
-use crate::store::report;
+use crate::store::{RejectReport, report};
 use std::process::ExitCode;
 
 /// Characters of a reason that fit a line.
@@ -37,12 +36,11 @@ pub(super) async fn rejects(config: &Config, arguments: Arguments) -> anyhow::Re
     if let Some(feed) = &feed
         && !report::feed_list(&config.database)?.iter().any(|entry| entry.feed_id == *feed)
     {
-        return Err(UsageError(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them")).into());
+        return refuse(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them"));
     }
     let rejects = report::rejects(&config.database, feed.as_ref())?;
     if arguments.json {
-        println!("{}", pretty_json(&rejects)?);
-        return Ok(ExitCode::SUCCESS);
+        return print_json(&rejects);
     }
     if rejects.is_empty() {
         println!("No rejects: every record could be stored.");

@@ -1,6 +1,6 @@
 //! `mls-sync run`: the daemon, one cycle, or one load.
 
-use super::exit::EXIT_FAILED;
+use super::exit::reached_end;
 use super::print::grouped;
 use super::{privacy, show};
 use crate::config::{Config, ConfigError};
@@ -53,12 +53,13 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
         once: one_shot,
         since: arguments.since.map(|since| since.0).or(whole),
         feeds: arguments.feed.into_iter().map(FeedId).collect(),
-        reconcile: None,
+        ..RunOptions::default()
     };
     privacy::warn_of_open_files(path, &config);
     let key = config.key().map_err(ConfigError::from)?;
+    let database = config.database.clone();
     let daemon = Daemon::new(config, key, options, stop)?;
-    let (progress, database) = (daemon.progress(), daemon.database());
+    let progress = daemon.progress();
     let shown = one_shot.then(|| show::start(progress.clone()));
     let outcome = daemon.run().await?;
     drop(shown);
@@ -66,12 +67,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
         return Ok(ExitCode::SUCCESS);
     }
     print_summary(&outcome, &progress, &database)?;
-    Ok(exit_code(&outcome))
-}
-
-fn exit_code(outcome: &RunOutcome) -> ExitCode {
-    let complete = !outcome.stopped && outcome.no_feeds.is_none() && outcome.feeds.values().all(Vec::is_empty);
-    if complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+    Ok(reached_end(!outcome.stopped && outcome.no_feeds.is_none() && outcome.feeds.values().all(Vec::is_empty)))
 }
 
 fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> anyhow::Result<()> {
@@ -96,12 +92,12 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
 }
 
 fn summary(report: &FeedReport, counters: &Counters) -> String {
-    let count = |fates: &[Fate]| fates.iter().filter_map(|fate| counters.counts.get(fate)).sum::<u64>();
+    let count = |fates| grouped(counters.count(fates));
     let mut parts = vec![
         format!("{} live, {} deleted", grouped(report.live), grouped(report.deleted)),
-        format!("{} new", grouped(count(&[Fate::Insert]))),
-        format!("{} changed", grouped(count(&[Fate::Update, Fate::Revive]))),
-        format!("{} removed", grouped(count(&[Fate::Tombstone, Fate::InsertTombstone]))),
+        format!("{} new", count(&[Fate::Insert])),
+        format!("{} changed", count(&[Fate::Update, Fate::Revive])),
+        format!("{} removed", count(&[Fate::Tombstone, Fate::InsertTombstone])),
         format!("{} requests", grouped(counters.requests)),
     ];
     if counters.rejects > 0 {

@@ -1,6 +1,6 @@
 //! `mls-sync sandbox`: the vendor in memory, served until it is stopped.
 
-use super::exit::UsageError;
+use super::exit::refuse;
 use super::run;
 use crate::sandbox::{Options, Sandbox};
 use anyhow::Context;
@@ -22,8 +22,10 @@ pub(super) struct Arguments {
 
 pub(super) async fn sandbox(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.options.client.clone();
-    let sandbox = Sandbox::start(arguments.options, arguments.listen).await;
-    let sandbox = sandbox.map_err(|error| UsageError(format!("cannot listen on {}: {error}", arguments.listen)))?;
+    let sandbox = match Sandbox::start(arguments.options, arguments.listen).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => return refuse(format!("cannot listen on {}: {error}", arguments.listen)),
+    };
     println!("The sandbox listens on {}, client \"{client}\". Stop it with Ctrl-C.", sandbox.url());
     let stop = run::stop_on_signals()?;
     tokio::select! {

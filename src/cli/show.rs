@@ -2,8 +2,8 @@
 
 use super::print::grouped;
 use crate::record::FeedId;
-use crate::sync::progress::{Counters, Progress};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use crate::sync::progress::Progress;
+use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -33,37 +33,23 @@ async fn lines(progress: Progress) {
     }
 }
 
-/// Bars of feeds that go away with this when the run ends.
-struct Bars {
-    all: MultiProgress,
-    feeds: BTreeMap<FeedId, ProgressBar>,
-}
-
-impl Drop for Bars {
-    fn drop(&mut self) {
-        self.feeds.values().for_each(ProgressBar::finish_and_clear);
-    }
-}
-
 async fn bars(progress: Progress) {
-    let mut bars = Bars { all: MultiProgress::new(), feeds: BTreeMap::new() };
+    let all = MultiProgress::new();
+    let mut bars = BTreeMap::new();
     loop {
         for (feed, counters) in progress.snapshot() {
-            let bar = bars.feeds.entry(feed.clone()).or_insert_with(|| new_bar(&bars.all, &feed));
-            draw(bar, &counters);
+            let bar = bars.entry(feed).or_insert_with_key(|feed| all.add(new_bar(feed)));
+            bar.set_length(counters.expected.max(1));
+            bar.set_position(counters.filled.min(counters.expected));
+            bar.set_message(format!("{} of {}  {}", grouped(counters.filled), grouped(counters.expected), counters.doing));
         }
         tokio::time::sleep(BAR_EVERY).await;
     }
 }
 
-fn new_bar(all: &MultiProgress, feed: &FeedId) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("  {prefix:<10} {bar:30.cyan/black} {msg}").expect("the template is valid").progress_chars("━━╌");
-    all.add(ProgressBar::new(0).with_style(style).with_prefix(feed.to_string()))
-}
-
-fn draw(bar: &ProgressBar, counters: &Counters) {
-    bar.set_length(counters.expected.max(1));
-    bar.set_position(counters.filled.min(counters.expected));
-    bar.set_message(format!("{} of {}  {}", grouped(counters.filled), grouped(counters.expected), counters.doing));
+/// A bar that disappears when it is dropped.
+fn new_bar(feed: &FeedId) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {prefix:<10} {bar:30.cyan/black} {msg}").expect("the template is valid");
+    let bar = ProgressBar::new(0).with_finish(ProgressFinish::AndClear);
+    bar.with_style(style.progress_chars("━━╌")).with_prefix(feed.to_string())
 }

@@ -1,10 +1,10 @@
 //! `mls-sync status`: how true the file is, feed by feed.
 
-use super::print::{grouped, pretty_json};
+use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
 use crate::record::printable;
 use crate::store::report::{self, FeedReport, Status};
-use crate::store::{AccountReport, Holder, Lateness, RunReport};
+use crate::store::{AccountReport, Holder, Lateness, RunReport, SuspectWindow};
 use chrono::{DateTime, Utc};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,8 +25,7 @@ pub(super) struct Arguments {
 pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let status = report::status(&config.database)?;
     if arguments.json {
-        println!("{}", pretty_json(&status)?);
-        return Ok(ExitCode::SUCCESS);
+        return print_json(&status);
     }
     head(&status, &config.rate, Utc::now()).iter().for_each(|line| println!("{line}"));
     if status.feeds.is_empty() {
@@ -56,20 +55,18 @@ fn head(status: &Status, rate: &Rate, now: DateTime<Utc>) -> Vec<String> {
 
 fn process(holder: Option<&Holder>, now: DateTime<Utc>) -> String {
     let Some(holder) = holder else { return "stopped: nobody mirrors into this file at present".to_owned() };
-    let mut line = format!("mls-sync {} (PID {}) for {}", printable(&holder.command, 40), holder.pid, age(&holder.since, now));
-    if let Some(trouble) = &holder.trouble {
-        line.push_str(&format!("\n! database: {}", printable(trouble, NOTE)));
-    }
-    line
+    let trouble = noted("\n! database: ", holder.trouble.as_deref());
+    format!("mls-sync {} (PID {}) for {}{trouble}", printable(&holder.command, 40), holder.pid, age(&holder.since, now))
+}
+
+/// A note behind these words; nothing where there is none.
+fn noted(words: &str, note: Option<&str>) -> String {
+    note.map_or_else(String::new, |note| format!("{words}{}", printable(note, NOTE)))
 }
 
 fn asking(account: &AccountReport, rate: &Rate) -> String {
-    let mut line = format!(
-        "{}: {} requests this hour, {} today",
-        printable(&account.account, 100),
-        grouped(account.requests_this_hour),
-        grouped(account.requests_today)
-    );
+    let [hour, today] = [account.requests_this_hour, account.requests_today].map(grouped);
+    let mut line = format!("{}: {hour} requests this hour, {today} today", printable(&account.account, 100));
     if let (Some(until), Some(wait)) = (&account.closed_until, account.closed_for_s) {
         let until = if wait < 43_200.0 { until.split(['T', '.']).nth(1).unwrap_or(until) } else { until };
         line.push_str(&format!("; rate limited until {until} (vendor said {wait:.1} s)"));
@@ -88,22 +85,11 @@ fn asking(account: &AccountReport, rate: &Rate) -> String {
 }
 
 fn line(report: &FeedReport, width: usize, now: DateTime<Utc>) -> String {
-    let complete = match &report.complete_until {
-        Some(until) => format!("complete until {until}"),
-        None => "loading".to_owned(),
-    };
+    let complete = report.complete_until.as_ref().map_or("loading".to_owned(), |until| format!("complete until {until}"));
     let polled = report.polled_at.as_deref().map_or("never polled".to_owned(), |at| format!("polled {} ago", age(at, now)));
-    let mut line = format!(
-        "{:<width$}  {:>9} live  {:>7} deleted  {complete}  {polled}  {}",
-        report.feed_id.to_string(),
-        grouped(report.live),
-        grouped(report.deleted),
-        report.activity
-    );
-    if let Some(note) = &report.note {
-        line.push_str(&format!(": {}", printable(note, NOTE)));
-    }
-    line
+    let (feed, live, deleted) = (report.feed_id.to_string(), grouped(report.live), grouped(report.deleted));
+    let (activity, note) = (&report.activity, noted(": ", report.note.as_deref()));
+    format!("{feed:<width$}  {live:>9} live  {deleted:>7} deleted  {complete}  {polled}  {activity}{note}")
 }
 
 /// What is not as it should be, and how far the file was checked.
@@ -114,17 +100,10 @@ fn details(report: &FeedReport, overlap: Duration) -> Vec<String> {
     if report.gaps.len() > GAPS {
         details.push(format!("and {} more gaps", report.gaps.len() - GAPS));
     }
-    if let Some(newest) = &report.newest_suspect {
-        details.push(format!(
-            "{} windows could not be proven whole; the newest: {} of Status={}, {} .. {}, {} of {} records seen",
-            grouped(report.suspect_windows),
-            newest.purpose,
-            newest.status,
-            newest.from,
-            newest.to,
-            grouped(newest.keys_seen),
-            grouped(newest.total)
-        ));
+    if let Some(SuspectWindow { status, purpose, from, to, total, keys_seen, .. }) = &report.newest_suspect {
+        let [windows, seen, total] = [report.suspect_windows, *keys_seen, *total].map(grouped);
+        let newest = format!("{purpose} of Status={status}, {from} .. {to}, {seen} of {total} records seen");
+        details.push(format!("{windows} windows could not be proven whole; the newest: {newest}"));
     }
     details.extend(report.late.iter().map(|late| lateness(late, overlap)));
     details.extend(report.last_reconcile.iter().map(reconciled));
@@ -139,13 +118,8 @@ fn details(report: &FeedReport, overlap: Duration) -> Vec<String> {
 }
 
 fn lateness(late: &Lateness, overlap: Duration) -> String {
-    let mut line = format!(
-        "late: {} listings, half within {}, 9 of 10 within {}, at most {}",
-        grouped(late.count),
-        span(late.half_s),
-        span(late.nine_tenths_s),
-        span(late.most_s)
-    );
+    let (count, [half, nine, most]) = (grouped(late.count), [late.half_s, late.nine_tenths_s, late.most_s].map(span));
+    let mut line = format!("late: {count} listings, half within {half}, 9 of 10 within {nine}, at most {most}");
     if late.beyond_overlap > 0 {
         let overlap = humantime::format_duration(overlap);
         line.push_str(&format!("; poll.overlap = {overlap} is too short for {} of them", grouped(late.beyond_overlap)));
@@ -156,20 +130,11 @@ fn lateness(late: &Lateness, overlap: Duration) -> String {
 fn reconciled(run: &RunReport) -> String {
     let when = run.ended_at.as_ref().unwrap_or(&run.started_at);
     let dry = if run.dry_run { " (dry run)" } else { "" };
-    let mut line = format!(
-        "reconcile run {} {}{dry} at {when}: {} read, {} missing, {} stale, {} absent, {} deleted",
-        run.run_id,
-        run.state,
-        grouped(run.read),
-        grouped(run.missing),
-        grouped(run.stale),
-        grouped(run.absent),
-        grouped(run.deleted)
-    );
-    if let Some(note) = &run.note {
-        line.push_str(&format!("; {}", printable(note, NOTE)));
-    }
-    line
+    let [read, missing, stale, absent, deleted] = [run.read, run.missing, run.stale, run.absent, run.deleted].map(grouped);
+    let (id, state, note) = (run.run_id, &run.state, noted("; ", run.note.as_deref()));
+    format!(
+        "reconcile run {id} {state}{dry} at {when}: {read} read, {missing} missing, {stale} stale, {absent} absent, {deleted} deleted{note}"
+    )
 }
 
 /// Seconds as people read them: below ten minutes to the second, above to the minute.

@@ -1,7 +1,7 @@
 //! `mls-sync why`: what is known of one listing.
 
-use super::exit::EXIT_FAILED;
-use super::print::pretty_json;
+use super::exit::reached_end;
+use super::print::print_json;
 use super::run::stop_on_signals;
 use super::{privacy, rejects};
 use crate::config::Config;
@@ -42,12 +42,12 @@ pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     if arguments.json {
         let mut json = serde_json::to_value(&report)?;
         json["asked"] = serde_json::to_value(&asked)?;
-        println!("{}", pretty_json(&json)?);
+        print_json(&json)?;
     } else {
         print(&report);
         asked.iter().for_each(print_asked);
     }
-    Ok(if report.row.is_some() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+    Ok(reached_end(report.row.is_some()))
 }
 
 fn print(report: &WhyReport) {

@@ -1,18 +1,17 @@
 //! The client of control requests: what the running process does for another command.
 
-use super::StartError;
 use super::socket::{self, Request};
+use super::{RunOutcome, StartError};
 use crate::config::Config;
 use crate::record::{FeedId, ListingKey};
 use crate::store::{Holder, OpenError, instance};
 use crate::sync::control::Reply;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,61 +30,48 @@ const ENDED: &str = "the process that was to do it has ended";
 /// # Errors
 /// When somebody does who takes none.
 pub(crate) fn daemon(config: &Config) -> Result<Option<Holder>, StartError> {
-    let path = &config.database;
-    let holder = instance::holder(path).unwrap_or_default();
-    match holder {
-        Some(holder) if holder.command != DAEMON => Err(StartError::Database(OpenError::Held { path: path.clone(), holder: Some(holder) })),
+    match instance::holder(&config.database).unwrap_or_default() {
+        Some(holder) if holder.command != DAEMON => Err(OpenError::Held { path: config.database.clone(), holder }.into()),
         holder => Ok(holder),
     }
 }
 
-/// What the running process did for another command.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Delegated {
-    /// The reconcile runs that began, by `reconcile_runs.run_id`.
-    pub runs: BTreeSet<i64>,
-    /// Why a feed has no run, or none that came to its end.
-    pub failed: BTreeMap<FeedId, String>,
-    /// Whether this command was stopped before.
-    pub stopped: bool,
-}
-
-/// Lets the running process reconcile these feeds, and waits for it. Stopped, it withdraws what has not begun.
+/// Lets the running process reconcile these feeds, and waits for it; tells the runs that began, by `reconcile_runs.run_id`, and
+/// which feeds have none that came to its end. Stopped, it withdraws what has not begun.
 ///
 /// # Errors
 /// When the running process cannot be reached; nothing was begun then.
-pub(crate) async fn reconcile(config: &Config, feeds: &[FeedId], dry_run: bool, stop: &CancellationToken) -> Result<Delegated, StartError> {
+pub(crate) async fn reconcile(
+    config: &Config,
+    feeds: &[FeedId],
+    dry_run: bool,
+    stop: &CancellationToken,
+) -> Result<(BTreeSet<i64>, RunOutcome), StartError> {
     let mut connections = Vec::new();
     for feed in feeds {
         let request = Request::Reconcile { feed: feed.clone(), dry_run };
         connections.push((feed.clone(), Connection::open(&config.database, &request).await?));
     }
-    let (sender, mut replies) = mpsc::channel(1);
-    let mut readers = JoinSet::new();
-    for (feed, connection) in connections {
-        readers.spawn(forward(feed, connection, sender.clone()));
-    }
-    drop(sender);
-    let mut done = Delegated::default();
-    loop {
-        match stop.run_until_cancelled(replies.recv()).await {
-            // Dropping the readers closes their connections.
-            None => return Ok(Delegated { stopped: true, ..done }),
-            Some(None) => return Ok(done),
-            Some(Some((_, Reply::Begun { run }))) => drop(done.runs.insert(run)),
-            Some(Some((feed, Reply::Failed(why)))) => drop(done.failed.insert(feed, why)),
-            Some(Some((_, Reply::Done | Reply::Record(_)))) => {}
+    let waiting: JoinSet<_> = connections.into_iter().map(|(feed, connection)| last_reply(feed, connection, stop.clone())).collect();
+    let (mut runs, mut outcome) = (BTreeSet::new(), RunOutcome::default());
+    for (feed, begun, reply) in waiting.join_all().await {
+        runs.extend(begun);
+        match reply {
+            None => outcome.stopped = true,
+            Some(Reply::Failed(why)) => drop(outcome.feeds.insert(feed, vec![why])),
+            Some(Reply::Begun { .. } | Reply::Done | Reply::Record(_)) => {}
         }
     }
+    Ok((runs, outcome))
 }
 
-/// Passes each reply on, up to the last.
-async fn forward(feed: FeedId, mut connection: Connection, replies: mpsc::Sender<(FeedId, Reply)>) {
+/// Waits for the last reply about a feed, `None` when stopped; tells the runs too that began.
+async fn last_reply(feed: FeedId, mut connection: Connection, stop: CancellationToken) -> (FeedId, Vec<i64>, Option<Reply>) {
+    let mut begun = Vec::new();
     loop {
-        let reply = connection.next().await;
-        let goes_on = matches!(reply, Reply::Begun { .. });
-        if replies.send((feed.clone(), reply)).await.is_err() || !goes_on {
-            return;
+        match stop.run_until_cancelled(connection.next()).await {
+            Some(Reply::Begun { run }) => begun.push(run),
+            last => return (feed, begun, last),
         }
     }
 }
@@ -118,7 +104,8 @@ impl Connection {
                     ErrorKind::PermissionDenied => "run this command as the user of that process",
                     _ => "has it just ended, or was its socket removed? Restart it, or try again",
                 };
-                return Err(StartError::Unreachable { path, why: format!("{error}: {advice}") });
+                let path = path.display();
+                return Err(StartError::Refused(format!("cannot reach the running `mls-sync run` through {path}: {error}: {advice}")));
             }
             tokio::time::sleep(CONNECT_AGAIN).await;
         }

@@ -16,15 +16,12 @@ const SAVE_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::
 /// A one-shot run gives up after so many failed saves in a row.
 const ONCE_FAULTS: u32 = 5;
 
-/// The tasks of the housekeeper.
-#[derive(Debug)]
 pub(super) struct Housekeeper {
     tasks: JoinSet<Result<(), StoreError>>,
     stop: CancellationToken,
 }
 
 /// What saves the count of requests of one credential.
-#[derive(Clone, Debug)]
 struct LedgerKeeper {
     vendor: Arc<Vendor>,
     store: Store,
@@ -40,10 +37,9 @@ impl Housekeeper {
         vendor.limiter().resume(store.ledger(account.clone()).await?);
         // Its own token: it outlives those who make requests.
         let stop = CancellationToken::new();
-        let keeper = LedgerKeeper { vendor, store, account, once, stop: stop.clone() };
         let mut tasks = JoinSet::new();
-        tasks.spawn(keeper.clone().run());
-        tasks.spawn(tidy(keeper.store, keeper.stop));
+        tasks.spawn(tidy(store.clone(), stop.clone()));
+        tasks.spawn(LedgerKeeper { vendor, store, account, once, stop: stop.clone() }.run());
         Ok(Housekeeper { tasks, stop })
     }
 

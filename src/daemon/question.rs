@@ -1,10 +1,10 @@
 //! One question about a listing to the vendor, asked by the running process where there is one.
 
+use super::delegate;
 use super::housekeeper::Housekeeper;
-use super::{StartError, delegate};
 use crate::config::{Config, ConfigError};
 use crate::record::ListingKey;
-use crate::store::{Instance, Store, why};
+use crate::store::why;
 use crate::sync::ask;
 use crate::sync::control::Reply;
 use crate::vendor::constellation1::LISTINGS;
@@ -34,15 +34,13 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
 
 /// One request, within the budget all the same; `None` when stopped.
 async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<Option<Reply>> {
-    let vendor = Arc::new(super::vendor(config, config.key().map_err(ConfigError::from)?)?);
-    let instance = Instance::take(&config.database, "why --ask").map_err(StartError::Database)?;
-    let (store, writer) = Store::open_held(instance, &LISTINGS).map_err(StartError::Database)?;
+    let (vendor, store, writer) = super::open(config, config.key().map_err(ConfigError::from)?, "why --ask")?;
     let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
     let reply = tokio::select! {
         reply = ask::ask(&vendor, key, stop) => Ok(reply),
         error = housekeeper.failed() => Err(error),
     };
     housekeeper.end().await;
-    writer.join().map_err(|_| anyhow::anyhow!("the database's writer panicked"))?;
+    super::close(writer)?;
     reply
 }

@@ -15,24 +15,17 @@ pub(crate) struct RunOptions {
     /// Only these feeds; empty for all.
     pub feeds: Vec<FeedId>,
     /// Set a whole reading against the file.
-    pub reconcile: Option<ReconcileMode>,
+    pub reconcile: bool,
+    /// Only tell what the reconcile would repair and delete.
+    pub dry_run: bool,
 }
 
-/// What a reconcile may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReconcileMode {
-    /// Repair and delete.
-    Apply,
-    /// Only tell.
-    DryRun,
-}
-
-/// How a one-shot run ended: what each feed lacks, if anything.
+/// How a one-shot run ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RunOutcome {
     /// Whether it was stopped before its end.
     pub stopped: bool,
-    /// What each feed lacks.
+    /// What each feed lacks; empty for one that is complete.
     pub feeds: BTreeMap<FeedId, Vec<String>>,
     /// Why no feed could be found.
     pub no_feeds: Option<String>,

@@ -2,8 +2,8 @@
 
 use super::control::Control;
 use super::dispatcher::Dispatcher;
-use super::run::{ReconcileMode, RunOptions, RunOutcome};
-use super::watchdog;
+use super::run::{RunOptions, RunOutcome};
+use super::{key_watch, watchdog};
 use crate::config::Config;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::burst::BurstLimits;
@@ -17,24 +17,25 @@ use crate::sync::heartbeat::Beat;
 use crate::sync::session::SessionOptions;
 use crate::sync::tools::Tools;
 use crate::sync::worker::{Ended, Worker};
-use crate::vendor::Error as VendorError;
+use anyhow::Context;
+use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// What the database refused is tried again after this.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
 
-/// The supervisor.
 pub(super) struct Supervisor {
-    config: Config,
-    options: RunOptions,
+    pub(super) config: Config,
+    pub(super) options: RunOptions,
     pub(super) tools: Tools,
-    pub(super) tasks: JoinSet<(FeedId, Result<Ended, StoreError>)>,
-    /// What the process does beside mirroring: control requests, the watchdog.
-    pub(super) services: JoinSet<()>,
+    workers: JoinSet<(FeedId, Result<Ended, StoreError>)>,
+    /// What the process does beside mirroring: control requests, the watchdog, the watch of the key.
+    services: JoinSet<()>,
     /// Feeds that have had a worker since the start.
     mirrored: BTreeSet<FeedId>,
     /// Feeds that have no worker yet, because the database could not be used.
@@ -42,38 +43,37 @@ pub(super) struct Supervisor {
     discovering: bool,
     looked: bool,
     dispatcher: Dispatcher,
-    /// Notified when the key has changed.
-    new_key: Arc<Notify>,
+    outcome: RunOutcome,
 }
 
 impl Supervisor {
-    pub(super) fn new(config: Config, options: RunOptions, tools: Tools, new_key: Arc<Notify>) -> Supervisor {
+    pub(super) fn new(config: Config, options: RunOptions, tools: Tools) -> Supervisor {
         Supervisor {
+            discovering: options.feeds.is_empty() && config.constellation1.feeds.is_empty(),
             config,
             options,
             tools,
-            tasks: JoinSet::new(),
+            workers: JoinSet::new(),
             services: JoinSet::new(),
             mirrored: BTreeSet::new(),
             pending: BTreeSet::new(),
-            discovering: false,
             looked: false,
             dispatcher: Dispatcher::default(),
-            new_key,
+            outcome: RunOutcome::default(),
         }
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
-    pub(super) async fn work(&mut self) -> anyhow::Result<RunOutcome> {
+    pub(super) async fn work(&mut self, key: SecretString) -> anyhow::Result<RunOutcome> {
         let control = if self.options.once { None } else { Control::listen(&self.config.database) };
-        let mut outcome = RunOutcome::default();
-        let named: BTreeSet<FeedId> = match self.options.feeds.is_empty() {
-            true => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
-            false => self.options.feeds.iter().cloned().collect(),
+        let first = match (self.discovering, self.options.feeds.is_empty()) {
+            (true, _) => self.tools.store.feeds().await?,
+            (false, true) => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
+            (false, false) => self.options.feeds.clone(),
         };
-        self.discovering = named.is_empty();
-        let first = if self.discovering { self.tools.store.feeds().await?.into_iter().collect() } else { named };
+        let new_key = Arc::new(Notify::new());
         self.services.spawn(watchdog::watch(self.tools.clone()));
+        self.services.spawn(key_watch::watch(self.config.clone(), key, self.tools.clone(), Arc::clone(&new_key)));
         self.start(first).await?;
         // Requests that came before wait until the known feeds have their workers.
         if let Some(control) = control {
@@ -81,43 +81,55 @@ impl Supervisor {
         }
         // What is named needs no discovery; whether it is still there is asked later.
         let first_look = if self.discovering { Duration::ZERO } else { self.config.poll.discover.0 };
-        let mut next_look = tokio::time::Instant::now() + first_look;
-        let mut next_start = tokio::time::Instant::now() + STORE_AGAIN;
+        let mut next_look = Instant::now() + first_look;
+        let mut next_start = Instant::now() + STORE_AGAIN;
         loop {
-            let looking = if self.options.once { self.discovering && !self.looked } else { true };
-            if self.tools.stop.is_cancelled() {
-                outcome.stopped = true;
-                return Ok(outcome);
+            let looking = !self.options.once || (self.discovering && !self.looked);
+            let over = self.workers.is_empty() && self.pending.is_empty() && !looking;
+            if self.tools.stop.is_cancelled() || over {
+                self.outcome.stopped |= self.tools.stop.is_cancelled();
+                return Ok(std::mem::take(&mut self.outcome));
             }
-            if looking && tokio::time::Instant::now() >= next_look {
-                let wait = match self.look(&mut outcome).await {
+            if looking && Instant::now() >= next_look {
+                let wait = match self.look().await {
                     Err(error) if self.is_tolerable(&error) => {
                         tracing::debug!(%error, "the database cannot be used at present");
-                        Some(STORE_AGAIN)
+                        STORE_AGAIN
                     }
                     looked => looked?,
                 };
-                next_look = tokio::time::Instant::now() + wait.unwrap_or_default();
+                next_look = Instant::now() + wait;
                 continue;
             }
-            if self.tasks.is_empty() && self.pending.is_empty() && !looking {
-                return Ok(outcome);
-            }
             tokio::select! {
-                Some(ended) = self.tasks.join_next() => self.ended(ended, &mut outcome)?,
+                Some(ended) = self.workers.join_next() => {
+                    let (feed, ended) = ended.context("a worker did not end as it should")?;
+                    match ended.with_context(|| format!("the database cannot be used any more (feed {feed})"))? {
+                        Ended::Stopped => self.outcome.stopped = true,
+                        Ended::Finished { missing } => drop(self.outcome.feeds.insert(feed, missing)),
+                    }
+                }
                 () = tokio::time::sleep_until(next_look), if looking => {}
                 () = tokio::time::sleep_until(next_start), if !self.pending.is_empty() => {
-                    self.start_pending().await?;
-                    next_start = tokio::time::Instant::now() + STORE_AGAIN;
+                    self.start([]).await?;
+                    next_start = Instant::now() + STORE_AGAIN;
                 }
-                Some(ended) = self.services.join_next() => ended.map_err(|error| anyhow::anyhow!("a task did not end as it should: {error}"))?,
-                () = self.new_key.notified() => {
+                Some(ended) = self.services.join_next() => ended.context("a task did not end as it should")?,
+                () = new_key.notified() => {
                     self.dispatcher.try_again();
-                    next_look = if self.looked { next_look } else { tokio::time::Instant::now() };
+                    next_look = if self.looked { next_look } else { Instant::now() };
                 }
                 () = self.tools.stop.cancelled() => {}
             }
         }
+    }
+
+    /// Ends every task, and lets go of the file.
+    pub(super) async fn stop(self) {
+        self.tools.stop.cancel();
+        self.tools.store.hurry();
+        join(self.workers).await;
+        join(self.services).await;
     }
 
     /// Whether the database may be usable again later; a one-shot run does not wait for that.
@@ -125,50 +137,57 @@ impl Supervisor {
         error.is_passing() && !self.options.once
     }
 
-    /// Looks for feeds that are new and for feeds that are gone; tells when to look again, `None` when stopped.
-    async fn look(&mut self, outcome: &mut RunOutcome) -> Result<Option<Duration>, StoreError> {
+    /// Looks for feeds that are new and for feeds that are gone; tells when to look again. A stop ends it early.
+    async fn look(&mut self) -> Result<Duration, StoreError> {
         if self.discovering {
             let mut found = self.mirrored.clone();
             // A feed may have records in one stream alone.
             for stream in self.config.constellation1.streams.clone() {
                 match discover(&self.tools, self.scope(stream), found).await {
-                    None => return Ok(None),
-                    Some(Err(error)) => return Ok(Some(self.not_found(&error, outcome))),
+                    None => return Ok(Duration::ZERO),
                     Some(Ok(more)) => found = more,
+                    Some(Err(error)) => {
+                        let wait = search_again_after(&error.failure);
+                        let retry_in = (!self.options.once).then_some(wait);
+                        tracing::error!(?retry_in, "the feeds of this credential are not known: {}", error.message);
+                        self.outcome.no_feeds = Some(error.message);
+                        self.looked |= self.options.once;
+                        return Ok(wait);
+                    }
                 }
             }
-            self.found(found, outcome).await?;
+            if found.is_empty() {
+                let reason = "the credential can see no feed that has a listing";
+                tracing::warn!("{reason}");
+                self.outcome.no_feeds = Some(reason.to_owned());
+            }
+            self.start(&found - &self.mirrored).await?;
         }
         // The workers that begin with the process see for themselves at first.
-        if self.looked && !self.options.once && self.look_for_vanished().await?.is_none() {
-            return Ok(None);
+        if self.looked && !self.options.once {
+            self.look_for_vanished().await?;
         }
         self.looked = true;
-        Ok(Some(self.config.poll.discover.0))
-    }
-
-    async fn found(&mut self, found: BTreeSet<FeedId>, outcome: &mut RunOutcome) -> Result<(), StoreError> {
-        if found.is_empty() {
-            let reason = "the credential can see no feed that has a listing";
-            tracing::warn!("{reason}");
-            outcome.no_feeds = Some(reason.to_owned());
-        }
-        let fresh: BTreeSet<FeedId> = found.difference(&self.mirrored).cloned().collect();
-        self.start(fresh).await
+        Ok(self.config.poll.discover.0)
     }
 
     /// A feed that was taken from the credential is answered like a feed without listings. Its rows are kept until a
     /// person decides.
-    async fn look_for_vanished(&self) -> Result<Option<()>, StoreError> {
+    async fn look_for_vanished(&self) -> Result<(), StoreError> {
+        let streams = self.config.constellation1.streams.iter().copied();
+        // Every feed with listings has some in a live stream.
+        let live = streams.filter(|stream| stream.presence() == Presence::Live).min().expect("the configuration has a live stream");
         let counters = self.tools.progress.snapshot();
         // A feed whose requests fail has its own, rarer tries.
         let healthy = |feed: &&FeedId| counters.get(*feed).is_none_or(|counters| !counters.in_trouble);
         for feed in self.mirrored.iter().filter(healthy) {
-            let Some(there) = is_there(&self.tools, self.scope(self.live_stream()), feed).await else { return Ok(None) };
-            let Ok(there) =
-                there.inspect_err(|error| tracing::debug!(%feed, "whether the vendor still has this feed is not known: {}", error.message))
-            else {
-                continue;
+            let there = match is_there(&self.tools, self.scope(live), feed).await {
+                None => return Ok(()),
+                Some(Ok(there)) => there,
+                Some(Err(error)) => {
+                    tracing::debug!(%feed, "whether the vendor still has this feed is not known: {}", error.message);
+                    continue;
+                }
             };
             let gone = !there && self.tools.store.live(feed).await? > 0;
             let note = gone.then(|| {
@@ -181,34 +200,16 @@ impl Supervisor {
             }
             self.tools.store.notice(Notice { feed: Some(feed.clone()), kind: "vanished", note, at: mirror_time() }).await?;
         }
-        Ok(Some(()))
+        Ok(())
     }
 
     fn scope(&self, stream: Stream) -> Scope {
         Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: seed() }
     }
 
-    /// A stream that every feed with listings answers.
-    fn live_stream(&self) -> Stream {
-        let streams = &self.config.constellation1.streams;
-        let live = streams.iter().copied().filter(|stream| stream.presence() == Presence::Live).min();
-        live.expect("the configuration has a live stream")
-    }
-
-    fn not_found(&mut self, error: &VendorError, outcome: &mut RunOutcome) -> Duration {
-        let wait = search_again_after(&error.failure);
-        tracing::error!(retry_in = ?(!self.options.once).then_some(wait), "the feeds of this credential are not known: {}", error.message);
-        outcome.no_feeds = Some(error.message.clone());
-        self.looked |= self.options.once;
-        wait
-    }
-
-    async fn start(&mut self, feeds: BTreeSet<FeedId>) -> Result<(), StoreError> {
+    /// Starts workers for these feeds, and for those that had to wait.
+    async fn start(&mut self, feeds: impl IntoIterator<Item = FeedId>) -> Result<(), StoreError> {
         self.pending.extend(feeds);
-        self.start_pending().await
-    }
-
-    async fn start_pending(&mut self) -> Result<(), StoreError> {
         for feed in self.pending.clone() {
             match self.start_one(&feed).await {
                 Ok(()) => drop(self.pending.remove(&feed)),
@@ -227,7 +228,7 @@ impl Supervisor {
         let since = self.options.since.unwrap_or(self.config.backfill.since.0);
         let since = self.tools.store.adopt(feed, since, insist, mirror_time()).await?;
         self.tools.store.poll(feed, self.config.constellation1.streams.clone()).await?;
-        if self.options.reconcile.is_some() {
+        if self.options.reconcile {
             self.tools.store.abandon_runs(feed, mirror_time()).await?;
         }
         let orders = self.dispatcher.register(feed);
@@ -235,7 +236,7 @@ impl Supervisor {
         tracing::info!(%feed, "mirroring");
         self.mirrored.insert(feed.clone());
         let (feed, progress) = (feed.clone(), self.tools.progress.clone());
-        self.tasks.spawn(async move {
+        self.workers.spawn(async move {
             let ended = worker.run().await;
             progress.beat(&feed, Beat::Absent);
             (feed, ended)
@@ -243,51 +244,39 @@ impl Supervisor {
         Ok(())
     }
 
-    fn plan_options(&self, since: Stamp, feed: &FeedId) -> Options {
-        let poll = &self.config.poll;
-        Options {
-            streams: self.config.constellation1.streams.clone(),
+    fn session_options(&self, since: Stamp, feed: &FeedId) -> SessionOptions {
+        let Config { constellation1, poll, backfill, lookback, reconcile, .. } = &self.config;
+        let plan = Options {
+            streams: constellation1.streams.clone(),
             deletions: self.tools.entity.deletions,
             interval: poll.interval.0,
             overlap: poll.overlap.0,
             settle: poll.settle.0,
             since,
-            window_pages: self.config.backfill.window_pages,
-            lookbacks: self.config.lookback.ladder.iter().map(|rung| LookbackRule { every: rung.every.0, reach: rung.reach.0 }).collect(),
-            ahead_every: Some(self.config.lookback.ahead.0).filter(|every| !every.is_zero()),
-            scan_every: Some(self.config.reconcile.every.0).filter(|every| !every.is_zero()),
-            scan_now: self.options.reconcile.is_some(),
-            dry_run: self.options.reconcile == Some(ReconcileMode::DryRun),
-            confirm_budget: self.config.reconcile.confirm_budget,
+            window_pages: backfill.window_pages,
+            lookbacks: lookback.ladder.iter().map(|rung| LookbackRule { every: rung.every.0, reach: rung.reach.0 }).collect(),
+            ahead_every: Some(lookback.ahead.0).filter(|every| !every.is_zero()),
+            scan_every: Some(reconcile.every.0).filter(|every| !every.is_zero()),
+            scan_now: self.options.reconcile,
+            dry_run: self.options.dry_run,
+            confirm_budget: reconcile.confirm_budget,
             once: self.options.once,
             seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
-        }
-    }
-
-    fn session_options(&self, since: Stamp, feed: &FeedId) -> SessionOptions {
-        let reconcile = &self.config.reconcile;
+        };
         SessionOptions {
-            plan: self.plan_options(since, feed),
-            zone: self.config.constellation1.timestamp_zone,
+            plan,
+            zone: constellation1.timestamp_zone,
             brake: BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget },
             burst: BurstLimits { count: reconcile.burst_count, share: reconcile.burst_share },
         }
     }
+}
 
-    fn ended(
-        &self,
-        ended: Result<(FeedId, Result<Ended, StoreError>), tokio::task::JoinError>,
-        outcome: &mut RunOutcome,
-    ) -> anyhow::Result<()> {
-        let (feed, ended) = ended.map_err(|error| anyhow::anyhow!("a worker did not end as it should: {error}"))?;
-        match ended {
-            Ok(Ended::Stopped) => outcome.stopped = true,
-            Ok(Ended::Finished { missing }) => {
-                outcome.feeds.insert(feed, missing);
-            }
-            Err(error) => return Err(anyhow::Error::new(error).context(format!("the database cannot be used any more (feed {feed})"))),
+async fn join<T: 'static>(mut tasks: JoinSet<T>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a task did not end as it should");
         }
-        Ok(())
     }
 }
 

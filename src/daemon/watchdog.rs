@@ -1,6 +1,5 @@
 //! The watchdog: it tells systemd that the process is well, as long as it is. Otherwise systemd restarts the process.
 
-use super::systemd::notify;
 use crate::plan::options::Purpose;
 use crate::record::FeedId;
 use crate::sync::progress::Counters;
@@ -14,6 +13,13 @@ use tokio::time::{sleep, timeout};
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Looks in the time that systemd waits for a word.
 const LOOKS: u32 = 4;
+
+/// Tells systemd of the process. Outside systemd this does nothing; there is nobody to tell when it fails.
+pub(super) fn notify(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
 
 /// Looks until the process is stopped.
 pub(super) async fn watch(tools: Tools) {

@@ -17,7 +17,7 @@ pub(crate) struct Known {
 
 /// What came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub(crate) enum News {
     /// The vendor returned the listing as live.
     Live,
     /// The vendor returned the listing as deleted.

@@ -1,27 +1,26 @@
 //! Cursors and coverage: where the reading of a feed stands, saved and loaded.
 
-use super::error::Error;
-use super::text::{needed, rule_name, rule_of, stamp_at, stamp_of, stream_of, text};
+use super::query::{rows, value};
 use super::{reconcile_run, windows};
 use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Saved, SavedScan};
 use crate::plan::coverage::Coverage;
 use crate::plan::window::StreamState;
 use crate::record::{FeedId, Stamp, Stream, Window};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
 /// Saves a checkpoint.
-pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result<(), Error> {
+pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> rusqlite::Result<()> {
     let feed = &checkpoint.feed;
     if let Some(state) = &checkpoint.state {
         save_state(tx, feed, checkpoint.stream, state)?;
     }
     for (name, times) in &checkpoint.lookbacks {
         tx.prepare_cached("INSERT OR REPLACE INTO lookbacks (feed_id, name, begun_at, done_at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![feed.0, name, times.begun.to_string(), times.done.to_string()])?;
+            .execute(params![feed, name, times.begun, times.done])?;
     }
     if checkpoint.round_proven {
-        tx.prepare_cached("UPDATE feeds SET polled_at = ?2 WHERE feed_id = ?1")?.execute(params![feed.0, at])?;
+        tx.prepare_cached("UPDATE feeds SET polled_at = ?2 WHERE feed_id = ?1")?.execute(params![feed, at])?;
     }
     if let Some(window) = &checkpoint.window {
         windows::save(tx, checkpoint, window, at)?;
@@ -29,12 +28,12 @@ pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> Result
     Ok(())
 }
 
-fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamState) -> Result<(), Error> {
+fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamState) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO cursors (feed_id, status, cursor, newest, aligned, from_rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (feed_id, status) DO UPDATE SET cursor = ?3, newest = ?4, aligned = ?5, from_rule = ?6",
     )?
-    .execute(params![feed.0, stream.status(), text(state.cursor), text(state.newest), state.aligned, rule_name(state.from_rule)])?;
+    .execute(params![feed, stream, state.cursor, state.newest, state.aligned, state.from_rule])?;
     if load_coverage(tx, feed, stream)? != state.coverage {
         save_coverage(tx, feed, stream, &state.coverage)?;
     }
@@ -42,25 +41,25 @@ fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamStat
 }
 
 /// Marks the streams that are polled.
-pub(super) fn poll(connection: &Connection, feed: &FeedId, streams: &[Stream]) -> Result<(), Error> {
+pub(super) fn poll(connection: &Connection, feed: &FeedId, streams: &[Stream]) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("UPDATE cursors SET polled = ?3 WHERE feed_id = ?1 AND status = ?2 AND polled <> ?3")?;
     for stream in [Stream::All, Stream::Active, Stream::Sold, Stream::Deleted] {
-        statement.execute(params![feed.0, stream.status(), streams.contains(&stream)])?;
+        statement.execute(params![feed, stream, streams.contains(&stream)])?;
     }
     Ok(())
 }
 
-fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Coverage) -> Result<(), Error> {
-    tx.prepare_cached("DELETE FROM covered WHERE feed_id = ?1 AND status = ?2")?.execute(params![feed.0, stream.status()])?;
+fn save_coverage(tx: &Connection, feed: &FeedId, stream: Stream, coverage: &Coverage) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM covered WHERE feed_id = ?1 AND status = ?2")?.execute(params![feed, stream])?;
     let mut insert = tx.prepare_cached("INSERT INTO covered (feed_id, status, from_date, to_date) VALUES (?1, ?2, ?3, ?4)")?;
     for window in coverage.windows() {
-        insert.execute(params![feed.0, stream.status(), window.from.to_string(), window.to.to_string()])?;
+        insert.execute(params![feed, stream, window.from, window.to])?;
     }
     Ok(())
 }
 
 /// Loads what the file remembers of a feed.
-pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Error> {
+pub(super) fn load(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Saved> {
     Ok(Saved {
         streams: load_streams(connection, feed)?,
         open: windows::load_open(connection, feed)?,
@@ -71,81 +70,49 @@ pub(super) fn load(connection: &Connection, feed: &FeedId) -> Result<Saved, Erro
 }
 
 /// Loads where the streams of a feed stand.
-pub(super) fn load_streams(connection: &Connection, feed: &FeedId) -> Result<BTreeMap<Stream, StreamState>, Error> {
-    let mut streams = BTreeMap::new();
-    let mut statement =
-        connection.prepare_cached("SELECT status, cursor, newest, aligned, from_rule FROM cursors WHERE feed_id = ?1 ORDER BY status")?;
-    let mut rows = statement.query([&feed.0])?;
-    while let Some(row) = rows.next()? {
-        let stream = stream_of(row.get(0)?)?;
-        let state = StreamState {
-            cursor: stamp_at(row, 1)?,
-            newest: stamp_at(row, 2)?,
-            aligned: row.get(3)?,
-            from_rule: rule_of(&row.get::<_, String>(4)?)?,
-            coverage: load_coverage(connection, feed, stream)?,
-        };
-        streams.insert(stream, state);
-    }
-    Ok(streams)
+pub(super) fn load_streams(connection: &Connection, feed: &FeedId) -> rusqlite::Result<BTreeMap<Stream, StreamState>> {
+    rows(connection, "SELECT status, cursor, newest, aligned, from_rule FROM cursors WHERE feed_id = ?1", [feed], |row| {
+        let (stream, cursor, newest, aligned, from_rule) = row.try_into()?;
+        Ok((stream, StreamState { cursor, newest, aligned, from_rule, coverage: load_coverage(connection, feed, stream)? }))
+    })
 }
 
-fn load_lookbacks(connection: &Connection, feed: &FeedId) -> Result<BTreeMap<String, LookbackTimes>, Error> {
-    let mut statement = connection.prepare_cached("SELECT name, begun_at, done_at FROM lookbacks WHERE feed_id = ?1")?;
-    let mut rows = statement.query([&feed.0])?;
-    let mut times = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        times.insert(row.get(0)?, LookbackTimes { begun: needed(row, 1)?, done: needed(row, 2)? });
-    }
-    Ok(times)
+fn load_lookbacks(connection: &Connection, feed: &FeedId) -> rusqlite::Result<BTreeMap<String, LookbackTimes>> {
+    rows(connection, "SELECT name, begun_at, done_at FROM lookbacks WHERE feed_id = ?1", [feed], |row| {
+        Ok((row.get(0)?, LookbackTimes { begun: row.get(1)?, done: row.get(2)? }))
+    })
 }
 
 /// When the last reconcile began; where there was none, when the feed was adopted.
-fn load_last_scan(connection: &Connection, feed: &FeedId) -> Result<Option<Stamp>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT max(at) FROM (SELECT started_at AS at FROM reconcile_runs WHERE feed_id = ?1 AND NOT dry_run
-             UNION ALL SELECT added_at FROM feeds WHERE feed_id = ?1)",
-    )?;
-    statement.query_row([&feed.0], |row| row.get::<_, Option<String>>(0))?.map(|text| stamp_of(&text)).transpose()
+fn load_last_scan(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Option<Stamp>> {
+    let sql = "SELECT max(at) FROM (SELECT started_at AS at FROM reconcile_runs WHERE feed_id = ?1 AND NOT dry_run
+             UNION ALL SELECT added_at FROM feeds WHERE feed_id = ?1)";
+    value(connection, sql, [feed])
 }
 
 /// The run that is under way: what it has read is what its proven windows claim.
-fn load_scan(connection: &Connection, feed: &FeedId) -> Result<Option<SavedScan>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT run_id, from_date, to_date, state FROM reconcile_runs
-         WHERE feed_id = ?1 AND state IN ('scanning', 'confirming') AND NOT dry_run",
-    )?;
-    let mut rows = statement.query([&feed.0])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let run: i64 = row.get(0)?;
-    let range = Window { from: needed(row, 1)?, to: needed(row, 2)? };
-    let confirming = row.get::<_, String>(3)? == "confirming";
-    let mut coverage: BTreeMap<Stream, Coverage> = BTreeMap::from([(Stream::All, Coverage::default())]);
-    let mut doubtful = false;
-    let mut statement = connection
-        .prepare_cached("SELECT status, claim_from, claim_to, state FROM windows WHERE run_id = ?1 AND state IN ('complete', 'suspect')")?;
-    let mut rows = statement.query([run])?;
-    while let Some(row) = rows.next()? {
-        doubtful |= row.get::<_, String>(3)? == "suspect";
-        coverage.entry(stream_of(row.get(0)?)?).or_default().insert(Window { from: needed(row, 1)?, to: needed(row, 2)? });
+fn load_scan(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Option<SavedScan>> {
+    let sql = "SELECT run_id, from_date, to_date, state = 'confirming' FROM reconcile_runs
+         WHERE feed_id = ?1 AND state IN ('scanning', 'confirming') AND NOT dry_run";
+    let under_way: Option<(i64, Stamp, Stamp, bool)> = connection.query_row(sql, [feed], |row| row.try_into()).optional()?;
+    let Some((run, from, to, confirming)) = under_way else { return Ok(None) };
+    let sql = "SELECT status, claim_from, claim_to, state = 'suspect' FROM windows WHERE run_id = ?1 AND state IN ('complete', 'suspect')";
+    let windows: Vec<(Stream, Stamp, Stamp, bool)> = rows(connection, sql, [run], |row| row.try_into())?;
+    let doubtful = windows.iter().any(|(.., suspect)| *suspect);
+    let mut coverage = BTreeMap::from([(Stream::All, Coverage::default())]);
+    if value(connection, "SELECT count(*) FROM cursors WHERE feed_id = ?1 AND status = 3 AND polled", [feed])? {
+        coverage.insert(Stream::Deleted, Coverage::default());
     }
-    let polls_deletions = "SELECT count(*) FROM cursors WHERE feed_id = ?1 AND status = 3 AND polled";
-    if connection.query_row(polls_deletions, [&feed.0], |row| row.get::<_, bool>(0))? {
-        coverage.entry(Stream::Deleted).or_default();
+    for (stream, from, to, _) in windows {
+        coverage.entry(stream).or_default().insert(Window { from, to });
     }
     let to_confirm = confirming.then(|| reconcile_run::unasked(connection, run)).transpose()?;
-    let asked = "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict <> 'unasked'";
-    let asked = connection.query_row(asked, [run], |row| row.get::<_, i64>(0))?.unsigned_abs();
-    Ok(Some(SavedScan { range, coverage, doubtful, to_confirm, asked }))
+    let asked = value(connection, "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict <> 'unasked'", [run])?;
+    Ok(Some(SavedScan { range: Window { from, to }, coverage, doubtful, to_confirm, asked }))
 }
 
-fn load_coverage(connection: &Connection, feed: &FeedId, stream: Stream) -> Result<Coverage, Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT from_date, to_date FROM covered WHERE feed_id = ?1 AND status = ?2 ORDER BY from_date")?;
-    let mut rows = statement.query(params![feed.0, stream.status()])?;
-    let mut windows = Vec::new();
-    while let Some(row) = rows.next()? {
-        windows.push(Window { from: needed(row, 0)?, to: needed(row, 1)? });
-    }
+fn load_coverage(connection: &Connection, feed: &FeedId, stream: Stream) -> rusqlite::Result<Coverage> {
+    let sql = "SELECT from_date, to_date FROM covered WHERE feed_id = ?1 AND status = ?2 ORDER BY from_date";
+    let windows: Vec<_> = rows(connection, sql, params![feed, stream], |row| Ok(Window { from: row.get(0)?, to: row.get(1)? }))?;
     Ok(Coverage::new(windows))
 }

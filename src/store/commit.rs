@@ -14,16 +14,14 @@ use std::collections::BTreeMap;
 
 /// One page on its way into the file.
 #[derive(Clone, Debug)]
-pub struct PageCommit {
+pub(crate) struct PageCommit {
     /// Records of the feed that was asked for.
     pub records: Vec<Incoming>,
-    /// Records that could not become rows.
     pub rejects: Vec<Reject>,
     /// Where the reading stands after this page.
     pub checkpoint: Checkpoint,
     /// The vendor's clock: how late a late record is.
     pub vendor_now: Stamp,
-    /// The mirror's clock: UTC, RFC 3339.
     pub at: String,
 }
 
@@ -101,7 +99,7 @@ fn note_late(tx: &Connection, key: &ListingKey, found_by: Purpose, when: (Stamp,
     let mut statement = tx.prepare_cached(
         "INSERT INTO late_listings (feed_id, listing_id, stamp, late_s, found_by, found_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let id = statement.insert(params![key.feed.0, key.listing.0, stamp.to_string(), late, found_by.word(), at])?;
+    let id = statement.insert(params![key.feed, key.listing, stamp, late, found_by, at])?;
     // The oldest give way: what is kept is enough to see how late listings come.
     if id > KEPT_LATE {
         tx.prepare_cached("DELETE FROM late_listings WHERE late_id <= ?1")?.execute([id - KEPT_LATE])?;
@@ -110,7 +108,7 @@ fn note_late(tx: &Connection, key: &ListingKey, found_by: Purpose, when: (Stamp,
 }
 
 /// The hashes of the records that the stored rows were made of.
-pub(super) fn hashes(database: &Database, keys: Vec<ListingKey>) -> Result<BTreeMap<ListingKey, Hash>, Error> {
+pub(super) fn hashes(database: &Database, keys: Vec<ListingKey>) -> rusqlite::Result<BTreeMap<ListingKey, Hash>> {
     let mut found = BTreeMap::new();
     for key in keys {
         if let Some(hash) = database.sql.raw_hash(&database.connection, &key)? {

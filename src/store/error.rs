@@ -38,7 +38,10 @@ impl Error {
 /// Its words are in ours, so it is not a source that would be told again.
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
-        Error::Sqlite(error)
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(_, _, why) => Error::Strange(why.to_string()),
+            error => Error::Sqlite(error),
+        }
     }
 }
 

@@ -1,74 +1,62 @@
 //! The table `feeds`: which feeds are mirrored, and what the mirror is doing about each.
 
 use super::error::Error;
-use super::{text, windows};
+use super::query::{rows, value};
+use super::windows;
 use crate::plan::options::Purpose;
 use crate::record::{FeedId, Stamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// What a feed is doing, for `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeedNote {
-    /// The feed.
+pub(crate) struct FeedNote {
     pub feed: FeedId,
     /// One of the words of the column `feeds.activity`.
     pub activity: &'static str,
     /// Why, for a person.
     pub note: Option<String>,
-    /// The mirror's clock.
     pub at: String,
 }
 
 /// Makes sure that a feed has a row; tells the oldest stamp that the mirror is to hold of it.
-pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist: bool, at: &str) -> Result<Stamp, Error> {
+pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist: bool, at: &str) -> rusqlite::Result<Stamp> {
     connection
         .prepare_cached(
             "INSERT INTO feeds (feed_id, added_at, since, activity, activity_at) VALUES (?1, ?2, ?3, 'new', ?2)
              ON CONFLICT (feed_id) DO UPDATE SET since = iif(?4, ?3, since),
                  added_at = iif(removed_at IS NULL, added_at, ?2), removed_at = NULL WHERE ?4 OR removed_at IS NOT NULL",
         )?
-        .execute(params![feed.0, at, since.to_string(), insist])?;
+        .execute(params![feed, at, since, insist])?;
     // A look-back that was broken off begins anew when it is due.
     windows::cut_open(connection, feed, Purpose::Lookback, at)?;
-    let since: String = connection.prepare_cached("SELECT since FROM feeds WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
-    text::stamp_of(&since)
+    value(connection, "SELECT since FROM feeds WHERE feed_id = ?1", [feed])
 }
 
 /// Writes down what a feed is doing.
-pub(super) fn save_note(connection: &Connection, note: &FeedNote) -> Result<(), Error> {
-    connection.prepare_cached("UPDATE feeds SET activity = ?2, note = ?3, activity_at = ?4 WHERE feed_id = ?1")?.execute(params![
-        note.feed.0,
-        note.activity,
-        note.note,
-        note.at
-    ])?;
-    Ok(())
+pub(super) fn save_note(connection: &Connection, note: &FeedNote) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("UPDATE feeds SET activity = ?2, note = ?3, activity_at = ?4 WHERE feed_id = ?1")?;
+    statement.execute(params![note.feed, note.activity, note.note, note.at]).map(drop)
 }
 
 /// The feeds that were not removed.
-pub(super) fn mirrored(connection: &Connection) -> Result<Vec<FeedId>, Error> {
-    let mut statement = connection.prepare_cached("SELECT feed_id FROM feeds WHERE removed_at IS NULL ORDER BY feed_id")?;
-    Ok(statement.query_map([], |row| Ok(FeedId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
+pub(super) fn mirrored(connection: &Connection) -> rusqlite::Result<Vec<FeedId>> {
+    rows(connection, "SELECT feed_id FROM feeds WHERE removed_at IS NULL ORDER BY feed_id", [], |row| row.get(0))
 }
 
 /// Refuses what is about a feed that was removed: a process that still mirrors it must not fill it again unseen.
 pub(super) fn check_mirrored(tx: &Connection, feed: &FeedId) -> Result<(), Error> {
-    let removed: Option<bool> = tx
-        .prepare_cached("SELECT removed_at IS NOT NULL FROM feeds WHERE feed_id = ?1")?
-        .query_row([&feed.0], |row| row.get(0))
-        .optional()?;
-    match removed {
-        Some(true) => Err(Error::Removed(feed.clone())),
-        Some(false) | None => Ok(()),
+    if value(tx, "SELECT count(*) FROM feeds WHERE feed_id = ?1 AND removed_at IS NOT NULL", [feed])? {
+        return Err(Error::Removed(feed.clone()));
     }
+    Ok(())
 }
 
 /// Counts a record whose `extra` was too long.
 pub(super) fn count_extra_cut(tx: &Connection, feed: &FeedId) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE feeds SET extra_cut = extra_cut + 1 WHERE feed_id = ?1")?.execute([&feed.0]).map(drop)
+    tx.prepare_cached("UPDATE feeds SET extra_cut = extra_cut + 1 WHERE feed_id = ?1")?.execute([feed]).map(drop)
 }
 
 /// Counts a reject that was not kept whole.
 pub(super) fn count_reject_cut(tx: &Connection, feed: &FeedId) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE feeds SET rejects_cut = rejects_cut + 1 WHERE feed_id = ?1")?.execute([&feed.0]).map(drop)
+    tx.prepare_cached("UPDATE feeds SET rejects_cut = rejects_cut + 1 WHERE feed_id = ?1")?.execute([feed]).map(drop)
 }

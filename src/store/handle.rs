@@ -6,8 +6,8 @@ use super::error::Error;
 use super::feeds::{self, FeedNote};
 use super::instance::{self, Instance};
 use super::notice::{self, Notice};
-use super::open_error::OpenError;
-use super::reconcile_absent::{self, Approval, Confirmation, Judgement};
+use super::open_error::{OpenError, unusable};
+use super::reconcile_absent::{self, Approved, Confirmation, Judgement};
 use super::reconcile_run::{self, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
 use super::writer::{Job, Writer};
@@ -64,7 +64,7 @@ impl Store {
         let writer = Writer::open(path, entity, instance, Arc::clone(&hurry))?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(jobs));
-        let thread = thread.map_err(|error| OpenError::Unusable { path: path.to_owned(), why: format!("no thread for it: {error}") })?;
+        let thread = thread.map_err(|error| unusable(path, format!("no thread for it: {error}")))?;
         Ok((Store { queue, hurry }, thread))
     }
 
@@ -76,16 +76,20 @@ impl Store {
         answer.await.map_err(|_| Error::Closed)?
     }
 
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Database) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-        self.ask(move |writer| read(writer.database())).await
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Database) -> rusqlite::Result<T> + Send + 'static) -> Result<T, Error> {
+        self.ask(move |writer| Ok(read(&writer.database)?)).await
     }
 
-    async fn write<T: Send + 'static>(&self, write: impl FnOnce(&mut Database) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-        self.ask(move |writer| writer.write(write)).await
+    async fn write<T, E>(&self, write: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        E: Into<Error>,
+    {
+        self.ask(move |writer| writer.write(|database| write(database).map_err(Into::into))).await
     }
 
     /// From now on nothing waits for another program that holds the write lock: a stop must not take long.
-    pub fn hurry(&self) {
+    pub(crate) fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);
     }
 
@@ -97,7 +101,7 @@ impl Store {
     }
 
     /// Tells which streams of a feed are polled from now on; the others no longer count for how complete it is.
-    pub async fn poll(&self, feed: &FeedId, streams: Vec<Stream>) -> Result<(), Error> {
+    pub(crate) async fn poll(&self, feed: &FeedId, streams: Vec<Stream>) -> Result<(), Error> {
         let feed = feed.clone();
         self.write(move |db| checkpoint::poll(&db.connection, &feed, &streams)).await
     }
@@ -109,22 +113,22 @@ impl Store {
     }
 
     /// The hashes of the records that the stored rows were made of.
-    pub async fn hashes(&self, keys: Vec<ListingKey>) -> Result<BTreeMap<ListingKey, Hash>, Error> {
+    pub(crate) async fn hashes(&self, keys: Vec<ListingKey>) -> Result<BTreeMap<ListingKey, Hash>, Error> {
         self.read(move |db| commit::hashes(db, keys)).await
     }
 
     /// Stores a page and its checkpoint in one transaction.
-    pub async fn commit(&self, page: PageCommit) -> Result<Committed, Error> {
+    pub(crate) async fn commit(&self, page: PageCommit) -> Result<Committed, Error> {
         self.write(move |db| commit::commit(db, page)).await
     }
 
     /// Writes down what a feed is doing.
-    pub async fn note(&self, note: FeedNote) -> Result<(), Error> {
+    pub(crate) async fn note(&self, note: FeedNote) -> Result<(), Error> {
         self.write(move |db| feeds::save_note(&db.connection, &note)).await
     }
 
     /// Puts up a notice, or takes it back.
-    pub async fn notice(&self, notice: Notice) -> Result<(), Error> {
+    pub(crate) async fn notice(&self, notice: Notice) -> Result<(), Error> {
         self.write(move |db| notice::save(&db.connection, &notice)).await
     }
 
@@ -165,28 +169,28 @@ impl Store {
         let abandon = move |db: &mut Database| {
             let (tx, _) = db.begin()?;
             reconcile_run::abandon(&tx, Occasion { feed: &feed, at: &at })?;
-            Ok(tx.commit()?)
+            tx.commit()
         };
         self.write(abandon).await
     }
 
     /// The feeds that have a row and were not removed.
-    pub async fn feeds(&self) -> Result<Vec<FeedId>, Error> {
+    pub(crate) async fn feeds(&self) -> Result<Vec<FeedId>, Error> {
         self.read(move |db| feeds::mirrored(&db.connection)).await
     }
 
-    /// Applies the deletions of a withheld run.
-    pub async fn approve(&self, run: i64, at: String) -> Result<Approval, Error> {
+    /// Applies the deletions of a withheld run, or tells a person why not.
+    pub(crate) async fn approve(&self, run: i64, at: String) -> Result<Result<Approved, String>, Error> {
         self.write(move |db| reconcile_absent::approve(db, run, &at)).await
     }
 
     /// The next kept rejects after this one that are whole, a few at a time; empty at the end.
-    pub async fn rejects(&self, after: i64) -> Result<Vec<KeptReject>, Error> {
+    pub(crate) async fn rejects(&self, after: i64) -> Result<Vec<KeptReject>, Error> {
         self.read(move |db| rejects::kept(&db.connection, after)).await
     }
 
     /// Stores records that were rejects, as a page's would be, in place of their rejects.
-    pub async fn replay(&self, records: Vec<Replayed>, at: String) -> Result<(), Error> {
+    pub(crate) async fn replay(&self, records: Vec<Replayed>, at: String) -> Result<(), Error> {
         self.write(move |db| rejects::replay(db, records, &at)).await
     }
 
@@ -199,17 +203,17 @@ impl Store {
     }
 
     /// What is remembered of a credential; nothing if it is new.
-    pub async fn ledger(&self, account: String) -> Result<Ledger, Error> {
+    pub(crate) async fn ledger(&self, account: String) -> Result<Ledger, Error> {
         self.read(move |db| ledger::load(&db.connection, &account)).await
     }
 
     /// Remembers what a credential has spent.
-    pub async fn save_ledger(&self, account: String, ledger: Ledger, at: String) -> Result<(), Error> {
+    pub(crate) async fn save_ledger(&self, account: String, ledger: Ledger, at: String) -> Result<(), Error> {
         self.write(move |db| ledger::save(db, &account, &ledger, &at)).await
     }
 
     /// Looks after the files: folds in what can be folded in, and puts up a notice where a reader is in the way.
-    pub async fn tidy(&self, at: String) -> Result<(), Error> {
+    pub(crate) async fn tidy(&self, at: String) -> Result<(), Error> {
         self.ask(move |writer| writer.tidy(at)).await
     }
 }

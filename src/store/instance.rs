@@ -51,7 +51,7 @@ impl Instance {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < patience => std::thread::sleep(LOOK_AGAIN),
-                Err(TryLockError::WouldBlock) => return Err(OpenError::Held { path: database.to_owned(), holder: Some(read(&file)) }),
+                Err(TryLockError::WouldBlock) => return Err(OpenError::Held { path: database.to_owned(), holder: read(&file) }),
                 Err(TryLockError::Error(error)) => return Err(unusable(database, format!("its lock {}: {error}", path.display()))),
             }
         }

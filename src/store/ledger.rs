@@ -1,7 +1,7 @@
 //! What a credential has spent: kept, so that no restart spends it twice.
 
 use super::database::Database;
-use super::error::Error;
+use super::query::rows;
 use crate::record::{ClosedGate, Counts, Ledger, Period};
 use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -29,21 +29,19 @@ pub struct AccountReport {
 }
 
 /// What is remembered of a credential; nothing if it is new.
-pub(super) fn load(connection: &Connection, account: &str) -> Result<Ledger, Error> {
+pub(super) fn load(connection: &Connection, account: &str) -> rusqlite::Result<Ledger> {
     let mut ledger = connection
         .query_row("SELECT rate, closed_until, closed_for_s FROM accounts WHERE account = ?1", [account], |row| {
             Ok(Ledger { rate: row.get(0)?, closed: closed(row)?, counts: Counts::new() })
         })
         .optional()?
         .unwrap_or_default();
-    let mut statement = connection.prepare("SELECT period, began_at, requests FROM request_counts WHERE account = ?1")?;
-    let mut rows = statement.query([account])?;
-    while let Some(row) = rows.next()? {
-        let (word, began): (String, String) = (row.get(0)?, row.get(1)?);
+    let sql = "SELECT period, began_at, requests FROM request_counts WHERE account = ?1";
+    let counts: Vec<(String, String, u64)> = rows(connection, sql, [account], |row| row.try_into())?;
+    for (word, began, requests) in counts {
         let period = Period::ALL.into_iter().find(|period| period.word() == word);
-        let began = DateTime::parse_from_rfc3339(&began).ok();
-        if let (Some(period), Some(began)) = (period, began) {
-            ledger.counts.insert((period, began.timestamp()), row.get::<_, i64>(2)?.unsigned_abs());
+        if let (Some(period), Ok(began)) = (period, DateTime::parse_from_rfc3339(&began)) {
+            ledger.counts.insert((period, began.timestamp()), requests);
         }
     }
     Ok(ledger)
@@ -57,7 +55,7 @@ fn closed(row: &Row) -> rusqlite::Result<Option<ClosedGate>> {
 }
 
 /// Saves it.
-pub(super) fn save(database: &mut Database, account: &str, ledger: &Ledger, at: &str) -> Result<(), Error> {
+pub(super) fn save(database: &mut Database, account: &str, ledger: &Ledger, at: &str) -> rusqlite::Result<()> {
     let (tx, _) = database.begin()?;
     let until = ledger.closed.and_then(|closed| DateTime::from_timestamp_millis(closed.until_ms)).map(written);
     let wait = ledger.closed.map(|closed| closed.wait.as_secs_f64());
@@ -72,21 +70,19 @@ pub(super) fn save(database: &mut Database, account: &str, ledger: &Ledger, at: 
             "INSERT INTO request_counts (account, period, began_at, requests) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (account, period, began_at) DO UPDATE SET requests = ?4 WHERE requests <> ?4",
         )?
-        .execute(params![account, period.word(), began, *requests as i64])?;
+        .execute(params![account, period.word(), began, requests])?;
     }
     tx.prepare_cached(
         "DELETE FROM request_counts WHERE account = ?1 AND (period, began_at) NOT IN
              (SELECT period, began_at FROM request_counts WHERE account = ?1 ORDER BY began_at DESC LIMIT ?2)",
     )?
     .execute(params![account, KEPT])?;
-    tx.commit()?;
-    Ok(())
+    tx.commit()
 }
 
 /// The credentials that were used.
-pub(super) fn report(connection: &Connection, now: DateTime<Utc>) -> Result<Vec<AccountReport>, Error> {
-    let mut statement = connection.prepare("SELECT account FROM accounts ORDER BY account")?;
-    let accounts: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+pub(super) fn report(connection: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<AccountReport>> {
+    let accounts: Vec<String> = rows(connection, "SELECT account FROM accounts ORDER BY account", [], |row| row.get(0))?;
     accounts.into_iter().map(|account| Ok(of(load(connection, &account)?, account, now))).collect()
 }
 

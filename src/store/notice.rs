@@ -1,20 +1,19 @@
 //! The table `notices`: what a person should know, until it no longer holds.
 
-use super::error::Error;
+use super::query::rows;
 use crate::record::FeedId;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
 /// What a person should know, until it no longer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// The feed; `None` for the vendor or the machine.
     pub feed: Option<FeedId>,
     /// One word; at most one notice per kind and feed.
     pub kind: &'static str,
-    /// The notice; `None` takes it back.
+    /// `None` takes it back.
     pub note: Option<String>,
-    /// The mirror's clock.
     pub at: String,
 }
 
@@ -30,24 +29,21 @@ pub struct NoticeReport {
 }
 
 /// The notices of a feed; of the vendor and the machine where there is none.
-pub(super) fn of(connection: &Connection, feed: Option<&FeedId>) -> Result<Vec<NoticeReport>, Error> {
+pub(super) fn of(connection: &Connection, feed: Option<&FeedId>) -> rusqlite::Result<Vec<NoticeReport>> {
     let feed = feed.map_or("", |feed| feed.0.as_str());
-    let mut statement = connection.prepare_cached("SELECT kind, note, noticed_at FROM notices WHERE feed_id = ?1 ORDER BY kind")?;
-    let report = |row: &rusqlite::Row| Ok(NoticeReport { kind: row.get(0)?, note: row.get(1)?, noticed_at: row.get(2)? });
-    Ok(statement.query_map([feed], report)?.collect::<rusqlite::Result<_>>()?)
+    rows(connection, "SELECT kind, note, noticed_at FROM notices WHERE feed_id = ?1 ORDER BY kind", [feed], |row| {
+        Ok(NoticeReport { kind: row.get(0)?, note: row.get(1)?, noticed_at: row.get(2)? })
+    })
 }
 
 /// Puts up a notice, or takes it back. The same notice again changes nothing.
-pub(super) fn save(connection: &Connection, notice: &Notice) -> Result<(), Error> {
+pub(super) fn save(connection: &Connection, notice: &Notice) -> rusqlite::Result<()> {
     let feed = notice.feed.as_ref().map_or("", |feed| feed.0.as_str());
+    let put_up = "INSERT INTO notices (feed_id, kind, note, noticed_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (feed_id, kind) DO UPDATE SET note = ?3, noticed_at = ?4 WHERE note <> ?3";
     match &notice.note {
-        Some(note) => connection
-            .prepare_cached(
-                "INSERT INTO notices (feed_id, kind, note, noticed_at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (feed_id, kind) DO UPDATE SET note = ?3, noticed_at = ?4 WHERE note <> ?3",
-            )?
-            .execute(params![feed, notice.kind, note, notice.at])?,
-        None => connection.prepare_cached("DELETE FROM notices WHERE feed_id = ?1 AND kind = ?2")?.execute(params![feed, notice.kind])?,
-    };
-    Ok(())
+        Some(note) => connection.prepare_cached(put_up)?.execute(params![feed, notice.kind, note, notice.at]),
+        None => connection.prepare_cached("DELETE FROM notices WHERE feed_id = ?1 AND kind = ?2")?.execute(params![feed, notice.kind]),
+    }
+    .map(drop)
 }

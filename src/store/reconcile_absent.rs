@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::error::Error;
+use super::query::value;
 use super::reconcile_run::{self, Occasion, Run, numbered, under_way};
 use super::row::{Incoming, apply};
 use super::row_sql::{RowSql, key_columns};
@@ -35,22 +36,13 @@ pub enum Confirmation {
     Unclear,
 }
 
-/// What became of an approval.
+/// A withheld run whose absent rows are tombstones now, as far as they had not changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// The run's absent rows are tombstones now, as far as they had not changed.
-    Applied {
-        /// The feed.
-        feed: FeedId,
-        /// How many.
-        deleted: u64,
-        /// Absent rows that changed since the run began, and stay.
-        kept: u64,
-    },
-    /// The run does not wait for an approval: what it is instead, if it exists.
-    NotWithheld(Option<String>),
-    /// A later run has read the feed since, and says more.
-    Superseded(i64),
+pub(crate) struct Approved {
+    pub feed: FeedId,
+    pub deleted: u64,
+    /// Absent rows that changed since the run began, and stay.
+    pub kept: u64,
 }
 
 /// Sets the reading of the run under way against the rows, and rules.
@@ -68,7 +60,7 @@ pub(super) fn judge(database: &mut Database, occasion: Occasion, proven: bool, l
     let ended_at = (state != "confirming").then_some(occasion.at);
     tx.execute(
         "UPDATE reconcile_runs SET state = ?2, note = ?3, ended_at = ?4, live_before = ?5, absent = ?6 WHERE run_id = ?1",
-        params![run.id, state, note, ended_at, finding.live_before as i64, finding.absent as i64],
+        params![run.id, state, note, ended_at, finding.live_before, finding.absent],
     )?;
     tx.execute("DELETE FROM reconcile_seen WHERE run_id = ?1", [run.id])?;
     let mut to_confirm = if state == "confirming" { reconcile_run::unasked(&tx, run.id)? } else { Vec::new() };
@@ -78,14 +70,14 @@ pub(super) fn judge(database: &mut Database, occasion: Occasion, proven: bool, l
 }
 
 /// Notes the rows that a run's reading lacks; tells how many of which kind there are.
-fn find(tx: &Connection, entity: &Entity, run: &Run, proven: bool) -> Result<Finding, Error> {
+fn find(tx: &Connection, entity: &Entity, run: &Run, proven: bool) -> rusqlite::Result<Finding> {
     let (table, [feed, id]) = (entity.table, key_columns(entity));
     // Live rows that were there, and stood still, since before the run began.
     let stood = format!(
         "reconcile_runs AS run JOIN {table} AS stored ON stored.{feed} = run.feed_id AND stored.deleted_at IS NULL
              AND stored.first_seen_at < run.started_at AND (stored.stamp IS NULL OR stored.stamp BETWEEN run.from_date AND run.to_date)"
     );
-    let number = |sql: &str| tx.query_row(sql, [run.id], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+    let number = |sql: &str| value(tx, sql, [run.id]);
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO reconcile_absent (run_id, listing_id, verdict)
@@ -107,7 +99,7 @@ fn find(tx: &Connection, entity: &Entity, run: &Run, proven: bool) -> Result<Fin
 
 /// Notes for each absent row the one that came after it and is like it, as the entity's `likeness` has it. The first column of
 /// the likeness must be known: by it an absent row is looked up, while the feed is read once.
-fn pair_twins(tx: &Connection, entity: &Entity, run: &Run) -> Result<(), Error> {
+fn pair_twins(tx: &Connection, entity: &Entity, run: &Run) -> rusqlite::Result<()> {
     let (table, [feed, id], likeness) = (entity.table, key_columns(entity), entity.likeness);
     let [first, others @ ..] = likeness else { return Ok(()) };
     let others = others.iter().map(|column| format!("AND twin.{column} IS gone.{column}")).collect::<Vec<_>>().join(" ");
@@ -128,9 +120,9 @@ fn pair_twins(tx: &Connection, entity: &Entity, run: &Run) -> Result<(), Error> 
             WHERE reconcile_absent.run_id = ?1 AND reconcile_absent.listing_id = pair.absent",
             columns = likeness.join(", "),
         ),
-        params![run.id, run.feed.0],
-    )?;
-    Ok(())
+        params![run.id, run.feed],
+    )
+    .map(drop)
 }
 
 /// Takes note of what the vendor said of a row that the run under way lacks, and deletes it if that was confirmed.
@@ -143,50 +135,52 @@ pub(super) fn confirm(database: &mut Database, occasion: Occasion, listing: &Lis
         Confirmation::Present => ("present", false),
         Confirmation::Unclear => ("unclear", false),
     };
-    tx.execute("UPDATE reconcile_absent SET verdict = ?3 WHERE run_id = ?1 AND listing_id = ?2", params![run.id, listing.0, verdict])?;
+    tx.execute("UPDATE reconcile_absent SET verdict = ?3 WHERE run_id = ?1 AND listing_id = ?2", params![run.id, listing, verdict])?;
     if gone {
         delete(&tx, sql, (&run, listing), occasion.at)?;
     }
-    tx.commit()?;
-    Ok(())
+    Ok(tx.commit()?)
 }
 
 /// Deletes an absent row, if it is still live and has not changed since the run began.
 fn delete(tx: &Connection, sql: &RowSql, absent: (&Run, &ListingId), at: &str) -> Result<(), Error> {
     let ((run, listing), table, [feed, id]) = (absent, sql.entity.table, key_columns(sql.entity));
     let stands = format!("SELECT count(*) FROM {table} WHERE {feed} = ?1 AND {id} = ?2 AND deleted_at IS NULL AND changed_at < ?3");
-    let about = params![run.feed.0, listing.0, run.started_at];
-    if !tx.prepare_cached(&stands)?.query_row(about, |row| row.get::<_, bool>(0))? {
+    if !value(tx, &stands, params![run.feed, listing, run.started_at])? {
         return Ok(());
     }
     apply(tx, sql, Incoming::gone(ListingKey { feed: run.feed.clone(), listing: listing.clone() }, News::Absent), at)?;
     tx.prepare_cached("UPDATE reconcile_absent SET applied = 1 WHERE run_id = ?1 AND listing_id = ?2")?
-        .execute(params![run.id, listing.0])?;
+        .execute(params![run.id, listing])?;
     tx.prepare_cached("UPDATE reconcile_runs SET deleted = deleted + 1 WHERE run_id = ?1")?.execute([run.id])?;
     Ok(())
 }
 
-/// Deletes what a withheld run found absent: a person has looked.
-pub(super) fn approve(database: &mut Database, run: i64, at: &str) -> Result<Approval, Error> {
+/// Deletes what a withheld run found absent: a person has looked. Or tells that person why not.
+pub(super) fn approve(database: &mut Database, number: i64, at: &str) -> Result<Result<Approved, String>, Error> {
     let (tx, sql) = database.begin()?;
-    let run = match numbered(&tx, run)? {
-        Some(run) if run.state == "withheld" && !run.dry_run => run,
-        Some(run) if run.dry_run => return Ok(Approval::NotWithheld(Some("a dry run".to_owned()))),
-        other => return Ok(Approval::NotWithheld(other.map(|run| run.state))),
+    let Some(run) = numbered(&tx, number)? else {
+        return Ok(Err(format!("there is no run {number}; `mls-sync status` shows the last ones")));
     };
+    if run.state != "withheld" || run.dry_run {
+        let state = if run.dry_run { "a dry run" } else { &run.state };
+        let why = format!("run {number} does not wait for an approval: it is {state}. `mls-sync status` shows the runs that do");
+        return Ok(Err(why));
+    }
     let later = "SELECT max(run_id) FROM reconcile_runs
          WHERE feed_id = ?1 AND run_id > ?2 AND NOT dry_run AND state IN ('confirming', 'done', 'withheld', 'approved')";
-    if let Some(later) = tx.query_row(later, params![run.feed.0, run.id], |row| row.get::<_, Option<i64>>(0))? {
-        return Ok(Approval::Superseded(later));
+    if let Some(later) = value::<Option<i64>>(&tx, later, params![run.feed, run.id])? {
+        return Ok(Err(format!(
+            "run {later} has read the feed after run {number}, so {number} is out of date. Look at {later}, or run `mls-sync reconcile` again"
+        )));
     }
     let absent = reconcile_run::unasked(&tx, run.id)?;
     for listing in &absent {
         delete(&tx, sql, (&run, listing), at)?;
     }
     tx.execute("UPDATE reconcile_runs SET state = 'approved', ended_at = ?2 WHERE run_id = ?1", params![run.id, at])?;
-    tx.execute("DELETE FROM notices WHERE feed_id = ?1 AND kind = 'withheld'", [&run.feed.0])?;
-    let deleted: i64 = tx.query_row("SELECT deleted FROM reconcile_runs WHERE run_id = ?1", [run.id], |row| row.get(0))?;
+    tx.execute("DELETE FROM notices WHERE feed_id = ?1 AND kind = 'withheld'", [&run.feed])?;
+    let deleted = value(&tx, "SELECT deleted FROM reconcile_runs WHERE run_id = ?1", [run.id])?;
     tx.commit()?;
-    let deleted = deleted.unsigned_abs();
-    Ok(Approval::Applied { feed: run.feed, deleted, kept: (absent.len() as u64).saturating_sub(deleted) })
+    Ok(Ok(Approved { feed: run.feed, deleted, kept: (absent.len() as u64).saturating_sub(deleted) }))
 }

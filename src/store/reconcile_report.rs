@@ -1,6 +1,6 @@
 //! Reconcile runs, as `status` and `reconcile` show them.
 
-use super::error::Error;
+use super::query::rows;
 use crate::record::{FeedId, ListingId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
@@ -52,45 +52,21 @@ const RUN: &str = "run_id, feed_id, state, dry_run, started_at, ended_at, read, 
 const PAIRS: u32 = 1000;
 
 /// The last run of a feed.
-pub(super) fn last(connection: &Connection, feed: &FeedId) -> Result<Option<RunReport>, Error> {
+pub(super) fn last(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Option<RunReport>> {
     let sql = format!("SELECT {RUN} FROM reconcile_runs WHERE feed_id = ?1 ORDER BY run_id DESC LIMIT 1");
-    let run = connection.prepare_cached(&sql)?.query_row([&feed.0], run_report).optional()?;
-    run.map(|run| with_pairs(connection, run)).transpose()
+    connection.query_row(&sql, [feed], |row| run_report(connection, row)).optional()
 }
 
 /// The runs after this one, oldest first.
-pub(super) fn after(connection: &Connection, run: i64) -> Result<Vec<RunReport>, Error> {
+pub(super) fn after(connection: &Connection, run: i64) -> rusqlite::Result<Vec<RunReport>> {
     let sql = format!("SELECT {RUN} FROM reconcile_runs WHERE run_id > ?1 ORDER BY run_id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let runs: Vec<RunReport> = statement.query_map([run], run_report)?.collect::<rusqlite::Result<_>>()?;
-    runs.into_iter().map(|run| with_pairs(connection, run)).collect()
+    rows(connection, &sql, [run], |row| run_report(connection, row))
 }
 
-fn with_pairs(connection: &Connection, mut run: RunReport) -> Result<RunReport, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT listing_id, twin_id FROM reconcile_absent WHERE run_id = ?1 AND twin_id IS NOT NULL ORDER BY listing_id LIMIT ?2",
-    )?;
-    let pair = |row: &Row| Ok(Pair { absent: ListingId(row.get(0)?), twin: ListingId(row.get(1)?) });
-    run.pairs = statement.query_map(params![run.run_id, PAIRS], pair)?.collect::<rusqlite::Result<_>>()?;
-    Ok(run)
-}
-
-fn run_report(row: &Row) -> rusqlite::Result<RunReport> {
-    let number = |index: usize| row.get::<_, i64>(index).map(i64::unsigned_abs);
-    Ok(RunReport {
-        run_id: row.get(0)?,
-        feed_id: FeedId(row.get(1)?),
-        state: row.get(2)?,
-        dry_run: row.get(3)?,
-        started_at: row.get(4)?,
-        ended_at: row.get(5)?,
-        read: number(6)?,
-        missing: number(7)?,
-        stale: number(8)?,
-        live_before: number(9)?,
-        absent: number(10)?,
-        deleted: number(11)?,
-        note: row.get(12)?,
-        pairs: Vec::new(),
-    })
+fn run_report(connection: &Connection, row: &Row) -> rusqlite::Result<RunReport> {
+    let (run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, note) =
+        row.try_into()?;
+    let sql = "SELECT listing_id, twin_id FROM reconcile_absent WHERE run_id = ?1 AND twin_id IS NOT NULL ORDER BY listing_id LIMIT ?2";
+    let pairs = rows(connection, sql, params![run_id, PAIRS], |row| Ok(Pair { absent: row.get(0)?, twin: row.get(1)? }))?;
+    Ok(RunReport { run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, note, pairs })
 }

@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::error::Error;
+use super::query::{rows, value};
 use super::row::Incoming;
 use super::windows;
 use crate::plan::merge::Fate;
@@ -30,18 +31,18 @@ pub(super) struct Run {
 const RUN: &str = "SELECT run_id, feed_id, state, dry_run, started_at FROM reconcile_runs";
 
 fn read_run(row: &Row) -> rusqlite::Result<Run> {
-    Ok(Run { id: row.get(0)?, feed: FeedId(row.get(1)?), state: row.get(2)?, dry_run: row.get(3)?, started_at: row.get(4)? })
+    Ok(Run { id: row.get(0)?, feed: row.get(1)?, state: row.get(2)?, dry_run: row.get(3)?, started_at: row.get(4)? })
 }
 
 /// Begins a run in place of whatever is under way; tells its number, for people.
-pub(super) fn begin(database: &mut Database, occasion: Occasion, range: Window, dry_run: bool) -> Result<i64, Error> {
+pub(super) fn begin(database: &mut Database, occasion: Occasion, range: Window, dry_run: bool) -> rusqlite::Result<i64> {
     let (tx, _) = database.begin()?;
     abandon(&tx, occasion)?;
     let run = tx
         .prepare_cached(
             "INSERT INTO reconcile_runs (feed_id, state, dry_run, from_date, to_date, started_at) VALUES (?1, 'scanning', ?2, ?3, ?4, ?5)",
         )?
-        .insert(params![occasion.feed.0, dry_run, range.from.to_string(), range.to.to_string(), occasion.at])?;
+        .insert(params![occasion.feed, dry_run, range.from, range.to, occasion.at])?;
     tx.commit()?;
     Ok(run)
 }
@@ -49,7 +50,7 @@ pub(super) fn begin(database: &mut Database, occasion: Occasion, range: Window, 
 /// The run of a feed that is under way.
 pub(super) fn under_way(connection: &Connection, feed: &FeedId) -> Result<Run, Error> {
     let mut statement = connection.prepare_cached(&format!("{RUN} WHERE feed_id = ?1 AND state IN ('scanning', 'confirming')"))?;
-    let run = statement.query_row([&feed.0], read_run).optional()?;
+    let run = statement.query_row([feed], read_run).optional()?;
     run.ok_or_else(|| Error::Strange(format!("the reconcile run of {feed} was ended")))
 }
 
@@ -59,56 +60,50 @@ pub(super) fn numbered(connection: &Connection, run: i64) -> rusqlite::Result<Op
 }
 
 /// Takes note of the live listings of a page that a run has read.
-pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> Result<(), Error> {
+pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> rusqlite::Result<()> {
     let mut seen = tx.prepare_cached("INSERT OR IGNORE INTO reconcile_seen (run_id, listing_id) VALUES (?1, ?2)")?;
     for record in records {
-        seen.execute(params![run.id, record.key.listing.0])?;
+        seen.execute(params![run.id, record.key.listing])?;
     }
     Ok(())
 }
 
 /// Counts what they were to the rows.
-pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<Fate, u64>) -> Result<(), Error> {
-    let of = |fates: &[Fate]| fates.iter().filter_map(|fate| counts.get(fate)).sum::<u64>() as i64;
+pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<Fate, u64>) -> rusqlite::Result<()> {
+    let of = |fates: &[Fate]| fates.iter().filter_map(|fate| counts.get(fate)).sum::<u64>();
     tx.prepare_cached("UPDATE reconcile_runs SET read = read + ?2, missing = missing + ?3, stale = stale + ?4 WHERE run_id = ?1")?
-        .execute(params![run.id, counts.values().sum::<u64>() as i64, of(&[Fate::Insert]), of(&[Fate::Update, Fate::Revive])])?;
-    Ok(())
+        .execute(params![run.id, counts.values().sum::<u64>(), of(&[Fate::Insert]), of(&[Fate::Update, Fate::Revive])])
+        .map(drop)
 }
 
 /// Ends the run under way, whose absent rows were asked about as far as the budget went.
 pub(super) fn end(database: &mut Database, occasion: Occasion) -> Result<(), Error> {
     let (tx, _) = database.begin()?;
     let run = under_way(&tx, occasion.feed)?;
-    let left = "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'";
-    let left: i64 = tx.query_row(left, [run.id], |row| row.get(0))?;
+    let left: u64 = value(&tx, "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'", [run.id])?;
     let note =
         (left > 0).then(|| format!("{left} absent rows were not asked about: the budget of requests was spent; the next run goes on"));
     tx.execute("UPDATE reconcile_runs SET state = 'done', note = ?2, ended_at = ?3 WHERE run_id = ?1", params![run.id, note, occasion.at])?;
-    tx.commit()?;
-    Ok(())
+    Ok(tx.commit()?)
 }
 
 /// Ends the run that is under way, if there is one, because its process is not there to go on with it, or asks for another.
 /// What it has read counts for nothing: another run must not go on with its window.
-pub(super) fn abandon(connection: &Connection, occasion: Occasion) -> Result<(), Error> {
+pub(super) fn abandon(connection: &Connection, occasion: Occasion) -> rusqlite::Result<()> {
     let Occasion { feed, at } = occasion;
     windows::cut_open(connection, feed, Purpose::Scan, at)?;
     connection.execute(
         "DELETE FROM reconcile_seen WHERE run_id IN
              (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('scanning', 'confirming'))",
-        [&feed.0],
+        [feed],
     )?;
-    connection.execute(
-        "UPDATE reconcile_runs SET state = 'failed', note = 'it was broken off', ended_at = ?2
-         WHERE feed_id = ?1 AND state IN ('scanning', 'confirming')",
-        params![feed.0, at],
-    )?;
-    Ok(())
+    let fail = "UPDATE reconcile_runs SET state = 'failed', note = 'it was broken off', ended_at = ?2
+         WHERE feed_id = ?1 AND state IN ('scanning', 'confirming')";
+    connection.execute(fail, params![feed, at]).map(drop)
 }
 
 /// The rows that a run's reading lacks and that were not asked about yet.
-pub(super) fn unasked(connection: &Connection, run: i64) -> Result<Vec<ListingId>, Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked' ORDER BY listing_id")?;
-    Ok(statement.query_map([run], |row| Ok(ListingId(row.get(0)?)))?.collect::<rusqlite::Result<_>>()?)
+pub(super) fn unasked(connection: &Connection, run: i64) -> rusqlite::Result<Vec<ListingId>> {
+    let sql = "SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked' ORDER BY listing_id";
+    rows(connection, sql, [run], |row| row.get(0))
 }

@@ -2,10 +2,11 @@
 
 use super::database::Database;
 use super::error::Error;
+use super::feeds;
+use super::query::{rows, value};
 use super::row::{Incoming, apply};
-use super::{feeds, text};
 use crate::record::{FeedId, ListingId, Reject, Stream, printable};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 use serde::Serialize;
 
 /// Rejects that are kept per feed.
@@ -19,8 +20,7 @@ const REASON: usize = 500;
 
 /// A reject that can be decoded again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptReject {
-    /// Its number.
+pub(crate) struct KeptReject {
     pub reject_id: i64,
     /// The feed that was asked for.
     pub feed: FeedId,
@@ -32,36 +32,29 @@ pub struct KeptReject {
 
 /// A reject that became a record.
 #[derive(Clone, Debug)]
-pub struct Replayed {
-    /// The reject's number.
+pub(crate) struct Replayed {
     pub reject_id: i64,
-    /// The record.
     pub record: Incoming,
 }
 
 /// Where a reject comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
-    /// The feed that was asked for.
     pub(super) feed: &'a FeedId,
-    /// The stream that was asked for.
     pub(super) stream: Stream,
-    /// The mirror's clock.
     pub(super) at: &'a str,
 }
 
 /// A reject, as `rejects` and `why` show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RejectReport {
-    /// Its number.
+pub(crate) struct RejectReport {
     pub reject_id: i64,
     /// The feed that was asked for.
     pub feed_id: FeedId,
     /// The stream, as the vendor's Status parameter.
     pub status: u8,
-    /// As far as it could be read.
+    /// The MLS number, as far as it could be read.
     pub listing_id: Option<ListingId>,
-    /// For a person.
     pub reason: String,
     /// When it was first seen.
     pub rejected_at: String,
@@ -75,13 +68,10 @@ pub struct RejectReport {
 pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite::Result<bool> {
     let Origin { feed, stream, at } = origin;
     let hash = reject.raw_hash.as_slice();
-    let known = tx
-        .prepare_cached("SELECT count(*) FROM rejects WHERE feed_id = ?1 AND raw_hash = ?2")?
-        .query_row(params![feed.0, hash], |row| row.get::<_, bool>(0))?;
-    if known {
+    if value(tx, "SELECT count(*) FROM rejects WHERE feed_id = ?1 AND raw_hash = ?2", params![feed, hash])? {
         return Ok(false);
     }
-    let kept: i64 = tx.prepare_cached("SELECT count(*) FROM rejects WHERE feed_id = ?1")?.query_row([&feed.0], |row| row.get(0))?;
+    let kept: i64 = value(tx, "SELECT count(*) FROM rejects WHERE feed_id = ?1", [feed])?;
     let raw = beginning(&reject.raw, LONGEST_RAW);
     let is_cut = raw.len() < reject.raw.len();
     if kept >= KEPT || is_cut {
@@ -92,18 +82,14 @@ pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite
     }
     let mut reason = printable(&reject.reason, REASON);
     if is_cut {
-        reason.push_str(&format!(
-            " (only the first {} of its {} bytes were kept; it cannot be decoded again)",
-            raw.len(),
-            reject.raw.len()
-        ));
+        let (first, all) = (raw.len(), reject.raw.len());
+        reason.push_str(&format!(" (only the first {first} of its {all} bytes were kept; it cannot be decoded again)"));
     }
     let mut statement = tx.prepare_cached(
         "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_bytes, raw_hash, rejected_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    let listing = reject.listing.as_ref().map(|listing| &listing.0);
-    statement.execute(params![feed.0, stream.status(), listing, reason, raw, reject.raw.len() as i64, hash, at])?;
+    statement.execute(params![feed, stream, reject.listing, reason, raw, reject.raw.len(), hash, at])?;
     Ok(true)
 }
 
@@ -113,18 +99,13 @@ fn beginning(text: &str, bytes: usize) -> &str {
 }
 
 /// The next rejects that were kept whole.
-pub(super) fn kept(connection: &Connection, after: i64) -> Result<Vec<KeptReject>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT reject_id, feed_id, status, raw FROM rejects JOIN feeds USING (feed_id)
-         WHERE reject_id > ?1 AND raw_bytes = octet_length(raw) AND removed_at IS NULL ORDER BY reject_id LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![after, BATCH])?;
-    let mut kept = Vec::new();
-    while let Some(row) = rows.next()? {
-        let stream = text::stream_of(row.get(2)?)?;
-        kept.push(KeptReject { reject_id: row.get(0)?, feed: FeedId(row.get(1)?), stream, raw: row.get(3)? });
-    }
-    Ok(kept)
+pub(super) fn kept(connection: &Connection, after: i64) -> rusqlite::Result<Vec<KeptReject>> {
+    let sql = "SELECT reject_id, feed_id, status, raw FROM rejects JOIN feeds USING (feed_id)
+         WHERE reject_id > ?1 AND raw_bytes = octet_length(raw) AND removed_at IS NULL ORDER BY reject_id LIMIT ?2";
+    rows(connection, sql, params![after, BATCH], |row| {
+        let (reject_id, feed, stream, raw) = row.try_into()?;
+        Ok(KeptReject { reject_id, feed, stream, raw })
+    })
 }
 
 /// Stores records in place of the rejects that they were.
@@ -135,30 +116,16 @@ pub(super) fn replay(database: &mut Database, records: Vec<Replayed>, at: &str) 
         apply(&tx, sql, record, at)?;
         tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([reject_id])?;
     }
-    tx.commit()?;
-    Ok(())
+    Ok(tx.commit()?)
 }
 
 /// The rejects of one feed or of all, of one listing or of all, oldest first.
-pub(super) fn list(connection: &Connection, feed: Option<&FeedId>, listing: Option<&ListingId>) -> Result<Vec<RejectReport>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT reject_id, feed_id, status, listing_id, reason, rejected_at, raw_bytes, raw_bytes = octet_length(raw)
-         FROM rejects WHERE (?1 IS NULL OR feed_id = ?1) AND (?2 IS NULL OR listing_id = ?2) ORDER BY reject_id",
-    )?;
-    let rows = statement.query_map(params![feed.map(|feed| &feed.0), listing.map(|listing| &listing.0)], reject_report)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn reject_report(row: &Row) -> rusqlite::Result<RejectReport> {
-    Ok(RejectReport {
-        reject_id: row.get(0)?,
-        feed_id: FeedId(row.get(1)?),
-        status: row.get(2)?,
-        listing_id: row.get::<_, Option<String>>(3)?.map(ListingId),
-        reason: row.get(4)?,
-        rejected_at: row.get(5)?,
-        bytes: row.get::<_, i64>(6)?.unsigned_abs(),
-        whole: row.get(7)?,
+pub(super) fn list(connection: &Connection, feed: Option<&FeedId>, listing: Option<&ListingId>) -> rusqlite::Result<Vec<RejectReport>> {
+    let sql = "SELECT reject_id, feed_id, status, listing_id, reason, rejected_at, raw_bytes, raw_bytes = octet_length(raw)
+         FROM rejects WHERE (?1 IS NULL OR feed_id = ?1) AND (?2 IS NULL OR listing_id = ?2) ORDER BY reject_id";
+    rows(connection, sql, params![feed, listing], |row| {
+        let (reject_id, feed_id, status, listing_id, reason, rejected_at, bytes, whole) = row.try_into()?;
+        Ok(RejectReport { reject_id, feed_id, status, listing_id, reason, rejected_at, bytes, whole })
     })
 }
 

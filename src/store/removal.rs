@@ -3,6 +3,7 @@
 use super::database::Database;
 use super::error::Error;
 use super::feeds::check_mirrored;
+use super::query::rows;
 use super::reconcile_run::{self, Occasion};
 use super::row::{Incoming, apply};
 use super::row_sql::key_columns;
@@ -42,12 +43,12 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
 }
 
 /// `false` if there is no such feed.
-fn forget(database: &mut Database, feed: &FeedId, at: &str) -> Result<bool, Error> {
+fn forget(database: &mut Database, feed: &FeedId, at: &str) -> rusqlite::Result<bool> {
     let (tx, _) = database.begin()?;
     let known = tx.execute(
         "UPDATE feeds SET removed_at = coalesce(removed_at, ?2), activity = 'new', activity_at = ?2, note = NULL, polled_at = NULL
          WHERE feed_id = ?1",
-        params![feed.0, at],
+        params![feed, at],
     )?;
     for forgotten in [
         "DELETE FROM cursors WHERE feed_id = ?1",
@@ -57,7 +58,7 @@ fn forget(database: &mut Database, feed: &FeedId, at: &str) -> Result<bool, Erro
         "DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE feed_id = ?1 AND state = 'open')",
         "DELETE FROM windows WHERE feed_id = ?1 AND state = 'open'",
     ] {
-        tx.execute(forgotten, [&feed.0])?;
+        tx.execute(forgotten, [feed])?;
     }
     reconcile_run::abandon(&tx, Occasion { feed, at })?;
     tx.commit()?;
@@ -66,8 +67,6 @@ fn forget(database: &mut Database, feed: &FeedId, at: &str) -> Result<bool, Erro
 
 fn live_after(tx: &Connection, entity: &Entity, feed: &FeedId, after: &ListingId) -> rusqlite::Result<Vec<ListingId>> {
     let (table, [feed_id, id]) = (entity.table, key_columns(entity));
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT {id} FROM {table} WHERE {feed_id} = ?1 AND {id} > ?2 AND deleted_at IS NULL ORDER BY {id} LIMIT ?3"
-    ))?;
-    statement.query_map(params![feed.0, after.0, BATCH], |row| Ok(ListingId(row.get(0)?)))?.collect()
+    let sql = format!("SELECT {id} FROM {table} WHERE {feed_id} = ?1 AND {id} > ?2 AND deleted_at IS NULL ORDER BY {id} LIMIT ?3");
+    rows(tx, &sql, params![feed, after, BATCH], |row| row.get(0))
 }

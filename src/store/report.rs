@@ -7,13 +7,14 @@ use super::ledger::{self, AccountReport};
 use super::long_readers::{self, Reader};
 use super::notice::{self, NoticeReport};
 use super::open_error::OpenError;
+use super::query::{rows, value};
 use super::reconcile_report::{self, RunReport};
 use super::rejects::{self, RejectReport};
-use super::{checkpoint, instance, sqlite, text};
+use super::{checkpoint, instance, sqlite};
 use crate::plan::window::Range;
-use crate::record::{FeedId, Stamp};
+use crate::record::{FeedId, Stamp, Stream};
 use chrono::Utc;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 use serde::Serialize;
 use std::path::Path;
 
@@ -75,8 +76,7 @@ pub struct Status {
 
 /// A feed, as `feeds` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FeedEntry {
-    /// The feed.
+pub(crate) struct FeedEntry {
     pub feed_id: FeedId,
     /// When it was adopted.
     pub added_at: String,
@@ -102,10 +102,7 @@ pub struct Gap {
 }
 
 /// Reads the state of every feed that is mirrored.
-///
-/// # Errors
-/// When the file is missing, not ours, or SQLite refuses.
-pub fn feeds(path: &Path) -> Result<Vec<FeedReport>, ReportError> {
+pub(crate) fn feeds(path: &Path) -> Result<Vec<FeedReport>, ReportError> {
     Ok(status(path)?.feeds)
 }
 
@@ -132,42 +129,30 @@ pub fn status(path: &Path) -> Result<Status, ReportError> {
 }
 
 /// Lists the feeds, removed ones included.
-///
-/// # Errors
-/// When the file is missing, not ours, or SQLite refuses.
-pub fn feed_list(path: &Path) -> Result<Vec<FeedEntry>, ReportError> {
+pub(crate) fn feed_list(path: &Path) -> Result<Vec<FeedEntry>, ReportError> {
     read(path, read_entries)
 }
 
 /// Lists the rejects of one feed, or of all.
-///
-/// # Errors
-/// When the file is missing, not ours, or SQLite refuses.
-pub fn rejects(path: &Path, feed: Option<&FeedId>) -> Result<Vec<RejectReport>, ReportError> {
+pub(crate) fn rejects(path: &Path, feed: Option<&FeedId>) -> Result<Vec<RejectReport>, ReportError> {
     read(path, |connection| rejects::list(connection, feed, None))
 }
 
 /// The reconcile runs after this one, oldest first; 0 for all.
-///
-/// # Errors
-/// When the file is missing, not ours, or SQLite refuses.
-pub fn runs_after(path: &Path, run: i64) -> Result<Vec<RunReport>, ReportError> {
+pub(crate) fn runs_after(path: &Path, run: i64) -> Result<Vec<RunReport>, ReportError> {
     read(path, |connection| reconcile_report::after(connection, run))
 }
 
 /// The number of the last reconcile run; 0 before the first.
-///
-/// # Errors
-/// When the file is missing, not ours, or SQLite refuses.
-pub fn last_run(path: &Path) -> Result<i64, ReportError> {
-    read(path, |connection| Ok(connection.query_row("SELECT coalesce(max(run_id), 0) FROM reconcile_runs", [], |row| row.get(0))?))
+pub(crate) fn last_run(path: &Path) -> Result<i64, ReportError> {
+    read(path, |connection| value(connection, "SELECT coalesce(max(run_id), 0) FROM reconcile_runs", []))
 }
 
 /// Reads in one transaction, so that all numbers are of the same moment.
-pub(super) fn read<T>(path: &Path, query: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, ReportError> {
+pub(super) fn read<T>(path: &Path, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReportError> {
     let connection = sqlite::open_read_only(path)?;
-    let tx = connection.unchecked_transaction().map_err(Error::from)?;
-    Ok(query(&tx)?)
+    let done = connection.unchecked_transaction().and_then(|tx| query(&tx));
+    Ok(done.map_err(Error::from)?)
 }
 
 /// Why there is no report.
@@ -182,76 +167,57 @@ pub enum ReportError {
 }
 
 /// The view `coverage` decides how far a feed is complete, so that `status` and consumers never disagree.
-fn read_feeds(connection: &Connection) -> Result<Vec<FeedReport>, Error> {
-    let mut statement = connection.prepare(
-        "SELECT feeds.feed_id, feeds.since, activity, activity_at, note, feeds.polled_at, rejects_cut, extra_cut, complete_until
-         FROM feeds JOIN coverage USING (feed_id) ORDER BY feeds.feed_id",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut reports = Vec::new();
-    while let Some(row) = rows.next()? {
-        reports.push(feed_report(connection, row)?);
-    }
-    Ok(reports)
-}
-
-fn feed_report(connection: &Connection, row: &Row) -> Result<FeedReport, Error> {
-    let feed_id = FeedId(row.get(0)?);
-    let (live, deleted) = counts(connection, &feed_id)?;
-    let since: String = row.get(1)?;
-    let suspects = health::suspects(connection, &feed_id)?;
-    Ok(FeedReport {
-        live,
-        deleted,
-        gaps: gaps(connection, &feed_id, text::stamp_of(&since)?)?,
-        since,
-        complete_until: row.get(8)?,
-        polled_at: row.get(5)?,
-        activity: row.get(2)?,
-        activity_at: row.get(3)?,
-        note: row.get(4)?,
-        rejects: number(connection, "SELECT count(*) FROM rejects WHERE feed_id = ?1", &feed_id)?,
-        rejects_cut: row.get::<_, i64>(6)?.unsigned_abs(),
-        extra_cut: row.get::<_, i64>(7)?.unsigned_abs(),
-        suspect_windows: suspects.len() as u64,
-        newest_suspect: suspects.into_iter().next(),
-        notices: notice::of(connection, Some(&feed_id))?,
-        late: health::lateness(connection, &feed_id)?,
-        last_reconcile: reconcile_report::last(connection, &feed_id)?,
-        feed_id,
+fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
+    let sql = "SELECT feeds.feed_id, feeds.since, activity, activity_at, note, feeds.polled_at, rejects_cut, extra_cut, complete_until
+         FROM feeds JOIN coverage USING (feed_id) ORDER BY feeds.feed_id";
+    rows(connection, sql, [], |row| {
+        let (feed_id, since, activity, activity_at, note, polled_at, rejects_cut, extra_cut, complete_until) = row.try_into()?;
+        let (live, deleted) = counts(connection, &feed_id)?;
+        let suspects = health::suspects(connection, &feed_id)?;
+        Ok(FeedReport {
+            live,
+            deleted,
+            since,
+            complete_until,
+            gaps: gaps(connection, &feed_id, row.get(1)?)?,
+            polled_at,
+            activity,
+            activity_at,
+            note,
+            rejects: value(connection, "SELECT count(*) FROM rejects WHERE feed_id = ?1", [&feed_id])?,
+            rejects_cut,
+            extra_cut,
+            suspect_windows: suspects.len() as u64,
+            newest_suspect: suspects.into_iter().next(),
+            notices: notice::of(connection, Some(&feed_id))?,
+            late: health::lateness(connection, &feed_id)?,
+            last_reconcile: reconcile_report::last(connection, &feed_id)?,
+            feed_id,
+        })
     })
 }
 
-fn read_entries(connection: &Connection) -> Result<Vec<FeedEntry>, Error> {
-    let mut statement = connection.prepare("SELECT feed_id, added_at, since, removed_at FROM feeds ORDER BY feed_id")?;
-    let mut rows = statement.query([])?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        let feed_id = FeedId(row.get(0)?);
+fn read_entries(connection: &Connection) -> rusqlite::Result<Vec<FeedEntry>> {
+    rows(connection, "SELECT feed_id, added_at, since, removed_at FROM feeds ORDER BY feed_id", [], |row| {
+        let (feed_id, added_at, since, removed_at) = row.try_into()?;
         let (live, deleted) = counts(connection, &feed_id)?;
-        entries.push(FeedEntry { feed_id, added_at: row.get(1)?, since: row.get(2)?, live, deleted, removed_at: row.get(3)? });
-    }
-    Ok(entries)
-}
-
-fn number(connection: &Connection, sql: &str, feed: &FeedId) -> rusqlite::Result<u64> {
-    connection.prepare_cached(sql)?.query_row([&feed.0], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+        Ok(FeedEntry { feed_id, added_at, since, live, deleted, removed_at })
+    })
 }
 
 /// Live rows and tombstones. Counting both from indexes spares reading the wide rows.
 fn counts(connection: &Connection, feed: &FeedId) -> rusqlite::Result<(u64, u64)> {
-    let all = number(connection, "SELECT count(*) FROM listings WHERE feed_id = ?1", feed)?;
-    let deleted = number(connection, "SELECT count(*) FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL", feed)?;
+    let all: u64 = value(connection, "SELECT count(*) FROM listings WHERE feed_id = ?1", [feed])?;
+    let deleted = value(connection, "SELECT count(*) FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL", [feed])?;
     Ok((all - deleted, deleted))
 }
 
 /// The unread stretches between what was read, stream by stream. What is no longer polled is nobody's to fill.
-fn gaps(connection: &Connection, feed: &FeedId, since: Stamp) -> Result<Vec<Gap>, Error> {
+fn gaps(connection: &Connection, feed: &FeedId, since: Stamp) -> rusqlite::Result<Vec<Gap>> {
     let saved = checkpoint::load_streams(connection, feed)?;
-    let mut statement = connection.prepare_cached("SELECT status FROM cursors WHERE feed_id = ?1 AND polled")?;
-    let polled: Vec<u8> = statement.query_map([&feed.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let polled: Vec<Stream> = rows(connection, "SELECT status FROM cursors WHERE feed_id = ?1 AND polled", [feed], |row| row.get(0))?;
     let mut gaps = Vec::new();
-    for (stream, state) in saved.iter().filter(|(stream, _)| polled.contains(&stream.status())) {
+    for (stream, state) in saved.iter().filter(|(stream, _)| polled.contains(stream)) {
         let now = state.coverage.end().unwrap_or(since);
         let unread = Range { since, now }.gaps(state);
         gaps.extend(unread.iter().map(|gap| Gap { status: stream.status(), from: gap.from.to_string(), to: gap.to.to_string() }));

@@ -12,8 +12,7 @@ const LONGEST_EXTRA: usize = 256 * 1024;
 
 /// What was heard of a listing, on its way into the file.
 #[derive(Clone, Debug)]
-pub struct Incoming {
-    /// Its key.
+pub(crate) struct Incoming {
     pub key: ListingKey,
     /// What was heard, and from whom.
     pub news: News,
@@ -111,5 +110,5 @@ fn is_same(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming)
 /// Adds a change; tells its number.
 fn change(tx: &Connection, key: &ListingKey, kind: &str, at: &str) -> rusqlite::Result<i64> {
     let mut statement = tx.prepare_cached("INSERT INTO changes (feed_id, listing_id, kind, changed_at) VALUES (?1, ?2, ?3, ?4)")?;
-    statement.insert(params![key.feed.0, key.listing.0, kind, at])
+    statement.insert(params![key.feed, key.listing, kind, at])
 }

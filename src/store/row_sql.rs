@@ -1,11 +1,10 @@
 //! The statements on an entity's table, made from its fields.
 
-use super::error::Error;
-use super::text;
+use super::query::value;
 use crate::entity::Entity;
 use crate::plan::merge::Known;
 use crate::record::{Cell, Content, FeedId, Field, Hash, Kind, ListingKey, Stamp};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 /// The columns that the mirror adds and that every write of content sets.
@@ -81,18 +80,18 @@ impl RowSql {
     }
 
     /// The stored row without its cells, which few decisions need.
-    pub(super) fn find(&self, connection: &Connection, key: &ListingKey) -> Result<Option<Stored>, Error> {
-        let mut statement = connection.prepare_cached(&self.find)?;
-        let mut rows = statement.query(params![key.feed.0, key.listing.0])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let stamp = row.get::<_, Option<String>>(0)?.map(|text| text::stamp_of(&text)).transpose()?;
-        Ok(Some(Stored { stamp, deleted_cause: row.get(1)?, raw_hash: row.get(2)?, content_hash: row.get(3)? }))
+    pub(super) fn find(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Stored>> {
+        let read = |row: &Row| {
+            let (stamp, deleted_cause, raw_hash, content_hash) = row.try_into()?;
+            Ok(Stored { stamp, deleted_cause, raw_hash, content_hash })
+        };
+        connection.prepare_cached(&self.find)?.query_row(params![key.feed, key.listing], read).optional()
     }
 
     /// The hash of the record that the stored row was made of. A row whose deletion was only inferred has none to tell: the
     /// same record again brings it back to life, for which it must be decoded.
     pub(super) fn raw_hash(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Hash>> {
-        connection.prepare_cached(&self.raw_hash)?.query_row(params![key.feed.0, key.listing.0], |row| row.get(0)).optional()
+        connection.prepare_cached(&self.raw_hash)?.query_row(params![key.feed, key.listing], |row| row.get(0)).optional()
     }
 
     /// The stored row as a record's content.
@@ -102,7 +101,7 @@ impl RowSql {
             let cells = fields.iter().enumerate().map(|(index, field)| cell_of(field, row.get::<_, Value>(index)?));
             Ok(Content { cells: cells.collect::<rusqlite::Result<_>>()?, extra: row.get(fields.len())? })
         };
-        connection.prepare_cached(&self.cells)?.query_row(params![key.feed.0, key.listing.0], read).optional()
+        connection.prepare_cached(&self.cells)?.query_row(params![key.feed, key.listing], read).optional()
     }
 
     pub(super) fn insert(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
@@ -115,8 +114,8 @@ impl RowSql {
 
     fn write(&self, connection: &Connection, sql: &str, row: &NewRow) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql)?;
-        statement.raw_bind_parameter(1, &row.key.feed.0)?;
-        statement.raw_bind_parameter(2, &row.key.listing.0)?;
+        statement.raw_bind_parameter(1, &row.key.feed)?;
+        statement.raw_bind_parameter(2, &row.key.listing)?;
         for (index, cell) in row.content.cells.iter().enumerate().skip(2) {
             statement.raw_bind_parameter(index + 1, cell)?;
         }
@@ -124,9 +123,9 @@ impl RowSql {
         // The last is first_seen_at, which an update does not have.
         let mirrored: [&dyn ToSql; MIRRORED.len() + 1] = [
             &row.content.extra,
-            &row.stamp.map(|stamp| stamp.to_string()),
-            &row.raw_hash.as_slice(),
-            &content_hash.as_slice(),
+            &row.stamp,
+            &row.raw_hash,
+            &content_hash,
             &row.at,
             &row.deleted.then_some(row.at),
             &row.deleted.then_some("vendor"),
@@ -149,24 +148,22 @@ impl RowSql {
         change: (&str, i64),
     ) -> rusqlite::Result<()> {
         let ((cause, stamp), (at, seq)) = (why, change);
-        let stamp = stamp.map(|stamp| stamp.to_string());
-        connection.prepare_cached(&self.tombstone)?.execute(params![key.feed.0, key.listing.0, at, cause, seq, stamp]).map(drop)
+        connection.prepare_cached(&self.tombstone)?.execute(params![key.feed, key.listing, at, cause, seq, stamp]).map(drop)
     }
 
     /// Gives a tombstone the stamp of a deletion that the vendor stated.
     pub(super) fn restamp(&self, connection: &Connection, key: &ListingKey, stamp: Option<Stamp>) -> rusqlite::Result<()> {
-        let stamp = stamp.map(|stamp| stamp.to_string());
-        connection.prepare_cached(&self.restamp)?.execute(params![key.feed.0, key.listing.0, stamp]).map(drop)
+        connection.prepare_cached(&self.restamp)?.execute(params![key.feed, key.listing, stamp]).map(drop)
     }
 
     /// How many live rows a feed has. Both counts come from indexes, which spares reading the wide rows.
-    pub(super) fn live(&self, connection: &Connection, feed: &FeedId) -> Result<u64, Error> {
+    pub(super) fn live(&self, connection: &Connection, feed: &FeedId) -> rusqlite::Result<u64> {
         let (table, [column, _]) = (self.entity.table, key_columns(self.entity));
         let sql = format!(
             "SELECT (SELECT count(*) FROM {table} WHERE {column} = ?1)
                  - (SELECT count(*) FROM {table} WHERE {column} = ?1 AND deleted_at IS NOT NULL)"
         );
-        Ok(connection.prepare_cached(&sql)?.query_row([&feed.0], |row| row.get::<_, i64>(0))?.unsigned_abs())
+        value(connection, &sql, [feed])
     }
 }
 
@@ -181,15 +178,4 @@ fn cell_of(field: &Field, value: Value) -> rusqlite::Result<Cell> {
             return Err(wrong.into());
         }
     })
-}
-
-impl ToSql for Cell {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Cell::Absent | Cell::Null => ValueRef::Null,
-            Cell::Integer(value) => ValueRef::Integer(*value),
-            Cell::Real(value) => ValueRef::Real(*value),
-            Cell::Text(value) => ValueRef::Text(value.as_bytes()),
-        }))
-    }
 }

@@ -1,5 +1,6 @@
 //! How the file is opened, and which files are refused.
 
+use super::files::beside;
 use super::open_error::{OpenError, unusable};
 use super::schema::{self, APPLICATION_ID, VERSION};
 use rusqlite::{Connection, FileControl, OpenFlags};
@@ -39,34 +40,32 @@ pub(super) fn is_old(path: &Path, connection: &Connection) -> Result<bool, OpenE
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     if !path.exists() {
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        return Err(unusable(
-            &whole,
-            "it does not exist yet. `mls-sync run` creates it; a relative `database` counts from where it is started",
-        ));
+        let why = "it does not exist yet. `mls-sync run` creates it; a relative `database` counts from where it is started";
+        return Err(unusable(&whole, why));
     }
     check_header(path)?;
-    let failed = |error: rusqlite::Error| unusable(path, error.to_string());
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-    connection.busy_timeout(BUSY).map_err(failed)?;
+    let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let connection = opened.and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection));
+    let connection = connection.map_err(|error| unusable(path, error))?;
     match version(path, &connection)? {
         VERSION => Ok(connection),
-        found if found < VERSION => Err(OpenError::TooOld { path: path.to_owned(), found }),
-        found => Err(OpenError::TooNew { path: path.to_owned(), found }),
+        found if found < VERSION => Err(OpenError::Unusable(format!(
+            "{} has the schema of an older mls-sync (version {found}; this one reads {VERSION}); it was left untouched. Start \
+             `mls-sync run` once: it brings the file up to date",
+            path.display()
+        ))),
+        found => Err(too_new(path, found)),
     }
 }
 
 /// Refuses a place where no file of ours can be, before anything is created.
 pub(super) fn check_place(path: &Path) -> Result<(), OpenError> {
-    check_directory(path)?;
-    check_header(path)
-}
-
-fn check_directory(path: &Path) -> Result<(), OpenError> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if directory.is_dir() {
-        return Ok(());
+    if !directory.is_dir() {
+        let why = format!("the directory {} does not exist. Create it, or name another file in `database`", directory.display());
+        return Err(unusable(path, why));
     }
-    Err(unusable(path, format!("the directory {} does not exist. Create it, or name another file in `database`", directory.display())))
+    check_header(path)
 }
 
 /// Reads the file's header without opening it as a database: a foreign file is not even locked.
@@ -75,36 +74,42 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unusable(path, format!("{error}. Check its owner and permissions"))),
-        Ok(file) => file.take(100).read_to_end(&mut header).map_err(|error| unusable(path, error.to_string()))?,
+        Ok(file) => file.take(100).read_to_end(&mut header).map_err(|error| unusable(path, error))?,
     };
     // A crash while the file was being created leaves a journal, which SQLite rolls back to an empty file.
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
-    if header.is_empty() || Path::new(&journal).exists() {
+    if header.is_empty() || beside(path, "-journal").exists() {
         return Ok(());
     }
     let number = |at: usize| header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
     if !header.starts_with(b"SQLite format 3\0") || number(68) != APPLICATION_ID {
-        return Err(OpenError::NotOurs { path: path.to_owned() });
+        return Err(not_ours(path));
     }
     refuse_newer(path, number(60))
 }
 
 fn refuse_newer(path: &Path, found: u32) -> Result<(), OpenError> {
-    if found > VERSION {
-        return Err(OpenError::TooNew { path: path.to_owned(), found });
-    }
-    Ok(())
+    if found > VERSION { Err(too_new(path, found)) } else { Ok(()) }
+}
+
+fn too_new(path: &Path, found: u32) -> OpenError {
+    let path = path.display();
+    OpenError::Unusable(format!(
+        "{path} has schema version {found}, and this program knows up to {VERSION}; it was left untouched. Use a newer mls-sync"
+    ))
+}
+
+fn not_ours(path: &Path) -> OpenError {
+    let path = path.display();
+    OpenError::Unusable(format!("{path} is not a database of mls-sync; it was left untouched. Name another file in `database`"))
 }
 
 /// The version of the schema of a file that is ours.
 fn version(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    let failed = |error: rusqlite::Error| unusable(path, error.to_string());
-    if pragma("application_id").map_err(failed)? != APPLICATION_ID {
-        return Err(OpenError::NotOurs { path: path.to_owned() });
+    if pragma("application_id").map_err(|error| unusable(path, error))? != APPLICATION_ID {
+        return Err(not_ours(path));
     }
-    pragma("user_version").map_err(failed)
+    pragma("user_version").map_err(|error| unusable(path, error))
 }
 
 /// SQLite gives the -wal and -shm files the mode of the database, so creating it with the right one is enough.

@@ -62,10 +62,6 @@ impl Writer {
         }
     }
 
-    pub(super) fn database(&self) -> &Database {
-        &self.database
-    }
-
     /// Writes, if the files are still those that were opened, and tells beside the file how that went.
     pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Database) -> Result<T, Error>) -> Result<T, Error> {
         if self.hurry.load(Ordering::Relaxed) && !self.hurries {

@@ -38,6 +38,11 @@ impl Counters {
         }
         self.rejects += committed.new_rejects.len() as u64;
     }
+
+    /// How many records met one of these fates.
+    pub(crate) fn count(&self, fates: &[Fate]) -> u64 {
+        fates.iter().filter_map(|fate| self.counts.get(fate)).sum()
+    }
 }
 
 /// Counters by feed. Clones share them.

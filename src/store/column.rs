@@ -1,0 +1,66 @@
+//! How the nouns of `record` and `plan` stand in columns. A value that this program would not write is an error.
+
+use crate::plan::checkpoint::WindowState;
+use crate::plan::options::Purpose;
+use crate::plan::window::FromRule;
+use crate::record::{Cell, FeedId, ListingId, Stamp, Stream};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+/// Both ways of a noun: what is written of it, and how that is read; `None` where it is no such noun.
+macro_rules! column {
+    ($noun:ty, $this:ident => $written:expr, $read:expr) => {
+        impl ToSql for $noun {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                let $this = self;
+                Ok($written.into())
+            }
+        }
+
+        impl FromSql for $noun {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<$noun> {
+                let written = FromSql::column_result(value)?;
+                ($read)(&written).ok_or_else(|| FromSqlError::Other(format!("{written:?} is no {}", stringify!($noun)).into()))
+            }
+        }
+    };
+}
+
+column!(FeedId, feed => feed.0.as_str(), |text: &String| Some(FeedId(text.clone())));
+column!(ListingId, listing => listing.0.as_str(), |text: &String| Some(ListingId(text.clone())));
+column!(Stamp, stamp => stamp.to_string(), |text: &String| Stamp::parse(text));
+column!(Stream, stream => stream.status(), |status: &u8| Stream::try_from(*status).ok());
+column!(Purpose, purpose => purpose.word(), |word: &String| Purpose::ALL.into_iter().find(|purpose| purpose.word() == word));
+column!(FromRule, rule => rule_word(*rule), |word: &String| {
+    [FromRule::Exact, FromRule::Midnight, FromRule::Ignored].into_iter().find(|rule| rule_word(*rule) == word)
+});
+
+fn rule_word(rule: FromRule) -> &'static str {
+    match rule {
+        FromRule::Exact => "exact",
+        FromRule::Midnight => "midnight",
+        FromRule::Ignored => "ignored",
+    }
+}
+
+impl ToSql for WindowState {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            WindowState::Open => "open",
+            WindowState::Complete => "complete",
+            WindowState::Suspect => "suspect",
+            WindowState::Cut => "cut",
+        }
+        .into())
+    }
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Cell::Absent | Cell::Null => ValueRef::Null,
+            Cell::Integer(value) => ValueRef::Integer(*value),
+            Cell::Real(value) => ValueRef::Real(*value),
+            Cell::Text(value) => ValueRef::Text(value.as_bytes()),
+        }))
+    }
+}
