@@ -82,24 +82,24 @@ pub struct ListingKey {
     pub listing: ListingId,
 }
 
-/// What a request asks for: the vendor's `Status` parameter.
+/// What a request asks for: one of the vendor's streams of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum Stream {
-    /// `Status=0`. Whether this includes deleted listings is not documented.
+    /// Everything. Whether this includes deleted listings is not documented.
     All,
-    /// `Status=1`: active, contingent, pending.
+    /// Active, contingent or pending.
     Active,
-    /// `Status=2`.
+    /// Sold.
     Sold,
-    /// `Status=3`: the deletions.
+    /// The deletions.
     Deleted,
 }
 
 impl Stream {
-    /// The value of the `Status` parameter.
+    /// The number that stands for it in the file, in the configuration and in messages.
     #[must_use]
-    pub fn status(self) -> u8 {
+    pub fn number(self) -> u8 {
         match self {
             Stream::All => 0,
             Stream::Active => 1,
@@ -134,7 +134,7 @@ impl TryFrom<u8> for Stream {
 
 impl From<Stream> for u8 {
     fn from(stream: Stream) -> u8 {
-        stream.status()
+        stream.number()
     }
 }
 

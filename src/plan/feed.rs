@@ -211,7 +211,7 @@ impl FeedPlan {
         }
         for (stream, state) in &self.streams {
             let gaps = self.range(now).gaps(state);
-            missing.extend(gaps.iter().map(|gap| format!("Status={} unread in {gap}", stream.status())));
+            missing.extend(gaps.iter().map(|gap| format!("Status={} unread in {gap}", stream.number())));
         }
         missing
     }

@@ -166,7 +166,7 @@ fn round(to: Stamp, left: Vec<Stream>, begun: Now) -> Round {
     Round { to, left, begun, reopened: 0, resumed: false, cut: false, deletions_from: None, doubtful: false }
 }
 
-/// Deletions first: a tombstone must stand before `Status=0` can show its listing.
+/// Deletions first: a tombstone must stand before the stream of everything can show its listing.
 fn in_order(streams: &[Stream]) -> Vec<Stream> {
     let mut ordered = streams.to_vec();
     ordered.sort_by_key(|stream| (stream.presence() == Presence::Live, *stream));

@@ -142,7 +142,7 @@ pub struct Reach {
 
 /// Chooses the next gap to read: the newest of a live stream, unless the deletions of that stretch are still unread.
 ///
-/// Deletions go first because `Status=0` may return deleted listings too: their tombstones must stand before such a
+/// Deletions go first because the stream of everything may return deleted listings too: their tombstones must stand before such a
 /// copy is read, or consumers would see a deleted listing come up and go away again. `spans` limits how long a window
 /// to open.
 #[must_use]

@@ -21,7 +21,7 @@ impl World {
         let rest = [
             ("FromUpdatedDate", request.window.from.to_wire()),
             ("ToUpdatedDate", request.window.to.to_wire()),
-            ("Status", request.stream.status().to_string()),
+            ("Status", request.stream.number().to_string()),
             ("Page", request.page.to_string()),
         ];
         let pairs: Vec<_> = feeds.chain(rest.map(|(name, value)| (name.to_owned(), value))).collect();

@@ -28,7 +28,7 @@ macro_rules! column {
 column!(FeedId, feed => feed.0.as_str(), |text: &String| Some(FeedId(text.clone())));
 column!(ListingId, listing => listing.0.as_str(), |text: &String| Some(ListingId(text.clone())));
 column!(Stamp, stamp => stamp.to_string(), |text: &String| Stamp::parse(text));
-column!(Stream, stream => stream.status(), |status: &u8| Stream::try_from(*status).ok());
+column!(Stream, stream => stream.number(), |status: &u8| Stream::try_from(*status).ok());
 column!(Purpose, purpose => purpose.word(), |word: &String| Purpose::ALL.into_iter().find(|purpose| purpose.word() == word));
 column!(FromRule, rule => rule_word(*rule), |word: &String| {
     [FromRule::Exact, FromRule::Midnight, FromRule::Ignored].into_iter().find(|rule| rule_word(*rule) == word)

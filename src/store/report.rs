@@ -220,7 +220,7 @@ fn gaps(connection: &Connection, feed: &FeedId, since: Stamp) -> rusqlite::Resul
     for (stream, state) in saved.iter().filter(|(stream, _)| polled.contains(stream)) {
         let now = state.coverage.end().unwrap_or(since);
         let unread = Range { since, now }.gaps(state);
-        gaps.extend(unread.iter().map(|gap| Gap { status: stream.status(), from: gap.from.to_string(), to: gap.to.to_string() }));
+        gaps.extend(unread.iter().map(|gap| Gap { status: stream.number(), from: gap.from.to_string(), to: gap.to.to_string() }));
     }
     Ok(gaps)
 }

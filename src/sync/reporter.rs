@@ -128,7 +128,7 @@ impl Reporter {
         tracing::warn!(
             feed = %self.feed,
             work = purpose.word(),
-            status = request.stream.status(),
+            status = request.stream.number(),
             page = request.page,
             window = %request.window,
             fails = retry.fails,
@@ -151,7 +151,7 @@ impl Reporter {
     async fn stored(&mut self, stored: &Stored) -> Result<(), StoreError> {
         self.count(stored);
         for reject in &stored.committed.new_rejects {
-            let (listing, status) = (reject.listing.as_ref().map(tracing::field::display), stored.request.stream.status());
+            let (listing, status) = (reject.listing.as_ref().map(tracing::field::display), stored.request.stream.number());
             tracing::warn!(feed = %self.feed, status, listing, "a record could not be stored and is kept in rejects: {}", reject.reason);
         }
         if self.in_trouble() {

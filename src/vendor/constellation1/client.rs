@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use super::{auth, body, wire};
-use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, printable};
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream, printable};
 use crate::vendor::error::Error;
 use chrono::{DateTime, Datelike, Utc};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
@@ -134,7 +134,7 @@ impl Client {
         query.extend_pairs(request.feeds.iter().map(|feed| ("FeedIdList", &feed.0)));
         query.append_pair("FromUpdatedDate", &request.window.from.to_wire());
         query.append_pair("ToUpdatedDate", &request.window.to.to_wire());
-        query.append_pair("Status", &request.stream.status().to_string());
+        query.append_pair("Status", &status(request.stream).to_string());
         query.append_pair("Page", &request.page.to_string());
         drop(query);
         url
@@ -225,6 +225,16 @@ impl Answer {
     fn malformed(&self, what: &str) -> Error {
         let kind = self.header(CONTENT_TYPE).unwrap_or("of no type");
         Error::new(Failure::Malformed, &format!("{what} ({} bytes, {kind})", self.body.len())).at(self.vendor_stamp())
+    }
+}
+
+/// The value of the `Status` parameter. The numbers of streams in the file are the same, because this vendor was the first.
+fn status(stream: Stream) -> u8 {
+    match stream {
+        Stream::All => 0,
+        Stream::Active => 1,
+        Stream::Sold => 2,
+        Stream::Deleted => 3,
     }
 }
 
