@@ -161,8 +161,12 @@ fn a_page_that_was_refused_and_counts_as_stored_is_found_out() {
 }
 
 #[test]
-fn a_deletion_that_nobody_confirmed_is_found_out() {
-    found_out(Sabotage::DeletesUnasked);
+fn a_listing_that_pages_leave_out_and_the_vendor_tells_of_is_not_deleted() {
+    for seed in 0..4 {
+        assert_eq!(driver::left_out_of_the_pages(seed, Sabotage::None).unwrap(), None);
+        let unasked = driver::left_out_of_the_pages(seed, Sabotage::DeletesUnasked).unwrap();
+        assert_eq!(unasked.as_deref(), Some("absent"), "a deletion that nobody confirmed is not found out");
+    }
 }
 
 #[test]

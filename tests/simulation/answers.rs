@@ -42,7 +42,7 @@ impl Driver {
             return Err([Failure::Unavailable, Failure::Unauthorized, Failure::Refused][self.dice.index(3)].clone());
         }
         let reply = self.world.answer_detail(&self.feed, listing);
-        if reply.status == 404 || self.hidden.as_ref() == Some(listing) {
+        if reply.status == 404 || self.hidden.as_ref() == Some(listing) && !self.hidden_tells {
             return Ok(None);
         }
         constellation1::read_detail(&reply.body).map_err(|_| Failure::Malformed)

@@ -111,6 +111,8 @@ pub(super) struct Driver {
     pub(super) empty: bool,
     /// The vendor does not tell of this listing.
     pub(super) hidden: Option<ListingId>,
+    /// It tells of it all the same when it is asked for this listing alone.
+    pub(super) hidden_tells: bool,
     pub(super) stats: Stats,
 }
 
@@ -179,6 +181,27 @@ pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
     Ok(())
 }
 
+/// A vendor whose pages leave out a listing that it has, and tells of it when asked: why its row was deleted, if it was.
+pub(super) fn left_out_of_the_pages(seed: u64, sabotage: Sabotage) -> Result<Option<String>, String> {
+    let mut dice = Dice::new(seed);
+    let mut scenario = Scenario::draw(seed, &mut dice);
+    scenario.plan.scan_every = None;
+    scenario.vendor.page_size = 10_000;
+    let mut driver = Driver::new(scenario, sabotage, dice);
+    driver.start(false);
+    driver.calm()?;
+    let truths = driver.world.truth(FEED);
+    let (left_out, _) = truths.iter().find(|(_, truth)| !truth.deleted).ok_or("no listing lives")?;
+    driver.hidden = Some(left_out.clone());
+    driver.hidden_tells = true;
+    driver.scan()?;
+    let file = oracle::look(&driver.path());
+    let sql = "SELECT deleted_cause FROM listings WHERE listing_id = ?1";
+    let cause = file.query_row(sql, [&left_out.0], |row| row.get(0)).map_err(|error| error.to_string());
+    driver.close();
+    cause
+}
+
 impl Driver {
     fn new(scenario: Scenario, sabotage: Sabotage, mut dice: Dice) -> Driver {
         let off = scenario.clock_step.as_secs() as i64 * 10_000_000;
@@ -208,6 +231,7 @@ impl Driver {
             trace: std::env::var_os("MLS_SYNC_SIM_TRACE").is_some(),
             empty: false,
             hidden: None,
+            hidden_tells: false,
             stats: Stats::default(),
             scenario,
             sabotage,
