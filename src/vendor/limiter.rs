@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Lets requests leave one by one, in the order of their priority and then of their coming.
+/// Lets requests leave one by one, in the order of their priority and then of their arrival.
 #[derive(Debug)]
 pub struct Limiter {
     started: Instant,
@@ -69,8 +69,7 @@ impl Limiter {
         self.unsaved.notified().await;
     }
 
-    /// The ledger to save. Some requests are counted in it that may leave once [`Limiter::saved`] says that it is.
-    #[must_use]
+    /// The ledger to save. It counts some requests that may leave only after [`Limiter::saved`].
     pub(crate) fn ledger(&self) -> Ledger {
         let (mut admission, now) = self.locked();
         let counts = admission.budget.reserve(now.unix_seconds());
@@ -84,7 +83,6 @@ impl Limiter {
     }
 
     /// The ledger to save at an orderly end, when no request leaves any more.
-    #[must_use]
     pub(crate) fn settle(&self) -> Ledger {
         let (mut admission, _) = self.locked();
         let counts = admission.budget.settle();
@@ -146,7 +144,6 @@ impl Limiter {
     }
 
     /// How long the gate stays closed; `None` when it is open.
-    #[must_use]
     pub(super) fn closed_for(&self) -> Option<Duration> {
         let (admission, now) = self.locked();
         admission.gate.closed_until(now.monotonic).map(|open| open - now.monotonic)

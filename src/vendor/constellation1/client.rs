@@ -15,10 +15,10 @@ use std::time::Duration;
 
 /// An error's body is a few hundred bytes; more of it is not read.
 const ERROR_BODY: usize = 64 * 1024;
-/// Nor is it waited for any longer.
+/// The longest wait for it.
 const ERROR_TIME: Duration = Duration::from_secs(2);
 
-/// A `Date` of another year is that of a machine without a clock, and nothing to reckon with.
+/// A `Date` outside these years comes from a machine whose clock is not set, and is ignored.
 const YEARS: RangeInclusive<i32> = 2020..=2099;
 
 /// Where and as whom to ask.
@@ -146,7 +146,7 @@ impl Client {
         url
     }
 
-    /// The casing of the document: whether the vendor would take another is not known.
+    /// Spelled with the capitals of the vendor's document: whether the vendor accepts others is not known.
     fn endpoint(&self, name: &str) -> Url {
         let mut url = self.base_url.clone();
         let mut path = url.path_segments_mut().expect("an http URL has a path");
@@ -169,7 +169,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Fresh for every attempt, since nobody knows how old a timestamp the vendor accepts.
+    /// Signed anew for every attempt, since nobody knows how old a timestamp the vendor accepts.
     fn signed(&self) -> HeaderMap {
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
         auth::headers(&self.client, &key, Utc::now())
