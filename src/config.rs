@@ -11,114 +11,83 @@ mod rate;
 mod reconcile;
 mod span;
 
-pub use backfill::Backfill;
-pub use constellation1::Constellation1;
-pub use fault::Faults;
-pub use key::KeyError;
-pub use lookback::{Lookback, LookbackRule};
-pub use poll::Poll;
-pub use rate::Rate;
-pub use reconcile::Reconcile;
-pub use span::Span;
+pub(crate) use rate::Rate;
+pub(crate) use span::Span;
 
 use crate::record::Stamp;
 use crate::vendor::LimiterOptions;
 use crate::vendor::constellation1::ClientOptions;
 use chrono::Utc;
-use document::{Document, Rule};
+use document::Rule;
+use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Everything that can be set. `config/example.toml` explains each key.
+/// Everything that can be set. `config/example.toml` explains each key and gives its default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The SQLite file; a relative path counts from the current directory.
-    pub database: PathBuf,
-    /// The vendor, and who we are there.
-    pub constellation1: Constellation1,
-    /// When polls begin, and how far they reach.
-    pub poll: Poll,
-    /// How the past is loaded.
-    pub backfill: Backfill,
-    /// How often what was complete is read again.
-    pub lookback: Lookback,
-    /// How often everything is set against the file, and what that may delete.
-    pub reconcile: Reconcile,
-    /// How fast the vendor may be asked.
-    pub rate: Rate,
+    pub(crate) database: PathBuf,
+    pub(crate) constellation1: constellation1::Constellation1,
+    pub(crate) poll: poll::Poll,
+    pub(crate) backfill: backfill::Backfill,
+    pub(crate) lookback: lookback::Lookback,
+    pub(crate) reconcile: reconcile::Reconcile,
+    pub(crate) rate: Rate,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
-            database: PathBuf::from("mls.db"),
-            constellation1: Constellation1::default(),
-            poll: Poll::default(),
-            backfill: Backfill::default(),
-            lookback: Lookback::default(),
-            reconcile: Reconcile::default(),
-            rate: Rate::default(),
-        }
+        Config::checked("", |_| Vec::new()).expect("every key has a default")
     }
 }
 
 /// Why there is no configuration. Each says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
+pub(crate) enum ConfigError {
     #[error("cannot read the configuration {path}: {why}. Write one (config/example.toml shows every key) or name it with --config")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        why: std::io::Error,
-    },
-    /// The file is not what it should be.
+    Unreadable { path: PathBuf, why: std::io::Error },
     #[error("the configuration {path} is wrong: {why}")]
-    Wrong {
-        /// The file.
-        path: PathBuf,
-        /// All that is wrong with it.
-        why: Faults,
-    },
-    /// There is no usable key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
+    Wrong { path: PathBuf, why: String },
+    #[error("{0}")]
+    Key(String),
 }
 
 impl Config {
     /// Reads and checks a file.
-    ///
-    /// # Errors
-    /// When it cannot be read, is not TOML, names unknown keys, or holds values that make no sense.
-    pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        Config::parse(&text_of(path)?).map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })
+    pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
+        Config::read_with(path, Config::parse)
     }
 
     /// Reads a file of which only the database matters: who reads the mirror needs no client and no key.
-    ///
-    /// # Errors
-    /// When it cannot be read, is not TOML, names unknown keys, or holds values of a wrong type.
-    pub fn read_for_reading(path: &Path) -> Result<Config, ConfigError> {
-        Document::read(&text_of(path)?).finish().map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })
+    pub(crate) fn read_for_reading(path: &Path) -> Result<Config, ConfigError> {
+        Config::read_with(path, |text| Config::checked(text, |_| Vec::new()))
+    }
+
+    fn read_with(path: &Path, parse: impl FnOnce(&str) -> Result<Config, String>) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+        parse(&text).map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })
     }
 
     /// Reads and checks a text.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn parse(text: &str) -> Result<Config, Faults> {
+    pub fn parse(text: &str) -> Result<Config, String> {
         Config::parse_at(text, Stamp::from_utc(Utc::now()))
     }
 
     /// `now` is UTC.
-    fn parse_at(text: &str, now: Stamp) -> Result<Config, Faults> {
-        let mut document = Document::<Config>::read(text);
-        document.check(document.value().rules(now));
-        document.finish()
+    fn parse_at(text: &str, now: Stamp) -> Result<Config, String> {
+        Config::checked(text, |config| config.rules(now))
+    }
+
+    fn checked(text: &str, rules: impl FnOnce(&Config) -> Vec<Rule>) -> Result<Config, String> {
+        // Only the client has no default.
+        let defaults = include_str!("../config/example.toml").replace("\"MyClient\"", "\"\"");
+        document::read(&defaults, text, rules)
     }
 
     fn rules(&self, now: Stamp) -> Vec<Rule> {
@@ -134,15 +103,11 @@ impl Config {
         rules
     }
 
-    /// The options of the vendor's client.
-    ///
-    /// # Errors
-    /// When `constellation1.base_url` is no URL.
-    pub fn client_options(&self, key: SecretString) -> Result<ClientOptions, String> {
+    /// The options of the vendor's client. The error says why `constellation1.base_url` is no URL.
+    pub(crate) fn client_options(&self, key: SecretString) -> Result<ClientOptions, String> {
         let vendor = &self.constellation1;
-        let base_url = reqwest::Url::parse(&vendor.base_url).map_err(|error| error.to_string())?;
         Ok(ClientOptions {
-            base_url,
+            base_url: Url::parse(&vendor.base_url).map_err(|error| error.to_string())?,
             client: vendor.client.clone(),
             key,
             timeout: vendor.timeout.0,
@@ -153,33 +118,24 @@ impl Config {
     }
 
     /// Who asks whom, as `client@host`: the name under which the credential's budget is kept.
-    #[must_use]
-    pub fn account(&self) -> String {
-        let vendor = &self.constellation1;
-        let host = reqwest::Url::parse(&vendor.base_url).ok().map(|url| {
-            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}{port}", url.host_str().unwrap_or_default())
-        });
-        format!("{}@{}", vendor.client, host.unwrap_or_default())
+    pub(crate) fn account(&self) -> String {
+        let url = Url::parse(&self.constellation1.base_url).ok();
+        let host = url.as_ref().and_then(|url| url.authority().rsplit('@').next());
+        format!("{}@{}", self.constellation1.client, host.unwrap_or_default())
     }
 
-    /// The system access key.
-    ///
-    /// # Errors
-    /// When no place holds one, or the place that was named cannot be read.
-    pub fn key(&self) -> Result<SecretString, KeyError> {
-        key::find(self.constellation1.system_access_key_file.as_deref())
+    /// The system access key. The error says that no place holds one, or that the place that was named cannot be read.
+    pub(crate) fn key(&self) -> Result<SecretString, ConfigError> {
+        key::find(self.constellation1.system_access_key_file.as_deref()).map_err(ConfigError::Key)
     }
 
     /// The file from which the key came, if it came from one: it may be looked at again.
-    #[must_use]
-    pub fn key_file(&self) -> Option<PathBuf> {
+    pub(crate) fn key_file(&self) -> Option<PathBuf> {
         key::file(self.constellation1.system_access_key_file.as_deref())
     }
 
     /// The options of the credential's limiter.
-    #[must_use]
-    pub fn limiter_options(&self) -> LimiterOptions {
+    pub(crate) fn limiter_options(&self) -> LimiterOptions {
         let limit = |requests: u64| (requests > 0).then_some(requests);
         LimiterOptions {
             requests_per_second: self.rate.requests_per_second,
@@ -188,10 +144,6 @@ impl Config {
             requests_per_day: limit(self.rate.requests_per_day),
         }
     }
-}
-
-fn text_of(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::exit::{reached_end, refuse};
 use super::print::grouped;
 use super::run::stop_on_signals;
 use super::show;
-use crate::config::{Config, Constellation1, Poll, Rate, Span};
+use crate::config::{Config, Span};
 use crate::daemon::{Daemon, RunOptions};
 use crate::plan::merge::Fate;
 use crate::sandbox::verify::{Verdict, compare};
@@ -84,13 +84,11 @@ fn fresh_path() -> PathBuf {
 }
 
 fn config(sandbox: &Sandbox, database: &std::path::Path, options: &Options) -> Config {
-    Config {
-        database: database.to_owned(),
-        constellation1: Constellation1 { base_url: sandbox.url(), client: options.client.clone(), ..Constellation1::default() },
-        poll: Poll { interval: Span(Duration::from_secs(1)), ..Poll::default() },
-        rate: Rate { requests_per_second: 50.0, max_in_flight: 2, ..Rate::default() },
-        ..Config::default()
-    }
+    let mut config = Config { database: database.to_owned(), ..Config::default() };
+    (config.constellation1.base_url, config.constellation1.client) = (sandbox.url(), options.client.clone());
+    config.poll.interval = Span(Duration::from_secs(1));
+    (config.rate.requests_per_second, config.rate.max_in_flight) = (50.0, 2);
+    config
 }
 
 /// What a run did, and how long it took.

@@ -4,7 +4,7 @@ use super::exit::{reached_end, refuse};
 use super::print::{grouped, print_json};
 use super::run::stop_on_signals;
 use super::{privacy, show};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate, maintenance};
 use crate::record::{FeedId, printable};
 use crate::store::{Approved, RunReport, report};
@@ -78,7 +78,7 @@ async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> 
 }
 
 async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<RunOutcome> {
-    let key = config.key().map_err(ConfigError::from)?;
+    let key = config.key()?;
     let options = RunOptions { command: "reconcile", once: true, feeds: feeds.to_vec(), reconcile: true, dry_run, ..RunOptions::default() };
     let daemon = Daemon::new(config, key, options, stop)?;
     let _shown = show::start(daemon.progress());

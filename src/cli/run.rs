@@ -3,7 +3,7 @@
 use super::exit::reached_end;
 use super::print::grouped;
 use super::{privacy, show};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate};
 use crate::plan::merge::Fate;
 use crate::record::{DayTime, FeedId};
@@ -56,7 +56,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
         ..RunOptions::default()
     };
     privacy::warn_of_open_files(path, &config);
-    let key = config.key().map_err(ConfigError::from)?;
+    let key = config.key()?;
     let database = config.database.clone();
     let daemon = Daemon::new(config, key, options, stop)?;
     let progress = daemon.progress();

@@ -202,8 +202,8 @@ mod tests {
             requests_this_hour: 12,
             requests_today: 3456,
         };
-        let rate = Rate { requests_per_hour: 12, ..Rate::default() };
-        assert_eq!(asking(&account, &Rate::default()), "demo@example.com: 12 requests this hour, 3,456 today");
+        let rate = Rate { requests_per_hour: 12, ..Config::default().rate };
+        assert_eq!(asking(&account, &Config::default().rate), "demo@example.com: 12 requests this hour, 3,456 today");
         (account.rate, account.closed_for_s) = (Some(0.5), Some(20.625));
         account.closed_until = Some("2024-05-01T14:03:10.123Z".to_owned());
         let expected = "demo@example.com: 12 requests this hour, 3,456 today; rate limited until 14:03:10 (vendor said 20.6 s); \

@@ -1,149 +1,130 @@
 //! The text of a configuration becomes a value, read key by key: each key that cannot be used becomes a fault.
 
-use super::fault::{Fault, Faults};
+use super::fault::{self, Fault, line_of};
 use crate::record::printable;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Error};
 
-/// Names that are as much alike as this, of 1 for the same, are taken for each other's misspelling.
-const ALIKE: f64 = 0.8;
 /// Characters of a value that are repeated in a fault.
 const LONGEST_SHOWN: usize = 80;
-/// In the parser's messages for text without quotes, which depend on its first letter, and for a name that stands twice.
-/// Neither mistake leaves a doubt about the rest of the text.
-const UNQUOTED: [&str; 5] = ["values must be quoted", "expected `true`", "expected `false`", "expected `inf`", "expected `nan`"];
-const DUPLICATE: &str = "duplicate key";
 
 /// A rule for a value: whether it is broken, the key, and what is wrong with what to write instead.
 pub(super) type Rule = (bool, &'static str, String);
 
-/// What could be read of a text.
-pub(super) struct Document<'t, T> {
+/// Reads as much of a text as can be read, and checks the rules on that. A key that cannot be used has its default. The error
+/// is everything that is wrong, in the order of its lines.
+pub(super) fn read<T: DeserializeOwned>(defaults: &str, text: &str, rules: impl FnOnce(&T) -> Vec<Rule>) -> Result<T, String> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    // Otherwise the parser may not know which key stands in which section, and nothing is said of keys.
+    let has_keys = errors.iter().all(|error| fault::local(error).is_some());
+    let root = if has_keys { root.into_inner() } else { DeTable::new() };
+    let usable = DeTable::parse(defaults).expect("the defaults are TOML").into_inner();
+    let value = value_of(&usable).expect("every key has a default");
+    let faults = errors.iter().map(|error| fault::of_syntax(text, error)).collect();
+    let mut document = Document { text, usable, value, faults };
+    for (name, value) in &root {
+        match (document.usable.get(name).map(Spanned::get_ref), value.get_ref()) {
+            (Some(DeValue::Table(_)), DeValue::Table(keys)) => {
+                for (key, inner) in keys {
+                    let alone = DeValue::Table(DeTable::from_iter([(key.clone(), inner.clone())]));
+                    document.take(format!("{}.{}", name.get_ref(), key.get_ref()), name, Spanned::new(inner.span(), alone));
+                }
+            }
+            _ => document.take(name.get_ref().to_string(), name, value.clone()),
+        }
+    }
+    for (_, key, why) in rules(&document.value).into_iter().filter(|(broken, ..)| *broken && has_keys) {
+        let (section, inner) = key.split_once('.').unwrap_or((key, ""));
+        let place = root.get(section).map(|section| section.get_ref().get(inner).unwrap_or(section).span());
+        document.add(Fault { line: place.map(|place| line_of(text, place.start)), key: Some(key.to_owned()), why });
+    }
+    document.finish()
+}
+
+/// What could be read of a text so far.
+struct Document<'t, T> {
     text: &'t str,
-    /// The keys that can be used.
+    /// The keys that can be used, and the defaults of all others.
     usable: DeTable<'t>,
-    /// Those keys as a value; every other key has its default.
+    /// Those keys as a value.
     value: T,
-    /// The line of each key and of each section.
-    lines: BTreeMap<String, usize>,
-    /// Whether the parser knew which key stands in which section; nothing is said of keys otherwise.
-    has_keys: bool,
     faults: Vec<Fault>,
 }
 
-impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
-    /// Reads as much as can be read.
-    pub(super) fn read(text: &'t str) -> Document<'t, T> {
-        let (root, errors) = DeTable::parse_recoverable(text);
-        let mut document = Document {
-            text,
-            usable: DeTable::new(),
-            value: T::default(),
-            lines: BTreeMap::new(),
-            has_keys: errors.iter().all(|error| error.message() == DUPLICATE || is_unquoted(error.message())),
-            faults: errors.iter().map(|error| syntax_fault(text, error)).collect(),
-        };
-        let root = if document.has_keys { root.into_inner() } else { DeTable::new() };
-        for (name, value) in root {
-            let keys = value.get_ref().as_table().cloned();
-            // A section is taken empty, and then filled key by key.
-            let empty = Spanned::new(value.span(), DeValue::Table(DeTable::new()));
-            let is_known = document.take(None, &name, if keys.is_some() { empty } else { value });
-            for (key, value) in keys.into_iter().flatten().filter(|_| is_known) {
-                document.take(Some(&name), &key, value);
-            }
-        }
-        document
-    }
-
-    /// What was read, so that rules can be checked on it.
-    pub(super) fn value(&self) -> &T {
-        &self.value
-    }
-
-    /// Adds a fault for each rule that is broken.
-    pub(super) fn check(&mut self, rules: Vec<Rule>) {
-        for (_, key, why) in rules.into_iter().filter(|(broken, ..)| *broken && self.has_keys) {
-            let section = key.split('.').next().unwrap_or(key);
-            let line = self.lines.get(key).or_else(|| self.lines.get(section)).copied();
-            let is_told = |fault: &Fault| fault.key.as_deref() == Some(key) || is_syntax_of(fault, line);
-            if !self.faults.iter().any(is_told) {
-                self.faults.push(Fault { line, key: Some(key.to_owned()), why });
-            }
+impl<'t, T: DeserializeOwned> Document<'t, T> {
+    /// Uses a key if it can be used. `value` is that of `top`: of the key itself, or its section with this key alone.
+    fn take(&mut self, name: String, top: &Spanned<DeString<'t>>, value: Spanned<DeValue<'t>>) {
+        let place = value.span();
+        match self.with(top.clone(), value) {
+            Ok((value, usable)) => (self.value, self.usable) = (value, usable),
+            Err(error) => self.add(self.fault(name, place, &error)),
         }
     }
 
-    /// The value, if nothing is wrong with it.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
-    pub(super) fn finish(mut self) -> Result<T, Faults> {
+    /// The usable keys with one more; a section is merged with what it already holds.
+    fn with(&self, top: Spanned<DeString<'t>>, value: Spanned<DeValue<'t>>) -> Result<(T, DeTable<'t>), Error> {
+        let mut all = self.usable.clone();
+        match (all.get_mut(&top).map(Spanned::get_mut), value.get_ref()) {
+            (Some(DeValue::Table(section)), DeValue::Table(keys)) => section.extend(keys.clone()),
+            _ => drop(all.insert(top, value)),
+        }
+        Ok((value_of(&all)?, all))
+    }
+
+    /// One fault of a key is enough, and what was made of a line that is not TOML is not worth a second one.
+    fn add(&mut self, fault: Fault) {
+        let is_told = |known: &Fault| known.key == fault.key || known.key.is_none() && known.line == fault.line;
+        if !self.faults.iter().any(is_told) {
+            self.faults.push(fault);
+        }
+    }
+
+    fn finish(mut self) -> Result<T, String> {
         self.faults.sort_by_key(|fault| fault.line);
         // Several members of one list can have the same fault.
         self.faults.dedup();
-        if self.faults.is_empty() { Ok(self.value) } else { Err(Faults(self.faults)) }
-    }
-
-    /// Takes a key with its value if they can be used; returns whether they can.
-    fn take(&mut self, section: Option<&Spanned<DeString<'t>>>, key: &Spanned<DeString<'t>>, value: Spanned<DeValue<'t>>) -> bool {
-        let name = section.map_or_else(|| key.get_ref().to_string(), |section| format!("{}.{}", section.get_ref(), key.get_ref()));
-        let line = line_of(self.text, key.span().start);
-        self.lines.insert(name.clone(), line);
-        let place = value.span();
-        let mut tried = self.usable.clone();
-        let table = match section {
-            None => &mut tried,
-            Some(section) => match tried.get_mut(section).map(Spanned::get_mut) {
-                Some(DeValue::Table(table)) => table,
-                _ => return false,
-            },
-        };
-        table.insert(key.clone(), value);
-        match T::deserialize(toml::Deserializer::from(Spanned::new(0..0, tried.clone()))) {
-            Ok(value) => (self.value, self.usable) = (value, tried),
-            // What was made of a line that is not TOML is not worth a second fault.
-            Err(_) if self.faults.iter().any(|fault| is_syntax_of(fault, Some(line))) => return false,
-            Err(error) => {
-                self.faults.push(self.value_fault(name, place, &error));
-                return false;
-            }
+        match self.faults.as_slice() {
+            [] => Ok(self.value),
+            [fault] => Err(fault.to_string()),
+            faults => Err(faults.iter().fold(format!("{} faults", faults.len()), |told, fault| format!("{told}\n  {fault}"))),
         }
-        true
     }
 
     /// The fault of a key, whose value stands at `place`.
-    fn value_fault(&self, name: String, place: Range<usize>, error: &Error) -> Fault {
+    fn fault(&self, name: String, place: Range<usize>, error: &Error) -> Fault {
         // Inside a list, the error tells the place of the member.
         let inner = error.span().filter(|inner| place.start <= inner.start && inner.end <= place.end).unwrap_or(place.clone());
         let line = Some(line_of(self.text, inner.start));
         let message = error.message();
         let why = if message.starts_with("unknown field") {
-            unknown(message)
+            fault::unknown(message)
         } else if let Some((_, expected)) = message.split_once(", expected ").filter(|_| message.starts_with("invalid ")) {
             let found = printable(self.part(inner.clone()), LONGEST_SHOWN);
-            let mut why = format!("{found} must be {}", plain(&name, expected));
-            if let Some(instead) = self.instead(&name, place, inner) {
-                why.push_str(&format!("; write {instead}"));
-            }
-            why
+            let instead = self.instead(&name, place, inner).map(|instead| format!("; write {instead}"));
+            format!("{found} must be {}{}", fault::plain(&name, expected), instead.unwrap_or_default())
         } else {
             message.to_owned()
         };
         Fault { line, key: Some(name), why }
     }
 
-    /// What may have been meant: the first of some ways to write what stands at `inner` with which the whole can be read.
+    /// What may have been meant: the first of some ways to write what stands at `inner` with which the key can be used.
     fn instead(&self, name: &str, place: Range<usize>, inner: Range<usize>) -> Option<String> {
         let found = self.part(inner.clone());
+        // What already is a list, a table or a section is not made right by quotes or brackets around it.
+        if found.starts_with(['[', '{']) {
+            return None;
+        }
         let bare = found.trim_matches('"');
         let ways = [format!("[{found}]"), format!("\"{found}\""), format!("\"{found}s\""), bare.to_owned(), format!("[{bare}]")];
-        // What already is a list, a table or a section is not made right by quotes or brackets around it.
-        let mut ways = ways.into_iter().filter(|_| !found.starts_with(['[', '{']));
         let (before, after) = (self.part(place.start..inner.start), self.part(inner.end..place.end));
-        ways.find(|way| toml::from_str::<T>(&format!("{name} = {before}{way}{after}")).is_ok())
+        ways.into_iter().find(|way| {
+            let text = format!("{name} = {before}{way}{after}");
+            let key = DeTable::parse(&text).ok().and_then(|keys| keys.into_inner().into_iter().next());
+            key.is_some_and(|(top, value)| self.with(top, value).is_ok())
+        })
     }
 
     fn part(&self, range: Range<usize>) -> &'t str {
@@ -151,54 +132,6 @@ impl<'t, T: DeserializeOwned + Default> Document<'t, T> {
     }
 }
 
-/// Only the key of the line is repeated: the rest may be a secret in the wrong place.
-fn syntax_fault(text: &str, error: &Error) -> Fault {
-    let line = line_of(text, error.span().map_or(0, |span| span.start));
-    let key = text.lines().nth(line - 1).and_then(|text| text.split_once('=')).map(|(key, _)| format!("{}: ", key.trim()));
-    let key = key.unwrap_or_default();
-    let why = match error.message() {
-        DUPLICATE => format!("{key}this name stands twice; remove one of the two"),
-        message if is_unquoted(message) => format!("{key}text must be in quotes, as in \"text\""),
-        message => format!("{key}this is not TOML: {message}"),
-    };
-    Fault { line: Some(line), key: None, why }
-}
-
-/// Whether the fault says that this line is not TOML.
-fn is_syntax_of(fault: &Fault, line: Option<usize>) -> bool {
-    fault.key.is_none() && fault.line == line
-}
-
-fn is_unquoted(message: &str) -> bool {
-    UNQUOTED.iter().any(|part| message.contains(part))
-}
-
-/// serde's message names the key and then those that exist, each between backquotes.
-fn unknown(message: &str) -> String {
-    let mut names = message.split('`').skip(1).step_by(2);
-    let strange = names.next().unwrap_or_default();
-    let known: Vec<&str> = names.collect();
-    let likeness = |name: &&str| strsim::jaro_winkler(strange, name);
-    match known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other))) {
-        Some(nearest) if likeness(&nearest) >= ALIKE => format!("there is no key {strange}; did you mean {nearest}?"),
-        _ => format!("there is no key {strange}; the keys here are {}", known.join(", ")),
-    }
-}
-
-/// serde's words for what it expected, as a person would say it.
-fn plain(name: &str, expected: &str) -> String {
-    match expected {
-        "a string" => "text in quotes".to_owned(),
-        "path string" => "a path in quotes".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "f64" => "a number".to_owned(),
-        "u8" | "u64" | "usize" => "a whole number, at least 0".to_owned(),
-        table if table.starts_with("struct ") && name.contains('.') => "a table in braces, as in config/example.toml".to_owned(),
-        table if table.starts_with("struct ") => format!("a section; write [{name}] on a line of its own, and its keys below it"),
-        other => other.to_owned(),
-    }
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+fn value_of<T: DeserializeOwned>(keys: &DeTable<'_>) -> Result<T, Error> {
+    T::deserialize(toml::Deserializer::from(Spanned::new(0..0, keys.clone())))
 }

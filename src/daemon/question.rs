@@ -2,7 +2,7 @@
 
 use super::delegate;
 use super::housekeeper::Housekeeper;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::record::ListingKey;
 use crate::store::why;
 use crate::sync::ask;
@@ -34,7 +34,7 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
 
 /// One request, within the budget all the same; `None` when stopped.
 async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<Option<Reply>> {
-    let (vendor, store, writer) = super::open(config, config.key().map_err(ConfigError::from)?, "why --ask")?;
+    let (vendor, store, writer) = super::open(config, config.key()?, "why --ask")?;
     let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
     let reply = tokio::select! {
         reply = ask::ask(&vendor, key, stop) => Ok(reply),
