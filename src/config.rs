@@ -12,7 +12,6 @@ mod reconcile;
 mod span;
 
 pub(crate) use rate::Rate;
-pub(crate) use span::Span;
 
 use crate::record::Stamp;
 use crate::vendor::LimiterOptions;

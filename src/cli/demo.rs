@@ -4,7 +4,7 @@ use super::exit::{reached_end, refuse};
 use super::print::grouped;
 use super::run::stop_on_signals;
 use super::show;
-use crate::config::{Config, Span};
+use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions};
 use crate::plan::merge::Fate;
 use crate::sandbox::verify::{Verdict, compare};
@@ -86,7 +86,7 @@ fn fresh_path() -> PathBuf {
 fn config(sandbox: &Sandbox, database: &std::path::Path, options: &Options) -> Config {
     let mut config = Config { database: database.to_owned(), ..Config::default() };
     (config.constellation1.base_url, config.constellation1.client) = (sandbox.url(), options.client.clone());
-    config.poll.interval = Span(Duration::from_secs(1));
+    config.poll.interval.0 = Duration::from_secs(1);
     (config.rate.requests_per_second, config.rate.max_in_flight) = (50.0, 2);
     config
 }
