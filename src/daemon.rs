@@ -12,7 +12,7 @@ mod socket;
 mod supervisor;
 mod watchdog;
 
-use crate::config::{Config, ConfigError, Constellation1};
+use crate::config::{Config, ConfigError};
 use crate::store::{Instance, OpenError, Store};
 use crate::sync::clock::Clock;
 use crate::sync::progress::Progress;
@@ -96,7 +96,7 @@ impl Daemon {
 /// created.
 fn open(config: &Config, key: SecretString, command: &str) -> Result<(Arc<Vendor>, Store, JoinHandle<()>), StartError> {
     let client = config.client_options(key).and_then(Client::new).map_err(|why| {
-        let Constellation1 { base_url, client, .. } = &config.constellation1;
+        let (base_url, client) = (&config.constellation1.base_url, &config.constellation1.client);
         StartError::Refused(format!("the configuration is wrong: constellation1.base_url = \"{base_url}\", client = \"{client}\": {why}"))
     })?;
     let vendor = Arc::new(Vendor::new(client, Limiter::new(config.limiter_options())));
