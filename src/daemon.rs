@@ -5,7 +5,6 @@ pub(crate) mod delegate;
 mod dispatcher;
 mod housekeeper;
 mod key_watch;
-pub(crate) mod maintenance;
 pub(crate) mod question;
 mod run;
 mod socket;
@@ -13,7 +12,7 @@ mod supervisor;
 mod watchdog;
 
 use crate::config::{Config, ConfigError};
-use crate::store::{Instance, OpenError, Store};
+use crate::store::{Error as StoreError, Instance, OpenError, Store, report};
 use crate::sync::clock::Clock;
 use crate::sync::progress::Progress;
 use crate::sync::tools::Tools;
@@ -102,6 +101,19 @@ fn open(config: &Config, key: SecretString, command: &str) -> Result<(Arc<Vendor
     let vendor = Arc::new(Vendor::new(client, Limiter::new(config.limiter_options())));
     let (store, writer) = Store::open_held(Instance::take(&config.database, command)?, &LISTINGS)?;
     Ok((vendor, store, writer))
+}
+
+/// Opens the file for a command that changes it itself, does its work, and closes it again. A file that is not there is not
+/// created: there would be nothing in it to work on.
+///
+/// # Errors
+/// When there is no file, or it cannot be written.
+pub(crate) async fn on_file<T>(config: &Config, work: impl AsyncFnOnce(Store) -> Result<T, StoreError>) -> anyhow::Result<T> {
+    report::last_run(&config.database)?;
+    let (store, writer) = Store::open(&config.database, &LISTINGS).map_err(StartError::Database)?;
+    let done = work(store).await;
+    close(writer)?;
+    Ok(done?)
 }
 
 /// Waits until the file is closed. No [`Store`] may be left.

@@ -10,7 +10,7 @@ mod files;
 mod handle;
 mod health;
 mod holder;
-pub mod instance;
+pub(crate) mod instance;
 mod ledger;
 mod long_readers;
 mod notice;

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the sandbox goes on changing after the load.
 const LIVELY: Duration = Duration::from_secs(8);
-/// Changes a second in the whole sandbox.
-const CHANGES_A_SECOND: f64 = 25.0;
+/// Changes in the whole sandbox.
+const CHANGES_PER_SECOND: f64 = 25.0;
 /// After the last change, the mirror must catch up within this.
 const CATCH_UP: Duration = Duration::from_secs(15);
 
@@ -120,7 +120,7 @@ async fn timed(daemon: Daemon) -> anyhow::Result<Done> {
 async fn follow(daemon: Daemon, sandbox: &Sandbox, settle: Duration, enough: CancellationToken) -> anyhow::Result<Done> {
     let progress = daemon.progress();
     let director = async {
-        sandbox.reconfigure(|options| options.churn_per_second = CHANGES_A_SECOND);
+        sandbox.reconfigure(|options| options.churn_per_second = CHANGES_PER_SECOND);
         tokio::time::sleep(LIVELY).await;
         sandbox.reconfigure(|options| options.churn_per_second = 0.0);
         // What was stamped last becomes old enough to be read; then two whole rounds for every feed.

@@ -3,9 +3,10 @@
 use super::exit::refuse;
 use super::print::{grouped, print_json};
 use crate::config::Config;
-use crate::daemon::maintenance;
+use crate::daemon;
 use crate::record::FeedId;
 use crate::store::report::{self, FeedEntry};
+use crate::sync::clock::mirror_time;
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the database could not be written, 2 something is missing or wrong before it begins.";
@@ -56,7 +57,8 @@ fn line(entry: &FeedEntry) -> String {
 }
 
 async fn remove(config: &Config, feed: FeedId) -> anyhow::Result<ExitCode> {
-    let Some(count) = maintenance::remove_feed(config, &feed).await? else {
+    let removed = daemon::on_file(config, async |store| store.remove_feed(&feed, mirror_time()).await).await?;
+    let Some(count) = removed else {
         return refuse(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them"));
     };
     println!("{feed}: removed; {} live listings are tombstones now", grouped(count));

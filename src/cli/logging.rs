@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 pub(super) enum LogFormat {
     /// For people.
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 

@@ -5,9 +5,10 @@ use super::print::{grouped, print_json};
 use super::run::stop_on_signals;
 use super::{privacy, show};
 use crate::config::Config;
-use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate, maintenance};
+use crate::daemon::{self, Daemon, RunOptions, RunOutcome, StartError, delegate};
 use crate::record::{FeedId, printable};
 use crate::store::{Approved, RunReport, report};
+use crate::sync::clock::mirror_time;
 use std::path::Path;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -146,7 +147,8 @@ fn line(run: &RunReport) -> String {
 }
 
 async fn approve(config: &Config, run: i64, json: bool) -> anyhow::Result<ExitCode> {
-    let Approved { feed, deleted, kept } = maintenance::approve(config, run).await?;
+    let approved = daemon::on_file(config, async |store| store.approve(run, mirror_time()).await).await?;
+    let Approved { feed, deleted, kept } = approved.map_err(StartError::Refused)?;
     if json {
         return print_json(&serde_json::json!({ "run_id": run, "feed_id": feed, "deleted": deleted, "kept": kept }));
     }

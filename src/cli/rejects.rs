@@ -3,9 +3,11 @@
 use super::exit::refuse;
 use super::print::{grouped, print_json};
 use crate::config::Config;
-use crate::daemon::maintenance::{self, Replay};
+use crate::daemon;
 use crate::record::{FeedId, printable};
 use crate::store::{RejectReport, report};
+use crate::sync::replay::{ReplayCount, replay};
+use crate::vendor::constellation1::LISTINGS;
 use std::process::ExitCode;
 
 /// Characters of a reason that fit a line.
@@ -60,7 +62,7 @@ pub(super) fn line(reject: &RejectReport) -> String {
 
 async fn retry(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let kept = report::rejects(&config.database, None)?.len() as u64;
-    let Replay { tried, stored } = maintenance::retry_rejects(config).await?;
+    let ReplayCount { tried, stored } = daemon::on_file(config, async |store| replay(&LISTINGS, &store).await).await?;
     let left = kept.saturating_sub(stored);
     if json {
         println!("{}", serde_json::json!({ "tried": tried, "stored": stored, "left": left }));

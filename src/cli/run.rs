@@ -41,7 +41,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     let config = Config::read(path)?;
     let stop = stop_on_signals()?;
     let one_shot = arguments.once || arguments.backfill;
-    // A load of everything says from when on; one cycle leaves that as it is.
+    // A backfill sets the oldest stamp that the mirror is to hold; one cycle leaves it as it is.
     let whole = arguments.backfill.then_some(config.backfill.since.0);
     let command = match (arguments.once, arguments.backfill) {
         (true, _) => "run --once",

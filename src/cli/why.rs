@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
-    /// Also ask the vendor what it says now, and show both side by side (one request; needs the key, unless `mls-sync run` is at work: then that asks)
+    /// Also ask the vendor what it says now, and show both side by side (one request; needs the key, unless `mls-sync run` is at work, which then asks)
     #[arg(long)]
     ask: bool,
 }

@@ -29,7 +29,6 @@ const REPLIES: usize = 8;
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// The control socket. Dropping it removes its file.
-#[derive(Debug)]
 pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
@@ -55,11 +54,11 @@ impl Control {
         loop {
             tokio::select! {
                 () = tools.stop.cancelled() => break,
-                Some(ended) = connections.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "a control request did not end as it should");
-                    }
-                }
+                Some(ended) = connections.join_next() => match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "a control request could not be answered"),
+                    Err(error) => tracing::error!(%error, "a control request did not end as it should"),
+                },
                 accepted = self.listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                     Ok((stream, _)) => drop(connections.spawn(answer(stream, tools.clone(), dispatcher.clone()))),
                     Err(error) => {
@@ -82,24 +81,21 @@ impl Drop for Control {
 }
 
 /// Serves one connection.
-async fn answer(stream: UnixStream, tools: Tools, dispatcher: Dispatcher) {
+async fn answer(stream: UnixStream, tools: Tools, dispatcher: Dispatcher) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let request = timeout(CLIENT_TIME, socket::read_line::<Request>(&mut read, REQUEST_BYTES)).await;
-    let answered = match request.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        Ok(None) => return,
+    match request.unwrap_or_else(|late| Err(late.into())) {
+        Ok(None) => Ok(()),
         Ok(Some(request)) => {
             tracing::info!(?request, "another command has sent a control request");
             tokio::select! {
                 done = carry_out(request, &tools, &dispatcher, &mut write) => done,
-                // The client has gone, or says more than one request: what was not begun is withdrawn with its channel.
+                // The client has gone, or sends more than one request: what was not begun is withdrawn with its channel.
                 _ = read.fill_buf() => Ok(()),
             }
         }
         Err(error) => tell(&mut write, &Reply::Failed(format!("this is no control request: {error}"))).await,
-    };
-    if let Err(error) = answered {
-        tracing::debug!(%error, "a control request could not be answered");
     }
 }
 

@@ -111,7 +111,7 @@ impl Connection {
         }
     }
 
-    /// The next reply. What is no reply, and the end of the connection, mean that nobody does the work any more.
+    /// The next reply. A line that is no reply, or the end of the connection, means that nobody does the work any more.
     async fn next(&mut self) -> Reply {
         match socket::read_line(&mut self.0, REPLY_BYTES).await {
             Ok(Some(reply)) => reply,

@@ -21,7 +21,7 @@ impl Dispatcher {
         receiver
     }
 
-    /// Everybody who waits for a retry tries at once. A worker that has no room for the order has enough to do.
+    /// Orders each worker that waits for its next try to try at once. A worker that has no room for the order is busy anyway.
     pub(super) fn try_again(&self) {
         self.workers().values().for_each(|worker| drop(worker.try_send(Order::TryAgain)));
     }

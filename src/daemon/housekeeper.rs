@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 /// The first wait when the ledger cannot be saved, and the longest. No request leaves meanwhile.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-
 /// A one-shot run gives up after so many failed saves in a row.
 const ONCE_FAULTS: u32 = 5;
 
@@ -95,7 +94,7 @@ impl LedgerKeeper {
     }
 }
 
-/// Looks after the files. What is only untidy is no reason to stop.
+/// Looks after the files. A failure that passes is no reason to stop.
 async fn tidy(store: Store, stop: CancellationToken) -> Result<(), StoreError> {
     while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
         match store.tidy(mirror_time()).await {

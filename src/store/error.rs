@@ -35,7 +35,7 @@ impl Error {
     }
 }
 
-/// Its words are in ours, so it is not a source that would be told again.
+/// Its message is part of ours, so it is no source: it would be printed twice.
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
         match error {

@@ -23,7 +23,7 @@ const LENGTH: usize = 4096;
 const TROUBLE: usize = 1000;
 /// Links that are followed.
 const LINKS: u32 = 16;
-/// Who only looks holds the lock for a moment.
+/// A process that only looks holds the lock for a moment.
 const PATIENCE: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -57,7 +57,7 @@ impl Instance {
         }
         let since = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         let holder = Holder { pid: std::process::id(), command: command.to_owned(), since, trouble: None, shm: None };
-        // Whatever it held before is over.
+        // What it says of an earlier holder is over.
         file.set_len(0).map_err(|error| unusable(database, format!("its lock {}: {error}", path.display())))?;
         let instance = Instance { database: database.to_owned(), file, holder };
         instance.write();
@@ -104,11 +104,8 @@ impl Instance {
     }
 }
 
-/// Who mirrors into a database at this moment; `None` if nobody does.
-///
-/// # Errors
-/// When the lock file is there and cannot be read.
-pub fn holder(database: &Path) -> std::io::Result<Option<Holder>> {
+/// Who mirrors into a database at this moment; `None` if nobody does. Fails when the lock file is there and cannot be read.
+pub(crate) fn holder(database: &Path) -> std::io::Result<Option<Holder>> {
     let file = match File::open(lock_path(database)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -141,8 +138,7 @@ fn lock_path(database: &Path) -> PathBuf {
 }
 
 /// Where the process that mirrors into a database takes control requests.
-#[must_use]
-pub fn socket_path(database: &Path) -> PathBuf {
+pub(crate) fn socket_path(database: &Path) -> PathBuf {
     beside(&linked_file(database), ".sock")
 }
 

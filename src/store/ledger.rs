@@ -16,7 +16,7 @@ const KEPT: u32 = 24 * 8;
 pub struct AccountReport {
     /// The client and where it asks.
     pub account: String,
-    /// Requests a second at present; null at the configured ceiling.
+    /// Requests per second at present; null at the configured ceiling.
     pub rate: Option<f64>,
     /// No request before then; null while requests are taken.
     pub closed_until: Option<String>,

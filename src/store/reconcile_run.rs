@@ -68,7 +68,7 @@ pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> rusqlite:
     Ok(())
 }
 
-/// Counts what they were to the rows.
+/// Counts what a page that a run has read did to the rows.
 pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<Fate, u64>) -> rusqlite::Result<()> {
     let of = |fates: &[Fate]| fates.iter().filter_map(|fate| counts.get(fate)).sum::<u64>();
     tx.prepare_cached("UPDATE reconcile_runs SET read = read + ?2, missing = missing + ?3, stale = stale + ?4 WHERE run_id = ?1")?

@@ -123,7 +123,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     // Readers never wait for the writer, nor the writer for them.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    // A power cut must not take back what a consumer has seen: change_seq would be used twice. It costs a sync a commit.
+    // A power cut must not take back what a consumer has seen: change_seq would be used twice. It costs one sync per commit.
     connection.pragma_update(None, "synchronous", "full")?;
     // After a reader has kept the WAL from being tidied up, it shrinks to this again.
     connection.pragma_update(None, "journal_size_limit", 32 << 20)?;

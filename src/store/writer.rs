@@ -101,8 +101,8 @@ impl Writer {
     }
 }
 
-/// Opens the file in the newest version of the schema; creates it if there is none. Who does not hold the file takes its lock
-/// while it brings an old file up to date: a process of the version that wrote it may still be at work.
+/// Opens the file in the newest version of the schema; creates it if there is none. A command that does not hold the file takes its
+/// lock while it brings an old file up to date: a process of the version that wrote it may still be at work.
 fn open_newest(path: &Path, held: bool) -> Result<Connection, OpenError> {
     let mut connection = sqlite::open(path)?;
     if !sqlite::is_old(path, &connection)? {

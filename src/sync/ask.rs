@@ -10,9 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// The vendor's answer about a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Asked {
-    /// Whether the vendor has it.
     pub found: bool,
-    /// Whether its record looks deleted.
     pub looks_deleted: bool,
     /// Its date, status and price, whether or not they differ.
     pub main: Vec<Side>,
@@ -23,11 +21,8 @@ pub(crate) struct Asked {
 /// One column on both sides, as text; null where it holds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Side {
-    /// The column.
     pub column: &'static str,
-    /// What the file has.
     pub file: Option<String>,
-    /// What the vendor says.
     pub vendor: Option<String>,
 }
 

@@ -10,12 +10,8 @@ pub(crate) enum Order {
     TryAgain,
     /// Reconcile the feed: [`Reply::Begun`] is sent when the run begins and [`Reply::Done`] when it is over. A channel that
     /// is closed before the run begins withdraws the order.
-    Reconcile {
-        /// Change nothing.
-        dry_run: bool,
-        /// Whoever asked. A worker never waits for them: replies are sent with `try_send`, and one that finds no room is lost.
-        reply: mpsc::Sender<Reply>,
-    },
+    /// A worker never waits for whoever asked: replies are sent with `try_send`, and one that finds no room is lost.
+    Reconcile { dry_run: bool, reply: mpsc::Sender<Reply> },
 }
 
 /// One reply to a control request, as the worker gives it and as it is written to the socket.
@@ -23,10 +19,8 @@ pub(crate) enum Order {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
     /// The reconcile run has begun; another reply follows.
-    Begun {
-        /// The number of the run, as in `reconcile_runs`.
-        run: i64,
-    },
+    /// Its number is that in `reconcile_runs`.
+    Begun { run: i64 },
     /// The reconcile run is over. It is the last reply.
     Done,
     /// The vendor's record as sent, null if the vendor does not have the listing. It is the last reply.

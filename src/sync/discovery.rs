@@ -12,7 +12,6 @@ use std::time::Duration;
 pub(crate) struct Scope {
     /// The stream in which feeds are looked for.
     pub stream: Stream,
-    /// The oldest stamp.
     pub since: Stamp,
     /// How far the end stays behind the vendor's clock.
     pub settle: Duration,

@@ -12,16 +12,10 @@ pub(crate) enum Beat {
     /// It has not begun, or it has ended.
     #[default]
     Absent,
-    /// It decides or stores something.
-    Working {
-        /// When it said so.
-        since: Duration,
-    },
+    /// It decides or stores something, since it said so at this moment.
+    Working { since: Duration },
     /// It waits until this moment, or until an order comes.
-    Waiting {
-        /// The end of the wait.
-        until: Duration,
-    },
+    Waiting { until: Duration },
     /// It waits for the vendor: for its turn in the budget, which may take hours, and then for an answer, which the
     /// request's own timeout limits.
     Queued,

@@ -18,7 +18,7 @@ pub(crate) struct Counters {
     pub expected: u64,
     /// Rounds of polls that were proven complete.
     pub polls: u64,
-    /// How many records did what.
+    /// How many records met each fate.
     pub counts: BTreeMap<Fate, u64>,
     /// Records that could not be stored and were not known before.
     pub rejects: u64,
@@ -33,8 +33,8 @@ pub(crate) struct Counters {
 impl Counters {
     /// Adds what a page did.
     pub(super) fn add(&mut self, committed: &Committed) {
-        for (action, count) in &committed.counts {
-            *self.counts.entry(*action).or_default() += count;
+        for (fate, count) in &committed.counts {
+            *self.counts.entry(*fate).or_default() += count;
         }
         self.rejects += committed.new_rejects.len() as u64;
     }
