@@ -39,14 +39,12 @@ struct Cli {
 
 const DEMO_HELP: &str = "  mls-sync demo                 see all of it happen in memory; needs nothing\n";
 
-const AFTER_HELP: &str = "\
-  mls-sync run --backfill       load everything once
+const AFTER_HELP: &str = "\x20 mls-sync run --backfill       load everything once
   mls-sync run                  load everything, then follow every change
   mls-sync status               how true the file is
   mls-sync reconcile            prove it: read everything again and set it against the file
 
-Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins,
-3 another process mirrors into the file. The help of each command says which of them it has.";
+Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins, 3 another process mirrors into the file. The help of each command says which of them it has.";
 
 fn after_help() -> String {
     let demo = if cfg!(feature = "sandbox") { DEMO_HELP } else { "" };

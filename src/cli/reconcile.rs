@@ -24,8 +24,7 @@ What the reading lacks is deleted only if the vendor confirms it, listing by lis
 nothing is deleted: the run is withheld until you have looked and said --approve. An empty answer deletes nothing.
 Where `mls-sync run` is at work on the file, that does it, within its own share of requests; this command then waits for it.
 
-Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun,
-3 another command than `mls-sync run` mirrors into the file.")]
+Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun, 3 another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
     /// Only this feed; may be given several times
     #[arg(long, value_name = "ID")]

@@ -20,8 +20,7 @@ use tokio_util::sync::CancellationToken;
 #[command(after_help = "\
 Without --once or --backfill it runs until it is stopped (SIGTERM or Ctrl-C), which takes less than 5 seconds.
 
-Exit codes: 0 stopped, or every feed is complete, 1 a feed is not complete, or the database cannot be used any more,
-2 something is missing or wrong, and nothing was begun, 3 another process mirrors into the file.")]
+Exit codes: 0 stopped, or every feed is complete, 1 a feed is not complete, or the database cannot be used any more, 2 something is missing or wrong, and nothing was begun, 3 another process mirrors into the file.")]
 pub(super) struct Arguments {
     /// One cycle over all feeds: read what changed and whatever else is missing, then exit
     #[arg(long, conflicts_with = "backfill")]

@@ -16,8 +16,7 @@ const VALUE: usize = 60;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 shown, 1 the listing was never stored, or the vendor did not answer, 2 something is missing or wrong,
-3 with --ask: another command than `mls-sync run` mirrors into the file.")]
+Exit codes: 0 shown, 1 the listing was never stored, or the vendor did not answer, 2 something is missing or wrong, 3 with --ask: another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
     /// The feed
     feed: String,
