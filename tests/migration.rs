@@ -179,6 +179,19 @@ async fn the_numbers_go_on_where_version_1_stopped() {
     assert_eq!(old.told("SELECT run_id, state FROM reconcile_runs WHERE run_id > 7"), "8 failed, 9 failed");
 }
 
+/// Version 0.1.0 saved a Total above 2^63 as a negative number.
+#[tokio::test]
+async fn a_total_that_version_1_saved_wrongly_does_not_keep_its_window_from_being_loaded() {
+    let old = Old::with_leftovers();
+    old.open().execute_batch("UPDATE windows SET total_first = -9, total_last = -5 WHERE state = 'open'").expect("changed");
+    let (store, writer) = Store::open(&old.path, &LISTINGS).expect("it is brought up to date");
+    let saved = store.load(&FeedId(FEED.to_owned())).await.expect("where it stood");
+    let totals: Vec<u64> = saved.open.iter().map(|(_, open)| open.reading.progress().total_last).collect();
+    assert!(!totals.is_empty() && totals.iter().all(|total| *total == i64::MAX.unsigned_abs()), "{totals:?}");
+    drop(store);
+    writer.join().expect("the writer ends");
+}
+
 #[test]
 fn who_only_reads_leaves_an_old_file_alone_and_says_what_to_do() {
     let old = Old::new();

@@ -81,7 +81,10 @@ INSERT INTO windows (
 )
 SELECT
     window_id, feed_id, status, iif(purpose = 'sweep', 'scan', purpose), run_id, state, from_date, to_date,
-    claim_from, claim_to, next_page, page_size, total_first, total_last, keys_seen, passes, grew, strict,
+    claim_from, claim_to, next_page, page_size,
+    -- Version 1 saved a Total that does not fit 63 bits as a negative number.
+    iif(total_first < 0, 9223372036854775807, total_first), iif(total_last < 0, 9223372036854775807, total_last),
+    keys_seen, passes, grew, strict,
     opened, opened_at, closed_at
 FROM windows_1 ORDER BY 1;
 DELETE FROM sqlite_sequence WHERE name = 'windows';
