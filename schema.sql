@@ -1,6 +1,6 @@
 -- The contract between mls-sync and every program that reads its file.
 --
--- Version 2. PRAGMA application_id = 0x4d4c5353 ("MLSS"), PRAGMA user_version = 2. An older file is brought up to date by the
+-- Version 3. PRAGMA application_id = 0x4d4c5353 ("MLSS"), PRAGMA user_version = 3. An older file is brought up to date by the
 -- first command that writes.
 --
 -- What is marked "public" is the contract. What is marked "internal" is how the mirror works: it may change with any version,

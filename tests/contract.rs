@@ -407,8 +407,8 @@ fn a_database_of_the_program_can_be_read_by_others_when_the_program_has_stopped(
 
     let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens for reading");
     let pragma = |name: &str| reader.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).expect(name);
-    assert_eq!((pragma("application_id"), pragma("user_version")), (0x4d4c_5353, 2));
-    assert!(SCHEMA.contains("application_id = 0x4d4c5353") && SCHEMA.contains("user_version = 2"), "schema.sql tells the same numbers");
+    assert_eq!((pragma("application_id"), pragma("user_version")), (0x4d4c_5353, 3));
+    assert!(SCHEMA.contains("application_id = 0x4d4c5353") && SCHEMA.contains("user_version = 3"), "schema.sql tells the same numbers");
     let mode: String = reader.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("a mode");
     assert_eq!(mode, "wal");
     let live: i64 = reader.query_row("SELECT count(*) FROM live_listings", [], |row| row.get(0)).expect("a count");

@@ -5,10 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 /// "MLSS", in the header of every file of ours.
 pub(super) const APPLICATION_ID: u32 = 0x4d4c_5353;
 /// The version of `schema.sql`.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// Each step leads from its version to the next one.
-const STEPS: [(u32, &str); 1] = [(1, include_str!("schema/from_1.sql"))];
+const STEPS: [(u32, &str); 2] = [(1, include_str!("schema/from_1.sql")), (2, include_str!("schema/from_2.sql"))];
 
 /// Creates the schema before the file turns to WAL: whose it is must stand in the file itself, where a process that was
 /// killed right away has left no WAL behind, or one that is not folded in.
