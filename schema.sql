@@ -428,22 +428,44 @@ CREATE TABLE feeds (  -- public
 -- One row per feed: up to when it is complete. Everything stamped from `since` to `complete_until` was read whole; it is null
 -- while the beginning is unread. `gaps` counts the unread stretches between what was read; the mirror fills them.
 CREATE VIEW coverage AS  -- public
+WITH read AS (
+    SELECT feed_id, status, from_date, to_date, 0 AS gap FROM covered
+    UNION ALL
+    SELECT feed_id, status, from_date, to_date, 1 FROM known_gaps
+), reach AS (
+    -- For each stream, up to where nothing is unread, without and with its known gaps.
+    SELECT feeds.feed_id, cursors.status, (
+        SELECT max(read.to_date) FROM read
+        WHERE read.feed_id = feeds.feed_id AND read.status = cursors.status AND NOT read.gap
+            AND read.from_date <= feeds.since AND read.to_date > feeds.since
+    ) AS whole, (
+        SELECT coalesce(min(iif(step.from_date > step.before, step.before, NULL)), max(step.to_date))
+        FROM (
+            SELECT read.from_date, read.to_date, max(feeds.since, coalesce(max(read.to_date) OVER (
+                ORDER BY read.from_date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ), '')) AS before
+            FROM read
+            WHERE read.feed_id = feeds.feed_id AND read.status = cursors.status
+        ) AS step
+        HAVING min(step.from_date) <= feeds.since
+    ) AS but_for_gaps
+    FROM feeds JOIN cursors ON cursors.feed_id = feeds.feed_id AND cursors.polled
+), late AS (
+    SELECT feed_id, max(late_s) AS late_s FROM late_listings
+    WHERE found_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')
+    GROUP BY feed_id
+), until AS (
+    -- A feed of which only deletions were read is not complete.
+    SELECT feed_id,
+        iif(count(*) = count(whole) AND max(status <> 3), min(whole), NULL) AS whole,
+        iif(count(*) = count(but_for_gaps) AND max(status <> 3), min(but_for_gaps), NULL) AS but_for_gaps
+    FROM reach
+    GROUP BY feed_id
+)
 SELECT
     feeds.feed_id,
     feeds.since,
-    (
-        SELECT min(reach.until)
-        FROM (
-            SELECT max(CASE WHEN covered.from_date <= feeds.since AND covered.to_date > feeds.since THEN covered.to_date END) AS until,
-                   cursors.status
-            FROM cursors
-            LEFT JOIN covered ON covered.feed_id = cursors.feed_id AND covered.status = cursors.status
-            WHERE cursors.feed_id = feeds.feed_id AND cursors.polled
-            GROUP BY cursors.status
-        ) AS reach
-        -- A feed of which only deletions were read is not complete.
-        HAVING count(*) = count(reach.until) AND max(reach.status <> 3)
-    ) AS complete_until,
+    iif(late_s IS NULL, whole, strftime('%Y-%m-%dT%H:%M:%f', whole, -late_s || ' seconds')) AS complete_until,
     (
         SELECT count(*)
         FROM covered
@@ -451,9 +473,37 @@ SELECT
         WHERE covered.feed_id = feeds.feed_id
             AND covered.from_date > feeds.since
     ) AS gaps,
-    feeds.polled_at
+    feeds.polled_at,
+    -- The same as complete_until, but for the stretches in `known_gaps`.
+    iif(late_s IS NULL, but_for_gaps, strftime('%Y-%m-%dT%H:%M:%f', but_for_gaps, -late_s || ' seconds')) AS complete_but_for_known_gaps_until,
+    (SELECT count(*) FROM known_gaps WHERE known_gaps.feed_id = feeds.feed_id) AS known_gaps,
+    -- Listings come up to so many seconds after their stamp, as was seen during the last day; null if none came late.
+    -- The two dates above are earlier by this.
+    late_s,
+    -- When the last reading began in which each answer held its whole window, so that no change meanwhile could hide a listing;
+    -- null if there was none: old history was read in long windows, page by page.
+    (
+        SELECT max(started_at) FROM reconcile_runs
+        WHERE reconcile_runs.feed_id = feeds.feed_id AND NOT dry_run AND state IN ('confirming', 'done', 'withheld', 'approved')
+    ) AS proven_at
 FROM feeds
+LEFT JOIN until USING (feed_id)
+LEFT JOIN late USING (feed_id)
 WHERE feeds.removed_at IS NULL;
+
+-- Stretches that the mirror could not read or prove, cut as small as it could, and why. It tries them again, ever more seldom.
+-- Listings that were readable inside them are stored.
+CREATE TABLE known_gaps (  -- public
+    feed_id                         TEXT NOT NULL,
+    status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
+    from_date                       TEXT NOT NULL,  -- date-time
+    to_date                         TEXT NOT NULL,  -- date-time
+    reason                          TEXT NOT NULL,  -- for a person
+    tried                           INTEGER NOT NULL,  -- how often it was tried
+    found_at                        TEXT NOT NULL,
+    retry_at                        TEXT NOT NULL,  -- when it is tried again
+    PRIMARY KEY (feed_id, status, from_date)
+) STRICT, WITHOUT ROWID;
 
 -- What a person should know about a feed, until it no longer holds.
 CREATE TABLE notices (  -- public
@@ -582,8 +632,8 @@ CREATE TABLE windows (  -- internal
 
 CREATE INDEX windows_of_feed ON windows (feed_id, state, closed_at);
 
--- A feed has at most one open window per purpose.
-CREATE UNIQUE INDEX windows_open ON windows (feed_id, purpose) WHERE state = 'open';
+-- A feed has at most one open window per purpose and stream.
+CREATE UNIQUE INDEX windows_open ON windows (feed_id, purpose, status) WHERE state = 'open';
 
 -- The records that were seen in the windows that are open, from which the proof is made that a window was read whole.
 CREATE TABLE window_marks (  -- internal

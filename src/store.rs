@@ -11,6 +11,7 @@ mod handle;
 mod health;
 mod holder;
 pub(crate) mod instance;
+mod known_gaps;
 mod ledger;
 mod long_readers;
 mod notice;

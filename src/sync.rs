@@ -7,6 +7,7 @@ pub(crate) mod discovery;
 pub(crate) mod heartbeat;
 pub mod intake;
 pub mod messages;
+mod notices;
 pub(crate) mod progress;
 pub(crate) mod replay;
 mod reporter;

@@ -168,7 +168,7 @@ async fn the_numbers_go_on_where_version_1_stopped() {
     let (store, writer) = Store::open(&old.path, &LISTINGS).expect("it is brought up to date");
     let feed = FeedId(FEED.to_owned());
     let saved = store.load(&feed).await.expect("where it stood");
-    assert_eq!(saved.scan.map(|scan| scan.doubtful), Some(false));
+    assert_eq!(saved.scan.map(|scan| scan.unproven.len()), Some(0));
     let range = Window { from: Stamp::parse("2020-01-01").expect("a date"), to: Stamp::parse("2021-01-01").expect("a date") };
     assert_eq!(store.begin_run(&feed, range, false, AT.to_owned()).await.expect("it begins"), 9);
     assert_eq!(store.remove_feed(&feed, AT.to_owned()).await.expect("it is removed"), Some(30));

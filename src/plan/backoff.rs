@@ -4,10 +4,12 @@ use crate::record::Failure;
 use std::time::Duration;
 
 /// The first wait after a fault that is likely to pass by itself.
-const FIRST: Duration = Duration::from_millis(500);
+pub(super) const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait between two tries of a fault that is likely to pass by itself.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
-/// The wait before a refused request, or a credential that was not accepted, is tried again.
+/// The waits before a refusal is taken for meant.
+const CONFIRM: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(40)];
+/// A refused request, or a credential that is not accepted, is asked again this seldom.
 const REPROBE: Duration = Duration::from_secs(15 * 60);
 
 /// The wait before the next try, after `fails` failures in a row (1 for the first).
@@ -22,7 +24,11 @@ pub(crate) fn wait(failure: &Failure, fails: u32, seed: u64) -> Duration {
             let doubled = FIRST.saturating_mul(1 << fails.saturating_sub(1).min(16)).min(LONGEST);
             doubled + jitter(doubled / 4, seed ^ u64::from(fails))
         }
-        Failure::Unauthorized | Failure::Refused => REPROBE + jitter(REPROBE / 4, seed),
+        // It may be a slip, as during a deployment: it is confirmed before the feed rests.
+        Failure::Unauthorized | Failure::Refused => {
+            let wait = CONFIRM.get(fails.saturating_sub(1) as usize).copied().unwrap_or(REPROBE);
+            wait + jitter(wait / 4, seed ^ u64::from(fails))
+        }
     }
 }
 
@@ -57,8 +63,14 @@ mod tests {
 
     #[test]
     fn what_will_be_refused_again_is_asked_seldom() {
-        check(&Failure::Unauthorized, 1, 900_000, 1_125_000);
+        check(&Failure::Unauthorized, 3, 900_000, 1_125_000);
         check(&Failure::Refused, 9, 900_000, 1_125_000);
+    }
+
+    #[test]
+    fn a_refusal_is_confirmed_within_two_minutes() {
+        check(&Failure::Unauthorized, 1, 20_000, 25_000);
+        check(&Failure::Refused, 2, 40_000, 50_000);
     }
 
     #[test]

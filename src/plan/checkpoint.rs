@@ -1,6 +1,7 @@
 //! What is saved of a plan with every page, and what a plan is resumed from.
 
 use super::coverage::Coverage;
+use super::known_gaps::KnownGap;
 use super::options::Purpose;
 use super::page::Mark;
 use super::paging::{Progress, Reading};
@@ -92,8 +93,8 @@ pub struct SavedScan {
     pub range: Window,
     /// What it has read whole, by stream.
     pub coverage: BTreeMap<Stream, Coverage>,
-    /// A window of it could not be proven.
-    pub doubtful: bool,
+    /// What of it could not be proven, by stream.
+    pub unproven: BTreeMap<Stream, Coverage>,
     /// Rows that it lacks and that were not asked about yet; `None` while it is reading.
     pub to_confirm: Option<Vec<ListingId>>,
     /// How many rows were asked about.
@@ -107,6 +108,8 @@ pub struct Saved {
     pub streams: BTreeMap<Stream, StreamState>,
     /// Its windows that are being read.
     pub open: Vec<(Purpose, Open)>,
+    /// The stretches that could not be read.
+    pub known_gaps: Vec<KnownGap>,
     /// When its look-backs were begun and done, by name.
     pub lookbacks: BTreeMap<String, LookbackTimes>,
     /// Its reconcile that is under way.

@@ -1,28 +1,36 @@
 //! The plan of one feed: a pure state machine that decides which page to ask for next, and what an answered page proves.
 //!
-//! Each part owns the state of its own decisions: [`rounds`](super::rounds) of polls, [`fills`](super::fills) of the past,
-//! [`lookbacks`](super::lookbacks), [`scans`](super::scans), [`attempts`](super::attempts) after failures, and
-//! [`observations`](super::observations) of the vendor. This file puts them together.
+//! Each part owns the state of its own decisions: [`rounds`](super::rounds) of polls, [`lookbacks`](super::lookbacks),
+//! [`scans`](super::scans), [`attempts`](super::attempts) after failures, the [`narrowing`](super::narrowing) of windows that fail,
+//! [`known_gaps`](super::known_gaps), and [`observations`](super::observations) of the vendor. This file puts them together.
 
 mod outcome;
 mod schedule;
+mod trouble;
 
-use super::attempts::{Attempts, Patience, Retry};
+pub(crate) use trouble::Trouble;
+
+use super::attempts::{Attempts, Patience, Retry, Work};
 use super::checkpoint::{Checkpoint, Open, Saved, WindowSave};
 use super::clock::Now;
 use super::coverage::Coverage;
-use super::fills::Fills;
+use super::known_gaps::{KnownGap, KnownGaps};
 use super::lookbacks::Lookbacks;
+use super::narrowing::Narrowing;
 use super::observations::Observations;
 use super::options::{Options, Purpose};
 use super::page::PageSeen;
-use super::paging::{PageStep, Reading};
+use super::paging::{Expected, PageStep, Reading};
 use super::rounds::Rounds;
-use super::scans::{ScanStep, Scans};
+use super::scans::{ScanRequest, ScanStep, Scans};
 use super::step::{Step, Verdict};
 use super::window::{FromRule, MirrorRange, StreamState, Task};
-use crate::record::{Failure, FeedId, PageRequest, Stamp, Stream, Window};
+use crate::record::{Failure, FeedId, PageRequest, Presence, Stamp, Stream, Window};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A stretch of live listings as long as this, or longer, is expected to hold some.
+const LONG_STRETCH: Duration = Duration::from_secs(24 * 3600);
 
 /// The plan of one feed.
 #[derive(Debug)]
@@ -31,10 +39,11 @@ pub(crate) struct FeedPlan {
     options: Options,
     /// Where the mirror stands with each stream that is polled.
     streams: BTreeMap<Stream, StreamState>,
-    open: BTreeMap<Purpose, Open>,
+    open: BTreeMap<Work, Open>,
     pub(crate) attempts: Attempts,
+    narrowing: BTreeMap<Work, Narrowing>,
+    known_gaps: KnownGaps,
     rounds: Rounds,
-    fills: Fills,
     lookbacks: Lookbacks,
     pub(crate) scans: Scans,
     observations: Observations,
@@ -51,31 +60,32 @@ impl FeedPlan {
             streams,
             open: BTreeMap::new(),
             attempts: Attempts::new(Patience { once: options.once, seed: options.seed }),
+            narrowing: BTreeMap::new(),
+            known_gaps: KnownGaps::resume(saved.known_gaps, options.once, now),
             rounds: Rounds::default(),
-            fills: Fills::default(),
             lookbacks: Lookbacks::resume(&options, saved.lookbacks, now),
             scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
             observations: Observations::new(options.window_pages, options.interval),
             options,
         };
-        saved.open.into_iter().for_each(|(purpose, open)| plan.reopen(purpose, open, now));
+        for (stream, state) in &plan.streams {
+            state.coverage.windows().iter().for_each(|window| plan.known_gaps.proven(*stream, *window));
+        }
+        plan.reopen(saved.open, now);
         plan
     }
 
-    fn reopen(&mut self, purpose: Purpose, open: Open, now: Now) {
-        let wanted = match purpose {
+    fn reopen(&mut self, open: Vec<(Purpose, Open)>, now: Now) {
+        let wanted = |(purpose, open): &(Purpose, Open)| match purpose {
             Purpose::Poll | Purpose::Fill => self.streams.contains_key(&open.task.stream),
             // A look-back that was broken off begins anew when it is due.
             Purpose::Lookback => false,
             Purpose::Scan => self.scans.is_scanning(),
         };
-        if !wanted {
-            return;
-        }
-        if purpose == Purpose::Poll {
-            self.rounds.resume(open.task, &self.options.streams, now);
-        }
-        self.open.insert(purpose, open);
+        let open: Vec<_> = open.into_iter().filter(wanted).collect();
+        let polls: Vec<Task> = open.iter().filter(|(purpose, _)| *purpose == Purpose::Poll).map(|(_, open)| open.task).collect();
+        self.rounds.resume(&polls, &self.options.streams, now);
+        self.open = open.into_iter().map(|(purpose, open)| (Work { purpose, stream: open.task.stream }, open)).collect();
     }
 
     /// Replaces this plan by one that was read from the database anew. What was asked for is kept.
@@ -86,93 +96,106 @@ impl FeedPlan {
 
     /// Decides what to do next.
     pub(crate) fn next(&mut self, now: Now) -> Step {
-        for purpose in Purpose::ALL {
-            if self.may_work(purpose, now)
-                && let Some(step) = self.work(purpose, now)
-            {
+        for (purpose, stream) in self.candidates(now) {
+            let step = match stream {
+                Some(stream) => Some(self.ask(Work { purpose, stream })),
+                None => self.begin_next(purpose, now),
+            };
+            if let Some(step) = step {
                 return step;
             }
         }
         self.wake_at(now).map_or_else(|| Step::Finished(self.missing(now)), Step::Wait)
     }
 
-    fn work(&mut self, purpose: Purpose, now: Now) -> Option<Step> {
-        if !self.open.contains_key(&purpose) {
-            let settled = self.settled(now);
-            let task = match purpose {
-                Purpose::Poll => self.rounds.begin(&self.options, &mut self.streams, now),
-                Purpose::Lookback => self.lookbacks.begin(&self.options.streams, self.observations.spans(), settled, now),
-                Purpose::Fill => self.fills.next(&self.streams, self.range(now), self.observations.spans(), now),
-                Purpose::Scan => match self.scans.next(self.observations.spans()) {
-                    ScanStep::Read(task) => Some(task),
-                    ScanStep::Begin(wanted) => return Some(Step::BeginScan(Window { from: self.options.since, to: settled }, wanted)),
-                    ScanStep::Judge { proven } => return Some(Step::Judge { proven }),
-                    ScanStep::Confirm(listing) => return Some(Step::Confirm(listing)),
-                    ScanStep::End => return Some(Step::EndScan),
-                },
-            };
-            self.begin(purpose, task?, now);
-        }
-        let open = &self.open[&purpose];
+    fn ask(&self, work: Work) -> Step {
+        let open = &self.open[&work];
         let page = open.reading.progress().next_page;
-        let request = PageRequest { feeds: vec![self.feed.clone()], stream: open.task.stream, window: open.task.asked, page };
-        Some(Step::Fetch(purpose, request))
+        Step::Fetch(work.purpose, PageRequest { feeds: vec![self.feed.clone()], stream: work.stream, window: open.task.asked, page })
     }
 
-    fn begin(&mut self, purpose: Purpose, task: Task, now: Now) {
-        self.open.insert(purpose, Open { task, reading: Reading::new(), opened: now.vendor, saved: false });
+    /// Begins the next window of a kind of work, or what else it has to do; `None` if that must wait.
+    fn begin_next(&mut self, purpose: Purpose, now: Now) -> Option<Step> {
+        let (ready, settled) = (self.ready_streams(purpose, now), self.settled(now));
+        let task = match purpose {
+            Purpose::Poll => self.next_poll(&ready, now),
+            Purpose::Lookback => {
+                self.lookbacks.begin(&self.options.streams, self.known_gaps.all(), settled, now);
+                self.lookbacks.next(&ready, &self.observations.spans(true))
+            }
+            Purpose::Fill => self.next_fill(&ready, now),
+            Purpose::Scan => match self.scans.next(&ready, &self.observations.spans(true))? {
+                ScanStep::Read(task) => Some(task),
+                ScanStep::Begin(wanted) => return Some(Step::BeginScan(Window { from: self.options.since, to: settled }, wanted)),
+                ScanStep::Judge(unread) => return Some(Step::Judge { unread }),
+                ScanStep::Confirm(listing) => {
+                    return (self.attempts.single_not_before() <= now.monotonic).then_some(Step::Confirm(listing));
+                }
+                ScanStep::End => return Some(Step::EndScan),
+            },
+        };
+        let task = task?;
+        let work = Work { purpose, stream: task.stream };
+        let task = if purpose == Purpose::Poll { task } else { self.narrowed(work, task) };
+        self.begin(work, task, now);
+        Some(self.ask(work))
+    }
+
+    fn begin(&mut self, work: Work, task: Task, now: Now) {
+        self.open.insert(work, Open { task, reading: Reading::new(), opened: now.vendor, saved: false });
     }
 
     /// Takes in an answered page.
-    pub(crate) fn on_page(&mut self, purpose: Purpose, page: PageSeen, now: Now) -> Verdict {
-        let Some(mut open) = self.open.remove(&purpose) else {
+    pub(crate) fn on_page(&mut self, work: Work, page: PageSeen, now: Now) -> Verdict {
+        let Some(mut open) = self.open.remove(&work) else {
             return Verdict::Refuse(Failure::Malformed, "a page came although none was asked for", Retry::default());
         };
-        let stream = open.task.stream;
+        let Work { purpose, stream } = work;
         let at_start = open.reading.is_at_start();
         if at_start && page.foreign > 0 && page.foreign == page.facts.marks.len() {
             let reason = "the vendor answered with records of other feeds only: the credential seems to have no access to this feed";
-            return self.refuse(purpose, open, Failure::Unauthorized, reason, now);
+            return self.refuse(work, open, Failure::Unauthorized, reason, now);
         }
         let before = self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default();
-        let is_poll = purpose == Purpose::Poll;
-        if at_start && is_poll && self.rounds.restart_if_end_is_wrong(&open, page.vendor_now, self.options.settle, now) {
+        if at_start && purpose == Purpose::Poll && self.rounds.restart_if_end_is_wrong(&open, page.vendor_now, self.options.settle, now) {
             self.look_at_stamps(purpose, &open, &page.stamps, now);
-            return self.store(purpose, stream, (None, false), before);
+            return self.store(work, (None, false), before);
         }
-        let step = open.reading.on_answer(page.facts, self.observations.deepest(stream));
-        if step == PageStep::Unreadable {
-            let reason = "the vendor's answer contradicts itself: it has no records although its Total is not zero";
-            return self.refuse(purpose, open, Failure::Malformed, reason, now);
+        let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
+        if let PageStep::Unreadable(reason) = step {
+            return self.refuse(work, open, Failure::Malformed, reason, now);
         }
-        self.attempts.answered(purpose);
+        self.attempts.answered(work);
+        self.others_answered(work);
         self.look_at_stamps(purpose, &open, &page.stamps, now);
         self.observations.saw_page_size(open.reading.progress().page_size);
-        let followed = self.follow(purpose, open, step, now);
-        self.store(purpose, stream, followed, before)
+        let followed = self.follow(work, open, step, now);
+        self.store(work, followed, before)
     }
 
-    fn refuse(&mut self, purpose: Purpose, open: Open, failure: Failure, reason: &'static str, now: Now) -> Verdict {
-        self.open.insert(purpose, open);
-        let retry = self.on_failure(purpose, &failure, reason, now);
+    fn expected(&self, work: Work, claim: Window, now: Now) -> Expected {
+        let reads_history = matches!(work.purpose, Purpose::Fill | Purpose::Scan) && work.stream.presence() == Presence::Live;
+        Expected {
+            deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
+            something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
+        }
+    }
+
+    /// Whether one answer must hold a window whole, so that no listing that is published late can hide one that leaves: in all
+    /// second readings, and as far back as listings are looked for that come late. Older history is read in long windows at
+    /// first, and proven by the first scan.
+    fn is_snapshot(&self, purpose: Purpose, claim: Window, now: Now) -> bool {
+        purpose != Purpose::Fill || claim.to > self.settled(now).minus(self.options.longest_reach())
+    }
+
+    fn refuse(&mut self, work: Work, open: Open, failure: Failure, reason: &'static str, now: Now) -> Verdict {
+        self.open.insert(work, open);
+        let retry = self.on_failure(work, &failure, reason, now);
         Verdict::Refuse(failure, reason, retry)
     }
 
-    /// Takes in a failed request. `reason` is for the report of a one-shot run.
-    pub(crate) fn on_failure(&mut self, purpose: Purpose, failure: &Failure, reason: &str, now: Now) -> Retry {
-        if *failure == Failure::Refused && self.restart_after_refusal(purpose) {
-            return self.attempts.page_gone(purpose, reason, now.monotonic);
-        }
-        if *failure == Failure::Refused && purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
-            self.open.remove(&Purpose::Lookback);
-            self.lookbacks.give_up_looking_ahead(now);
-            return Retry::default();
-        }
-        self.attempts.failed(purpose, failure, reason, now.monotonic)
-    }
-
-    fn store(&self, purpose: Purpose, stream: Stream, followed: (Option<WindowSave>, bool), read_before: Coverage) -> Verdict {
-        let (window, round_proven) = followed;
+    fn store(&self, work: Work, (window, round_proven): (Option<WindowSave>, bool), read_before: Coverage) -> Verdict {
+        let Work { purpose, stream } = work;
         // A dry run stores no record, so no cursor may pass one.
         let dry_run = self.options.dry_run || purpose == Purpose::Scan && self.scans.is_dry();
         let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
@@ -196,6 +219,16 @@ impl FeedPlan {
         }
     }
 
+    /// A scan has begun; tells who had asked for it.
+    pub(crate) fn scan_begun(&mut self, range: Window, now: Now) -> Option<ScanRequest> {
+        self.scans.begun(range, self.known_gaps.all(), now)
+    }
+
+    /// The known gaps, if they changed since they were last taken to be saved.
+    pub(crate) fn take_changed_gaps(&mut self) -> Option<Vec<KnownGap>> {
+        self.known_gaps.take_changed().filter(|_| !self.options.dry_run)
+    }
+
     fn range(&self, now: Now) -> MirrorRange {
         MirrorRange { since: self.options.since, now: now.vendor }
     }
@@ -210,8 +243,12 @@ impl FeedPlan {
         if self.rounds.is_doubtful() {
             missing.push("the last poll could not be proven complete; the next run reads the same changes again".to_owned());
         }
+        let known = self.known_gaps.all().iter();
+        missing.extend(known.map(|gap| format!("records of Status={} dated {} are unread: {}", gap.stream.number(), gap.claim, gap.reason)));
         for (stream, state) in &self.streams {
-            let gaps = self.range(now).gaps(state);
+            let known = self.known_gaps.all().iter().filter(|gap| gap.stream == *stream).map(|gap| gap.claim);
+            let unread = self.range(now).unread(state, known);
+            let gaps = unread.coverage.gaps(unread.bounds);
             missing.extend(gaps.iter().map(|gap| format!("records of Status={} dated {gap} are still unread", stream.number())));
         }
         missing
@@ -227,7 +264,6 @@ mod tests {
     use crate::plan::page::PageFacts;
     use crate::plan::paging::Progress;
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -268,6 +304,10 @@ mod tests {
         }
     }
 
+    fn of(purpose: Purpose, request: &PageRequest) -> Work {
+        Work { purpose, stream: request.stream }
+    }
+
     fn page(request: &PageRequest, total: u64, marks: &[&str]) -> PageSeen {
         let marks = marks.iter().map(|mark| (*mark).into()).collect();
         let more = total > 0 && u64::from(request.page) * 2 < total;
@@ -284,12 +324,30 @@ mod tests {
     /// Answers everything as empty until nothing but waiting is left; tells what was asked for.
     fn settle(plan: &mut FeedPlan, at: u64) -> Vec<(Purpose, Stream)> {
         let mut seen = Vec::new();
-        while let Step::Fetch(purpose, request) = plan.next(now(at)) {
-            seen.push((purpose, request.stream));
-            assert!(seen.len() < 50, "{seen:?}");
-            plan.on_page(purpose, page(&request, 0, &[]), now(at));
+        let mut time = now(at);
+        loop {
+            match plan.next(time) {
+                Step::Fetch(purpose, request) => {
+                    // An empty answer to a long stretch is asked for again.
+                    seen.push((purpose, request.stream));
+                    seen.dedup();
+                    assert!(seen.len() < 50, "{seen:?}");
+                    plan.on_page(of(purpose, &request), page(&request, 0, &[]), time);
+                }
+                Step::Wait(until) if until < time.monotonic + SECOND * 3 => time.monotonic = until,
+                _ => return seen,
+            }
         }
-        seen
+    }
+
+    /// Answers until this kind of work is asked for; its request.
+    fn until(plan: &mut FeedPlan, wanted: Purpose) -> PageRequest {
+        loop {
+            match asked(plan, 0) {
+                (purpose, request) if purpose == wanted => return request,
+                (purpose, request) => drop(plan.on_page(of(purpose, &request), page(&request, 0, &[]), now(0))),
+            }
+        }
     }
 
     #[test]
@@ -299,14 +357,14 @@ mod tests {
         let expected = [(Poll, deleted), (Poll, all), (Lookback, deleted), (Lookback, all), (Fill, deleted), (Fill, all)];
         let mut plan = plan(false);
         assert_eq!(settle(&mut plan, 0), expected);
-        assert_eq!(plan.next(now(0)), Step::Wait(SECOND * 60));
+        assert_eq!(plan.next(now(3)), Step::Wait(SECOND * 60));
     }
 
     #[test]
     fn both_streams_of_a_round_end_at_the_same_moment() {
         let mut plan = plan(false);
         let (purpose, first) = asked(&mut plan, 0);
-        plan.on_page(purpose, page(&first, 0, &[]), now(5));
+        plan.on_page(of(purpose, &first), page(&first, 0, &[]), now(5));
         let (_, second) = asked(&mut plan, 9);
         assert_eq!((first.stream, second.stream), (Stream::Deleted, Stream::All));
         assert_eq!(first.window.to, second.window.to);
@@ -318,7 +376,7 @@ mod tests {
         let mut first = plan(true);
         let asked = settle(&mut first, 0);
         assert_eq!(asked.last(), Some(&(Purpose::Poll, Stream::All)));
-        assert_eq!(first.next(now(0)), Step::Finished(Vec::new()));
+        assert_eq!(first.next(now(3)), Step::Finished(Vec::new()));
         let saved = Saved { streams: first.streams.clone(), lookbacks: first.lookbacks.times().clone(), ..Saved::default() };
         let mut second = FeedPlan::resume(FeedId("A".to_owned()), options(true), saved, now(60));
         assert_eq!(settle(&mut second, 60), [(Purpose::Poll, Stream::Deleted), (Purpose::Poll, Stream::All)]);
@@ -327,12 +385,8 @@ mod tests {
     #[test]
     fn a_poll_comes_between_the_pages_of_a_fill() {
         let mut plan = plan(false);
-        while asked(&mut plan, 0).0 != Purpose::Fill {
-            let (purpose, request) = asked(&mut plan, 0);
-            plan.on_page(purpose, page(&request, 0, &[]), now(0));
-        }
-        let (_, request) = asked(&mut plan, 1);
-        plan.on_page(Purpose::Fill, page(&request, 4, &["a", "b"]), now(1));
+        let request = until(&mut plan, Purpose::Fill);
+        plan.on_page(of(Purpose::Fill, &request), page(&request, 4, &["a", "b"]), now(1));
         assert_eq!(asked(&mut plan, 2).1.page, 2, "the last page is next");
         assert_eq!(asked(&mut plan, 60).0, Purpose::Poll);
     }
@@ -344,7 +398,7 @@ mod tests {
         let vendor_now = now(0).vendor.minus(SECOND * 3600);
         let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
         let heard = Now { vendor: vendor_now, ..now(0) };
-        let Verdict::Store(checkpoint, _) = plan.on_page(purpose, seen, heard) else { panic!("not stored") };
+        let Verdict::Store(checkpoint, _) = plan.on_page(of(purpose, &request), seen, heard) else { panic!("not stored") };
         assert_eq!(checkpoint.window, None);
         assert_eq!(asked(&mut plan, 0).1.window.to, vendor_now.minus(SECOND * 2));
     }
@@ -355,7 +409,7 @@ mod tests {
         let (purpose, request) = asked(&mut plan, 0);
         let vendor_now = now(0).vendor.plus(SECOND * 3600);
         let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
-        plan.on_page(purpose, seen, Now { vendor: vendor_now, ..now(0) });
+        plan.on_page(of(purpose, &request), seen, Now { vendor: vendor_now, ..now(0) });
         assert_eq!(asked(&mut plan, 0).1.window.to, vendor_now.minus(SECOND * 2));
     }
 
@@ -365,7 +419,7 @@ mod tests {
         let ahead = |at: u64| Now { vendor: now(at + 5 * 3600).vendor, ..now(at) };
         let Step::Fetch(purpose, request) = plan.next(ahead(0)) else { panic!("no poll") };
         assert_eq!(request.window.to, ahead(0).vendor.minus(SECOND * 2), "it is asked for all the same");
-        plan.on_page(purpose, page(&request, 0, &[]), ahead(1));
+        plan.on_page(of(purpose, &request), page(&request, 0, &[]), ahead(1));
         assert_eq!(plan.streams[&request.stream].coverage.end(), Some(now(0).vendor.minus(SECOND * 3)));
     }
 
@@ -373,16 +427,13 @@ mod tests {
     fn a_round_that_was_begun_before_a_restart_is_not_the_round_of_a_one_shot_run() {
         let mut before = plan(true);
         let (purpose, request) = asked(&mut before, 0);
-        let Verdict::Store(checkpoint, _) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
-        let open = resumed(&checkpoint.window.expect("the window has a row"));
+        let open = Open { saved: true, ..before.open[&of(purpose, &request)].clone() };
         let saved = Saved { open: vec![(purpose, open)], ..Saved::default() };
         let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(true), saved, now(500));
         let mut ends = BTreeSet::new();
         while let Step::Fetch(purpose, request) = after.next(now(500)) {
             ends.extend((purpose == Purpose::Poll).then_some(request.window.to));
-            let marks: Vec<String> = (0..6).map(|mark| mark.to_string()).collect();
-            let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
-            after.on_page(purpose, page(&request, 0, &marks[..0]), now(500));
+            after.on_page(of(purpose, &request), page(&request, 0, &[]), now(500));
         }
         assert!(ends.contains(&now(500).vendor.minus(SECOND * 2)), "{ends:?}");
     }
@@ -392,13 +443,13 @@ mod tests {
         let mut plan = plan(false);
         settle(&mut plan, 0);
         let (purpose, request) = asked(&mut plan, 100_000);
-        plan.on_page(purpose, page(&request, 1_000, &["a", "b"]), now(100_000));
+        plan.on_page(of(purpose, &request), page(&request, 1_000, &["a", "b"]), now(100_000));
         let (_, smaller) = asked(&mut plan, 100_000);
         assert_eq!(smaller.window.to, request.window.to);
         assert!(smaller.window.from > request.window.from);
         let gaps = plan.range(now(100_000)).gaps(&plan.streams[&request.stream]);
         assert!(gaps.is_empty(), "the newest part is not read yet, so the rest is no gap between readings: {gaps:?}");
-        plan.on_page(purpose, page(&smaller, 0, &[]), now(100_000));
+        plan.on_page(of(purpose, &smaller), page(&smaller, 0, &[]), now(100_000));
         let gaps = plan.range(now(100_000)).gaps(&plan.streams[&request.stream]);
         assert_eq!(gaps.len(), 1, "{gaps:?}");
         assert!(gaps[0].from <= request.window.from && gaps[0].to >= smaller.window.from, "{gaps:?}");
@@ -410,21 +461,21 @@ mod tests {
         settle(&mut plan, 0);
         let at = 100_000;
         let (purpose, whole) = asked(&mut plan, at);
-        plan.on_page(purpose, page(&whole, 1_000, &["a", "b"]), now(at));
+        plan.on_page(of(purpose, &whole), page(&whole, 1_000, &["a", "b"]), now(at));
         let (_, deletions) = asked(&mut plan, at);
         assert_eq!((deletions.stream, deletions.window.to), (Stream::Deleted, whole.window.to));
         assert!(deletions.window.from > whole.window.from, "the deletions were not cut");
-        plan.on_page(purpose, page(&deletions, 0, &[]), now(at));
+        plan.on_page(of(purpose, &deletions), page(&deletions, 0, &[]), now(at));
         let (purpose, listings) = asked(&mut plan, at);
         assert_eq!((purpose, listings.stream), (Purpose::Poll, Stream::All));
         assert_eq!(listings.window, deletions.window);
-        plan.on_page(purpose, page(&listings, 0, &[]), now(at));
+        plan.on_page(of(purpose, &listings), page(&listings, 0, &[]), now(at));
         // What was cut off is filled in the same order, and the next round is whole again.
         let filled = settle(&mut plan, at);
-        let of = |stream: Stream| filled.iter().position(|asked| *asked == (Purpose::Fill, stream));
-        assert!(of(Stream::Deleted).is_some() && of(Stream::Deleted) < of(Stream::All), "{filled:?}");
+        let place = |stream: Stream| filled.iter().position(|asked| *asked == (Purpose::Fill, stream));
+        assert!(place(Stream::Deleted).is_some() && place(Stream::Deleted) < place(Stream::All), "{filled:?}");
         let (_, deletions) = asked(&mut plan, at + 60);
-        plan.on_page(Purpose::Poll, page(&deletions, 0, &[]), now(at + 60));
+        plan.on_page(of(Purpose::Poll, &deletions), page(&deletions, 0, &[]), now(at + 60));
         assert_eq!(asked(&mut plan, at + 60).1.window, deletions.window);
     }
 
@@ -432,9 +483,32 @@ mod tests {
     fn a_failure_of_one_kind_of_work_does_not_stop_another() {
         let mut plan = plan(false);
         settle(&mut plan, 0);
-        let (purpose, _) = asked(&mut plan, 1_150);
-        plan.on_failure(purpose, &Failure::Refused, "HTTP 400", now(1_150));
-        assert_eq!(settle(&mut plan, 1_300), [(Purpose::Lookback, Stream::Deleted), (Purpose::Lookback, Stream::All)].repeat(2));
+        let (purpose, request) = asked(&mut plan, 1_195);
+        plan.on_failure(of(purpose, &request), &Failure::Refused, "HTTP 400", now(1_195));
+        assert_eq!(settle(&mut plan, 1_201), [(Purpose::Lookback, Stream::Deleted), (Purpose::Lookback, Stream::All)].repeat(2));
+    }
+
+    #[test]
+    fn deletions_that_always_fail_stop_no_listing() {
+        for failure in [Failure::Unavailable, Failure::Refused] {
+            let mut plan = plan(false);
+            let mut asked = Vec::new();
+            for at in 0..1_300 {
+                while let Step::Fetch(purpose, request) = plan.next(now(at)) {
+                    asked.push((purpose, request.stream));
+                    match request.stream {
+                        Stream::Deleted => drop(plan.on_failure(of(purpose, &request), &failure, "no", now(at))),
+                        _ => drop(plan.on_page(of(purpose, &request), page(&request, 0, &[]), now(at))),
+                    }
+                }
+            }
+            let count = |purpose, stream| asked.iter().filter(|one| **one == (purpose, stream)).count();
+            assert!(count(Purpose::Poll, Stream::All) >= 18, "{} polls", count(Purpose::Poll, Stream::All));
+            assert!(count(Purpose::Fill, Stream::All) > 0 && count(Purpose::Lookback, Stream::All) > 0, "{failure:?} {asked:?}");
+            let refused = asked.iter().filter(|(_, stream)| *stream == Stream::Deleted).count();
+            assert!(refused < 60, "{refused} requests for deletions");
+            assert_eq!(plan.trouble().map(|trouble| trouble.stream), Some(Stream::Deleted));
+        }
     }
 
     /// Fails every request from `from` until `until`; tells which they were and when.
@@ -445,8 +519,8 @@ mod tests {
                 seen.push((purpose, at));
                 assert!(seen.len() < 500, "{seen:?}");
                 match fails(purpose) {
-                    Some(failure) => drop(plan.on_failure(purpose, &failure, "no answer", now(at))),
-                    None => drop(plan.on_page(purpose, page(&request, 0, &[]), now(at))),
+                    Some(failure) => drop(plan.on_failure(of(purpose, &request), &failure, "no answer", now(at))),
+                    None => drop(plan.on_page(of(purpose, &request), page(&request, 0, &[]), now(at))),
                 }
             }
         }
@@ -472,10 +546,7 @@ mod tests {
     #[test]
     fn what_failed_in_an_outage_goes_on_at_once_when_another_is_answered() {
         let mut plan = plan(false);
-        while asked(&mut plan, 0).0 != Purpose::Fill {
-            let (purpose, request) = asked(&mut plan, 0);
-            plan.on_page(purpose, page(&request, 0, &[]), now(0));
-        }
+        until(&mut plan, Purpose::Fill);
         assert!(outage(&mut plan, 0, 59, |_| Some(Failure::Unavailable)).iter().all(|(purpose, _)| *purpose == Purpose::Fill));
         let Step::Wait(until) = plan.next(now(59)) else { panic!("it asks on") };
         let after = settle(&mut plan, until.as_secs() + 1);
@@ -489,7 +560,7 @@ mod tests {
             let seen = outage(&mut plan, 0, 7_200, |purpose| (purpose == Purpose::Fill).then(|| failure.clone()));
             let count = |wanted: Purpose| seen.iter().filter(|(purpose, _)| *purpose == wanted).count();
             assert!(count(Purpose::Poll) >= 2 * 115, "{} polls in two hours", count(Purpose::Poll));
-            assert!((8..50).contains(&count(Purpose::Fill)), "{} fills in two hours", count(Purpose::Fill));
+            assert!((8..200).contains(&count(Purpose::Fill)), "{} fills in two hours", count(Purpose::Fill));
         }
     }
 
@@ -503,48 +574,48 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_that_is_not_accepted_stops_all_work_for_a_while() {
+    fn a_credential_that_is_not_accepted_is_tried_twice_more_and_then_seldom() {
         let mut plan = plan(false);
-        let (purpose, request) = asked(&mut plan, 0);
-        plan.on_failure(purpose, &Failure::Unauthorized, "HTTP 403", now(0));
-        let Step::Wait(until) = plan.next(now(1)) else { panic!("it asks on") };
+        let asked = outage(&mut plan, 0, 900, |_| Some(Failure::Unauthorized));
+        let times: Vec<u64> = asked.iter().map(|(_, at)| *at).collect();
+        assert_eq!(times.len(), 3, "{times:?}");
+        assert!(times[1] >= 20 && times[2] <= 80, "{times:?}");
+        let Step::Wait(until) = plan.next(now(901)) else { panic!("it asks on") };
         assert!(until >= SECOND * 900);
-        assert_eq!(asked(&mut plan, 2_000).1, request, "the same window is asked for again");
     }
 
     #[test]
     fn a_vendor_that_takes_no_time_of_the_future_is_complete_all_the_same() {
         let mut plan = plan(true);
-        while asked(&mut plan, 0).0 != Purpose::Lookback {
-            let (purpose, request) = asked(&mut plan, 0);
-            plan.on_page(purpose, page(&request, 0, &[]), now(0));
-        }
-        plan.on_failure(Purpose::Lookback, &Failure::Refused, "HTTP 400", now(0));
-        assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose != Purpose::Lookback));
-        assert_eq!(plan.next(now(0)), Step::Finished(Vec::new()));
+        let request = until(&mut plan, Purpose::Lookback);
+        plan.on_failure(of(Purpose::Lookback, &request), &Failure::Refused, "HTTP 400", now(0));
+        assert!(settle(&mut plan, 0).iter().all(|one| *one != (Purpose::Lookback, Stream::Deleted)));
+        assert_eq!(plan.next(now(3)), Step::Finished(Vec::new()));
     }
 
     #[test]
     fn a_one_shot_run_says_why_it_gave_up() {
         let mut plan = plan(true);
-        let (purpose, _) = asked(&mut plan, 0);
-        plan.on_failure(purpose, &Failure::Unauthorized, "HTTP 403", now(0));
-        let Step::Finished(missing) = plan.next(now(0)) else { panic!("it goes on") };
-        assert_eq!(missing[0], "HTTP 403");
+        assert_eq!(outage(&mut plan, 0, 60, |_| Some(Failure::Unauthorized)).len(), 2, "a refusal may be a slip");
+        let Step::Finished(missing) = plan.next(now(60)) else { panic!("it goes on") };
+        assert_eq!(missing[0], "no answer");
     }
 
     #[test]
-    fn a_page_that_is_gone_begins_the_window_anew_but_a_refused_first_page_does_not() {
+    fn a_page_that_is_gone_begins_the_window_anew_and_is_then_the_trouble_of_its_window() {
         let mut plan = plan(false);
-        let (purpose, request) = asked(&mut plan, 0);
-        plan.on_page(purpose, page(&request, 4, &["a", "b"]), now(0));
-        assert_eq!(asked(&mut plan, 0).1.page, 2);
-        let retry = plan.on_failure(purpose, &Failure::Refused, "HTTP 404", now(0));
-        assert!(retry.wait < SECOND);
-        assert_eq!(plan.attempts.not_before(Purpose::Fill), Some(Duration::ZERO), "no other kind of work waits");
-        assert_eq!(asked(&mut plan, 1).1.page, 1);
-        let retry = plan.on_failure(purpose, &Failure::Refused, "HTTP 404", now(1));
-        assert!(retry.wait >= SECOND * 900);
+        let request = until(&mut plan, Purpose::Fill);
+        let work = of(Purpose::Fill, &request);
+        for at in 1..4 {
+            let (_, again) = asked(&mut plan, at);
+            assert_eq!((again.page, again.window), (1, request.window));
+            plan.on_page(work, page(&again, 4, &["a", "b"]), now(at));
+            assert_eq!(asked(&mut plan, at).1.page, 2);
+            assert!(plan.on_failure(work, &Failure::Refused, "HTTP 404", now(at)).wait < SECOND * 30);
+        }
+        let (_, part) = asked(&mut plan, 5);
+        assert!(part.window.from > request.window.from && part.window.to == request.window.to, "{part:?}");
+        assert_eq!(plan.attempts.not_before(Work { stream: Stream::All, ..work }), Some(Duration::ZERO), "no other work waits");
     }
 
     #[test]
@@ -552,22 +623,22 @@ mod tests {
         let mut plan = plan(false);
         let (purpose, request) = asked(&mut plan, 0);
         let seen = PageSeen { foreign: 2, ..page(&request, 900, &["B\u{0}1", "B\u{0}2"]) };
-        assert!(matches!(plan.on_page(purpose, seen, now(0)), Verdict::Refuse(Failure::Unauthorized, _, _)));
+        assert!(matches!(plan.on_page(of(purpose, &request), seen, now(0)), Verdict::Refuse(Failure::Unauthorized, _, _)));
         assert!(matches!(plan.next(now(0)), Step::Wait(_)));
     }
 
     #[test]
     fn an_open_window_is_gone_on_with_after_a_restart() {
         let mut before = plan(false);
-        let (purpose, request) = asked(&mut before, 0);
-        let Verdict::Store(checkpoint, _) = before.on_page(purpose, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
+        let request = until(&mut before, Purpose::Fill);
+        let work = of(Purpose::Fill, &request);
+        let Verdict::Store(checkpoint, _) = before.on_page(work, page(&request, 6, &["a", "b"]), now(0)) else { panic!("not stored") };
         let window = checkpoint.window.expect("the window has a row");
         assert_eq!(window.state, WindowState::Open);
         let open = resumed(&window);
-        let saved = Saved { open: vec![(purpose, open)], ..Saved::default() };
-        let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(false), saved, now(500));
-        let (_, next) = asked(&mut after, 500);
-        assert_eq!(next, PageRequest { page: 3, ..request });
+        let saved = Saved { open: vec![(Purpose::Fill, open)], ..Saved::default() };
+        let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(false), saved, now(0));
+        assert_eq!(until(&mut after, Purpose::Fill), PageRequest { page: 3, ..request });
     }
 
     #[test]
@@ -575,16 +646,16 @@ mod tests {
         let options = Options { scan_now: true, ..options(true) };
         let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options, Saved::default(), now(0));
         settle(&mut plan, 0);
-        let Step::BeginScan(range, _) = plan.next(now(0)) else { panic!("no scan") };
-        plan.scans.begun(range, now(0));
+        let Step::BeginScan(range, _) = plan.next(now(3)) else { panic!("no scan") };
+        plan.scan_begun(range, now(0));
         assert_eq!(settle(&mut plan, 0), [(Purpose::Scan, Stream::Deleted), (Purpose::Scan, Stream::All)]);
-        assert_eq!(plan.next(now(0)), Step::Judge { proven: true });
+        assert_eq!(plan.next(now(0)), Step::Judge { unread: Vec::new() });
         plan.scans.judged(vec![crate::record::ListingId("x".to_owned())]);
         assert!(matches!(plan.next(now(0)), Step::Confirm(_)));
         plan.scans.confirmed();
         assert_eq!(plan.next(now(0)), Step::EndScan);
         plan.scans.ended();
         assert!(settle(&mut plan, 0).iter().all(|(purpose, _)| *purpose == Purpose::Poll));
-        assert!(matches!(plan.next(now(0)), Step::Finished(_)));
+        assert!(matches!(plan.next(now(9)), Step::Finished(_)));
     }
 }

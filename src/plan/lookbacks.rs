@@ -3,6 +3,7 @@
 use super::checkpoint::LookbackTimes;
 use super::clock::Now;
 use super::due::Due;
+use super::known_gaps::KnownGap;
 use super::options::{LookbackRule, Options};
 use super::second_reading::SecondReading;
 use super::window::Task;
@@ -15,8 +16,6 @@ use std::time::Duration;
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 /// The name of that look-back.
 const AHEAD_NAME: &str = "ahead";
-/// 9999-12-31T00:00:00, as far as a vendor's date can go.
-const END_OF_TIME: Stamp = Stamp(2_534_022_144_000_000_000);
 /// A look-back that was broken off is not begun again before this.
 const BEGIN_AGAIN: Duration = Duration::from_secs(10 * 60);
 
@@ -81,22 +80,31 @@ impl Lookbacks {
         }
     }
 
-    /// Begins the one that is due, or its next window. `settled` is the newest stamp that is certainly past.
-    pub(super) fn begin(&mut self, streams: &[Stream], spans: &BTreeMap<Stream, Duration>, settled: Stamp, now: Now) -> Option<Task> {
+    /// Begins the one that is due, if none is under way. `settled` is the newest stamp that is certainly past.
+    pub(super) fn begin(&mut self, all: &[Stream], known_gaps: &[KnownGap], settled: Stamp, now: Now) {
         if self.current.is_none() {
-            let entry = self.entries.iter().find(|entry| self.due_of(entry, now) == Due::Now)?.clone();
+            let Some(entry) = self.entries.iter().find(|entry| self.due_of(entry, now) == Due::Now).cloned() else { return };
             let range = match entry.reach {
-                None => Window { from: now.vendor.plus(AHEAD), to: END_OF_TIME },
+                None => Window { from: now.vendor.plus(AHEAD), to: Stamp::NO_END },
                 Some(reach) => Window { from: settled.minus(reach), to: settled },
             };
             let done = self.times.get(&entry.name).map_or(Stamp(0), |times| times.done);
             self.times.insert(entry.name.clone(), LookbackTimes { begun: now.ours, done });
-            self.current = Some((entry, SecondReading::new(range, streams.iter().copied())));
+            self.current = Some((entry, SecondReading::new(range, all.iter().copied(), known_gaps)));
         }
+    }
+
+    /// The next window of these streams.
+    pub(super) fn next(&self, streams: &[Stream], spans: &BTreeMap<Stream, Duration>) -> Option<Task> {
         let (entry, reading) = self.current.as_ref()?;
-        // The look ahead goes to the end of time, where next to nothing is: it is read whole.
+        // The look ahead has no end, and next to nothing to read: it is read whole.
         let no_limit = BTreeMap::new();
-        reading.next(if entry.reach.is_none() { &no_limit } else { spans })
+        reading.next(streams, if entry.reach.is_none() { &no_limit } else { spans })
+    }
+
+    /// What is read.
+    pub(super) fn range(&self) -> Option<Window> {
+        self.current.as_ref().map(|(_, reading)| reading.range)
     }
 
     /// Whether one is under way.
@@ -109,17 +117,10 @@ impl Lookbacks {
         self.current.as_ref().is_some_and(|(entry, _)| entry.reach.is_none())
     }
 
-    /// Ends a look ahead that the vendor refused, because it accepts no dates of the future. It is tried again at the next
-    /// turn.
-    pub(super) fn give_up_looking_ahead(&mut self, now: Now) {
-        self.current = None;
-        self.times.insert(AHEAD_NAME.to_owned(), LookbackTimes { begun: now.ours, done: now.ours });
-    }
-
     /// A window was read, with or without proof. `found_ahead` tells, when a look ahead is over, whether it found stamps.
-    pub(super) fn on_window(&mut self, task: Task, proven: bool, found_ahead: impl FnOnce() -> bool, now: Now) {
+    pub(super) fn on_window(&mut self, (stream, claim): (Stream, Window), proven: bool, found_ahead: impl FnOnce() -> bool, now: Now) {
         let Some((_, reading)) = &mut self.current else { return };
-        reading.on_window(task, proven);
+        reading.on_window(stream, claim, proven);
         if !reading.is_done() {
             return;
         }

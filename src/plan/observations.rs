@@ -10,6 +10,11 @@ use std::time::Duration;
 /// Records on a page, until a page has shown it.
 const USUAL_PAGE: u64 = 200;
 
+/// How full a window is to be of what may be read in one: fuller ones often turn out too deep.
+const FILLED: f64 = 0.8;
+/// A limit that is longer than this is none.
+const LONGEST_SPAN: Duration = Duration::from_secs(3_000 * 366 * 86_400);
+
 /// What was seen so far. Nothing of it outlives the process.
 #[derive(Clone, Debug)]
 pub(super) struct Observations {
@@ -19,8 +24,10 @@ pub(super) struct Observations {
     interval: Duration,
     /// Records on a full page.
     page_size: u64,
-    /// How long the next window may be, by stream; no entry means no limit.
-    spans: BTreeMap<Stream, Duration>,
+    /// How long the next window may be, by stream, and by whether one answer must hold it whole; no entry means no limit.
+    spans: BTreeMap<(Stream, bool), Duration>,
+    /// Where the vendor failed for windows that were too wide: as many records as it was seen to send in one.
+    most: BTreeMap<Stream, u64>,
     /// Streams whose order was seen to change from page to page.
     disordered: BTreeSet<Stream>,
     zone: ZoneWatch,
@@ -39,6 +46,7 @@ impl Observations {
             interval,
             page_size: USUAL_PAGE,
             spans: BTreeMap::new(),
+            most: BTreeMap::new(),
             disordered: BTreeSet::new(),
             zone: ZoneWatch::default(),
             zone_found: None,
@@ -47,14 +55,15 @@ impl Observations {
         }
     }
 
-    /// Above how many pages a window of the stream is cut: where the order is known to change, one page is all that is safe.
-    pub(super) fn deepest(&self, stream: Stream) -> u64 {
-        if self.disordered.contains(&stream) { 1 } else { self.window_pages }
+    /// Above how many pages a window of the stream is cut: one page where one answer must hold it whole (`snapshot`), or where the
+    /// order is known to change.
+    pub(super) fn deepest(&self, stream: Stream, snapshot: bool) -> u64 {
+        if snapshot || self.disordered.contains(&stream) { 1 } else { self.window_pages }
     }
 
     /// How long windows may be, stream by stream.
-    pub(super) fn spans(&self) -> &BTreeMap<Stream, Duration> {
-        &self.spans
+    pub(super) fn spans(&self, snapshot: bool) -> BTreeMap<Stream, Duration> {
+        self.spans.iter().filter(|((_, of), _)| *of == snapshot).map(|((stream, _), span)| (*stream, *span)).collect()
     }
 
     /// How many pages so many records fill.
@@ -70,21 +79,27 @@ impl Observations {
         self.disordered.insert(stream);
     }
 
-    /// A window was too deep and was cut to this length.
-    pub(super) fn cut_to(&mut self, stream: Stream, span: Duration) {
-        self.spans.insert(stream, span);
+    /// A window was cut to this length.
+    pub(super) fn cut_to(&mut self, stream: Stream, snapshot: bool, span: Duration) {
+        self.spans.insert((stream, snapshot), span);
     }
 
-    /// A window was proven that held so many records: the next one may be longer if this one was small.
-    pub(super) fn proven(&mut self, stream: Stream, records: u64) {
-        if records * 2 <= self.deepest(stream) * self.page_size {
-            self.spans.entry(stream).and_modify(|span| *span = span.saturating_mul(2));
-        }
+    /// The vendor could not answer a window at all: perhaps too much matched.
+    pub(super) fn saw_too_wide(&mut self, stream: Stream) {
+        self.most.entry(stream).or_insert(self.page_size);
+    }
+
+    /// A window was proven that held so many records: the next one is to hold a little less than what may be read in one.
+    pub(super) fn proven(&mut self, stream: Stream, snapshot: bool, records: u64) {
+        let most = self.most.get_mut(&stream).map(|most| std::mem::replace(most, records.max(*most)).max(records));
+        let limit = (self.deepest(stream, snapshot) * self.page_size).min(most.unwrap_or(u64::MAX));
+        let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(0.5, 2.0);
+        self.spans.entry((stream, snapshot)).and_modify(|span| *span = span.mul_f64(factor).min(LONGEST_SPAN));
     }
 
     /// The server does not obey From: a short window is as deep as a long one.
     pub(super) fn saw_from_ignored(&mut self, stream: Stream) {
-        self.spans.remove(&stream);
+        self.spans.retain(|(of, _), _| *of != stream);
     }
 
     /// Looks at the stamps of a page. `ahead` says that the page belongs to the look ahead of the clock.

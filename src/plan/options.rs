@@ -40,6 +40,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// How far back listings are looked for that come late.
+    #[must_use]
+    pub(super) fn longest_reach(&self) -> Duration {
+        self.lookbacks.iter().map(|rule| rule.reach).max().unwrap_or_default()
+    }
+
     /// The streams that a scan reads: everything that is live, and the deletions where they have a stream of their own.
     #[must_use]
     pub(super) fn scan_streams(&self) -> Vec<Stream> {

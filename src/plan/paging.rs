@@ -10,6 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages that come back empty although the total promises them, before the total is not believed any more.
 const MAX_HOLLOW_PAGES: u32 = 3;
+/// A strange answer is asked for again this often before it is believed.
+const MAX_DOUBTS: u32 = 2;
+/// A total that falls by no more than this, or by a twentieth, is not strange.
+const FALL: u64 = 100;
+/// While what can be read is read, this many pages in a row may fail.
+const MAX_FAILED_PAGES: u32 = 3;
 /// No window is read deeper than this, even where it cannot be cut.
 const MAX_PAGES: u64 = 20_000;
 
@@ -28,8 +34,19 @@ pub enum PageStep {
     },
     /// A pass ended without proof: cut the window smaller, or read it again with [`Reading::again`].
     Unproven,
-    /// The answer contradicts itself and does not count as read.
-    Unreadable,
+    /// The answer contradicts itself, or what was answered before, and does not count as read; why, for people.
+    Unreadable(&'static str),
+    /// All that can be read of a window that cannot be proven was read.
+    Salvaged,
+}
+
+/// What is known of a window before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The number of pages above which to cut.
+    pub deepest: u64,
+    /// Whether it would be strange if nothing matched.
+    pub something: bool,
 }
 
 /// Where the reading of a window stands, as far as it is saved.
@@ -73,6 +90,16 @@ pub struct Reading {
     hollow: u32,
     /// Refusals of a page that may be gone.
     refused: u32,
+    /// Answers in a row that were asked for again because they were strange.
+    doubts: u32,
+    /// The order was seen to change from page to page.
+    disordered: bool,
+    /// This pass has shown a mark that no pass before had shown.
+    progressed: bool,
+    /// The marks of the pass before, where two passes must agree.
+    agreed: Option<BTreeSet<Mark>>,
+    /// While what can be read is read, page by page: the pages in a row that failed.
+    salvage: Option<u32>,
 }
 
 impl Reading {
@@ -110,14 +137,39 @@ impl Reading {
         self.refused
     }
 
-    /// Takes in the answer to the page that was asked for. `deepest` is the number of pages above which to cut.
-    pub fn on_answer(&mut self, answer: PageFacts, deepest: u64) -> PageStep {
+    /// Takes in the answer to the page that was asked for.
+    pub fn on_answer(&mut self, answer: PageFacts, expected: Expected) -> PageStep {
+        if let Some(reason) = self.strange(&answer, expected) {
+            // It may be a slip of one answer, which must neither hide records nor prove anything.
+            if answer.page == 1 && answer.marks.is_empty() && answer.total > 0 || self.doubts < MAX_DOUBTS {
+                self.doubts += 1;
+                return PageStep::Unreadable(reason);
+            }
+        }
+        self.doubts = 0;
+        if self.salvage.is_some() {
+            return self.on_salvaged(&answer);
+        }
         if answer.marks.is_empty() && answer.page == 1 {
             // Whatever a next page promises, nothing matches.
-            return if answer.total > 0 { PageStep::Unreadable } else { PageStep::Complete };
+            return PageStep::Complete;
         }
-        let answer = PageFacts { marks: tell_apart(answer.marks), ..answer };
-        if self.at.page_size == 0 { self.on_start(answer, deepest) } else { self.on_page(answer) }
+        if self.at.page_size == 0 { self.on_start(answer, expected.deepest) } else { self.on_page(answer) }
+    }
+
+    /// Why an answer is hard to believe.
+    fn strange(&self, answer: &PageFacts, expected: Expected) -> Option<&'static str> {
+        let before = self.at.total_last;
+        let empty = answer.marks.is_empty();
+        match answer.total {
+            0 if before > 0 && empty => Some("nothing matches, although the answer before counted records"),
+            0 if empty && answer.page == 1 && expected.something => Some("nothing matches in a long stretch of time"),
+            total if before > 0 && fell(before, total) => Some("the Total fell by more than a change in between explains"),
+            total if empty && u64::from(answer.page) <= total.div_ceil(self.at.page_size.max(1)) => {
+                Some("the page is empty although its Total is not zero")
+            }
+            _ => None,
+        }
     }
 
     fn on_start(&mut self, answer: PageFacts, deepest: u64) -> PageStep {
@@ -129,7 +181,8 @@ impl Reading {
         self.at.total_last = answer.total;
         self.head = answer.marks.iter().cloned().collect();
         self.see(&answer.marks);
-        if !answer.more && self.at.page_size >= self.at.total_last {
+        // A record that stands twice in a page counts once.
+        if !answer.more && self.head.len() as u64 >= self.at.total_last {
             // All matches are in this one answer, so nothing can have moved between pages.
             return PageStep::Complete;
         }
@@ -147,15 +200,10 @@ impl Reading {
         self.follow_total(answer.total);
         if !self.at.strict && self.order_moved(&answer.marks) {
             self.at.strict = true;
+            self.disordered = true;
             self.forget();
         }
-        let hollow = answer.marks.is_empty() && u64::from(answer.page) <= self.pages();
-        if hollow && self.at.passes == 0 && !self.at.strict {
-            // It may be a slip of the vendor, which must not hide what stands on the page: the window is read again.
-            self.at.passes += 1;
-            return PageStep::Unproven;
-        }
-        self.hollow += u32::from(hollow);
+        self.hollow += u32::from(answer.marks.is_empty() && u64::from(answer.page) <= self.pages());
         self.see(&answer.marks);
         let last = u64::from(answer.page) >= self.top.max(self.pages());
         if last && answer.more && !answer.marks.is_empty() {
@@ -201,6 +249,7 @@ impl Reading {
     fn see(&mut self, marks: &[Mark]) {
         for mark in marks {
             if self.seen.insert(mark.clone()) {
+                self.progressed = true;
                 self.unsaved.push(mark.clone());
             }
         }
@@ -249,6 +298,58 @@ impl Reading {
         PageStep::Unproven
     }
 
+    /// Whether a pass in which no answer could prove the window is confirmed by the pass before: a change that left the total
+    /// as it was cannot hide a record from both.
+    pub(super) fn agrees(&mut self) -> bool {
+        let (agreed, seen) = (self.agreed.take(), self.seen.clone());
+        let agrees = agreed.as_ref() == Some(&seen);
+        self.at.passes += u32::from(agreed.is_some() && !agrees);
+        self.agreed = Some(seen);
+        agrees
+    }
+
+    /// Whether the window has more pages than one answer holds.
+    pub(super) fn is_paged(&self) -> bool {
+        self.pages() > 1
+    }
+
+    /// Whether the order was seen to change from page to page.
+    pub(super) fn is_disordered(&self) -> bool {
+        self.disordered
+    }
+
+    /// Whether this pass has shown anything new.
+    pub(super) fn progressed(&self) -> bool {
+        self.progressed
+    }
+
+    /// From now on what can be read is read, from the second page on; nothing is proven by it.
+    pub(super) fn salvage(&mut self) {
+        self.salvage = Some(0);
+        self.at.next_page = 2;
+    }
+
+    /// Whether only what can be read is read.
+    pub(super) fn is_salvaging(&self) -> bool {
+        self.salvage.is_some()
+    }
+
+    /// Passes over a page that failed while what can be read is read; `false` if there is no sense in going on.
+    pub(super) fn skip_page(&mut self) -> bool {
+        self.at.next_page += 1;
+        let failed = self.salvage.map_or(0, |failed| failed + 1);
+        self.salvage = Some(failed);
+        failed < if self.at.page_size == 0 { 1 } else { MAX_FAILED_PAGES }
+    }
+
+    fn on_salvaged(&mut self, answer: &PageFacts) -> PageStep {
+        self.see(&answer.marks);
+        self.at.next_page = answer.page.saturating_add(1);
+        self.salvage = Some(0);
+        let more = answer.more || u64::from(answer.page) < answer.total.div_ceil(self.at.page_size.max(1));
+        if answer.marks.is_empty() || !more { PageStep::Salvaged } else { PageStep::Continue }
+    }
+
     /// Begins another pass. What was seen keeps counting only where the set is proven by being constant.
     pub fn again(&mut self) {
         if !self.at.strict {
@@ -267,6 +368,8 @@ impl Reading {
             unsaved: std::mem::take(&mut self.unsaved),
             cleared: self.cleared,
             refused: self.refused,
+            agreed: self.agreed.take(),
+            disordered: self.disordered,
             ..Reading::default()
         };
     }
@@ -283,15 +386,10 @@ impl Reading {
     }
 }
 
-/// A record that stands twice in one page is counted twice by the vendor's total: its second mark is another one.
-fn tell_apart(marks: Vec<Mark>) -> Vec<Mark> {
-    let mut times: BTreeMap<Mark, u32> = BTreeMap::new();
-    let number = |mark: Mark| {
-        let count = times.entry(mark.clone()).or_default();
-        *count += 1;
-        if *count == 1 { mark } else { format!("{mark}\u{1}{count}").into() }
-    };
-    marks.into_iter().map(number).collect()
+/// Whether a total fell by more than is likely to have left the window between two answers.
+fn fell(before: u64, now: u64) -> bool {
+    let lost = before.saturating_sub(now);
+    lost > FALL && lost * 20 > before
 }
 
 #[cfg(test)]
@@ -330,8 +428,9 @@ mod tests {
             }
             let answer = world.answer(reading.progress().next_page);
             read.extend(answer.marks.iter().cloned());
-            match reading.on_answer(answer, u64::MAX) {
-                PageStep::Continue => {}
+            match reading.on_answer(answer, up_to(u64::MAX)) {
+                // The same page is asked for again.
+                PageStep::Continue | PageStep::Unreadable(_) => {}
                 PageStep::Complete => return (read, request as u32 + 1),
                 PageStep::Unproven => reading.again(),
                 other => panic!("{other:?}"),
@@ -378,6 +477,10 @@ mod tests {
         assert!(world.listings.iter().any(|id| !read.contains(&*id.to_string())));
     }
 
+    fn up_to(deepest: u64) -> Expected {
+        Expected { deepest, something: false }
+    }
+
     fn page(page: u32, marks: &[&str], total: u64, more: bool) -> PageFacts {
         PageFacts { page, marks: marks.iter().map(|mark| (*mark).into()).collect(), total, more }
     }
@@ -386,7 +489,7 @@ mod tests {
         let mut reading = Reading::new();
         for (answer, expected) in answers {
             assert_eq!(reading.progress().next_page, answer.page);
-            assert_eq!(reading.on_answer(answer.clone(), 9), *expected, "{answer:?}");
+            assert_eq!(reading.on_answer(answer.clone(), up_to(9)), *expected, "{answer:?}");
         }
         reading
     }
@@ -396,7 +499,7 @@ mod tests {
         assert_eq!(check(&[(page(1, &["a", "b"], 2, false), PageStep::Complete)]).seen.len(), 2, "distinct keys are counted");
         check(&[(page(1, &[], 0, false), PageStep::Complete)]);
         check(&[(page(1, &["a", "b"], 2, false), PageStep::Complete)]);
-        check(&[(page(1, &["a", "a"], 2, false), PageStep::Complete)]);
+        check(&[(page(1, &["a", "a"], 2, false), PageStep::Unproven)]);
     }
 
     #[test]
@@ -415,7 +518,7 @@ mod tests {
                 let marks: Vec<Mark> = (0..15).skip(start).take(2).map(|mark| mark.to_string().into()).collect();
                 read.extend(marks.clone());
                 let answer = PageFacts { page: reading.progress().next_page, marks, total, more: start + 2 < 15 };
-                if reading.on_answer(answer, 99) == PageStep::Complete {
+                if reading.on_answer(answer, up_to(99)) == PageStep::Complete {
                     break;
                 }
             }
@@ -425,26 +528,68 @@ mod tests {
 
     #[test]
     fn a_total_without_records_does_not_count_as_read() {
-        check(&[(page(1, &[], 7, false), PageStep::Unreadable)]);
+        check(&[(page(1, &[], 7, false), PageStep::Unreadable("the page is empty although its Total is not zero"))]);
     }
+
+    const EMPTY: PageStep = PageStep::Unreadable("the page is empty although its Total is not zero");
 
     #[test]
     fn fewer_keys_than_promised_are_no_proof() {
-        let mut reading = check(&[(page(1, &["a"], 2, false), PageStep::Continue), (page(2, &[], 2, false), PageStep::Unproven)]);
-        assert!(!reading.progress().strict, "once, it may be a slip");
-        reading.again();
-        assert_eq!(reading.on_answer(page(1, &["a"], 2, false), 9), PageStep::Continue);
-        assert_eq!(reading.on_answer(page(2, &[], 2, false), 9), PageStep::Unproven);
+        let reading = check(&[
+            (page(1, &["a"], 2, false), PageStep::Continue),
+            (page(2, &[], 2, false), EMPTY),
+            (page(2, &[], 2, false), EMPTY),
+            (page(2, &[], 2, false), PageStep::Unproven),
+        ]);
         assert!(reading.progress().strict);
     }
 
     #[test]
-    fn a_page_that_is_falsely_empty_is_no_proof_even_if_the_total_falls_below_what_was_seen() {
+    fn a_page_that_is_falsely_empty_is_asked_for_again() {
         check(&[
             (page(1, &["a", "b"], 5, true), PageStep::Continue),
             (page(3, &["e"], 5, false), PageStep::Continue),
-            (page(2, &[], 4, false), PageStep::Unproven),
+            (page(2, &[], 4, false), EMPTY),
+            (page(2, &["c", "d"], 5, true), PageStep::Complete),
         ]);
+    }
+
+    #[test]
+    fn a_total_that_falls_to_nothing_is_asked_for_again_before_it_is_believed() {
+        let gone = PageStep::Unreadable("nothing matches, although the answer before counted records");
+        let begin = [(page(1, &["a", "b"], 5, true), PageStep::Continue), (page(3, &[], 0, false), gone)];
+        check(&[&begin[..], &[(page(3, &["e"], 5, false), PageStep::Continue)]].concat());
+        check(&[&begin[..], &[(page(3, &[], 0, false), gone), (page(3, &[], 0, false), PageStep::Continue)]].concat());
+    }
+
+    #[test]
+    fn a_long_stretch_without_records_is_asked_for_again_before_it_is_believed() {
+        let mut reading = Reading::new();
+        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true });
+        assert!(matches!(answer(), PageStep::Unreadable(_)));
+        assert!(matches!(answer(), PageStep::Unreadable(_)));
+        assert_eq!(answer(), PageStep::Complete);
+    }
+
+    #[test]
+    fn what_can_be_read_is_read_past_pages_that_fail() {
+        let mut reading = check(&[(page(1, &["a", "b"], 12, true), PageStep::Continue)]);
+        reading.salvage();
+        assert_eq!(reading.on_answer(page(2, &["c", "d"], 12, true), up_to(9)), PageStep::Continue);
+        assert!(reading.skip_page(), "page 3");
+        assert_eq!(reading.on_answer(page(4, &["g"], 12, true), up_to(9)), PageStep::Continue);
+        assert!(reading.skip_page() && reading.skip_page() && !reading.skip_page(), "pages 5 to 7");
+        assert_eq!(reading.progress().keys_seen, 5);
+    }
+
+    #[test]
+    fn two_passes_agree_only_if_they_show_the_same() {
+        let mut reading = Reading::new();
+        for (marks, agrees) in [(["a", "b"], false), (["a", "c"], false), (["a", "c"], true)] {
+            reading.on_answer(page(1, &marks, 2, false), up_to(9));
+            assert_eq!(reading.agrees(), agrees, "{marks:?}");
+            reading.again();
+        }
     }
 
     #[test]
@@ -483,9 +628,9 @@ mod tests {
             (page(1, &["a", "c"], 4, true), PageStep::Unproven),
         ]);
         reading.again();
-        assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), 9), PageStep::Continue);
-        assert_eq!(reading.on_answer(page(2, &["a", "b"], 4, false), 9), PageStep::Continue);
-        assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), 9), PageStep::Complete);
+        assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), up_to(9)), PageStep::Continue);
+        assert_eq!(reading.on_answer(page(2, &["a", "b"], 4, false), up_to(9)), PageStep::Continue);
+        assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), up_to(9)), PageStep::Complete);
     }
 
     #[test]
@@ -496,9 +641,9 @@ mod tests {
     #[test]
     fn a_total_that_lies_ends_the_pass_early() {
         let mut reading = Reading::new();
-        reading.on_answer(page(1, &["a"], 1_000, true), 9);
+        reading.on_answer(page(1, &["a"], 1_000, true), up_to(9));
         let mut requests = 1;
-        while reading.on_answer(page(reading.progress().next_page, &[], 1_000, false), 9) == PageStep::Continue {
+        while reading.on_answer(page(reading.progress().next_page, &[], 1_000, false), up_to(9)) == PageStep::Continue {
             requests += 1;
         }
         assert!(requests < 6, "{requests} requests for one listing");

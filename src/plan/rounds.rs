@@ -4,10 +4,10 @@ use super::checkpoint::Open;
 use super::clock::Now;
 use super::due::Due;
 use super::options::Options;
-use super::suspects::ONCE_READINGS;
+use super::known_gaps::ONCE_READINGS;
 use super::window::{PAD, StreamState, Task, task_for};
 use crate::record::{Presence, Stamp, Stream, Window};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A window whose `To` turns out to lie ahead of the vendor's clock is opened anew this often.
@@ -26,12 +26,14 @@ struct Round {
     to: Stamp,
     /// Streams that were not begun yet.
     left: Vec<Stream>,
+    /// Streams whose poll is under way.
+    open: BTreeSet<Stream>,
     begun: Now,
     reopened: u32,
     /// It was begun by an earlier process, so it says nothing of the time since.
     resumed: bool,
-    /// The poll that is open was too deep and was cut.
-    cut: bool,
+    /// The polls that are open and were cut, as they were too deep.
+    cut: BTreeSet<Stream>,
     /// Where the deletions of this round begin, if they were cut.
     deletions_from: Option<Stamp>,
     /// A poll of it could not be proven.
@@ -53,16 +55,25 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    /// Goes on with a poll that an earlier process has begun.
-    pub(super) fn resume(&mut self, task: Task, streams: &[Stream], now: Now) {
-        let left = in_order(streams).into_iter().skip_while(|later| *later != task.stream).skip(1).collect();
-        self.current = Some(Round { resumed: true, ..round(task.asked.to, left, now) });
+    /// Goes on with polls that an earlier process has begun.
+    pub(super) fn resume(&mut self, open: &[Task], streams: &[Stream], now: Now) {
+        let Some(to) = open.iter().map(|task| task.asked.to).max() else { return };
+        let open: BTreeSet<Stream> = open.iter().map(|task| task.stream).collect();
+        let mut left = in_order(streams);
+        let begun = left.iter().rposition(|stream| open.contains(stream)).map_or(0, |last| last + 1);
+        left.drain(..begun);
+        self.current = Some(Round { resumed: true, open, ..round(to, left, now) });
     }
 
-    /// When the next poll is due. `idle` says whether a one-shot run has nothing else left.
-    pub(super) fn due(&self, once: bool, idle: impl FnOnce() -> bool, now: Now) -> Due {
-        if self.current.is_some() {
-            return Due::Now;
+    /// When the next poll may begin. `idle` says whether a one-shot run has nothing else left, `apart` whether the poll of a
+    /// stream has failed so often that the next round does not wait for it.
+    pub(super) fn due(&self, once: bool, idle: impl FnOnce() -> bool, apart: impl Fn(Stream) -> bool, now: Now) -> Due {
+        if let Some(round) = &self.current {
+            let stuck = round.left.is_empty() && round.open.iter().all(|stream| apart(*stream));
+            return match stuck && !once {
+                true => Due::at(self.next_at, now),
+                false => Due::now_if(!round.left.is_empty()),
+            };
         }
         if !once {
             return Due::at(self.next_at, now);
@@ -73,27 +84,40 @@ impl Rounds {
         Due::now_if(self.ended == 0 || (again && idle()))
     }
 
-    /// Begins the next poll of the round, and the round itself if none is under way.
-    pub(super) fn begin(&mut self, options: &Options, streams: &mut BTreeMap<Stream, StreamState>, now: Now) -> Option<Task> {
-        if self.current.is_none() {
+    /// Begins the next poll of the round, and the round itself if none is under way. `ready` says of which streams a poll may
+    /// begin, `open` which polls are still open.
+    pub(super) fn begin(
+        &mut self,
+        options: &Options,
+        streams: &BTreeMap<Stream, StreamState>,
+        (ready, open): (&[Stream], &[Stream]),
+        now: Now,
+    ) -> Option<Task> {
+        if self.current.as_ref().is_none_or(|round| round.left.is_empty()) {
             self.next_at = now.monotonic + options.interval;
             self.read_since = false;
-            self.current = Some(round(now.vendor.minus(options.settle), in_order(&options.streams), now));
+            // One that is given up for the next was waiting for polls that stand apart.
+            if let Some(round) = &self.current {
+                self.ended += u32::from(!round.resumed);
+                self.doubtful_in_a_row += 1;
+            }
+            let left = in_order(&options.streams).into_iter().filter(|stream| !open.contains(stream)).collect();
+            self.current = Some(Round { doubtful: !open.is_empty(), ..round(now.vendor.minus(options.settle), left, now) });
         }
-        let round = self.current.as_mut().filter(|round| !round.left.is_empty())?;
-        let stream = round.left.remove(0);
-        round.cut = false;
-        let deletions_from = round.deletions_from.filter(|_| stream.presence() == Presence::Live);
-        let state = streams.get_mut(&stream)?;
-        let task = state.poll(stream, round.to, options.overlap);
+        let round = self.current.as_mut()?;
+        let place = round.left.iter().position(|stream| ready.contains(stream))?;
+        let stream = round.left.remove(place);
+        round.cut.remove(&stream);
+        round.open.insert(stream);
+        let task = streams.get(&stream)?.poll(stream, round.to, options.overlap);
         // Where the clocks differ, the poll ends by the vendor's and claims by the earlier.
         let past = round.begun.earliest.minus(options.settle + PAD).max(task.claim.from);
-        let task = Task { claim: Window { to: task.claim.to.min(past), ..task.claim }, ..task };
-        Some(match deletions_from {
-            // Listings are not read behind the deletions of the same round.
-            Some(from) if from > task.claim.from => self.shorten(state, task, Window { from, to: task.claim.to }),
-            Some(_) | None => task,
-        })
+        Some(Task { claim: Window { to: task.claim.to.min(past), ..task.claim }, ..task })
+    }
+
+    /// Where the deletions of this round begin, if they were cut: listings are not read behind them.
+    pub(super) fn deletions_from(&self, stream: Stream) -> Option<Stamp> {
+        self.current.as_ref()?.deletions_from.filter(|_| stream.presence() == Presence::Live)
     }
 
     /// A poll that keeps only its newer part: what is cut off becomes a gap, to be filled behind it.
@@ -102,7 +126,7 @@ impl Rounds {
         let from = state.cursor.map_or(task.asked.from, |cursor| cursor.max(task.asked.from));
         state.coverage.remove(Window { from, to: newer.from });
         if let Some(round) = &mut self.current {
-            round.cut = true;
+            round.cut.insert(task.stream);
             if task.stream.presence() == Presence::Deleted {
                 round.deletions_from = Some(newer.from);
             }
@@ -112,9 +136,9 @@ impl Rounds {
         Task { asked: Window { to: task.asked.to, ..shorter.asked }, ..shorter }
     }
 
-    /// Whether the poll that is open was cut.
-    pub(super) fn is_cut(&self) -> bool {
-        self.current.as_ref().is_some_and(|round| round.cut)
+    /// Whether the open poll of a stream was cut.
+    pub(super) fn is_cut(&self, stream: Stream) -> bool {
+        self.current.as_ref().is_some_and(|round| round.cut.contains(&stream))
     }
 
     /// Gives the open poll back, to be begun anew, if its first answer shows that the round ends at a wrong time; tells
@@ -122,6 +146,9 @@ impl Rounds {
     /// still grow; if it is long past, the poll leaves out what is there already.
     pub(super) fn restart_if_end_is_wrong(&mut self, open: &Open, vendor_now: Option<Stamp>, settle: Duration, now: Now) -> bool {
         let (Some(vendor_now), Some(round)) = (vendor_now, &mut self.current) else { return false };
+        if !round.open.contains(&open.task.stream) {
+            return false;
+        }
         let past = vendor_now.plus(CLOCK_GRAIN).minus(settle);
         let expected = round.begun.vendor.plus(now.monotonic.saturating_sub(round.begun.monotonic));
         let is_late = now.vendor.since(expected) > CORRECTION && !round.resumed;
@@ -131,16 +158,18 @@ impl Rounds {
         round.to = now.vendor.min(vendor_now.plus(CLOCK_GRAIN)).minus(settle);
         round.begun = now;
         round.left.insert(0, open.task.stream);
+        round.open.remove(&open.task.stream);
         round.reopened += 1;
         true
     }
 
     /// A poll of one stream is over; tells whether that ends a round in which each was proven.
-    pub(super) fn polled(&mut self, proven: bool) -> bool {
-        if let Some(round) = &mut self.current {
-            round.doubtful |= !proven;
-        }
-        let Some(round) = self.current.take_if(|round| round.left.is_empty()) else { return false };
+    pub(super) fn polled(&mut self, stream: Stream, proven: bool) -> bool {
+        // A poll that was left over from an earlier round says nothing of this one.
+        let Some(round) = self.current.as_mut().filter(|round| round.open.contains(&stream)) else { return false };
+        round.open.remove(&stream);
+        round.doubtful |= !proven;
+        let Some(round) = self.current.take_if(|round| round.left.is_empty() && round.open.is_empty()) else { return false };
         self.ended += u32::from(!round.resumed);
         self.doubtful_in_a_row = if round.doubtful { self.doubtful_in_a_row + 1 } else { 0 };
         !round.doubtful
@@ -163,7 +192,7 @@ impl Rounds {
 }
 
 fn round(to: Stamp, left: Vec<Stream>, begun: Now) -> Round {
-    Round { to, left, begun, reopened: 0, resumed: false, cut: false, deletions_from: None, doubtful: false }
+    Round { to, left, begun, reopened: 0, resumed: false, open: BTreeSet::new(), cut: BTreeSet::new(), deletions_from: None, doubtful: false }
 }
 
 /// Deletions first: a tombstone must stand before the stream of everything can show its listing.

@@ -4,6 +4,7 @@
 use super::checkpoint::SavedScan;
 use super::clock::Now;
 use super::due::Due;
+use super::known_gaps::KnownGap;
 use super::options::Options;
 use super::second_reading::SecondReading;
 use super::window::Task;
@@ -27,11 +28,8 @@ pub(super) enum ScanStep {
     Begin(Option<ScanRequest>),
     /// Read this window.
     Read(Task),
-    /// All was read: find out which rows the reading lacks.
-    Judge {
-        /// Whether every window was proven whole.
-        proven: bool,
-    },
+    /// All was read, but for these stretches: find out which rows the reading lacks.
+    Judge(Vec<Window>),
     /// Ask the vendor about this row.
     Confirm(ListingId),
     /// Every row was asked about.
@@ -66,7 +64,7 @@ impl Scans {
             let left = usize::try_from(options.confirm_budget.saturating_sub(saved.asked)).unwrap_or(usize::MAX);
             Scan {
                 wanted: None,
-                reading: SecondReading { range: saved.range, coverage: saved.coverage, doubtful: saved.doubtful },
+                reading: SecondReading { range: saved.range, coverage: saved.coverage, unproven: saved.unproven },
                 to_confirm: saved.to_confirm.map(|rows| rows.into_iter().take(left).collect()),
             }
         });
@@ -90,16 +88,29 @@ impl Scans {
         next.map_or(Due::Never, |next| Due::at_ours(next, now))
     }
 
-    /// The next step of the scan under way; where there is none, to begin one.
-    pub(super) fn next(&self, spans: &BTreeMap<Stream, Duration>) -> ScanStep {
-        let Some(scan) = &self.current else { return ScanStep::Begin(self.wanted.front().copied()) };
+    /// The next step of the scan under way, where these streams may be read; where there is none, to begin one.
+    pub(super) fn next(&self, streams: &[Stream], spans: &BTreeMap<Stream, Duration>) -> Option<ScanStep> {
+        let Some(scan) = &self.current else { return Some(ScanStep::Begin(self.wanted.front().copied())) };
         match &scan.to_confirm {
-            Some(rows) => rows.front().cloned().map_or(ScanStep::End, ScanStep::Confirm),
-            None => match scan.reading.next(spans) {
-                Some(task) => ScanStep::Read(task),
-                None => ScanStep::Judge { proven: !scan.reading.doubtful },
-            },
+            Some(rows) => Some(rows.front().cloned().map_or(ScanStep::End, ScanStep::Confirm)),
+            None if scan.reading.is_done() => Some(ScanStep::Judge(scan.reading.unproven())),
+            None => scan.reading.next(streams, spans).map(ScanStep::Read),
         }
+    }
+
+    /// What is read by the one under way.
+    pub(super) fn range(&self) -> Option<Window> {
+        self.current.as_ref().map(|scan| scan.reading.range)
+    }
+
+    /// What a scan reads.
+    pub(super) fn streams(&self) -> &[Stream] {
+        &self.streams
+    }
+
+    /// Whether the one under way asks the vendor about single rows.
+    pub(super) fn is_confirming(&self) -> bool {
+        self.current.as_ref().is_some_and(|scan| scan.to_confirm.is_some())
     }
 
     /// Whether anything is left to do for a one-shot run.
@@ -138,19 +149,20 @@ impl Scans {
     }
 
     /// The one that was wanted next, or whose time has come, has begun; tells who had asked for it.
-    pub(crate) fn begun(&mut self, range: Window, now: Now) -> Option<ScanRequest> {
+    pub(super) fn begun(&mut self, range: Window, known_gaps: &[KnownGap], now: Now) -> Option<ScanRequest> {
         let wanted = self.wanted.pop_front();
         if !wanted.is_some_and(|wanted| wanted.dry_run) {
             self.last = Some(now.ours);
         }
-        self.current = Some(Scan { wanted, reading: SecondReading::new(range, self.streams.iter().copied()), to_confirm: None });
+        let reading = SecondReading::new(range, self.streams.iter().copied(), known_gaps);
+        self.current = Some(Scan { wanted, reading, to_confirm: None });
         wanted
     }
 
-    /// A window was read, with or without proof.
-    pub(super) fn on_window(&mut self, task: Task, proven: bool) {
+    /// A window is over, with or without proof.
+    pub(super) fn on_window(&mut self, (stream, claim): (Stream, Window), proven: bool) {
         if let Some(scan) = &mut self.current {
-            scan.reading.on_window(task, proven);
+            scan.reading.on_window(stream, claim, proven);
         }
     }
 

@@ -17,8 +17,8 @@ pub(crate) enum Step {
     BeginScan(Window, Option<ScanRequest>),
     /// A scan's reading is over; tell which rows it lacks by `Scans::judged`.
     Judge {
-        /// Whether every window of it was proven whole.
-        proven: bool,
+        /// Stretches that it could not read or prove.
+        unread: Vec<Window>,
     },
     /// Ask the vendor about a row that a scan's reading lacks; tell by `Scans::confirmed`.
     Confirm(ListingId),

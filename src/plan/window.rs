@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const PAD: Duration = Duration::from_secs(1);
 /// A window is never cut smaller than this. Vendors stamp to the second; but as every window is asked for a [`PAD`] wider,
 /// finer cuts would mostly read their neighbours again, and a bulk load of one stamp several times.
-const SMALLEST_SPAN: Duration = Duration::from_secs(4);
+pub(super) const SMALLEST_SPAN: Duration = Duration::from_secs(4);
 /// How far the first poll of an empty mirror reaches back; what lies behind is filled in, newest first.
 const FIRST_POLL: Duration = Duration::from_secs(24 * 3600);
 /// No zone is more than 12 hours behind UTC; one hour is added for summer time.

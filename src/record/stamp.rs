@@ -19,6 +19,11 @@ pub struct Stamp(pub i64);
 pub struct DayTime(pub Stamp);
 
 impl Stamp {
+    /// 0001-01-01T00:00:00, as early as a vendor's date can be.
+    pub const FIRST: Stamp = Stamp(-621_355_968_000_000_000);
+    /// 9999-12-31T00:00:00: a window that ends here has no end, and a request for it names none.
+    pub const NO_END: Stamp = Stamp(2_534_022_144_000_000_000);
+
     /// Reads ISO 8601 with 0 to 9 fraction digits, with or without an offset (`Z`, `+02:00`). A date alone is its midnight.
     #[must_use]
     pub fn parse(text: &str) -> Option<Stamp> {

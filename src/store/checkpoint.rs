@@ -1,7 +1,7 @@
 //! Cursors and coverage: where the reading of a feed stands, saved and loaded.
 
 use super::query::{rows, value};
-use super::{reconcile_run, windows};
+use super::{known_gaps, reconcile_run, windows};
 use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Saved, SavedScan};
 use crate::plan::coverage::Coverage;
 use crate::plan::window::StreamState;
@@ -63,6 +63,7 @@ pub(super) fn load(connection: &Connection, feed: &FeedId) -> rusqlite::Result<S
     Ok(Saved {
         streams: load_streams(connection, feed)?,
         open: windows::load_open(connection, feed)?,
+        known_gaps: known_gaps::load(connection, feed)?,
         lookbacks: load_lookbacks(connection, feed)?,
         scan: load_scan(connection, feed)?,
         last_scan: load_last_scan(connection, feed)?,
@@ -98,17 +99,20 @@ fn load_scan(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Option<
     let Some((run, from, to, confirming)) = under_way else { return Ok(None) };
     let sql = "SELECT status, claim_from, claim_to, state = 'suspect' FROM windows WHERE run_id = ?1 AND state IN ('complete', 'suspect')";
     let windows: Vec<(Stream, Stamp, Stamp, bool)> = rows(connection, sql, [run], |row| row.try_into())?;
-    let doubtful = windows.iter().any(|(.., suspect)| *suspect);
+    let mut unproven: BTreeMap<Stream, Coverage> = BTreeMap::new();
     let mut coverage = BTreeMap::from([(Stream::All, Coverage::default())]);
     if value(connection, "SELECT count(*) FROM cursors WHERE feed_id = ?1 AND status = 3 AND polled", [feed])? {
         coverage.insert(Stream::Deleted, Coverage::default());
     }
-    for (stream, from, to, _) in windows {
+    for (stream, from, to, suspect) in windows {
         coverage.entry(stream).or_default().insert(Window { from, to });
+        if suspect {
+            unproven.entry(stream).or_default().insert(Window { from, to });
+        }
     }
     let to_confirm = confirming.then(|| reconcile_run::unasked(connection, run)).transpose()?;
     let asked = value(connection, "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict <> 'unasked'", [run])?;
-    Ok(Some(SavedScan { range: Window { from, to }, coverage, doubtful, to_confirm, asked }))
+    Ok(Some(SavedScan { range: Window { from, to }, coverage, unproven, to_confirm, asked }))
 }
 
 fn load_coverage(connection: &Connection, feed: &FeedId, stream: Stream) -> rusqlite::Result<Coverage> {

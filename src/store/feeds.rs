@@ -28,7 +28,7 @@ pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist
         )?
         .execute(params![feed, at, since, insist])?;
     // A look-back that was broken off begins anew when it is due.
-    windows::cut_open(connection, feed, Purpose::Lookback, at)?;
+    windows::cut_open(connection, feed, (Purpose::Lookback, None), at)?;
     value(connection, "SELECT since FROM feeds WHERE feed_id = ?1", [feed])
 }
 

@@ -11,10 +11,11 @@ use super::reconcile_absent::{self, Approved, Confirmation, Judgement};
 use super::reconcile_run::{self, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
 use super::writer::{Job, Writer};
-use super::{checkpoint, ledger, removal};
+use super::{checkpoint, known_gaps, ledger, removal};
 use crate::entity::Entity;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
+use crate::plan::known_gaps::KnownGap;
 use crate::record::{FeedId, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -122,6 +123,12 @@ impl Store {
         self.write(move |db| commit::commit(db, page)).await
     }
 
+    /// Puts the known gaps of a feed in the place of those that were saved.
+    pub async fn save_gaps(&self, feed: &FeedId, gaps: Vec<KnownGap>) -> Result<(), Error> {
+        let feed = feed.clone();
+        self.write(move |db| known_gaps::save(db, &feed, &gaps)).await
+    }
+
     /// Writes down what a feed is doing.
     pub(crate) async fn note(&self, note: FeedNote) -> Result<(), Error> {
         self.write(move |db| feeds::save_note(&db.connection, &note)).await
@@ -144,11 +151,11 @@ impl Store {
         self.write(move |db| reconcile_run::begin(db, Occasion { feed: &feed, at: &at }, range, dry_run)).await
     }
 
-    /// Sets the reading of a feed's run against its rows, and rules. `proven` says whether every window of it was proven whole.
+    /// Sets the reading of a feed's run against its rows, and rules. `unread` are the stretches that it could not read or prove.
     /// Fails when no run of the feed is under way, as the next two do.
-    pub async fn judge(&self, feed: &FeedId, proven: bool, limits: BrakeLimits, at: String) -> Result<Judgement, Error> {
+    pub async fn judge(&self, feed: &FeedId, unread: Vec<Window>, limits: BrakeLimits, at: String) -> Result<Judgement, Error> {
         let feed = feed.clone();
-        self.write(move |db| reconcile_absent::judge(db, Occasion { feed: &feed, at: &at }, proven, limits)).await
+        self.write(move |db| reconcile_absent::judge(db, Occasion { feed: &feed, at: &at }, &unread, limits)).await
     }
 
     /// Takes note of what the vendor said of a row that the run lacks, and deletes it if that was confirmed.

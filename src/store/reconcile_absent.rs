@@ -9,7 +9,7 @@ use super::row_sql::{RowSql, key_columns};
 use crate::entity::Entity;
 use crate::plan::brake::{BrakeLimits, Finding, Ruling, rule};
 use crate::plan::merge::News;
-use crate::record::{FeedId, ListingId, ListingKey};
+use crate::record::{FeedId, ListingId, ListingKey, Window};
 use rusqlite::{Connection, params};
 
 /// What follows from a run's reading.
@@ -46,10 +46,10 @@ pub(crate) struct Approved {
 }
 
 /// Sets the reading of the run under way against the rows, and rules.
-pub(super) fn judge(database: &mut Database, occasion: Occasion, proven: bool, limits: BrakeLimits) -> Result<Judgement, Error> {
+pub(super) fn judge(database: &mut Database, occasion: Occasion, unread: &[Window], limits: BrakeLimits) -> Result<Judgement, Error> {
     let (tx, sql) = database.begin()?;
     let run = under_way(&tx, occasion.feed)?;
-    let finding = find(&tx, sql.entity, &run, proven)?;
+    let finding = find(&tx, sql.entity, &run, unread)?;
     let ruling = rule(finding, limits);
     let (state, note) = match &ruling {
         Ruling::Confirm if run.dry_run => ("done", None),
@@ -69,15 +69,19 @@ pub(super) fn judge(database: &mut Database, occasion: Occasion, proven: bool, l
     Ok(Judgement { run: run.id, ruling, to_confirm })
 }
 
-/// Notes the rows that a run's reading lacks; tells how many of which kind there are.
-fn find(tx: &Connection, entity: &Entity, run: &Run, proven: bool) -> rusqlite::Result<Finding> {
+/// Notes the rows that a run's reading lacks; tells how many of which kind there are. Rows of what was not read are not lacking.
+fn find(tx: &Connection, entity: &Entity, run: &Run, unread: &[Window]) -> rusqlite::Result<Finding> {
     let (table, [feed, id]) = (entity.table, key_columns(entity));
     // Live rows that were there, and stood still, since before the run began.
     let stood = format!(
         "reconcile_runs AS run JOIN {table} AS stored ON stored.{feed} = run.feed_id AND stored.deleted_at IS NULL
-             AND stored.first_seen_at < run.started_at AND (stored.stamp IS NULL OR stored.stamp BETWEEN run.from_date AND run.to_date)"
+             AND stored.first_seen_at < run.started_at AND (stored.stamp IS NULL OR stored.stamp BETWEEN run.from_date AND run.to_date)
+             AND NOT EXISTS (SELECT 1 FROM json_each(?2) AS unread
+                 WHERE stored.stamp BETWEEN unread.value ->> 0 AND unread.value ->> 1)"
     );
-    let number = |sql: &str| value(tx, sql, [run.id]);
+    let bounds: Vec<String> = unread.iter().map(|window| format!("[\"{}\",\"{}\"]", window.from, window.to)).collect();
+    let bounds = format!("[{}]", bounds.join(","));
+    let number = |sql: &str| value(tx, sql, params![run.id]);
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO reconcile_absent (run_id, listing_id, verdict)
@@ -85,13 +89,14 @@ fn find(tx: &Connection, entity: &Entity, run: &Run, proven: bool) -> rusqlite::
              WHERE run.run_id = ?1 AND NOT EXISTS
                  (SELECT 1 FROM reconcile_seen AS seen WHERE seen.run_id = run.run_id AND seen.listing_id = stored.{id})"
         ),
-        [run.id],
+        params![run.id, bounds],
     )?;
     pair_twins(tx, entity, run)?;
     Ok(Finding {
-        proven,
+        proven: value(tx, "SELECT NOT EXISTS (SELECT 1 FROM reconcile_runs AS run, json_each(?2) AS unread
+                 WHERE run_id = ?1 AND unread.value ->> 0 <= from_date AND unread.value ->> 1 >= to_date)", params![run.id, bounds])?,
         read: number("SELECT read FROM reconcile_runs WHERE run_id = ?1")?,
-        live_before: number(&format!("SELECT count(*) FROM {stood} WHERE run.run_id = ?1"))?,
+        live_before: value(tx, &format!("SELECT count(*) FROM {stood} WHERE run.run_id = ?1"), params![run.id, bounds])?,
         absent: number("SELECT count(*) FROM reconcile_absent WHERE run_id = ?1")?,
         twins: number("SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND twin_id IS NOT NULL")?,
     })

@@ -82,7 +82,7 @@ pub(super) fn end(database: &mut Database, occasion: Occasion) -> Result<(), Err
     let run = under_way(&tx, occasion.feed)?;
     let left: u64 = value(&tx, "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'", [run.id])?;
     let note =
-        (left > 0).then(|| format!("{left} absent rows were not asked about: the budget of requests was spent; the next run goes on"));
+        (left > 0).then(|| format!("{left} absent rows were not asked about: the budget of requests was spent, or the vendor did not answer; the next run goes on"));
     tx.execute("UPDATE reconcile_runs SET state = 'done', note = ?2, ended_at = ?3 WHERE run_id = ?1", params![run.id, note, occasion.at])?;
     Ok(tx.commit()?)
 }
@@ -91,7 +91,7 @@ pub(super) fn end(database: &mut Database, occasion: Occasion) -> Result<(), Err
 /// What it has read counts for nothing: another run must not go on with its window.
 pub(super) fn abandon(connection: &Connection, occasion: Occasion) -> rusqlite::Result<()> {
     let Occasion { feed, at } = occasion;
-    windows::cut_open(connection, feed, Purpose::Scan, at)?;
+    windows::cut_open(connection, feed, (Purpose::Scan, None), at)?;
     connection.execute(
         "DELETE FROM reconcile_seen WHERE run_id IN
              (SELECT run_id FROM reconcile_runs WHERE feed_id = ?1 AND state IN ('scanning', 'confirming'))",

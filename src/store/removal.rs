@@ -53,6 +53,7 @@ fn forget(database: &mut Database, feed: &FeedId, at: &str) -> rusqlite::Result<
     for forgotten in [
         "DELETE FROM cursors WHERE feed_id = ?1",
         "DELETE FROM covered WHERE feed_id = ?1",
+        "DELETE FROM known_gaps WHERE feed_id = ?1",
         "DELETE FROM lookbacks WHERE feed_id = ?1",
         "DELETE FROM notices WHERE feed_id = ?1",
         "DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE feed_id = ?1 AND state = 'open')",

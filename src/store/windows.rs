@@ -1,22 +1,23 @@
-//! The windows of a feed: saved while they are read, loaded by another process, given up. One is open for each kind of work.
+//! The windows of a feed: saved while they are read, loaded by another process, given up. One may be open for each kind
+//! of work and stream.
 
 use super::query::{rows, value};
 use crate::plan::checkpoint::{Checkpoint, Open, WindowSave, WindowState};
 use crate::plan::options::Purpose;
 use crate::plan::paging::{Progress, Reading};
 use crate::plan::window::Task;
-use crate::record::{FeedId, Window};
+use crate::record::{FeedId, Stream, Window};
 use rusqlite::{Connection, params};
 
 /// Saves a window with the checkpoint that it belongs to.
 pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, save: &WindowSave, at: &str) -> rusqlite::Result<()> {
     let (feed, purpose) = (&checkpoint.feed, checkpoint.purpose);
     if save.begins {
-        cut_open(tx, feed, purpose, at)?;
+        cut_open(tx, feed, (purpose, Some(save.task.stream)), at)?;
         insert_window(tx, checkpoint, save, at)?;
     }
-    let open = "SELECT window_id FROM windows WHERE feed_id = ?1 AND purpose = ?2 AND state = 'open'";
-    let id: i64 = value(tx, open, params![feed, purpose])?;
+    let open = "SELECT window_id FROM windows WHERE feed_id = ?1 AND purpose = ?2 AND status = ?3 AND state = 'open'";
+    let id: i64 = value(tx, open, params![feed, purpose, save.task.stream])?;
     let progress = &save.progress;
     // What a vendor claims may be more than a column holds.
     let held = |total: u64| total.min(i64::MAX as u64);
@@ -78,13 +79,14 @@ fn save_marks(tx: &Connection, id: i64, save: &WindowSave) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Gives up the window that a feed has open for a purpose, if there is one: at most one may be open.
-pub(super) fn cut_open(connection: &Connection, feed: &FeedId, purpose: Purpose, at: &str) -> rusqlite::Result<()> {
-    const OPEN: &str = "feed_id = ?1 AND purpose = ?2 AND state = 'open'";
+/// Gives up the windows that a feed has open for a purpose: that of one stream, or of all.
+pub(super) fn cut_open(connection: &Connection, feed: &FeedId, work: (Purpose, Option<Stream>), at: &str) -> rusqlite::Result<()> {
+    const OPEN: &str = "feed_id = ?1 AND purpose = ?2 AND status = ifnull(?3, status) AND state = 'open'";
+    let (purpose, stream) = work;
     let marks = format!("DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE {OPEN})");
-    connection.prepare_cached(&marks)?.execute(params![feed, purpose])?;
-    let cut = format!("UPDATE windows SET state = 'cut', closed_at = ?3 WHERE {OPEN}");
-    connection.prepare_cached(&cut)?.execute(params![feed, purpose, at]).map(drop)
+    connection.prepare_cached(&marks)?.execute(params![feed, purpose, stream])?;
+    let cut = format!("UPDATE windows SET state = 'cut', closed_at = ?4 WHERE {OPEN}");
+    connection.prepare_cached(&cut)?.execute(params![feed, purpose, stream, at]).map(drop)
 }
 
 /// Loads the windows that are being read.

@@ -4,6 +4,7 @@ use super::intake::{Arrival, Stored};
 use crate::plan::attempts::Retry;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
+use crate::plan::known_gaps::KnownGap;
 use crate::plan::options::Purpose;
 use crate::plan::scans::ScanRequest;
 use crate::record::{ListingId, Page, PageRequest, Record, Window};
@@ -37,6 +38,8 @@ pub enum Event {
     Judged(Judgement),
     /// What the vendor said of a row was stored.
     Confirmed,
+    /// The known gaps were saved.
+    GapsSaved,
     /// The reconcile run was ended.
     ScanEnded,
     /// The database refused a command, for this reason; nothing of it was stored.
@@ -65,13 +68,15 @@ pub enum Command {
     BeginScan(Window, Option<ScanRequest>),
     /// Work out which rows the scan lacks: `Judged` or `StoreFailed`.
     Judge {
-        /// Whether the whole set was proven.
-        proven: bool,
+        /// Stretches that the scan could not read or prove.
+        unread: Vec<Window>,
         /// The limits of the brake.
         limits: BrakeLimits,
     },
     /// Store what the vendor said of a row that the scan lacks: `Confirmed` or `StoreFailed`.
     Confirm(ListingId, Confirmation),
+    /// Save the known gaps of the feed in the place of those that were saved: `GapsSaved` or `StoreFailed`.
+    SaveGaps(Vec<KnownGap>),
     /// End the reconcile run: `ScanEnded` or `StoreFailed`.
     EndScan,
     /// Read what the database remembers of the feed: `Loaded` or `StoreFailed`.
@@ -111,6 +116,10 @@ pub enum Report {
     ScanFailed(i64, String),
     /// A scan is over that somebody has asked for.
     ScanOver(ScanRequest),
+    /// The known gaps changed: a notice, or nothing if there is none.
+    Gaps(Option<String>),
+    /// Requests fail again and again while others are answered: a notice, or nothing if that is over.
+    Trouble(Option<String>),
     /// Very many deletions were stated.
     Burst(String),
     /// A one-shot run is over, for this first reason if it is not complete.

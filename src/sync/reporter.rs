@@ -83,6 +83,8 @@ impl Reporter {
             }
             // Whoever asked for it is told by the worker.
             Report::ScanOver(_) => Ok(()),
+            Report::Gaps(note) => self.notice("known_gap", note).await,
+            Report::Trouble(note) => self.notice("trouble", note).await,
             Report::Burst(note) => self.notice("burst", Some(note)).await,
             // Only the first reason is noted: `status` shows the unread gaps by itself.
             Report::Finished(None) => self.note("waiting", None).await,

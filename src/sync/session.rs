@@ -3,13 +3,15 @@
 
 use super::intake::{Arrival, Stored, describe};
 use super::messages::{Command, Event, Report};
+use super::notices;
 use crate::entity::Entity;
+use crate::plan::attempts::Work;
 use crate::plan::backoff;
 use crate::plan::brake::{BrakeLimits, Ruling};
 use crate::plan::burst::{Burst, BurstLimits};
 use crate::plan::checkpoint::Saved;
 use crate::plan::clock::Now;
-use crate::plan::feed::FeedPlan;
+use crate::plan::feed::{FeedPlan, Trouble};
 use crate::plan::merge::ActionKind;
 use crate::plan::options::{Options, Purpose};
 use crate::plan::step::{Step, Verdict};
@@ -52,6 +54,8 @@ pub struct Session {
     reload_at: Option<Duration>,
     /// People were told that there is nothing to do.
     waiting: bool,
+    /// The trouble that people were told of.
+    trouble: Option<Trouble>,
 }
 
 impl Session {
@@ -60,7 +64,7 @@ impl Session {
     pub fn resume(entity: &'static Entity, feed: FeedId, options: SessionOptions, saved: Saved, now: Now) -> Session {
         let plan = FeedPlan::resume(feed.clone(), options.plan.clone(), saved, now);
         let burst = Burst::new(options.burst);
-        Session { entity, feed, options, plan, burst, pending: VecDeque::new(), store_fails: 0, reload_at: None, waiting: false }
+        Session { entity, feed, options, plan, burst, pending: VecDeque::new(), store_fails: 0, reload_at: None, waiting: false, trouble: None }
     }
 
     /// Decides what to do next.
@@ -78,7 +82,7 @@ impl Session {
         match step {
             Step::Fetch(purpose, request) => self.after(Report::Working(purpose, request.clone()), Command::Fetch(purpose, request)),
             Step::BeginScan(range, wanted) => Command::BeginScan(range, wanted),
-            Step::Judge { proven } => Command::Judge { proven, limits: self.options.brake },
+            Step::Judge { unread } => Command::Judge { unread, limits: self.options.brake },
             Step::Confirm(listing) => Command::FetchOne(listing),
             Step::EndScan => Command::EndScan,
             // After the report the plan is asked again: an event that came meanwhile must not be slept through.
@@ -100,10 +104,24 @@ impl Session {
 
     /// Takes in what happened.
     pub fn on(&mut self, event: Event, now: Now) {
+        self.take_in(event, now);
+        if let Some(gaps) = self.plan.take_changed_gaps() {
+            self.tell(Report::Gaps(notices::known_gaps(&gaps)));
+            self.pending.push_back(Command::SaveGaps(gaps));
+        }
+        let trouble = self.plan.trouble();
+        if trouble != self.trouble {
+            self.tell(Report::Trouble(trouble.as_ref().map(notices::trouble)));
+            self.trouble = trouble;
+        }
+    }
+
+    fn take_in(&mut self, event: Event, now: Now) {
         match event {
             Event::Page(purpose, request, page) => self.on_page(purpose, request, page, now),
             Event::Failed(purpose, request, error) => {
-                let retry = self.plan.on_failure(purpose, &error.failure, &error.message, now);
+                let work = Work { purpose, stream: request.stream };
+                let retry = self.plan.on_failure(work, &error.failure, &error.message, now);
                 self.tell(Report::Failed(purpose, request, error, retry));
             }
             Event::One(listing, answer) => self.on_one(listing, answer, now),
@@ -114,15 +132,15 @@ impl Session {
                 }
             }
             Event::ScanBegun(run, range) => {
-                let wanted = self.plan.scans.begun(range, now);
+                let wanted = self.plan.scan_begun(range, now);
                 self.tell(Report::ScanBegun(run, range, wanted));
             }
             Event::ScanWithdrawn => self.plan.scans.withdraw(),
             Event::Judged(judgement) => self.on_judged(judgement),
             Event::Confirmed => {
-                self.plan.attempts.answered(Purpose::Scan);
                 self.plan.scans.confirmed();
             }
+            Event::GapsSaved => {}
             Event::ScanEnded => self.end_scan(),
             Event::StoreFailed(reason) => self.on_store_failed(reason, now),
             Event::Loaded(saved) => self.on_loaded(saved, now),
@@ -134,7 +152,7 @@ impl Session {
     fn on_page(&mut self, purpose: Purpose, request: PageRequest, page: Page, now: Now) {
         let vendor_now = page.vendor_now.map(|utc| self.options.zone.local(utc));
         let seen = describe(&self.feed, &request, &page, vendor_now);
-        match self.plan.on_page(purpose, seen, now) {
+        match self.plan.on_page(Work { purpose, stream: request.stream }, seen, now) {
             Verdict::Store(checkpoint, zone) => {
                 let arrival = Arrival { request, page, checkpoint: *checkpoint, zone, now };
                 self.pending.push_back(Command::Store(Box::new(arrival)));
@@ -161,19 +179,23 @@ impl Session {
 
     /// What the vendor said of a row that a scan lacks.
     fn on_one(&mut self, listing: ListingId, answer: Result<Option<Record>, VendorError>, now: Now) {
-        let said = match answer {
-            Ok(None) => Confirmation::Gone,
-            Ok(Some(record)) => match (self.entity.decode)(&record) {
-                Ok(content) if (self.entity.looks_deleted)(&content) => Confirmation::Deleted,
-                Ok(_) => Confirmation::Present,
-                Err(_) => Confirmation::Unclear,
-            },
-            // The same question would be refused again; it is left for the next run.
-            Err(error) if error.failure == Failure::Refused => Confirmation::Unclear,
+        let record = match answer {
+            Ok(record) => record,
             Err(error) => {
-                let retry = self.plan.on_failure(Purpose::Scan, &error.failure, &error.message, now);
+                let retry = self.plan.on_single_failure(&error.failure, &error.message, now);
+                // The same question would be refused again; it is left for the next run.
+                if error.failure == Failure::Refused {
+                    self.pending.push_back(Command::Confirm(listing.clone(), Confirmation::Unclear));
+                }
                 return self.tell(Report::OneFailed(listing, error, retry));
             }
+        };
+        self.plan.on_single_answer();
+        let said = match record.as_ref().map(|record| (self.entity.decode)(record)) {
+            None => Confirmation::Gone,
+            Some(Ok(content)) if (self.entity.looks_deleted)(&content) => Confirmation::Deleted,
+            Some(Ok(_)) => Confirmation::Present,
+            Some(Err(_)) => Confirmation::Unclear,
         };
         self.pending.push_back(Command::Confirm(listing, said));
     }

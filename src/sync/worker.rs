@@ -150,10 +150,14 @@ impl Worker {
             Command::Store(arrival) => Event::Stored(intake::store(store, self.tools.entity, *arrival).await?),
             Command::CountLive(recent) => Event::Live { recent, live: store.live(&self.feed).await? },
             Command::BeginScan(range, wanted) => self.begin_scan(range, wanted).await?,
-            Command::Judge { proven, limits } => Event::Judged(store.judge(&self.feed, proven, limits, mirror_time()).await?),
+            Command::Judge { unread, limits } => Event::Judged(store.judge(&self.feed, unread, limits, mirror_time()).await?),
             Command::Confirm(listing, said) => {
                 store.confirm(&self.feed, listing, said, mirror_time()).await?;
                 Event::Confirmed
+            }
+            Command::SaveGaps(gaps) => {
+                store.save_gaps(&self.feed, gaps).await?;
+                Event::GapsSaved
             }
             Command::EndScan => {
                 store.end_run(&self.feed, mirror_time()).await?;

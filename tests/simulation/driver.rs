@@ -547,7 +547,11 @@ impl Driver {
             Ok::<Event, StoreError>(match command {
                 Command::CountLive(recent) => Event::Live { recent, live: store.live(feed).await? },
                 Command::BeginScan(range, wanted) => begin_scan(store, feed, range, wanted, at).await?,
-                Command::Judge { proven, limits } => Event::Judged(store.judge(feed, proven, limits, at).await?),
+                Command::Judge { unread, limits } => Event::Judged(store.judge(feed, unread, limits, at).await?),
+                Command::SaveGaps(gaps) => {
+                    store.save_gaps(feed, gaps).await?;
+                    Event::GapsSaved
+                }
                 Command::Confirm(listing, said) => {
                     store.confirm(feed, listing, said, at).await?;
                     Event::Confirmed

@@ -1,146 +1,156 @@
-//! What follows from a page: the window goes on, is proven, is cut, or turns out suspect.
+//! What follows from a page: the window goes on, is proven, is cut, or turns out to be in trouble.
 
 use super::FeedPlan;
+use crate::plan::attempts::Work;
 use crate::plan::checkpoint::{Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::options::Purpose;
 use crate::plan::paging::PageStep;
-use crate::plan::window::{FromRule, StreamState, Task, task_for};
+use crate::plan::window::{StreamState, Task, task_for};
+use crate::record::Window;
 
-/// Passes over a window before it is suspect.
-const MAX_PASSES: u32 = 4;
+/// Passes over a window whose set changes while it is read, before it is read in parts.
+const MAX_PASSES: u32 = 2;
 /// The same where the order is known to change and the window cannot be cut: each pass sees another part.
 const MAX_STRICT_PASSES: u32 = 16;
 
+/// What is to be saved of a window, and whether a round of polls is proven with it.
+type Followed = (Option<WindowSave>, bool);
+
 impl FeedPlan {
-    /// Tells what is to be saved of the window, and whether a round of polls is proven with it.
-    pub(super) fn follow(&mut self, purpose: Purpose, mut open: Open, step: PageStep, now: Now) -> (Option<WindowSave>, bool) {
+    pub(super) fn follow(&mut self, work: Work, mut open: Open, step: PageStep, now: Now) -> Followed {
         match step {
-            PageStep::Continue => (Some(self.keep(purpose, open)), false),
+            PageStep::Continue | PageStep::Unreadable(_) => (Some(self.keep(work, open)), false),
+            PageStep::Complete if self.must_agree(work, &mut open, now) => self.pass_again(work, open, now),
             PageStep::Complete => {
-                let proven = self.complete(purpose, &open, now);
+                let proven = self.complete(work, &open, now);
                 (Some(save(open, WindowState::Complete)), proven)
             }
-            PageStep::TooDeep { pages } => match self.cut(purpose, &open, pages, self.options.window_pages) {
-                Some(smaller) => {
-                    self.begin(purpose, smaller, now);
-                    (None, false)
+            PageStep::Salvaged => (Some(self.give_up(work, open, now)), false),
+            PageStep::TooDeep { pages } => {
+                let deepest = self.observations.deepest(work.stream, self.is_snapshot(work.purpose, open.task.claim, now));
+                match self.cut(work, &open, pages, deepest, now) {
+                    Some(smaller) => {
+                        self.begin(work, smaller, now);
+                        (None, false)
+                    }
+                    None if open.reading.may_go_deep() => (Some(self.keep(work, open)), false),
+                    None => (Some(self.give_up(work, open, now)), false),
                 }
-                None if open.reading.may_go_deep() => (Some(self.keep(purpose, open)), false),
-                None => (Some(self.suspect(purpose, open, now)), false),
-            },
-            PageStep::Unproven | PageStep::Unreadable => {
-                let progress = open.reading.progress();
-                let pages = open.reading.pages();
-                if progress.strict {
-                    self.observations.saw_disorder(open.task.stream);
-                }
-                let smaller = if progress.strict && pages > 1 { self.cut(purpose, &open, pages, 1) } else { None };
-                if let Some(smaller) = smaller {
-                    self.begin(purpose, smaller, now);
-                    return (open.saved.then(|| save(open, WindowState::Cut)), false);
-                }
-                if progress.passes >= if progress.strict { MAX_STRICT_PASSES } else { MAX_PASSES } {
-                    return (Some(self.suspect(purpose, open, now)), false);
-                }
-                open.reading.again();
-                (Some(self.keep(purpose, open)), false)
+            }
+            PageStep::Unproven => self.unproven(work, open, now),
+        }
+    }
+
+    /// Whether a window that only several answers could hold must be read once more. Where stamps lie so closely that it cannot be
+    /// cut, two passes that show the same are proof.
+    fn must_agree(&self, work: Work, open: &mut Open, now: Now) -> bool {
+        let looks_ahead = work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead();
+        open.reading.is_paged() && !looks_ahead && self.is_snapshot(work.purpose, open.task.claim, now) && !open.reading.agrees()
+    }
+
+    fn pass_again(&mut self, work: Work, mut open: Open, now: Now) -> Followed {
+        if open.reading.progress().passes > MAX_STRICT_PASSES {
+            return (Some(self.give_up(work, open, now)), false);
+        }
+        open.reading.again();
+        (Some(self.keep(work, open)), false)
+    }
+
+    /// A pass over a window ended without proof.
+    fn unproven(&mut self, work: Work, open: Open, now: Now) -> Followed {
+        let progress = open.reading.progress();
+        let pages = open.reading.pages();
+        if open.reading.is_disordered() {
+            self.observations.saw_disorder(work.stream);
+        }
+        let unsettled = if progress.strict { open.reading.progressed() } else { progress.passes < MAX_PASSES };
+        // In parts it is more likely to stand still, or what it lacks can be found.
+        if pages > 1 && (progress.strict || !unsettled)
+            && let Some(smaller) = self.cut(work, &open, pages, 1, now)
+        {
+            self.begin(work, smaller, now);
+            return (open.saved.then(|| save(open, WindowState::Cut)), false);
+        }
+        if unsettled && progress.passes < MAX_STRICT_PASSES {
+            return self.pass_again(work, open, now);
+        }
+        self.lacks_records(work, open, now)
+    }
+
+    /// The newer part of a window. What is cut off a poll becomes a gap, to be filled behind it.
+    pub(super) fn cut(&mut self, work: Work, open: &Open, pages: u64, deepest: u64, now: Now) -> Option<Task> {
+        let newer = self.part(work, open.task.claim, pages, deepest)?;
+        let snapshot = self.is_snapshot(work.purpose, open.task.claim, now);
+        match (work.purpose, self.streams.get_mut(&work.stream)) {
+            (Purpose::Poll, Some(state)) => Some(self.rounds.shorten(state, open.task, newer)),
+            (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Scan, _) => {
+                self.observations.cut_to(work.stream, snapshot, newer.to.since(newer.from));
+                Some(task_for(work.stream, newer))
             }
         }
     }
 
-    /// The newer part of a window that is too deep. What is cut off a poll becomes a gap, to be filled behind it.
-    fn cut(&mut self, purpose: Purpose, open: &Open, pages: u64, deepest: u64) -> Option<Task> {
-        let stream = open.task.stream;
-        if purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
+    /// The newer part of a window that may be asked for by itself, if there is one.
+    pub(super) fn part(&self, work: Work, claim: Window, pages: u64, deepest: u64) -> Option<Window> {
+        if work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
             return None;
         }
-        let from_rule = self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule);
-        let newer = StreamState { from_rule, ..StreamState::default() }.cut(open.task.claim, pages, deepest)?;
-        match (purpose, self.streams.get_mut(&stream)) {
-            (Purpose::Poll, Some(state)) => Some(self.rounds.shorten(state, open.task, newer)),
-            (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Scan, _) => {
-                self.observations.cut_to(stream, newer.to.since(newer.from));
-                Some(task_for(stream, newer))
-            }
-        }
+        let from_rule = self.streams.get(&work.stream).map_or(Default::default(), |state| state.from_rule);
+        StreamState { from_rule, ..StreamState::default() }.cut(claim, pages, deepest)
     }
 
     /// A window is proven whole; tells whether a round of polls is proven with it.
-    fn complete(&mut self, purpose: Purpose, open: &Open, now: Now) -> bool {
-        let Task { stream, claim, .. } = open.task;
+    fn complete(&mut self, work: Work, open: &Open, now: Now) -> bool {
+        let Work { purpose, stream } = work;
+        let claim = open.task.claim;
         let records = open.reading.progress().total_last;
+        self.proven(work, claim);
         if purpose == Purpose::Poll {
-            // A poll that was cut had more than one page: the cursor may follow the clock, as after any deep poll
-            // (`StreamState::advance`).
-            let pages = self.observations.pages(records).max(if self.rounds.is_cut() { 2 } else { 1 });
+            let pages = self.observations.pages(records).max(if self.rounds.is_cut(stream) { 2 } else { 1 });
             if let Some(state) = self.streams.get_mut(&stream) {
                 state.coverage.insert(claim);
                 state.advance(claim, pages, now.vendor);
                 self.observations.polled(now);
             }
-            return self.rounds.polled(true);
+            return self.rounds.polled(stream, true);
         }
-        self.observations.proven(stream, records);
+        self.observations.proven(stream, self.is_snapshot(purpose, claim, now), records);
         match purpose {
             Purpose::Fill => {
                 if let Some(state) = self.streams.get_mut(&stream) {
                     state.coverage.insert(claim);
                 }
-                self.fills.proven(stream, claim);
                 self.rounds.read_past();
             }
             Purpose::Scan => self.rounds.read_past(),
             Purpose::Poll | Purpose::Lookback => {}
         }
-        self.on_second_reading(purpose, open.task, true, now);
+        self.on_second_reading(work, claim, true, now);
         false
     }
 
-    /// A window was read as often as is sensible, without proof.
-    fn suspect(&mut self, purpose: Purpose, open: Open, now: Now) -> WindowSave {
-        match purpose {
-            Purpose::Poll => drop(self.rounds.polled(false)),
-            Purpose::Fill => self.fills.suspect(open.task, self.options.once, now),
-            Purpose::Lookback | Purpose::Scan => self.on_second_reading(purpose, open.task, false, now),
-        }
-        save(open, WindowState::Suspect)
-    }
-
     /// Tells the look-back or the scan that one of its windows is over, with or without proof.
-    fn on_second_reading(&mut self, purpose: Purpose, task: Task, proven: bool, now: Now) {
-        match purpose {
-            Purpose::Lookback => self.lookbacks.on_window(task, proven, || self.observations.end_look_ahead(), now),
-            Purpose::Scan => self.scans.on_window(task, proven),
+    pub(super) fn on_second_reading(&mut self, work: Work, claim: Window, proven: bool, now: Now) {
+        match work.purpose {
+            Purpose::Lookback => self.lookbacks.on_window((work.stream, claim), proven, || self.observations.end_look_ahead(), now),
+            Purpose::Scan => self.scans.on_window((work.stream, claim), proven),
             Purpose::Poll | Purpose::Fill => {}
         }
     }
 
-    fn keep(&mut self, purpose: Purpose, mut open: Open) -> WindowSave {
+    pub(super) fn keep(&mut self, work: Work, mut open: Open) -> WindowSave {
         let (forget_marks, marks) = open.reading.take_unsaved();
         let begins = !open.saved;
         open.saved = true;
         let (task, opened, progress) = (open.task, open.opened, open.reading.progress());
-        self.open.insert(purpose, open);
+        self.open.insert(work, open);
         WindowSave { state: WindowState::Open, task, opened, progress, begins, forget_marks, marks }
-    }
-
-    /// Begins the window anew after a later page of it was refused; tells whether that is to be tried at once. A window that
-    /// shrank may have lost the page, and how the vendor answers for a page past the end is not documented. After a few
-    /// refusals it is tried as seldom as any refused request: a vendor that refuses every deep page would be asked without
-    /// end.
-    pub(super) fn restart_after_refusal(&mut self, purpose: Purpose) -> bool {
-        let Some(open) = self.open.get_mut(&purpose) else { return false };
-        if open.reading.progress().next_page <= 1 {
-            return false;
-        }
-        open.reading.again();
-        open.reading.count_refusal() < MAX_PASSES
     }
 }
 
 /// What is saved of a window that is read no further.
-fn save(open: Open, state: WindowState) -> WindowSave {
+pub(super) fn save(open: Open, state: WindowState) -> WindowSave {
     let Open { task, reading, opened, saved } = open;
     WindowSave { state, task, opened, progress: reading.progress(), begins: !saved, forget_marks: true, marks: Vec::new() }
 }

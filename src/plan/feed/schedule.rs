@@ -1,51 +1,136 @@
-//! When each kind of work of a feed is due: the table of all conditions.
+//! When each kind of work of a feed is due: the table of all conditions; and which window it opens then.
 
 use super::FeedPlan;
+use crate::plan::attempts::Work;
 use crate::plan::clock::Now;
 use crate::plan::due::Due;
 use crate::plan::options::Purpose;
+use crate::plan::window::{Task, next_gap, task_for};
+use crate::record::{Presence, Stream, Window};
 use std::time::Duration;
 
 impl FeedPlan {
-    /// When a kind of work has something to do, apart from failures that hold it back.
+    /// When a kind of work has a new window to open, apart from failures that hold it back.
     ///
     /// | work | at once | later | not as things stand |
     /// |---|---|---|---|
-    /// | each | its window is open | | |
     /// | poll | a round is under way; the interval is over; a one-shot run's first round, or its last when all else is done | when the interval is over | |
     /// | look-back | one is under way; its interval is over | when its interval is over | nothing was polled yet |
-    /// | fill | a gap may be read | when a suspect window may be read again | no gap |
+    /// | fill | a gap may be read | when a known gap may be tried again | no gap |
     /// | scan | one is under way; one was asked for; its interval is over | when its interval is over | the file is not complete otherwise |
     fn due(&self, purpose: Purpose, now: Now) -> Due {
         let once = self.options.once;
         match purpose {
-            _ if self.open.contains_key(&purpose) => Due::Now,
-            Purpose::Poll => self.rounds.due(once, || self.is_idle(now), now),
+            Purpose::Poll => {
+                let apart = |stream| self.attempts.stands_apart(Work { purpose, stream });
+                self.rounds.due(once, || self.is_idle(now), apart, now)
+            }
             Purpose::Lookback if !self.rounds.has_polled() => Due::Never,
             Purpose::Lookback => self.lookbacks.due(now).once(once),
-            Purpose::Fill => self.fills.due(&self.streams, self.range(now), now),
+            Purpose::Fill => match self.next_fill(&self.going_streams(purpose), now) {
+                Some(_) => Due::Now,
+                None => self.known_gaps.due(now),
+            },
             Purpose::Scan if self.scans.is_scanning() => Due::Now,
             // A scan is set against a file that is complete otherwise.
-            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now => Due::Never,
+            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now || self.is_open(Purpose::Fill) => Due::Never,
             Purpose::Scan => self.scans.due(now).once(once),
         }
     }
 
-    /// Whether a kind of work has something to do at once and no failure holds it back.
-    pub(super) fn may_work(&self, purpose: Purpose, now: Now) -> bool {
-        let ready = self.attempts.not_before(purpose).is_some_and(|not_before| not_before <= now.monotonic);
-        ready && self.due(purpose, now) == Due::Now
+    /// What may be done now, the most urgent first: windows that are open, with their stream, and kinds of work that may open
+    /// one. While the vendor does not answer, what has failed least goes first.
+    pub(super) fn candidates(&self, now: Now) -> Vec<(Purpose, Option<Stream>)> {
+        let mut candidates = Vec::new();
+        for purpose in Purpose::ALL {
+            let open = self.open.keys().filter(|work| work.purpose == purpose && self.is_ready(**work, now));
+            let mut open: Vec<Work> = open.copied().collect();
+            open.sort_by_key(|work| work.stream.presence() == Presence::Live);
+            candidates.extend(open.into_iter().map(|work| (self.attempts.rank(work), (purpose, Some(work.stream)))));
+            if self.due(purpose, now) == Due::Now {
+                let works = self.ready_streams(purpose, now).into_iter().map(|stream| Work { purpose, stream });
+                let rank = works.map(|work| self.attempts.rank(work)).min().unwrap_or(0);
+                candidates.push((rank, (purpose, None)));
+            }
+        }
+        candidates.sort_by_key(|(rank, _)| *rank);
+        candidates.into_iter().map(|(_, candidate)| candidate).collect()
     }
 
-    /// When something may be done again; `None` when a one-shot run has nothing left.
+    /// When something may be done again; `None` when a one-shot run has nothing left. What may be done now has just been tried.
     pub(super) fn wake_at(&self, now: Now) -> Option<Duration> {
-        let wake = |purpose: Purpose| Some(self.due(purpose, now).time(now)?.max(self.attempts.not_before(purpose)?));
-        Purpose::ALL.into_iter().filter_map(wake).min()
+        let works = Purpose::ALL.into_iter().flat_map(|purpose| self.streams_of(purpose).iter().map(move |stream| Work { purpose, stream: *stream }));
+        let ready = works.filter_map(|work| {
+            let due = if self.open.contains_key(&work) { Due::Now } else { self.due(work.purpose, now) };
+            Some(due.time(now)?.max(self.attempts.not_before(work)?))
+        });
+        let single = self.scans.is_confirming().then(|| self.attempts.single_not_before());
+        ready.chain(single).filter(|at| *at > now.monotonic).min()
+    }
+
+    fn streams_of(&self, purpose: Purpose) -> &[Stream] {
+        if purpose == Purpose::Scan { self.scans.streams() } else { &self.options.streams }
+    }
+
+    fn is_ready(&self, work: Work, now: Now) -> bool {
+        self.attempts.not_before(work).is_some_and(|not_before| not_before <= now.monotonic)
+    }
+
+    /// The streams of which a kind of work may open a window now. A tombstone must stand before the stream of everything can show
+    /// its listing, so live listings wait for the deletions; but not for long where those fail.
+    pub(super) fn ready_streams(&self, purpose: Purpose, now: Now) -> Vec<Stream> {
+        let deletions = Work { purpose, stream: Stream::Deleted };
+        let reads_deletions = self.streams_of(purpose).contains(&Stream::Deleted) && !self.attempts.stands_apart(deletions);
+        let hold = reads_deletions && (self.open.contains_key(&deletions) || !self.is_ready(deletions, now));
+        let may = |stream: &Stream| {
+            let work = Work { purpose, stream: *stream };
+            !self.open.contains_key(&work) && self.is_ready(work, now) && !(hold && stream.presence() == Presence::Live)
+        };
+        self.streams_of(purpose).iter().copied().filter(may).collect()
+    }
+
+    /// The streams that a kind of work has not given up.
+    fn going_streams(&self, purpose: Purpose) -> Vec<Stream> {
+        let goes = |stream: &Stream| self.attempts.not_before(Work { purpose, stream: *stream }).is_some();
+        self.options.streams.iter().copied().filter(goes).collect()
+    }
+
+    fn is_open(&self, purpose: Purpose) -> bool {
+        self.open.keys().any(|work| work.purpose == purpose && self.attempts.not_before(*work).is_some())
     }
 
     /// Whether a one-shot run has nothing left besides polls.
     fn is_idle(&self, now: Now) -> bool {
-        let reading = self.open.keys().any(|purpose| *purpose != Purpose::Poll);
+        let reading = [Purpose::Lookback, Purpose::Fill, Purpose::Scan].into_iter().any(|purpose| self.is_open(purpose));
         !(reading || self.lookbacks.is_busy() || self.scans.is_busy() || self.due(Purpose::Fill, now) == Due::Now)
+    }
+
+    /// The next poll of the round. It begins behind what is known to be unreadable, and where the deletions of the round begin.
+    pub(super) fn next_poll(&mut self, ready: &[Stream], now: Now) -> Option<Task> {
+        let open: Vec<Stream> = self.open.keys().filter(|work| work.purpose == Purpose::Poll).map(|work| work.stream).collect();
+        let task = self.rounds.begin(&self.options, &self.streams, (ready, &open), now)?;
+        let gaps = self.known_gaps.all().iter().filter(|gap| gap.stream == task.stream && gap.claim.to < task.claim.to);
+        let from = gaps.map(|gap| gap.claim.to).chain(self.rounds.deletions_from(task.stream)).max();
+        match (from, self.streams.get_mut(&task.stream)) {
+            (Some(from), Some(state)) if from > task.claim.from => {
+                Some(self.rounds.shorten(state, task, Window { from, to: task.claim.to }))
+            }
+            _ => Some(task),
+        }
+    }
+
+    /// The next gap that may be read.
+    pub(super) fn next_fill(&self, streams: &[Stream], now: Now) -> Option<Task> {
+        let unread = |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, self.known_gaps.barred(*stream, now))));
+        let unread = streams.iter().filter_map(unread).collect();
+        let recent = self.settled(now).minus(self.options.longest_reach());
+        // What must be proven by single answers is read in windows of its own.
+        match next_gap(&unread, &self.observations.spans(true))? {
+            task if task.claim.to > recent => {
+                let from = task.claim.from.max(recent);
+                Some(task_for(task.stream, Window { from, to: task.claim.to }))
+            }
+            _ => next_gap(&unread, &self.observations.spans(false)),
+        }
     }
 }

@@ -1,1 +1,16 @@
--- Version 2 to 3.
+-- Version 2 to 3. Known gaps are kept; a feed may have a window open for each stream.
+
+CREATE TABLE known_gaps (
+    feed_id TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    from_date TEXT NOT NULL,
+    to_date TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    tried INTEGER NOT NULL,
+    found_at TEXT NOT NULL,
+    retry_at TEXT NOT NULL,
+    PRIMARY KEY (feed_id, status, from_date)
+) STRICT, WITHOUT ROWID;
+
+DROP INDEX windows_open;
+CREATE UNIQUE INDEX windows_open ON windows (feed_id, purpose, status) WHERE state = 'open';

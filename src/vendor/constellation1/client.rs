@@ -133,7 +133,10 @@ impl Client {
         let mut query = url.query_pairs_mut();
         query.extend_pairs(request.feeds.iter().map(|feed| ("FeedIdList", &feed.0)));
         query.append_pair("FromUpdatedDate", &request.window.from.to_wire());
-        query.append_pair("ToUpdatedDate", &request.window.to.to_wire());
+        // Without an end the vendor answers up to its own clock.
+        if request.window.to < Stamp::NO_END {
+            query.append_pair("ToUpdatedDate", &request.window.to.to_wire());
+        }
         query.append_pair("Status", &status(request.stream).to_string());
         query.append_pair("Page", &request.page.to_string());
         drop(query);

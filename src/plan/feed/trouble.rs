@@ -1,0 +1,232 @@
+//! What follows from requests that fail: the window is asked for again, narrowed, or given up as a known gap.
+
+use super::FeedPlan;
+use super::outcome::save;
+use crate::plan::attempts::{Retry, Work};
+use crate::plan::checkpoint::{Open, WindowSave, WindowState};
+use crate::plan::clock::Now;
+use crate::plan::narrowing::{Narrowing, Remedy};
+use crate::plan::options::Purpose;
+use crate::plan::window::{SMALLEST_SPAN, Task, task_for};
+use crate::record::{Failure, Presence, Stream, Window};
+use std::time::Duration;
+
+/// Refusals of a later page of a window before the trouble is taken to be the window's own.
+const MAX_REFUSALS: u32 = 3;
+
+/// Requests that fail again and again while the vendor answers others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// What is read.
+    pub(crate) purpose: Purpose,
+    /// Of which stream.
+    pub(crate) stream: Stream,
+    /// Why they fail, for people.
+    pub(crate) reason: String,
+}
+
+impl FeedPlan {
+    /// Takes in a failed request for a page. `reason` is for people.
+    pub(crate) fn on_failure(&mut self, work: Work, failure: &Failure, reason: &str, now: Now) -> Retry {
+        if let Failure::Throttled { .. } = failure {
+            return self.attempts.failed(work, failure, reason, now.monotonic);
+        }
+        if work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
+            // Perhaps the vendor accepts no dates of the future. It is tried again at the next turn.
+            self.leave_out(work, now);
+            return match failure {
+                Failure::Refused => Retry::default(),
+                _ => self.attempts.failed(work, failure, reason, now.monotonic),
+            };
+        }
+        if *failure == Failure::Refused && self.restart_after_refusal(work) {
+            return self.attempts.failed_alone(work, reason, now.monotonic);
+        }
+        let retry = self.attempts.failed(work, failure, reason, now.monotonic);
+        if *failure != Failure::Unauthorized {
+            self.on_trouble(work, reason, now);
+        }
+        let alone = self.narrowing.get(&work).is_some_and(Narrowing::is_alone);
+        if alone && work.stream.presence() == Presence::Deleted && self.attempts.stands_apart(work) {
+            self.leave_out(work, now);
+        }
+        retry
+    }
+
+    /// Begins the window anew after a later page of it was refused; tells whether that is to be tried at once. A window that
+    /// shrank may have lost the page, and how the vendor answers for a page past the end is not documented. After a few
+    /// refusals the trouble is the window's own: the vendor has answered its first page each time.
+    fn restart_after_refusal(&mut self, work: Work) -> bool {
+        let Some(open) = self.open.get_mut(&work) else { return false };
+        if open.reading.progress().next_page <= 1 || open.reading.is_salvaging() {
+            return false;
+        }
+        if open.reading.count_refusal() >= MAX_REFUSALS {
+            self.narrowing.entry(work).or_default().is_own();
+            return false;
+        }
+        open.reading.again();
+        true
+    }
+
+    fn on_trouble(&mut self, work: Work, reason: &str, now: Now) {
+        let Some(mut open) = self.open.remove(&work) else { return };
+        if open.reading.is_salvaging() {
+            match open.reading.skip_page() {
+                true => drop(self.open.insert(work, open)),
+                false => drop(self.give_up(work, open, now)),
+            }
+            return self.attempts.asks_otherwise(work, now.monotonic);
+        }
+        let claim = open.task.claim;
+        let smallest = self.is_smallest(work, claim);
+        let begun = !open.reading.is_at_start();
+        let narrowing = self.narrowing.entry(work).or_default();
+        let remedy = narrowing.failed(claim, smallest, begun);
+        narrowing.note(reason);
+        match remedy {
+            Remedy::Again => return drop(self.open.insert(work, open)),
+            Remedy::Test | Remedy::Halve => {
+                if !begun {
+                    self.observations.saw_too_wide(work.stream);
+                }
+                self.ask_for_less(work, open, remedy, now);
+            }
+            Remedy::GiveUp => {
+                open.reading.salvage();
+                self.open.insert(work, open);
+            }
+        }
+        self.attempts.asks_otherwise(work, now.monotonic);
+    }
+
+    /// A part is asked for in the place of a window. What is cut off a poll becomes a gap; the other kinds of work find what is
+    /// left by themselves.
+    fn ask_for_less(&mut self, work: Work, open: Open, remedy: Remedy, now: Now) {
+        let (from, to) = (open.task.claim.from, open.task.claim.to);
+        let half = self.part(work, open.task.claim, 1, 1);
+        if work.purpose == Purpose::Poll
+            && let Some(state) = self.streams.get_mut(&work.stream)
+        {
+            let newest = Window { from: to.minus(SMALLEST_SPAN).max(from), to };
+            let newer = if remedy == Remedy::Test { newest } else { half.unwrap_or(newest) };
+            let shorter = self.rounds.shorten(state, open.task, newer);
+            self.begin(work, shorter, now);
+        }
+    }
+
+    /// A window was answered on every page, and lacks records that its Total counts, or does not stand still.
+    pub(super) fn lacks_records(&mut self, work: Work, mut open: Open, now: Now) -> (Option<WindowSave>, bool) {
+        let progress = open.reading.progress();
+        let reason = format!("the vendor counts {} records and shows {}", progress.total_last, progress.keys_seen);
+        let claim = open.task.claim;
+        let smallest = self.is_smallest(work, claim);
+        let narrowing = self.narrowing.entry(work).or_default();
+        narrowing.note(&reason);
+        let remedy = narrowing.failed(claim, smallest, true);
+        self.attempts.failed_alone(work, &reason, now.monotonic);
+        match remedy {
+            Remedy::GiveUp => (Some(self.give_up(work, open, now)), false),
+            Remedy::Again | Remedy::Test => {
+                open.reading.again();
+                (Some(self.keep(work, open)), false)
+            }
+            Remedy::Halve => {
+                self.attempts.asks_otherwise(work, now.monotonic);
+                let saved = open.saved.then(|| save(open.clone(), WindowState::Cut));
+                self.ask_for_less(work, open, remedy, now);
+                (saved, false)
+            }
+        }
+    }
+
+    /// A window is read no further, and is not proven.
+    pub(super) fn give_up(&mut self, work: Work, open: Open, now: Now) -> WindowSave {
+        let claim = open.task.claim;
+        let narrowing = self.narrowing.entry(work).or_default();
+        narrowing.gave_up();
+        let reason = narrowing.reason().to_owned();
+        match work.purpose {
+            Purpose::Poll | Purpose::Fill => self.known_gaps.add(work.stream, claim, reason, now),
+            Purpose::Lookback | Purpose::Scan => self.on_second_reading(work, claim, false, now),
+        }
+        if work.purpose == Purpose::Poll {
+            self.rounds.polled(work.stream, false);
+        }
+        save(open, WindowState::Suspect)
+    }
+
+    /// The vendor answered a request for this work: what fails meanwhile has a trouble of its own.
+    pub(super) fn others_answered(&mut self, answered: Work) {
+        for (work, narrowing) in self.narrowing.iter_mut().filter(|(work, _)| **work != answered) {
+            narrowing.others_answered(work.stream == answered.stream);
+        }
+    }
+
+    /// A window is proven: nothing inside it is in trouble any more.
+    pub(super) fn proven(&mut self, work: Work, claim: Window) {
+        if matches!(work.purpose, Purpose::Poll | Purpose::Fill) {
+            self.known_gaps.proven(work.stream, claim);
+        }
+        if self.narrowing.get_mut(&work).is_some_and(|narrowing| narrowing.proven(claim)) {
+            self.narrowing.remove(&work);
+        }
+    }
+
+    /// The part of a window that is to be asked for, where there was trouble in it, or right behind a known gap.
+    pub(super) fn narrowed(&self, work: Work, task: Task) -> Task {
+        let claim = task.claim;
+        let behind = self.behind_a_gap(work, claim).map(|span| claim.to.minus(span.max(SMALLEST_SPAN)));
+        let limit = behind.or_else(|| self.narrowing.get(&work)?.limit(claim.to)).map(|from| from.max(claim.from));
+        // Whether the server can follow is decided in one place.
+        match limit.filter(|from| *from > claim.from).and_then(|_| self.part(work, claim, 1, 1)) {
+            Some(half) => task_for(task.stream, Window { from: half.from.max(limit.unwrap_or(half.from)), to: claim.to }),
+            None => task,
+        }
+    }
+
+    /// How long the known gap is that ends where a window would begin to be read.
+    fn behind_a_gap(&self, work: Work, claim: Window) -> Option<Duration> {
+        let gap = self.known_gaps.all().iter().find(|gap| gap.stream == work.stream && gap.claim.from == claim.to)?;
+        Some(gap.claim.to.since(gap.claim.from))
+    }
+
+    fn is_smallest(&self, work: Work, claim: Window) -> bool {
+        let span = claim.to.since(claim.from);
+        self.part(work, claim, 1, 1).is_none() || self.behind_a_gap(work, claim).is_some_and(|gap| span <= gap.max(SMALLEST_SPAN))
+    }
+
+    /// A scan or a look-back does not wait for a stream that the vendor does not give.
+    fn leave_out(&mut self, work: Work, now: Now) {
+        let range = match work.purpose {
+            Purpose::Lookback => self.lookbacks.range(),
+            Purpose::Scan => self.scans.range(),
+            Purpose::Poll | Purpose::Fill => None,
+        };
+        if let Some(range) = range {
+            self.open.remove(&work);
+            self.on_second_reading(work, range, false, now);
+        }
+    }
+
+    /// Takes in a failed request for a single listing. A scan stops asking if that fails again and again.
+    pub(crate) fn on_single_failure(&mut self, failure: &Failure, reason: &str, now: Now) -> Retry {
+        let (retry, gives_up) = self.attempts.single_failed(failure, reason, now.monotonic);
+        if gives_up {
+            self.attempts.single_answered();
+            self.scans.judged(Vec::new());
+        }
+        retry
+    }
+
+    /// A request for a single listing was answered.
+    pub(crate) fn on_single_answer(&mut self) {
+        self.attempts.single_answered();
+    }
+
+    /// What fails again and again while the vendor answers others.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        let (work, narrowing) = self.narrowing.iter().find(|(_, narrowing)| narrowing.is_alone())?;
+        Some(Trouble { purpose: work.purpose, stream: work.stream, reason: narrowing.reason().to_owned() })
+    }
+}

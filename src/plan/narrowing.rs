@@ -1,0 +1,127 @@
+//! The search for the smallest stretch that cannot be read, so that one bad record keeps nothing else out.
+//!
+//! A window that fails again and again may hold a record that the vendor cannot send, or more matches than it can count.
+//! As soon as another window of the stream is answered, the trouble is the window's own, and it is halved: what can be read
+//! is read, and what is left in the end is a known gap. While nothing of the stream is answered, the newest few seconds of
+//! the window are asked for in its place, as the cheapest question that shows whether the stream answers at all.
+
+use super::window::SMALLEST_SPAN;
+use crate::record::{Stamp, Window};
+
+/// A window may fail this often before anything else is tried.
+const PATIENCE: u32 = 3;
+/// The same where the vendor answers nothing at all, so that it is probably down.
+const LONG_PATIENCE: u32 = 5;
+
+/// The trouble of one kind of work with one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Narrowing {
+    /// How often the window failed before it was halved.
+    fails: u32,
+    /// The vendor has answered something since.
+    vendor_answers: bool,
+    /// Another window of the stream was answered since.
+    stream_answers: bool,
+    /// The stretch in which the trouble lies, once it is being halved.
+    trouble: Option<Window>,
+    /// Why it failed last, for people.
+    reason: String,
+}
+
+/// What to do about a window that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Ask for it again.
+    Again,
+    /// Ask for its newest few seconds instead.
+    Test,
+    /// Ask for a part of it.
+    Halve,
+    /// It cannot be halved any more: it is a known gap.
+    GiveUp,
+}
+
+impl Narrowing {
+    /// A window failed. `smallest` says that no part of it can be asked for, `begun` that pages of it were answered before.
+    pub(super) fn failed(&mut self, claim: Window, smallest: bool, begun: bool) -> Remedy {
+        self.fails += 1;
+        self.vendor_answers |= begun;
+        if self.trouble.is_none() && self.fails < PATIENCE {
+            return Remedy::Again;
+        }
+        match (self.stream_answers, smallest) {
+            (true, true) => Remedy::GiveUp,
+            (true, false) => {
+                self.trouble = Some(claim);
+                Remedy::Halve
+            }
+            (false, false) if self.vendor_answers || self.fails >= LONG_PATIENCE => Remedy::Test,
+            (false, _) => Remedy::Again,
+        }
+    }
+
+    /// Takes note of why it failed.
+    pub(super) fn note(&mut self, reason: &str) {
+        reason.clone_into(&mut self.reason);
+    }
+
+    /// Why it failed last.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The trouble is certainly the window's own.
+    pub(super) fn is_own(&mut self) {
+        self.fails = self.fails.max(PATIENCE);
+        self.stream_answers = true;
+    }
+
+    /// The vendor has answered a request for other work, of the same stream or not.
+    pub(super) fn others_answered(&mut self, same_stream: bool) {
+        self.vendor_answers |= self.fails > 0;
+        self.stream_answers |= same_stream && self.fails > 0;
+    }
+
+    /// The smallest part was given up as a known gap. The next window may have the same trouble, and is then given up at once,
+    /// if the stream has answered anything in between.
+    pub(super) fn gave_up(&mut self) {
+        self.trouble = None;
+        self.stream_answers = false;
+    }
+
+    /// A window was proven: what trouble there is lies outside of it. Tells whether the search is over.
+    pub(super) fn proven(&mut self, claim: Window) -> bool {
+        self.others_answered(true);
+        match &mut self.trouble {
+            Some(trouble) if claim.from <= trouble.from => true,
+            Some(trouble) => {
+                trouble.to = trouble.to.min(claim.from);
+                false
+            }
+            // The few seconds that were asked for in the place of the window say nothing of the rest.
+            None => claim.to.since(claim.from) > SMALLEST_SPAN,
+        }
+    }
+
+    /// How far back the next window may reach that ends at `to`: to half of the stretch in which the trouble lies.
+    pub(super) fn limit(&self, to: Stamp) -> Option<Stamp> {
+        match self.trouble {
+            Some(trouble) if to <= trouble.from => None,
+            Some(trouble) if to > trouble.to => Some(trouble.to),
+            Some(trouble) => Some(to.minus((to.since(trouble.from) / 2).max(SMALLEST_SPAN)).max(trouble.from)),
+            None if self.tests() => Some(to.minus(SMALLEST_SPAN)),
+            None => None,
+        }
+    }
+
+    /// Whether it fails while the vendor answers others.
+    pub(super) fn is_alone(&self) -> bool {
+        self.vendor_answers && self.fails >= PATIENCE
+    }
+
+    /// Whether only the newest few seconds are asked for.
+    pub(super) fn tests(&self) -> bool {
+        let may_test = self.vendor_answers || self.fails >= LONG_PATIENCE;
+        self.trouble.is_none() && self.fails >= PATIENCE && !self.stream_answers && may_test
+    }
+}
