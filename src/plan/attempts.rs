@@ -22,6 +22,8 @@ const ONCE_REFUSALS: u32 = 2;
 const SINGLE_FAULTS: u32 = 4;
 /// A stream that has failed this often in a row stands apart: the others no longer wait for it.
 const APART: u32 = 3;
+/// The same where the vendor refuses, which is rarely a slip.
+const APART_REFUSED: u32 = 2;
 
 /// A kind of work with one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +59,7 @@ struct Streak {
     fails: u32,
     not_before: Duration,
     reason: String,
+    refused: bool,
     gave_up: bool,
 }
 
@@ -156,9 +159,11 @@ impl Attempts {
         if self.outage.fails == 0 { 0 } else { self.streaks.get(&work).map_or(0, |streak| streak.fails) }
     }
 
-    /// Whether this work has failed so often that other streams no longer wait for it.
+    /// Whether this work has failed so often that other streams no longer wait for it. Where other work with its stream fails as
+    /// well, once is enough.
     pub(super) fn stands_apart(&self, work: Work) -> bool {
-        self.streaks.get(&work).is_some_and(|streak| streak.gave_up || streak.fails >= APART)
+        let same_stream = self.streaks.iter().filter(|(other, _)| other.stream == work.stream);
+        self.streaks.contains_key(&work) && same_stream.into_iter().any(|(_, streak)| streak.is_apart())
     }
 
     /// Why a one-shot run has given up, each reason once.
@@ -171,6 +176,10 @@ impl Attempts {
 }
 
 impl Streak {
+    fn is_apart(&self) -> bool {
+        self.gave_up || self.fails >= if self.refused { APART_REFUSED } else { APART }
+    }
+
     fn not_before(&self) -> Option<Duration> {
         (!self.gave_up).then_some(self.not_before)
     }
@@ -186,6 +195,7 @@ impl Streak {
         };
         self.not_before = monotonic + wait;
         reason.clone_into(&mut self.reason);
+        self.refused = *failure == Failure::Refused;
         self.gave_up |= patience.once && self.fails >= most;
         Retry { wait, fails: self.fails }
     }

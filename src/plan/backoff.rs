@@ -8,7 +8,7 @@ pub(super) const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait between two tries of a fault that is likely to pass by itself.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// The waits before a refusal is taken for meant.
-const CONFIRM: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(40)];
+const CONFIRM: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(40)];
 /// A refused request, or a credential that is not accepted, is asked again this seldom.
 const REPROBE: Duration = Duration::from_secs(15 * 60);
 
@@ -68,8 +68,8 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_confirmed_within_two_minutes() {
-        check(&Failure::Unauthorized, 1, 20_000, 25_000);
+    fn a_refusal_is_confirmed_within_a_minute() {
+        check(&Failure::Unauthorized, 1, 5_000, 6_250);
         check(&Failure::Refused, 2, 40_000, 50_000);
     }
 
