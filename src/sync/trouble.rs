@@ -18,7 +18,7 @@ const NAMED: usize = 5;
 
 /// What is to be logged.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(super) enum News {
     /// This failure, as the first one.
     Begins,
     /// How long and how often requests have failed.
@@ -28,8 +28,10 @@ pub(crate) enum News {
 }
 
 /// Failures of one kind. Times are those of [`Now::monotonic`](crate::plan::clock::Now).
-#[derive(Debug, Default)]
-pub(crate) struct Trouble {
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// What fails, as one word.
+    what: &'static str,
     /// So many feeds are told of when they join.
     told_of: usize,
     stretch: Option<Stretch>,
@@ -52,13 +54,13 @@ struct Stretch {
 }
 
 impl Trouble {
-    /// Trouble of which this many feeds are told of one by one when they join it.
-    pub(crate) fn telling_of(told_of: usize) -> Trouble {
-        Trouble { told_of, stretch: None }
+    /// No trouble yet. So many feeds are to be told of one by one when they join it.
+    pub(super) fn new(what: &'static str, told_of: usize) -> Trouble {
+        Trouble { what, told_of, stretch: None }
     }
 
-    /// A request failed; of no feed where it looked for feeds.
-    pub(crate) fn failed(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<News> {
+    /// Something failed; of no feed, where it concerns none.
+    pub(super) fn failed(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<News> {
         self.stretch.take_if(|stretch| stretch.is_over && now.saturating_sub(stretch.last_failure) > RELAPSE);
         let is_new = self.stretch.is_none();
         let stretch = self.stretch.get_or_insert_with(|| Stretch { began: now, ..Stretch::default() });
@@ -72,11 +74,11 @@ impl Trouble {
             return None;
         }
         stretch.told = now;
-        Some(if is_new || joins { News::Begins } else { News::Lasts(stretch.summary(now)) })
+        Some(if is_new || joins { News::Begins } else { News::Lasts(stretch.summary(self.what, now)) })
     }
 
-    /// A request was answered.
-    pub(crate) fn answered(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<News> {
+    /// Something was done as it should be.
+    pub(super) fn answered(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<News> {
         let stretch = self.stretch.as_mut()?;
         feed.map(|feed| stretch.failing.remove(feed));
         let is_calm = !stretch.relapsed || now.saturating_sub(stretch.last_failure) >= CALM;
@@ -84,24 +86,25 @@ impl Trouble {
             return None;
         }
         stretch.is_over = true;
-        Some(News::Ends(stretch.summary(now)))
+        Some(News::Ends(stretch.summary(self.what, now)))
     }
 
     /// A feed is not mirrored any more.
-    pub(crate) fn forget(&mut self, feed: &FeedId) {
+    pub(super) fn forget(&mut self, feed: &FeedId) {
         self.stretch.as_mut().map(|stretch| stretch.failing.remove(feed));
     }
 }
 
 impl Stretch {
-    fn summary(&self, now: Duration) -> String {
-        let (span, requests) = (spoken(now.saturating_sub(self.began)), if self.failures == 1 { "request" } else { "requests" });
+    /// `2 min: 14 requests failed (feeds: A, B)`.
+    fn summary(&self, what: &str, now: Duration) -> String {
+        let (span, plural) = (spoken(now.saturating_sub(self.began)), if self.failures == 1 { "" } else { "s" });
         let mut feeds: Vec<String> = self.feeds.iter().take(NAMED).map(FeedId::to_string).collect();
         if self.feeds.len() > NAMED {
             feeds.push(format!("{} more", self.feeds.len() - NAMED));
         }
         let of = if feeds.is_empty() { String::new() } else { format!(" (feeds: {})", feeds.join(", ")) };
-        format!("{span}: {} {requests} failed{of}", self.failures)
+        format!("{span}: {} {what}{plural} failed{of}", self.failures)
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
 
     /// What is logged of events at these seconds: a failure of a feed (`-A`), or an answer to it (`+A`).
     fn told(told_of: usize, events: &[(u64, &str)]) -> Vec<String> {
-        let mut trouble = Trouble::telling_of(told_of);
+        let mut trouble = Trouble::new("request", told_of);
         let mut told = Vec::new();
         for &(second, event) in events {
             let (now, feed) = (Duration::from_secs(second), feed(&event[1..]));
@@ -149,8 +152,13 @@ mod tests {
     fn failures_now_and_then_are_one_trouble() {
         let mut events: Vec<(u64, &str)> = (0..40).flat_map(|count| [(count * 10, "-A"), (count * 10 + 1, "+A")]).collect();
         events.extend([(460, "+A"), (520, "+A"), (3000, "-A")]);
-        let expected =
-            ["0 -A", "1 after 1 s: 1 request failed (feeds: A)", "300 for 5 min: 31 requests failed (feeds: A)", "460 after 7 min 40 s: 40 requests failed (feeds: A)", "3000 -A"];
+        let expected = [
+            "0 -A",
+            "1 after 1 s: 1 request failed (feeds: A)",
+            "300 for 5 min: 31 requests failed (feeds: A)",
+            "460 after 7 min 40 s: 40 requests failed (feeds: A)",
+            "3000 -A",
+        ];
         assert_eq!(told(1, &events), expected);
     }
 
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_feed_that_is_gone_and_a_search_for_feeds_hold_no_end_up() {
-        let (mut trouble, second) = (Trouble::telling_of(1), Duration::from_secs);
+        let (mut trouble, second) = (Trouble::new("request", 1), Duration::from_secs);
         assert_eq!(trouble.failed(Some(&feed("A")), second(1)), Some(News::Begins));
         assert_eq!(trouble.failed(None, second(2)), None);
         assert_eq!(trouble.answered(Some(&feed("B")), second(3)), None);
