@@ -16,6 +16,7 @@ use crate::store::{Error as StoreError, Instance, OpenError, Store, report};
 use crate::sync::clock::Clock;
 use crate::sync::progress::Progress;
 use crate::sync::tools::Tools;
+use crate::sync::trouble_log::TroubleLog;
 use crate::vendor::constellation1::{Client, LISTINGS};
 use crate::vendor::{Limiter, Vendor};
 use housekeeper::Housekeeper;
@@ -60,7 +61,8 @@ impl Daemon {
         }
         let (vendor, store, writer) = open(&config, key.clone(), options.command)?;
         let clock = Arc::new(Clock::new(config.constellation1.timestamp_zone));
-        let tools = Tools { entity: &LISTINGS, vendor, store, clock, progress: Progress::default(), stop };
+        let troubles = TroubleLog::new(vendor.host());
+        let tools = Tools { entity: &LISTINGS, vendor, store, clock, progress: Progress::default(), troubles, stop };
         Ok(Daemon { supervisor: Supervisor::new(config, options, tools), key, writer })
     }
 
@@ -76,9 +78,9 @@ impl Daemon {
     pub(crate) async fn run(self) -> anyhow::Result<RunOutcome> {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let Daemon { mut supervisor, key, writer } = self;
-        let Tools { vendor, store, .. } = supervisor.tools.clone();
+        let Tools { vendor, store, troubles, .. } = supervisor.tools.clone();
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
-        let mut housekeeper = Housekeeper::begin(vendor, store, account, once).await?;
+        let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;
         let outcome = tokio::select! {
             outcome = supervisor.work(key) => outcome,
             error = housekeeper.failed() => Err(error),

@@ -3,12 +3,14 @@
 mod field;
 mod hash;
 mod ledger;
+mod spoken;
 mod stamp;
 pub mod zone;
 
 pub use field::{Cell, Content, Field, Kind, NamedBy};
 pub use hash::{Hash, raw_hash};
 pub use ledger::{ClosedGate, Counts, Ledger, Period};
+pub use spoken::spoken;
 pub use stamp::{DayTime, Stamp};
 
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,7 @@ pub use limiter::{Limiter, LimiterOptions, Priority};
 
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record};
 use constellation1::Client;
+use error::Unanswered;
 use secrecy::SecretString;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ impl Vendor {
     /// # Errors
     /// As [`Client::sync_listings`]; a `Throttled` has already closed the gate for everybody.
     pub async fn sync_listings(&self, request: &PageRequest, priority: Priority, stop: &CancellationToken) -> Option<Result<Page, Error>> {
-        self.in_turn(priority, stop, self.client.sync_listings(request)).await
+        self.in_turn(priority, stop, || self.client.page(request)).await
     }
 
     /// Asks for one listing in its turn; the outer `None` as soon as `stop` is cancelled.
@@ -46,7 +47,7 @@ impl Vendor {
         priority: Priority,
         stop: &CancellationToken,
     ) -> Option<Result<Option<Record>, Error>> {
-        self.in_turn(priority, stop, self.client.listing_detail(feed, listing)).await
+        self.in_turn(priority, stop, || self.client.listing(feed, listing)).await
     }
 
     /// Uses another key from the next request on.
@@ -62,24 +63,51 @@ impl Vendor {
         &self.limiter
     }
 
+    /// Who is asked, for a person.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.client.host()
+    }
+
+    /// Requests per second that may leave at present.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.limiter.rate()
+    }
+
     /// How long the vendor still wants no request at all; `None` when it takes them.
     #[must_use]
     pub fn closed_for(&self) -> Option<Duration> {
         self.limiter.closed_for()
     }
 
+    /// A request that was lost with a dead connection is asked again at once: in a new turn, for it is one more request.
+    async fn in_turn<T, F>(&self, priority: Priority, stop: &CancellationToken, ask: impl Fn() -> F) -> Option<Result<T, Error>>
+    where
+        F: Future<Output = Result<T, Unanswered>>,
+    {
+        let outcome = match self.once(priority, stop, ask()).await? {
+            Err(Unanswered::Dead(error)) => {
+                tracing::debug!("a connection was dead, so the request is sent again on another: {}", error.message);
+                self.once(priority, stop, ask()).await?
+            }
+            outcome => outcome,
+        };
+        Some(outcome.map_err(Error::from))
+    }
+
     /// The request is a future that has not begun, so its timestamp is of the moment it leaves.
-    async fn in_turn<T>(
+    async fn once<T>(
         &self,
         priority: Priority,
         stop: &CancellationToken,
-        request: impl Future<Output = Result<T, Error>>,
-    ) -> Option<Result<T, Error>> {
+        request: impl Future<Output = Result<T, Unanswered>>,
+    ) -> Option<Result<T, Unanswered>> {
         let permit = self.limiter.admit(priority, stop).await?;
         let outcome = stop.run_until_cancelled(request).await?;
         match &outcome {
             Ok(_) => self.limiter.answered(&permit),
-            Err(Error { failure: Failure::Throttled { wait }, .. }) => self.limiter.throttled(&permit, *wait),
+            Err(Unanswered::Failed(Error { failure: Failure::Throttled { wait }, .. })) => self.limiter.throttled(*wait),
             Err(_) => {}
         }
         // Only now may the next request take the place: the gate is closed before it looks.

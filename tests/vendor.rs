@@ -152,6 +152,7 @@ async fn each_status_has_its_failure() {
     check(http("408 Request Timeout", "", ""), Failure::Unavailable, "408").await;
     check(http("500 Internal Server Error", "", "<html>oops</html>"), Failure::Unavailable, "500").await;
     check(http("503 Service Unavailable", "", ""), Failure::Unavailable, "503").await;
+    check(http("503 Service Unavailable", "retry-after: 30\r\n", ""), Failure::Throttled { wait: Duration::from_secs(30) }, "503").await;
     let invalid = r#"{"Message":"Invalid input parameters: ","Data":{"Errors":{"PageSize":"out of range"}}}"#;
     check(http("400 Bad Request", "", invalid), Failure::Refused, "PageSize: out of range").await;
     check(http("404 Not Found", "", ""), Failure::Refused, "404").await;
@@ -284,6 +285,60 @@ async fn a_throttled_vendor_closes_the_gate() {
     let asked = request();
     let waits = vendor.sync_listings(&asked, Priority::Poll, &stop);
     assert!(tokio::time::timeout(Duration::from_millis(50), waits).await.is_err());
+}
+
+/// Answers the first request of each connection; when the next one has come, the connection is dropped or reset.
+async fn forgetful(reset: bool) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (heard, requests) = mpsc::unbounded_channel();
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{PAGE}", PAGE.len());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (heard, answer) = (heard.clone(), answer.clone());
+            tokio::spawn(async move {
+                let mut head = vec![0; 4096];
+                for is_answered in [true, false] {
+                    let read = stream.read(&mut head).await.expect("a request");
+                    heard.send(String::from_utf8_lossy(&head[..read]).into_owned()).ok();
+                    if is_answered {
+                        stream.write_all(answer.as_bytes()).await.expect("an open connection");
+                    } else if reset {
+                        stream.set_zero_linger().expect("a socket");
+                    }
+                }
+            });
+        }
+    });
+    Server { address, requests }
+}
+
+#[tokio::test]
+async fn a_dead_connection_costs_one_more_request_and_no_wait() {
+    for reset in [false, true] {
+        let mut server = forgetful(reset).await;
+        let (vendor, stop, asked) = (server.vendor(), CancellationToken::new(), request());
+        let start = Instant::now();
+        for count in 0..4 {
+            let answer = vendor.sync_listings(&asked, Priority::Poll, &stop).await.expect("not cancelled");
+            assert!(answer.is_ok(), "{count}, reset {reset}: {answer:?}");
+            // The connection must be back in the pool before the next request.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        assert!(start.elapsed() < Duration::from_millis(450), "{:?}", start.elapsed());
+        let heard = std::iter::from_fn(|| server.requests.try_recv().ok()).count();
+        assert_eq!(heard, 7, "of four requests, three met a dead connection (reset {reset})");
+    }
+}
+
+#[tokio::test]
+async fn in_an_outage_a_lost_connection_is_no_reason_to_ask_twice() {
+    let mut server = Server::answering("").await;
+    let vendor = server.vendor();
+    let asked = request();
+    let answer = vendor.sync_listings(&asked, Priority::Poll, &CancellationToken::new()).await.expect("not cancelled");
+    assert_eq!(answer.expect_err("nobody answered").failure, Failure::Unavailable);
+    assert!(server.requests.try_recv().is_ok() && server.requests.try_recv().is_err());
 }
 
 #[tokio::test]

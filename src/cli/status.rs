@@ -70,10 +70,10 @@ fn asking(account: &AccountReport, rate: &Rate) -> String {
     if let (Some(until), Some(wait)) = (&account.closed_until, account.closed_for_s) {
         let time = until.split(['T', '.']).nth(1).filter(|_| wait < 43_200.0);
         let until = time.map_or_else(|| until.clone(), |time| format!("{time} UTC"));
-        line.push_str(&format!("; rate limited until {until} (vendor said {wait:.1} s)"));
+        line.push_str(&format!("; no request until {until} (vendor said {wait:.1} s)"));
     }
     if let Some(slow) = account.rate {
-        line.push_str(&format!("; slowed to {slow:.2} of {} requests a second since a 429", rate.requests_per_second));
+        line.push_str(&format!("; slowed to {slow:.2} of {} requests a second", rate.requests_per_second));
     }
     for (limit, spent, period) in
         [(rate.requests_per_hour, account.requests_this_hour, "hour"), (rate.requests_per_day, account.requests_today, "day")]
@@ -207,8 +207,8 @@ mod tests {
         assert_eq!(asking(&account, &Config::default().rate), "demo@example.com: 12 requests this hour, 3,456 today");
         (account.rate, account.closed_for_s) = (Some(0.5), Some(20.625));
         account.closed_until = Some("2024-05-01T14:03:10.123Z".to_owned());
-        let expected = "demo@example.com: 12 requests this hour, 3,456 today; rate limited until 14:03:10 UTC (vendor said 20.6 s); \
-                        slowed to 0.50 of 2 requests a second since a 429; the hour's budget of 12 is spent";
+        let expected = "demo@example.com: 12 requests this hour, 3,456 today; no request until 14:03:10 UTC (vendor said 20.6 s); \
+                        slowed to 0.50 of 2 requests a second; the hour's budget of 12 is spent";
         assert_eq!(asking(&account, &rate), expected);
     }
 

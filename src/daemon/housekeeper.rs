@@ -1,7 +1,9 @@
 //! The housekeeper: it keeps the count of requests saved and the database's files small.
 
+use crate::record::spoken;
 use crate::store::{Error as StoreError, Store};
 use crate::sync::clock::mirror_time;
+use crate::sync::trouble_log::{Kind, TroubleLog, log_failure};
 use crate::vendor::Vendor;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub(super) struct Housekeeper {
 struct LedgerKeeper {
     vendor: Arc<Vendor>,
     store: Store,
+    troubles: TroubleLog,
     account: String,
     /// A one-shot run does not wait for a database for ever.
     once: bool,
@@ -32,13 +35,19 @@ struct LedgerKeeper {
 
 impl Housekeeper {
     /// Goes on where the last process was. No request leaves before this.
-    pub(super) async fn begin(vendor: Arc<Vendor>, store: Store, account: String, once: bool) -> Result<Housekeeper, StoreError> {
+    pub(super) async fn begin(
+        vendor: Arc<Vendor>,
+        store: Store,
+        troubles: TroubleLog,
+        account: String,
+        once: bool,
+    ) -> Result<Housekeeper, StoreError> {
         vendor.limiter().resume(store.ledger(account.clone()).await?);
         // Its own token: it outlives those who make requests.
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(tidy(store.clone(), stop.clone()));
-        tasks.spawn(LedgerKeeper { vendor, store, account, once, stop: stop.clone() }.run());
+        tasks.spawn(LedgerKeeper { vendor, store, troubles, account, once, stop: stop.clone() }.run());
         Ok(Housekeeper { tasks, stop })
     }
 
@@ -79,10 +88,14 @@ impl LedgerKeeper {
         let mut wait = SAVE_AGAIN.0;
         for attempt in 1_u32.. {
             match self.store.save_ledger(self.account.clone(), self.vendor.limiter().ledger(), mirror_time()).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.troubles.stored(None);
+                    return Ok(true);
+                }
                 Err(fatal) if !fatal.is_passing() || self.once && attempt >= ONCE_FAULTS => return Err(fatal),
                 Err(error) => {
-                    tracing::error!(%error, retry_in = ?wait, "the database cannot be written, so no request leaves");
+                    let begins = self.troubles.failed(Kind::Database, None, &error.to_string());
+                    log_failure!(begins, %error, retry_in = spoken(wait), "the database cannot be written, so no request leaves");
                 }
             }
             if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {

@@ -7,6 +7,7 @@ use crate::record::ListingKey;
 use crate::store::why;
 use crate::sync::ask;
 use crate::sync::control::Reply;
+use crate::sync::trouble_log::TroubleLog;
 use crate::vendor::constellation1::LISTINGS;
 use anyhow::Context;
 use std::sync::Arc;
@@ -35,7 +36,8 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
 /// One request, within the budget all the same; `None` when stopped.
 async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<Option<Reply>> {
     let (vendor, store, writer) = super::open(config, config.key()?, "why --ask")?;
-    let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, config.account(), true).await?;
+    let troubles = TroubleLog::new(vendor.host());
+    let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, troubles, config.account(), true).await?;
     let reply = tokio::select! {
         reply = ask::ask(&vendor, key, stop) => Ok(reply),
         error = housekeeper.failed() => Err(error),

@@ -9,7 +9,7 @@ use crate::plan::brake::BrakeLimits;
 use crate::plan::burst::BurstLimits;
 use crate::plan::discover::search_again_after;
 use crate::plan::options::{LookbackRule, Options};
-use crate::record::{FeedId, Presence, Stamp, Stream};
+use crate::record::{FeedId, Presence, Stamp, Stream, spoken};
 use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
@@ -148,8 +148,8 @@ impl Supervisor {
                     Some(Ok(more)) => found = more,
                     Some(Err(error)) => {
                         let wait = search_again_after(&error.failure);
-                        let retry_in = (!self.options.once).then_some(wait);
-                        tracing::error!(?retry_in, "the feeds of this credential are not known: {}", error.message);
+                        let retry_in = (!self.options.once).then(|| spoken(wait));
+                        tracing::error!(retry_in, "the feeds of this credential are not known: {}", error.message);
                         self.outcome.no_feeds = Some(error.message);
                         self.looked |= self.options.once;
                         return Ok(wait);
@@ -214,7 +214,7 @@ impl Supervisor {
             match self.start_one(&feed).await {
                 Ok(()) => drop(self.pending.remove(&feed)),
                 Err(error) if self.is_tolerable(&error) => {
-                    tracing::error!(%feed, %error, retry_in = ?STORE_AGAIN, "the database cannot be used, so the feed is not mirrored yet");
+                    tracing::error!(%feed, %error, retry_in = spoken(STORE_AGAIN), "the database cannot be used, so the feed is not mirrored yet");
                     return Ok(());
                 }
                 Err(error) => return Err(error),

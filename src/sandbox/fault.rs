@@ -23,6 +23,11 @@ pub enum Fault {
         /// The Retry-After header.
         retry_after: Option<String>,
     },
+    /// 503 with this Retry-After header.
+    Busy {
+        /// The header.
+        retry_after: String,
+    },
     /// 200 with a page of HTML, as from a proxy or a login.
     Html,
     /// 200 without a body.

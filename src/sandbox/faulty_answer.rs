@@ -37,6 +37,7 @@ pub(super) async fn answer(shared: &SharedState, endpoint: Endpoint, parameters:
             let answer = Answer::json(429, body);
             retry_after.map_or(answer.clone(), |after| answer.with("retry-after", after))
         }
+        Some(Fault::Busy { retry_after }) => Answer::bare(503).with("retry-after", retry_after),
         Some(Fault::Html) => Answer::bare(200).with("content-type", "text/html".to_owned()).body("<html><h1>Sign in</h1></html>"),
         Some(Fault::Empty) => Answer::json(200, String::new()),
         Some(Fault::Reset) => Answer::reset(),

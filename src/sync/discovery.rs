@@ -1,8 +1,9 @@
 //! Asks the vendor what [`plan::discover`](crate::plan::discover) wants to know.
 
 use super::tools::Tools;
+use super::trouble_log::{Kind, log_failure};
 use crate::plan::discover::{Discovery, DiscoveryRequest, Tries, range};
-use crate::record::{FeedId, PageRequest, Stamp, Stream};
+use crate::record::{FeedId, PageRequest, Stamp, Stream, spoken};
 use crate::vendor::{Error as VendorError, Priority};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,6 +58,7 @@ async fn ask(tools: &Tools, scope: Scope, question: DiscoveryRequest) -> Option<
         let error = match tools.vendor.sync_listings(&request, Priority::Poll, &tools.stop).await? {
             Ok(page) => {
                 page.vendor_now.inspect(|now| tools.clock.hear(*now));
+                tools.troubles.answered(None);
                 let seen = page.records.iter().map(|record| record.key.feed.clone()).collect();
                 return Some(Ok((seen, page.total, page.next_page.is_some())));
             }
@@ -64,7 +66,9 @@ async fn ask(tools: &Tools, scope: Scope, question: DiscoveryRequest) -> Option<
         };
         error.vendor_now.inspect(|now| tools.clock.hear(*now));
         let Some(wait) = tries.failed(&error.failure) else { return Some(Err(error)) };
-        tracing::warn!(retry_in = ?wait, "the search for feeds failed and will be tried again: {}", error.message);
+        let begins = tools.troubles.failed(Kind::of(&error.failure), None, &error.message);
+        let host = tools.vendor.host();
+        log_failure!(begins, host, retry_in = spoken(wait), "the search for feeds failed and will be tried again: {}", error.message);
         tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await?;
     }
 }

@@ -61,6 +61,11 @@ impl Progress {
         self.update(feed, |counters| counters.beat = beat);
     }
 
+    /// How many feeds there are.
+    pub(crate) fn feeds(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The counters as they are.
     #[must_use]
     pub(crate) fn snapshot(&self) -> BTreeMap<FeedId, FeedProgress> {

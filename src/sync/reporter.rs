@@ -3,16 +3,19 @@
 use super::clock::mirror_time;
 use super::intake::Stored;
 use super::messages::Report;
+use super::pace::Round;
 use super::tools::Tools;
+use super::trouble_log::{Kind, log_failure};
 use crate::plan::attempts::Retry;
 use crate::plan::options::Purpose;
 use crate::plan::window::FromRule;
 use crate::plan::zone::ZoneFinding;
-use crate::record::{Failure, FeedId, PageRequest};
+use crate::record::{Failure, FeedId, PageRequest, spoken};
 use crate::store::{Error as StoreError, FeedNote, Notice};
 use crate::vendor::Error as VendorError;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Clocks that differ by more than this are worth a notice.
 const SKEW_S: i64 = 30;
@@ -20,7 +23,7 @@ const SKEW_S: i64 = 30;
 const SKEW_GRAIN_S: u64 = 15;
 
 /// Writes what one feed's worker reports: log lines, the feed's activity, and its notices. Activity and notices are written
-/// only when they have changed; failures and rejects are logged each time.
+/// only when they have changed. Rejects are logged each time, failures when trouble begins and when it is over.
 #[derive(Debug)]
 pub(super) struct Reporter {
     tools: Tools,
@@ -31,11 +34,17 @@ pub(super) struct Reporter {
     notices: BTreeMap<&'static str, Option<String>>,
     /// The difference of the clocks that the notice tells.
     skew_s: Option<i64>,
+    /// From one round of polls to the next, as configured.
+    interval: Duration,
+    /// The requests of a round that finds nothing new.
+    round_requests: usize,
+    /// When the last round was over, if nothing has failed since.
+    polled: Option<Instant>,
 }
 
 impl Reporter {
-    pub(super) fn new(tools: Tools, feed: FeedId) -> Reporter {
-        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None }
+    pub(super) fn new(tools: Tools, feed: FeedId, (interval, round_requests): (Duration, usize)) -> Reporter {
+        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None, interval, round_requests, polled: None }
     }
 
     /// Writes a report. If the database refuses it for now, that is logged and the worker goes on.
@@ -55,13 +64,17 @@ impl Reporter {
             Report::Waiting => self.waiting().await,
             Report::Failed(purpose, request, error, retry) => self.failed(purpose, &request, &error, retry).await,
             Report::OneFailed(listing, error, retry) => {
-                tracing::warn!(feed = %self.feed, %listing, retry_in = ?retry.wait, "the vendor could not be asked whether it still has a listing that the reconcile run did \
-                     not find: {}", error.message);
+                let begins = self.tools.troubles.failed(Kind::of(&error.failure), Some(&self.feed), &error.message);
+                let (host, retry_in) = (self.tools.vendor.host(), spoken(retry.wait));
+                log_failure!(begins, feed = %self.feed, host, %listing, retry_in, "the vendor could not be asked whether it still has a listing \
+                     that the reconcile run did not find: {}", error.message);
                 Ok(())
             }
             Report::Stored(stored) => self.stored(&stored).await,
             Report::StoreFailed(error, wait) => {
-                tracing::error!(feed = %self.feed, error, retry_in = ?wait, "the database cannot be used; nothing is lost, what was read will be read again");
+                let begins = self.tools.troubles.failed(Kind::Database, Some(&self.feed), &error);
+                let retry_in = spoken(wait);
+                log_failure!(begins, feed = %self.feed, error, retry_in, "the database cannot be used; nothing is lost, what was read will be read again");
                 Ok(())
             }
             Report::ScanBegun(run, range, _) => {
@@ -131,19 +144,23 @@ impl Reporter {
             tracing::debug!(feed = %self.feed, "a request failed and is not repeated; nothing is missing for that: {}", error.message);
             return Ok(());
         }
+        self.polled = None;
         let activity = match error.failure {
             Failure::Unauthorized | Failure::Refused => "blocked",
             Failure::Throttled { .. } | Failure::Unavailable | Failure::Malformed => "retrying",
         };
         let wait = self.tools.vendor.closed_for().unwrap_or_default().max(retry.wait);
-        tracing::warn!(
+        let begins = self.tools.troubles.failed(Kind::of(&error.failure), Some(&self.feed), &error.message);
+        log_failure!(
+            begins,
             feed = %self.feed,
+            host = self.tools.vendor.host(),
             work = purpose.word(),
             requested_status = request.stream.number(),
             page = request.page,
             window = %request.window,
             failures_in_a_row = retry.fails,
-            retry_in = ?Duration::from_millis(wait.as_millis() as u64),
+            retry_in = spoken(wait),
             "{}",
             error.message
         );
@@ -152,7 +169,7 @@ impl Reporter {
             Failure::Throttled { wait: said } => {
                 // Without the date, a time is unambiguous for half a day only.
                 let form = if wait.as_secs() < 12 * 3600 { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
-                format!("rate limited until {} (vendor said {:.1} s)", until.format(form), said.as_secs_f64())
+                format!("no request until {} (vendor said {:.1} s)", until.format(form), said.as_secs_f64())
             }
             Failure::Unavailable | Failure::Unauthorized | Failure::Refused | Failure::Malformed => error.message.clone(),
         };
@@ -161,18 +178,32 @@ impl Reporter {
 
     async fn stored(&mut self, stored: &Stored) -> Result<(), StoreError> {
         self.count(stored);
+        self.tools.troubles.answered(Some(&self.feed));
+        self.tools.troubles.stored(Some(&self.feed));
         for reject in &stored.committed.new_rejects {
             let (listing, requested_status) = (reject.listing.as_ref().map(tracing::field::display), stored.request.stream.number());
             tracing::warn!(feed = %self.feed, requested_status, listing, "a record could not be stored and is kept in the table rejects (see \
                  `mls-sync rejects`): {}", reject.reason);
         }
         if self.in_trouble() {
-            tracing::info!(feed = %self.feed, "the vendor answers again");
             self.noted = None;
             self.working(stored.purpose, &stored.request).await?;
         }
         self.observed(stored.from_rule, stored.zone).await?;
-        if stored.round_proven { self.note("waiting", None).await } else { Ok(()) }
+        if !stored.round_proven {
+            return Ok(());
+        }
+        self.round_over();
+        self.note("waiting", None).await
+    }
+
+    /// Polls may come later than they should, because the rate does not allow more.
+    fn round_over(&mut self) {
+        let now = Instant::now();
+        let Some(last) = self.polled.replace(now) else { return };
+        let needed = (self.tools.progress.feeds() * self.round_requests) as f64 / self.interval.as_secs_f64();
+        let (after, interval, rate) = (now - last, self.interval, self.tools.vendor.rate());
+        self.tools.troubles.polled(Round { after, interval, needed, rate });
     }
 
     fn count(&self, stored: &Stored) {

@@ -2,13 +2,14 @@
 
 use super::clock::Clock;
 use super::progress::Progress;
+use super::trouble_log::TroubleLog;
 use crate::entity::Entity;
 use crate::store::Store;
 use crate::vendor::Vendor;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// The vendor, file, clocks and counters that all workers of one vendor share.
+/// The vendor, file, clocks, counters and troubles that all workers of one vendor share.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
     /// The kind of thing that is mirrored.
@@ -21,6 +22,8 @@ pub(crate) struct Tools {
     pub clock: Arc<Clock>,
     /// The counters.
     pub progress: Progress,
+    /// What fails at present.
+    pub troubles: TroubleLog,
     /// Ends every wait.
     pub stop: CancellationToken,
 }

@@ -67,8 +67,9 @@ impl Worker {
         orders: mpsc::Receiver<Order>,
     ) -> Result<Worker, StoreError> {
         let saved = tools.store.load(&feed).await?;
+        let polls = (options.plan.interval, options.plan.streams.len());
         let session = Session::resume(tools.entity, feed.clone(), options, saved, tools.clock.now());
-        let reporter = Reporter::new(tools.clone(), feed.clone());
+        let reporter = Reporter::new(tools.clone(), feed.clone(), polls);
         Ok(Worker { tools, feed, session, reporter, orders, askers: BTreeMap::new(), next_asker: 0, store_error: None })
     }
 
@@ -90,6 +91,7 @@ impl Worker {
                 Ok(Done::Ended(ended)) => return Ok(ended),
                 Err(error @ StoreError::Removed(_)) => {
                     tracing::warn!(feed = %self.feed, "{error}");
+                    self.tools.troubles.forget(&self.feed);
                     return Ok(Ended::Finished { missing: vec![error.to_string()] });
                 }
                 Err(error) if error.is_passing() => {

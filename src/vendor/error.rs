@@ -27,3 +27,26 @@ impl Error {
         self
     }
 }
+
+/// Why a request brought nothing, as far as the vendor's own modules tell them apart.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// A connection that was kept open turned out to be dead. The vendor has probably not seen the request.
+    Dead(Error),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Unanswered {
+        Unanswered::Failed(error)
+    }
+}
+
+impl From<Unanswered> for Error {
+    fn from(unanswered: Unanswered) -> Error {
+        match unanswered {
+            Unanswered::Dead(error) | Unanswered::Failed(error) => error,
+        }
+    }
+}

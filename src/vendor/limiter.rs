@@ -121,10 +121,13 @@ impl Limiter {
         }
     }
 
-    /// The request of this permit was answered 429: the gate closes, and the rate is halved.
-    pub(super) fn throttled(&self, permit: &Permit<'_>, wait: Duration) {
+    /// A request was answered 429: the gate closes, and the rate is halved. A gate that is closed already halves nothing:
+    /// requests that were under way together are one warning, and a probe goes alone, so it says nothing of the rate.
+    pub(super) fn throttled(&self, wait: Duration) {
         let (mut admission, now) = self.locked();
-        admission.rate.throttled(permit.left, now.monotonic);
+        if !admission.gate.is_probing() {
+            admission.rate.throttled(now.monotonic);
+        }
         drop(admission);
         self.close_for(wait);
     }
@@ -136,11 +139,16 @@ impl Limiter {
             return;
         }
         let opened = admission.gate.answered();
-        let faster = admission.rate.answered(now.monotonic);
+        let faster = admission.rate.answered(opened, now.monotonic);
         if opened || faster {
             self.unsaved.notify_one();
             self.changed.notify_waiters();
         }
+    }
+
+    /// Requests per second that may leave at present.
+    pub(super) fn rate(&self) -> f64 {
+        self.locked().0.rate.current()
     }
 
     /// How long the gate stays closed; `None` when it is open.
@@ -245,12 +253,12 @@ mod tests {
 
     /// Where polls alone want more than the vendor takes, the load of the past goes on all the same.
     #[tokio::test(start_paused = true)]
-    async fn one_request_in_ten_is_a_fill_however_many_polls_wait() {
+    async fn one_request_in_three_is_a_fill_however_many_polls_wait() {
         let mut priorities = vec![Priority::Fill; 3];
         priorities.extend([Priority::Poll; 40]);
         let left = departures(&limiter(1.0, 9), &priorities, NO_TIME).await;
         let fills: Vec<usize> = (0..left.len()).filter(|at| left[*at].0 == Priority::Fill).collect();
-        assert_eq!(fills, [0, 10, 20]);
+        assert_eq!(fills, [0, 3, 6]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -305,10 +313,29 @@ mod tests {
     async fn a_429_halves_the_rate_below_the_ceiling() {
         let limiter = limiter(1.0, 9);
         let permit = limiter.admit(Priority::Poll, &CancellationToken::new()).await.expect("not cancelled");
-        limiter.throttled(&permit, Duration::from_millis(1));
+        limiter.throttled(Duration::from_millis(1));
         drop(permit);
         assert_eq!(times(&departures(&limiter, &[Priority::Poll; 3], NO_TIME).await), [2000, 4000, 6000]);
         assert_eq!(limiter.ledger().rate, Some(0.5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_gate_halves_the_rate_once() {
+        let (limiter, stop) = (limiter(8.0, 2), CancellationToken::new());
+        let together = (limiter.admit(Priority::Poll, &stop).await, limiter.admit(Priority::Poll, &stop).await);
+        limiter.throttled(ONE_SECOND);
+        limiter.throttled(ONE_SECOND);
+        drop(together);
+        assert_eq!(limiter.rate(), 4.0, "two requests that were under way together");
+        let probe = limiter.admit(Priority::Poll, &stop).await.expect("not cancelled");
+        limiter.throttled(ONE_SECOND);
+        drop(probe);
+        assert_eq!(limiter.rate(), 4.0, "a probe");
+        let probe = limiter.admit(Priority::Poll, &stop).await.expect("not cancelled");
+        limiter.answered(&probe);
+        drop(probe);
+        limiter.throttled(ONE_SECOND);
+        assert_eq!(limiter.rate(), 2.0, "the gate was open in between");
     }
 
     #[tokio::test(start_paused = true)]
@@ -332,7 +359,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(10)).await;
         let told = limiter.admit(Priority::Poll, &stop).await.expect("not cancelled");
         tokio::time::sleep(Duration::from_millis(10)).await;
-        limiter.throttled(&told, ONE_SECOND);
+        limiter.throttled(ONE_SECOND);
         limiter.answered(&early);
         drop((early, told));
         assert!(limiter.ledger().closed.is_some(), "a restart would open the gate");
@@ -344,7 +371,8 @@ mod tests {
     async fn the_gate_and_the_rate_outlive_the_process() {
         let before = limiter(2.0, 9);
         let permit = before.admit(Priority::Poll, &CancellationToken::new()).await.expect("not cancelled");
-        before.throttled(&permit, Duration::from_secs(100));
+        before.throttled(Duration::from_secs(100));
+        drop(permit);
         let after = limiter(2.0, 9);
         after.resume(before.ledger());
         assert!(after.closed_for().is_some_and(|left| left > Duration::from_secs(99)), "{:?}", after.closed_for());

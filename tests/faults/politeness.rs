@@ -201,7 +201,7 @@ fn a_closed_gate_and_a_halved_rate_outlive_the_process() {
     let mut daemon = mirror.start(&["run"]);
     eventually("the 429 is remembered", LIMIT, || mirror.is_ready() && account(&mirror)["closed_until"].is_string());
     let shown = mirror.run(&["status"]).stdout;
-    assert!(shown.contains("; rate limited until ") && shown.contains("(vendor said 6.0 s); slowed to 32.00 of 64 requests"), "{shown}");
+    assert!(shown.contains("; no request until ") && shown.contains("(vendor said 6.0 s); slowed to 32.00 of 64 requests"), "{shown}");
     while told.elapsed() < seconds(4) {
         daemon.kill();
         daemon = mirror.start(&["run"]);
@@ -260,6 +260,22 @@ fn polls_go_before_a_backfill() {
     let before = polls();
     eventually("polls go on", seconds(5), || polls() >= before + 6);
     assert!(mirror.live("GAMLS") < 2900, "the load was over before, so nothing was shown");
+}
+
+/// The 429s of a storm of faults have nothing to do with the rate, and must not keep it low when the storm is over.
+#[test]
+fn after_429s_among_other_faults_the_mirror_catches_up_within_a_minute_of_calm() {
+    let mirror = Mirror::new(Options { listings: 7000, page_size: 50, ..small() })
+        .with(|settings| (settings.requests_per_second, settings.interval) = (100.0, "1s"));
+    mirror.sandbox.reconfigure(|options| options.fault_rate = 0.3);
+    let mut daemon = mirror.start(&["run"]);
+    let throttles = || mirror.requests().iter().filter(|asked| asked.answered == 429).count();
+    eventually("the rate is low", LIMIT, || throttles() >= 7 && account(&mirror)["rate"].as_f64().is_some_and(|rate| rate <= 12.5));
+    assert!(mirror.live("GAMLS") < 7000, "the load was over before, so nothing was shown");
+    mirror.sandbox.reconfigure(|options| options.fault_rate = 0.0);
+    eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") == 7000);
+    eventually("the rate is high again", LIMIT, || account(&mirror)["rate"].as_f64().is_none_or(|rate| rate > 25.0));
+    assert!(daemon.is_running());
 }
 
 /// Copies bytes both ways, and tells what the client sent on each connection.

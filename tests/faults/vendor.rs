@@ -49,7 +49,7 @@ fn unreadable(body: &str, retry_after: Option<&str>, said: &str) {
     let fault = Fault::ThrottledRaw { body: body.to_owned(), retry_after: retry_after.map(str::to_owned) };
     mirror.sandbox.set_fault(None, Some(fault));
     let mut daemon = mirror.start(&["run"]);
-    eventually(&format!("status tells of {body}"), LIMIT, || mirror.is_ready() && note(&mirror, "GAMLS").contains("rate limited until"));
+    eventually(&format!("status tells of {body}"), LIMIT, || mirror.is_ready() && note(&mirror, "GAMLS").contains("no request until"));
     assert!(note(&mirror, "GAMLS").contains(&format!("vendor said {said} s")), "{body}: {}", note(&mirror, "GAMLS"));
     let before = mirror.requests().len();
     assert!(before <= 2, "{body}: {before} requests");
@@ -102,6 +102,50 @@ fn an_outage_is_asked_ever_more_seldom_and_the_feed_catches_up_from_its_cursor()
     let first = mirror.requests().remove(0);
     assert!(before.contains(&(first.status, first.from.clone())), "it went on with {first:?}");
     eventually("status tells that all is well", LIMIT, || mirror.status_of("GAMLS")["note"].is_null());
+}
+
+/// Lines of the log that hold these words.
+fn lines(log: &str, words: &[&str]) -> Vec<String> {
+    log.lines().filter(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_outage_is_one_line_at_its_beginning_and_one_at_its_end_however_many_feeds_notice_it() {
+    let (mirror, daemon) = followed(feeds(&["GAMLS", "NWMLS", "SFAR"]));
+    mirror.sandbox.set_fault(None, Some(Fault::Status(500, "<html>down</html>".to_owned())));
+    eventually("each feed has failed twice", LIMIT, || {
+        let asked = mirror.requests();
+        ["GAMLS", "NWMLS", "SFAR"]
+            .iter()
+            .all(|feed| asked.iter().filter(|asked| asked.answered == 500 && asked.feeds == [*feed]).count() > 1)
+    });
+    mirror.sandbox.set_fault(None, None);
+    eventually("the end is told", LIMIT, || daemon.stderr().contains("the vendor answers again"));
+    let log = daemon.stderr();
+    let began = lines(&log, &["WARN", "HTTP 500"]);
+    assert!(began.len() == 1 && ["host=\"127.0.0.1\"", "retry_in=\"0.5 s\"", "feed="].iter().all(|word| began[0].contains(word)), "{log}");
+    let ended = lines(&log, &["INFO", "the vendor answers again, after", "requests failed (feeds: GAMLS, NWMLS, SFAR)"]);
+    assert!(ended.len() == 1 && lines(&log, &["answers again"]).len() == 1, "{log}");
+}
+
+/// One failure in five must not make a line of each.
+#[test]
+fn failures_now_and_then_do_not_fill_the_log() {
+    let (mirror, daemon) = followed(small());
+    mirror.sandbox.reconfigure(|options| options.fault_rate = 0.2);
+    let asked = |mirror: &Mirror| mirror.requests().iter().filter(|asked| asked.answered != 200).count();
+    eventually("many requests have failed", LIMIT, || asked(&mirror) > 10);
+    let told = lines(&daemon.stderr(), &["127.0.0.1"]);
+    assert!((1..=2).contains(&told.len()), "{told:#?}");
+}
+
+#[test]
+fn a_refusal_names_the_feed_that_it_concerns() {
+    let (mirror, daemon) = followed(feeds(&["GAMLS", "NWMLS"]));
+    mirror.sandbox.set_fault(Some("NWMLS".to_owned()), Some(Fault::Forbidden));
+    eventually("it is told", LIMIT, || !lines(&daemon.stderr(), &["WARN", "HTTP 403"]).is_empty());
+    let told = lines(&daemon.stderr(), &["WARN", "HTTP 403"]);
+    assert!(told.len() == 1 && told[0].contains("feed=NWMLS") && told[0].contains(" min\""), "{told:?}");
 }
 
 /// Polls and the load of the past would each have probes of their own otherwise.

@@ -52,6 +52,23 @@ pub(super) fn unanswered(error: reqwest::Error) -> Error {
     Error::new(Failure::Unavailable, &message)
 }
 
+/// Whether the connection was lost before its answer began, and not by our own timeout.
+pub(super) fn is_lost(error: &reqwest::Error) -> bool {
+    if error.is_connect() {
+        return false;
+    }
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let io = cause.downcast_ref::<io::Error>();
+        // hyper's own error is of a type that is not public here.
+        if io.is_some_and(|io| io.raw_os_error().is_some()) || cause.to_string() == "connection closed before message completed" {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
 /// What a person can make of a failed TLS handshake.
 fn hint(error: &reqwest::Error) -> Option<&'static str> {
     let mut next = error.source();

@@ -3,13 +3,14 @@
 use super::refusal::Refusal;
 use super::{auth, body, wire};
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream, printable};
-use crate::vendor::error::Error;
+use crate::vendor::error::{Error, Unanswered};
 use chrono::{DateTime, Datelike, Utc};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const ERROR_TIME: Duration = Duration::from_secs(2);
 
 /// A `Date` outside these years comes from a machine whose clock is not set, and is ignored.
 const YEARS: RangeInclusive<i32> = 2020..=2099;
+
+/// A connection on which nothing that was sent is acknowledged is dead after this: a firewall on the way may have forgotten it.
+const DEAD_AFTER: Duration = Duration::from_secs(10);
 
 /// Where and as whom to ask.
 #[derive(Debug)]
@@ -70,6 +74,8 @@ pub struct Client {
     client: String,
     key: RwLock<SecretString>,
     max_body: usize,
+    /// Whether the last request was answered. In an outage a lost connection says nothing of the connections that were kept.
+    is_well: AtomicBool,
 }
 
 impl Client {
@@ -83,7 +89,7 @@ impl Client {
         auth::check("system access key", options.key.expose_secret())?;
         let http = http(&options)?;
         let ClientOptions { base_url, client, key, max_body, .. } = options;
-        Ok(Client { http, base_url, client, key: RwLock::new(key), max_body })
+        Ok(Client { http, base_url, client, key: RwLock::new(key), max_body, is_well: AtomicBool::new(false) })
     }
 
     /// Uses another key from the next request on.
@@ -96,11 +102,20 @@ impl Client {
         Ok(())
     }
 
+    /// Who is asked, for a person.
+    pub(in crate::vendor) fn host(&self) -> &str {
+        self.base_url.host_str().unwrap_or_default()
+    }
+
     /// Asks for one page of SyncListings.
     ///
     /// # Errors
     /// Every [`Failure`], with the vendor's words.
     pub async fn sync_listings(&self, request: &PageRequest) -> Result<Page, Error> {
+        Ok(self.page(request).await?)
+    }
+
+    pub(in crate::vendor) async fn page(&self, request: &PageRequest) -> Result<Page, Unanswered> {
         let answer = self.get(self.page_url(request)).await?;
         answer.refused()?;
         let page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
@@ -113,6 +128,10 @@ impl Client {
     /// Every [`Failure`], with the vendor's words. A record of another listing is `Malformed`; an answer without one is
     /// `Refused`.
     pub async fn listing_detail(&self, feed: &FeedId, listing: &ListingId) -> Result<Option<Record>, Error> {
+        Ok(self.listing(feed, listing).await?)
+    }
+
+    pub(in crate::vendor) async fn listing(&self, feed: &FeedId, listing: &ListingId) -> Result<Option<Record>, Unanswered> {
         let answer = self.get(self.detail_url(feed, listing)).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -120,10 +139,10 @@ impl Client {
         answer.refused()?;
         let record = wire::detail(&answer.body).map_err(|what| answer.malformed(&what))?;
         match record {
-            Some(record) if !is_asked_for(&record, feed, listing) => Err(answer.malformed("the answer is another listing")),
+            Some(record) if !is_asked_for(&record, feed, listing) => Err(answer.malformed("the answer is another listing").into()),
             Some(record) => Ok(Some(record)),
             // Only 404 is documented as "does not exist"; nothing at all is no evidence.
-            None => Err(Error::new(Failure::Refused, "the vendor answered with nothing")),
+            None => Err(Error::new(Failure::Refused, "the vendor answered with nothing").into()),
         }
     }
 
@@ -158,9 +177,10 @@ impl Client {
         url
     }
 
-    async fn get(&self, url: Url) -> Result<Answer, Error> {
+    async fn get(&self, url: Url) -> Result<Answer, Unanswered> {
         let request = self.http.get(url).headers(self.signed()).header(ACCEPT, "application/json");
-        let response = request.send().await.map_err(body::unanswered)?;
+        let response = request.send().await.map_err(|error| self.unanswered(error))?;
+        self.is_well.store(true, Ordering::Relaxed);
         let mut answer = Answer::of(&response);
         if answer.status == StatusCode::OK {
             answer.body = body::whole(response, self.max_body).await.map_err(|error| error.at(answer.vendor_stamp()))?;
@@ -170,6 +190,12 @@ impl Client {
             answer.body = tokio::time::timeout(ERROR_TIME, words).await.unwrap_or_default();
         }
         Ok(answer)
+    }
+
+    fn unanswered(&self, error: reqwest::Error) -> Unanswered {
+        let is_dead = self.is_well.swap(false, Ordering::Relaxed) && body::is_lost(&error);
+        let error = body::unanswered(error);
+        if is_dead { Unanswered::Dead(error) } else { Unanswered::Failed(error) }
     }
 
     /// Signed anew for every attempt, since nobody knows how old a timestamp the vendor accepts.
@@ -252,6 +278,7 @@ fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
     let builder = reqwest::Client::builder()
         .timeout(options.timeout)
         .connect_timeout(options.connect_timeout)
+        .tcp_user_timeout(DEAD_AFTER)
         .user_agent(&options.user_agent)
         // A followed redirect would carry the key to wherever it points.
         .redirect(reqwest::redirect::Policy::none())

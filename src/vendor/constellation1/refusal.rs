@@ -45,6 +45,8 @@ impl Refusal<'_> {
     fn failure(&self, message: Option<&str>) -> Failure {
         match self.status.as_u16() {
             429 => Failure::Throttled { wait: self.wait(message) },
+            // Under maintenance the vendor names a time, too. Without one it is an outage like any other.
+            503 if throttle::is_told(self.retry_after, self.clock()) => Failure::Throttled { wait: self.wait(message) },
             401 | 403 => Failure::Unauthorized,
             408 | 300..=399 | 500..=599 => Failure::Unavailable,
             400..=499 => Failure::Refused,
@@ -52,9 +54,13 @@ impl Refusal<'_> {
         }
     }
 
-    /// An HTTP date in `Retry-After` is of the vendor's clock, so it is read against that.
     fn wait(&self, message: Option<&str>) -> Duration {
-        throttle::wait(self.retry_after, message, self.vendor_now.unwrap_or(self.now))
+        throttle::wait(self.retry_after, message, self.clock())
+    }
+
+    /// An HTTP date in `Retry-After` is of the vendor's clock, so it is read against that.
+    fn clock(&self) -> DateTime<Utc> {
+        self.vendor_now.unwrap_or(self.now)
     }
 
     fn hint(&self, failure: &Failure) -> Option<String> {
@@ -139,6 +145,21 @@ mod tests {
         }
         for status in [201, 204, 206, 600] {
             check(status, Failure::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_503_that_names_a_time_is_obeyed_like_a_429() {
+        let now = Utc.with_ymd_and_hms(2026, 7, 1, 12, 0, 0).single().expect("a date");
+        let failure = |retry_after| {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Refusal { status, retry_after, target: None, body: b"", vendor_now: None, now }.error().failure
+        };
+        for (retry_after, seconds) in [("120", 120), ("Wed, 01 Jul 2026 12:00:45 GMT", 45)] {
+            assert_eq!(failure(Some(retry_after)), Failure::Throttled { wait: Duration::from_secs(seconds) }, "{retry_after}");
+        }
+        for unreadable in [None, Some(""), Some("soon"), Some("-5")] {
+            assert_eq!(failure(unreadable), Failure::Unavailable, "{unreadable:?}");
         }
     }
 

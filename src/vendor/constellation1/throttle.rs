@@ -22,6 +22,11 @@ pub fn wait(retry_after: Option<&str>, message: Option<&str>, now: DateTime<Utc>
     Duration::from_millis(millis).max(SHORTEST)
 }
 
+/// Whether a `Retry-After` header names a time.
+pub(super) fn is_told(retry_after: Option<&str>, now: DateTime<Utc>) -> bool {
+    retry_after.is_some_and(|text| header(text.trim(), now).is_some())
+}
+
 fn header(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Some(wait) = seconds(text) {
         return Some(wait);

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 /// After so many polls that went before a waiting fill, one fill goes: where the vendor takes fewer requests than polls alone
-/// want, the past must be read all the same.
-const POLLS_PER_FILL: u32 = 9;
+/// want, a third of them reads the past all the same, and the polls wait longer for their turn.
+const POLLS_PER_FILL: u32 = 2;
 
 /// Who goes first when several wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Reads what is new: goes before every fill, except that one request in ten is a fill while any waits.
+    /// Reads what is new: goes before every fill, except that one request in three is a fill while any waits.
     Poll,
     /// Reads what is old: a backfill, a look-back or a scan.
     Fill,
@@ -87,8 +87,8 @@ mod tests {
     fn polls_go_first_and_equals_go_in_the_order_of_their_coming() {
         check("", true, "");
         check("fpfp", true, "p1 p3 f0 f2");
-        check("ppppppppppff", true, "p0 p1 p2 p3 p4 p5 p6 p7 p8 f10 p9 f11");
-        check("ppppppppppf", false, "p0 p1 p2 p3 p4 p5 p6 p7 p8 p9 f10");
+        check("pppppff", true, "p0 p1 f5 p2 p3 f6 p4");
+        check("pppppf", false, "p0 p1 p2 p3 p4 f5");
     }
 
     #[test]

@@ -1,4 +1,9 @@
-//! The rate: a ceiling without bursts, and a lower rate after a 429, which recovers step by step.
+//! The rate: a ceiling without bursts, and a lower rate after a 429, which comes back.
+//!
+//! Each closed gate halves the rate. After less than a minute in which nothing was refused it is back at three quarters of
+//! the rate that was refused, and then it rises by a twentieth a minute. A gate that closes before that lowers what counts as
+//! refused by a tenth only: 429s that have nothing to do with the rate would otherwise keep it at the floor for long. A
+//! vendor that truly takes much less closes the gate again and again, and is found by those tenths.
 
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
@@ -9,10 +14,17 @@ use std::time::Duration;
 
 /// The slowest that 429s make it, as a share of the ceiling.
 const FLOOR: f64 = 1.0 / 64.0;
-/// What one step of recovery adds, as a share of the ceiling.
-const STEP: f64 = 0.05;
-/// From one step to the next: from half the ceiling back to all of it takes ten minutes.
-const STEP_EVERY: Duration = Duration::from_secs(60);
+/// Up to this share of the rate that was refused, it comes back by itself.
+const SAFE: f64 = 0.75;
+/// How long that takes. It grows by the same factor in equal times, so that a rate that is refused again is hardly passed.
+const RETURN: Duration = Duration::from_secs(45);
+/// From one step of the return to the next.
+const RETURN_EVERY: Duration = Duration::from_secs(5);
+/// What is left of the rate that was refused, for each gate that closes before the return is over.
+const REFUSED_AGAIN: f64 = 0.9;
+/// What one step beyond the return multiplies, and the time from one to the next.
+const PROBE: f64 = 1.05;
+const PROBE_EVERY: Duration = Duration::from_secs(60);
 /// The slowest rate: one request in a day.
 const LONGEST_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
@@ -20,13 +32,17 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub(super) struct RequestRate {
     ceiling: RateLimiter<NotKeyed, InMemoryState, GivenTime, NoOpMiddleware<Duration>>,
-    /// Both in requests per second.
+    /// All four in requests per second.
     highest: f64,
     current: f64,
+    /// The rate that the vendor has refused.
+    refused: f64,
+    /// Where the return began.
+    halved: f64,
+    /// Since when nothing was refused.
+    quiet_since: Duration,
     /// When `current` was last changed.
     changed: Duration,
-    /// When a 429 last lowered it.
-    lowered: Option<Duration>,
     /// When a request last left.
     last: Option<Duration>,
 }
@@ -52,16 +68,24 @@ impl RequestRate {
             ceiling: RateLimiter::direct_with_clock(quota, GivenTime::default()),
             highest,
             current: highest,
+            refused: highest,
+            halved: highest,
+            quiet_since: Duration::ZERO,
             changed: Duration::ZERO,
-            lowered: None,
             last: None,
         }
     }
 
-    /// Goes on at the rate of an earlier process.
+    /// Goes on at the rate of an earlier process. What was refused then is not remembered: it may have been the ceiling.
     pub(super) fn resume(&mut self, rate: Option<f64>, now: Duration) {
-        self.current = rate.filter(|rate| rate.is_finite()).unwrap_or(self.highest).clamp(self.highest * FLOOR, self.highest);
-        self.changed = now;
+        let rate = rate.filter(|rate| rate.is_finite()).unwrap_or(self.highest).clamp(self.highest * FLOOR, self.highest);
+        (self.current, self.halved, self.refused) = (rate, rate, self.highest);
+        (self.quiet_since, self.changed) = (now, now);
+    }
+
+    /// Requests per second.
+    pub(super) fn current(&self) -> f64 {
+        self.current
     }
 
     /// Requests per second; `None` at the ceiling.
@@ -81,23 +105,41 @@ impl RequestRate {
         Ok(())
     }
 
-    /// A request that left then was answered 429: the rate is halved. Several that were under way together are one warning.
-    pub(super) fn throttled(&mut self, left: Duration, now: Duration) {
-        if self.lowered.is_some_and(|lowered| left < lowered) {
-            return;
-        }
+    /// A 429 has closed the gate: the rate is halved.
+    pub(super) fn throttled(&mut self, now: Duration) {
+        let refused = if self.is_returning() { self.refused * REFUSED_AGAIN } else { self.current };
+        self.refused = refused.max(self.current);
         self.current = (self.current / 2.0).max(self.highest * FLOOR);
-        (self.lowered, self.changed) = (Some(now), now);
+        self.halved = self.current;
+        (self.quiet_since, self.changed) = (now, now);
     }
 
-    /// A request was answered as it should be. Returns whether the rate has risen.
-    pub(super) fn answered(&mut self, now: Duration) -> bool {
-        if self.current >= self.highest || now.saturating_sub(self.changed) < STEP_EVERY {
+    /// A request was answered as it should be; `opened` says whether it was the probe that opened the gate. Returns whether
+    /// the rate has risen.
+    pub(super) fn answered(&mut self, opened: bool, now: Duration) -> bool {
+        if opened {
+            (self.quiet_since, self.changed) = (now, now);
+        }
+        let (every, risen) = if self.is_returning() {
+            (RETURN_EVERY, self.on_the_way_back(now))
+        } else {
+            (PROBE_EVERY, (self.current * PROBE).min(self.highest))
+        };
+        if self.current >= self.highest || now.saturating_sub(self.changed) < every {
             return false;
         }
-        self.current = (self.current + self.highest * STEP).min(self.highest);
-        self.changed = now;
+        (self.current, self.changed) = (risen, now);
         true
+    }
+
+    fn is_returning(&self) -> bool {
+        self.current < self.refused * SAFE
+    }
+
+    /// From where it was halved to the safe share of what was refused, by the time since.
+    fn on_the_way_back(&self, now: Duration) -> f64 {
+        let way = now.saturating_sub(self.quiet_since).div_duration_f64(RETURN);
+        if way >= 1.0 { self.refused * SAFE } else { self.halved * (self.refused * SAFE / self.halved).powf(way) }
     }
 }
 
@@ -143,7 +185,7 @@ mod tests {
     #[test]
     fn a_silent_hour_saves_nothing_up() {
         let (mut full, mut halved) = (RequestRate::new(2.0), RequestRate::new(2.0));
-        halved.throttled(START, START);
+        halved.throttled(START);
         for from in [START, at(3600), at(7200)] {
             check_departures(&mut full, from, [0, 500, 1000, 1500]);
             check_departures(&mut halved, from, [0, 1000, 2000, 3000]);
@@ -155,7 +197,7 @@ mod tests {
         for absurd in [0.0, -1.0, f64::NAN, 1e-300] {
             assert_eq!(period(absurd), LONGEST_PERIOD, "{absurd}");
             let mut rate = RequestRate::new(absurd);
-            rate.throttled(START, START);
+            rate.throttled(START);
             rate.resume(Some(1.0), START);
             check_departures(&mut rate, START, [0, 86_400_000, 172_800_000, 259_200_000]);
         }
@@ -168,31 +210,72 @@ mod tests {
         let mut rate = RequestRate::new(2.0);
         assert_eq!(rate.below_ceiling(), None);
         for (second, expected) in [(1, 1.0), (2, 0.5), (3, 0.25)] {
-            rate.throttled(at(second), at(second));
+            rate.throttled(at(second));
             assert_eq!(rate.below_ceiling(), Some(expected));
         }
-        (4..20).for_each(|second| rate.throttled(at(second), at(second)));
+        (4..20).for_each(|second| rate.throttled(at(second)));
         assert_eq!(rate.below_ceiling(), Some(2.0 / 64.0));
     }
 
-    #[test]
-    fn requests_that_were_under_way_together_are_one_warning() {
-        let mut rate = RequestRate::new(2.0);
-        for (left, now, expected) in [(1, 5, 1.0), (2, 6, 1.0), (30, 31, 0.5)] {
-            rate.throttled(at(left), at(now));
-            assert_eq!(rate.below_ceiling(), Some(expected));
+    /// The rate after each of these seconds, while a request is answered every second.
+    fn check_return(rate: &mut RequestRate, from: u64, expected: &[(u64, f64)]) {
+        let mut second = from;
+        for &(until, expected) in expected {
+            while second < until {
+                second += 1;
+                rate.answered(second == from + 1, at(second));
+            }
+            assert!((rate.current() - expected).abs() < 0.005, "after {} s: {} and not {expected}", until - from, rate.current());
         }
     }
 
     #[test]
-    fn it_recovers_slowly_and_only_while_requests_are_answered() {
+    fn after_a_minute_of_quiet_it_is_at_three_quarters_of_what_was_refused_and_then_rises_slowly() {
         let mut rate = RequestRate::new(2.0);
-        rate.throttled(START, START);
-        let steps = (1..=1200).filter(|second| rate.answered(at(*second))).count();
-        assert_eq!((steps, rate.below_ceiling()), (10, None));
-        rate.throttled(at(2000), at(2000));
-        assert!(rate.answered(at(9000)));
-        assert_eq!(rate.below_ceiling(), Some(1.1));
+        rate.throttled(START);
+        check_return(&mut rate, 0, &[(1, 1.0), (16, 1.145), (60, 1.5), (105, 1.5), (120, 1.575), (500, 2.0)]);
+        assert_eq!(rate.below_ceiling(), None);
+    }
+
+    #[test]
+    fn it_rises_only_while_requests_are_answered() {
+        let mut rate = RequestRate::new(2.0);
+        rate.throttled(START);
+        assert!(!rate.answered(true, at(3600)), "the gate was closed for an hour, which says nothing of the rate");
+        assert!(rate.answered(false, at(7200)));
+        assert_eq!(rate.below_ceiling(), Some(1.5));
+    }
+
+    /// Seven 429s within a minute halve it down to nearly nothing; they must not keep it there.
+    #[test]
+    fn one_429_after_the_other_is_overcome_within_a_minute_of_quiet() {
+        let mut rate = RequestRate::new(100.0);
+        (0..7).for_each(|count| rate.throttled(at(count * 8)));
+        assert_eq!(rate.current(), 100.0 / 64.0);
+        check_return(&mut rate, 48, &[(78, 9.45), (98, 39.86)]);
+    }
+
+    /// A vendor that takes one request a second, of a mirror that may send twenty: its 429s become rare.
+    #[test]
+    fn a_vendor_that_takes_far_less_is_seldom_asked_too_fast() {
+        let mut rate = RequestRate::new(20.0);
+        let (mut now, mut tokens, mut refused, mut opened) = (Duration::ZERO, 1.0_f64, Vec::new(), false);
+        while now < at(3600) {
+            let since = now;
+            if tokens >= 1.0 {
+                tokens -= 1.0;
+                rate.answered(std::mem::take(&mut opened), now);
+                now += period(rate.current());
+            } else {
+                refused.push(now);
+                opened = true;
+                rate.throttled(now);
+                now += Duration::from_secs(1).max(period(rate.current()));
+            }
+            tokens = (tokens + (now - since).as_secs_f64()).min(5.0);
+        }
+        let late = refused.iter().filter(|at| **at > Duration::from_secs(1200)).count();
+        assert!(refused.len() <= 40 && late <= 10, "{} were refused, {late} of them after 20 minutes", refused.len());
     }
 
     #[test]
