@@ -3,12 +3,14 @@
 mod field;
 mod hash;
 mod ledger;
+mod source;
 mod stamp;
 pub mod zone;
 
 pub use field::{Cell, Content, Field, Kind, NamedBy};
 pub use hash::{Hash, raw_hash};
 pub use ledger::{ClosedGate, Counts, Ledger, Period};
+pub use source::Source;
 pub use stamp::{DayTime, Stamp};
 
 use serde::{Deserialize, Serialize};
