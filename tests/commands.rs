@@ -268,7 +268,7 @@ async fn a_scan_that_answers_empty_deletes_nothing_and_fails() {
     mirror.sandbox.with_world(|world| world.advance(Duration::from_secs(10)));
     let (code, run) = mirror.reconcile(&["--feed", FEED]).await;
     assert_eq!((code, &run["state"], &run["deleted"]), (1, &json!("failed"), &json!(0)), "{run}");
-    assert!(run["note"].as_str().unwrap().contains("answered empty"), "{run}");
+    assert!(run["note"].as_str().unwrap().contains("returned no listing"), "{run}");
     assert_eq!(mirror.live(), 250);
 }
 
@@ -318,7 +318,7 @@ async fn changed_keys_are_noticed_as_pairs_and_nothing_is_deleted() {
     });
     let (code, run) = mirror.reconcile(&[]).await;
     assert_eq!((code, &run["state"], &run["absent"], &run["deleted"]), (1, &json!("withheld"), &json!(30), &json!(0)), "{run}");
-    assert!(run["note"].as_str().unwrap().contains("keys seem to have changed"), "{run}");
+    assert!(run["note"].as_str().unwrap().contains("numbers seem to have changed"), "{run}");
     let mut told: Vec<(String, String)> = run["pairs"]
         .as_array()
         .unwrap()

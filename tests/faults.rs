@@ -405,7 +405,7 @@ fn a_record_without_key_is_kept_raw_and_the_page_goes_on() {
     });
     let ended = mirror.backfill();
     assert!(ended.stdout.contains("3 rejected"), "{}", ended.stdout);
-    assert!(ended.stderr.contains("kept in rejects"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("kept in the table rejects"), "{}", ended.stderr);
     assert_eq!(mirror.live("GAMLS"), 57);
     let rejects: Vec<(String, Option<String>, String)> =
         mirror.query("SELECT reason, listing_id, raw FROM rejects ORDER BY reason", |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));

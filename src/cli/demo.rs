@@ -6,10 +6,10 @@ use super::run::stop_on_signals;
 use super::show;
 use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions};
-use crate::plan::merge::Fate;
+use crate::plan::merge::ActionKind;
 use crate::sandbox::verify::{Verdict, compare};
 use crate::sandbox::{Options, Sandbox};
-use crate::sync::progress::{Counters, Progress};
+use crate::sync::progress::{FeedProgress, Progress};
 use anyhow::Context;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let key = SecretString::from(options.key.0.as_str());
     let loaded = timed(Daemon::new(config.clone(), key.clone(), load, stop.child_token()).await?).await?;
     let requests = grouped(loaded.sum(|counters| counters.requests));
-    println!("   {} listings in {:.1} s, {requests} requests", loaded.count(&[Fate::Insert]), loaded.seconds);
+    println!("   {} listings in {:.1} s, {requests} requests", loaded.count(&[ActionKind::Insert]), loaded.seconds);
     if stop.is_cancelled() {
         return Ok(reached_end(false));
     }
@@ -63,12 +63,12 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let daemon = Daemon::new(config, key, RunOptions::default(), enough.clone()).await?;
     let followed = follow(daemon, &sandbox, settle, enough).await?;
     println!(
-        "   {} new, {} changed, {} deleted, {} revived, {} polls",
-        followed.count(&[Fate::Insert]),
-        followed.count(&[Fate::Update]),
-        followed.count(&[Fate::Tombstone, Fate::InsertTombstone]),
-        followed.count(&[Fate::Revive]),
-        grouped(followed.sum(|counters| counters.polls)),
+        "   {} new, {} changed, {} deleted, {} revived, {} rounds of polls",
+        followed.count(&[ActionKind::Insert]),
+        followed.count(&[ActionKind::Update]),
+        followed.count(&[ActionKind::Tombstone, ActionKind::InsertTombstone]),
+        followed.count(&[ActionKind::Revive]),
+        grouped(followed.sum(|counters| counters.rounds)),
     );
 
     println!("3. Comparing the file with the vendor's truth, listing by listing, field by field");
@@ -98,12 +98,12 @@ struct Done {
 }
 
 impl Done {
-    fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+    fn sum(&self, of: impl Fn(&FeedProgress) -> u64) -> u64 {
         self.progress.snapshot().values().map(of).sum()
     }
 
-    fn count(&self, fates: &[Fate]) -> String {
-        grouped(self.sum(|counters| counters.count(fates)))
+    fn count(&self, kinds: &[ActionKind]) -> String {
+        grouped(self.sum(|counters| counters.count(kinds)))
     }
 }
 
@@ -125,8 +125,8 @@ async fn follow(daemon: Daemon, sandbox: &Sandbox, settle: Duration, enough: Can
         sandbox.reconfigure(|options| options.churn_per_second = 0.0);
         // What was stamped last becomes old enough to be read; then two whole rounds for every feed.
         tokio::time::sleep(settle).await;
-        let polls = progress.snapshot();
-        let caught_up = || progress.snapshot().iter().all(|(feed, now)| now.polls >= polls.get(feed).map_or(0, |then| then.polls) + 2);
+        let before = progress.snapshot();
+        let caught_up = || progress.snapshot().iter().all(|(feed, now)| now.rounds >= before.get(feed).map_or(0, |then| then.rounds) + 2);
         let deadline = Instant::now() + CATCH_UP;
         while !caught_up() && Instant::now() < deadline && !enough.is_cancelled() {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -5,10 +5,10 @@ use super::print::grouped;
 use super::{privacy, show};
 use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate};
-use crate::plan::merge::Fate;
+use crate::plan::merge::ActionKind;
 use crate::record::{DayTime, FeedId};
 use crate::store::report::{self, FeedReport};
-use crate::sync::progress::{Counters, Progress};
+use crate::sync::progress::{FeedProgress, Progress};
 use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
@@ -94,13 +94,13 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
     Ok(())
 }
 
-fn summary(report: &FeedReport, counters: &Counters) -> String {
-    let count = |fates| grouped(counters.count(fates));
+fn summary(report: &FeedReport, counters: &FeedProgress) -> String {
+    let count = |kinds| grouped(counters.count(kinds));
     let mut parts = vec![
         format!("{} live, {} deleted", grouped(report.live), grouped(report.deleted)),
-        format!("{} new", count(&[Fate::Insert])),
-        format!("{} changed", count(&[Fate::Update, Fate::Revive])),
-        format!("{} removed", count(&[Fate::Tombstone, Fate::InsertTombstone])),
+        format!("{} new", count(&[ActionKind::Insert])),
+        format!("{} changed", count(&[ActionKind::Update, ActionKind::Revive])),
+        format!("{} removed", count(&[ActionKind::Tombstone, ActionKind::InsertTombstone])),
         format!("{} requests", grouped(counters.requests)),
     ];
     if counters.rejects > 0 {

@@ -80,7 +80,8 @@ fn asking(account: &AccountReport, rate: &Rate) -> String {
     let [hour, today] = [account.requests_this_hour, account.requests_today].map(grouped);
     let mut line = format!("{}: {hour} requests this hour, {today} today", printable(&account.account, 100));
     if let (Some(until), Some(wait)) = (&account.closed_until, account.closed_for_s) {
-        let until = if wait < 43_200.0 { until.split(['T', '.']).nth(1).unwrap_or(until) } else { until };
+        let time = until.split(['T', '.']).nth(1).filter(|_| wait < 43_200.0);
+        let until = time.map_or_else(|| until.clone(), |time| format!("{time} UTC"));
         line.push_str(&format!("; rate limited until {until} (vendor said {wait:.1} s)"));
     }
     if let Some(slow) = account.rate {
@@ -244,7 +245,7 @@ mod tests {
         assert_eq!(asking(&account, &Config::default().rate), "demo@example.com: 12 requests this hour, 3,456 today");
         (account.rate, account.closed_for_s) = (Some(0.5), Some(20.625));
         account.closed_until = Some("2024-05-01T14:03:10.123Z".to_owned());
-        let expected = "demo@example.com: 12 requests this hour, 3,456 today; rate limited until 14:03:10 (vendor said 20.6 s); \
+        let expected = "demo@example.com: 12 requests this hour, 3,456 today; rate limited until 14:03:10 UTC (vendor said 20.6 s); \
                         slowed to 0.50 of 2 requests a second since a 429; the hour's budget of 12 is spent";
         assert_eq!(asking(&account, &rate), expected);
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use crate::sync::ask::{Asked, Side};
 
-/// Asks the vendor about one listing and sets the answer beside its row.
+/// Asks the vendor about one listing and compares the answer with its row.
 ///
 /// # Errors
 /// When the credential or the file cannot be used, or the vendor does not answer.
@@ -26,7 +26,7 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
         None => ask_alone(config, key, &stop).await?,
     };
     let asked = match reply.context("stopped before the vendor answered")? {
-        Reply::Record(record) => ask::beside(&LISTINGS, record.as_deref(), row.as_ref()),
+        Reply::Record(record) => ask::compare_with_row(&LISTINGS, record.as_deref(), row.as_ref()),
         Reply::Failed(why) => Err(why),
         Reply::Begun { .. } | Reply::Done => Err("the running process answered something else".to_owned()),
     };

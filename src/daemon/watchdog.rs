@@ -2,7 +2,7 @@
 
 use crate::plan::options::Purpose;
 use crate::record::FeedId;
-use crate::sync::progress::Counters;
+use crate::sync::progress::FeedProgress;
 use crate::sync::tools::Tools;
 use sd_notify::NotifyState;
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub(super) async fn watch(tools: Tools) {
 }
 
 /// What is stuck, if anything.
-fn trouble(feeds: &BTreeMap<FeedId, Counters>, database_answers: bool, now: Duration) -> Option<String> {
+fn trouble(feeds: &BTreeMap<FeedId, FeedProgress>, database_answers: bool, now: Duration) -> Option<String> {
     if !database_answers {
         return Some("the thread that writes the database does not answer".to_owned());
     }
@@ -54,8 +54,8 @@ fn trouble(feeds: &BTreeMap<FeedId, Counters>, database_answers: bool, now: Dura
 }
 
 /// One line for `systemctl status`.
-fn status(feeds: &BTreeMap<FeedId, Counters>) -> String {
-    let filling = feeds.values().filter(|counters| counters.doing.starts_with(Purpose::Fill.word())).count();
+fn status(feeds: &BTreeMap<FeedId, FeedProgress>) -> String {
+    let filling = feeds.values().filter(|counters| counters.doing.starts_with(Purpose::Fill.doing())).count();
     let in_trouble = feeds.values().filter(|counters| counters.in_trouble).count();
     format!("{} feeds, {filling} filling, {in_trouble} in trouble", feeds.len())
 }
@@ -65,8 +65,8 @@ mod tests {
     use super::*;
     use crate::sync::heartbeat::Beat;
 
-    fn feeds(beats: &[(&str, Beat)]) -> BTreeMap<FeedId, Counters> {
-        let counters = |beat| Counters { beat, doing: format!("{} a window", Purpose::Fill.word()), ..Counters::default() };
+    fn feeds(beats: &[(&str, Beat)]) -> BTreeMap<FeedId, FeedProgress> {
+        let counters = |beat| FeedProgress { beat, doing: format!("{} a window", Purpose::Fill.doing()), ..FeedProgress::default() };
         beats.iter().map(|(feed, beat)| (FeedId((*feed).to_owned()), counters(*beat))).collect()
     }
 

@@ -16,15 +16,14 @@ const ONCE_FAULTS: u32 = 8;
 /// A one-shot run gives up after being throttled this often in a row.
 const ONCE_THROTTLES: u32 = 20;
 
-/// How a failure is met.
+/// When a failed request is tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
     /// The wait before the next try.
     pub wait: Duration,
-    /// How many failures there were in a row, this one included; 0 for one that nobody needs to hear of.
+    /// How many failures there were in a row, this one included; 0 if the request is not repeated, which is logged at
+    /// debug level only.
     pub fails: u32,
-    /// A one-shot run does not try again.
-    pub gave_up: bool,
 }
 
 /// How patient a feed is with its vendor.
@@ -51,13 +50,13 @@ pub(crate) struct Attempts {
     streaks: BTreeMap<Purpose, Streak>,
     /// While the vendor does not answer: failures in a row, of any kind of work.
     outage: Streak,
-    /// The kinds of work that were well until the outage began.
-    struck: BTreeSet<Purpose>,
+    /// The kinds of work that first failed in this outage; they may try at once when it is over.
+    failed_in_outage: BTreeSet<Purpose>,
 }
 
 impl Attempts {
     pub(super) fn new(patience: Patience) -> Attempts {
-        Attempts { patience, streaks: BTreeMap::new(), outage: Streak::default(), struck: BTreeSet::new() }
+        Attempts { patience, streaks: BTreeMap::new(), outage: Streak::default(), failed_in_outage: BTreeSet::new() }
     }
 
     /// Takes in a failed request. `reason` is for the report of a one-shot run.
@@ -75,9 +74,9 @@ impl Attempts {
                 retry
             }
             Failure::Unavailable | Failure::Malformed => {
-                self.struck.extend(was_well.then_some(purpose));
+                self.failed_in_outage.extend(was_well.then_some(purpose));
                 let all = self.outage.fail(failure, reason, monotonic, patience);
-                Retry { wait: all.wait.max(retry.wait), fails: all.fails, gave_up: all.gave_up || retry.gave_up }
+                Retry { wait: all.wait.max(retry.wait), fails: all.fails }
             }
         }
     }
@@ -91,9 +90,9 @@ impl Attempts {
     pub(crate) fn answered(&mut self, purpose: Purpose) {
         self.streaks.remove(&purpose);
         self.outage = Streak::default();
-        for struck in std::mem::take(&mut self.struck) {
+        for purpose in std::mem::take(&mut self.failed_in_outage) {
             // As if it had failed for the first time. One that has given up stays so.
-            self.streaks.entry(struck).and_modify(|streak| (streak.fails, streak.not_before) = (1, Duration::ZERO));
+            self.streaks.entry(purpose).and_modify(|streak| (streak.fails, streak.not_before) = (1, Duration::ZERO));
         }
     }
 
@@ -101,7 +100,7 @@ impl Attempts {
     pub(crate) fn try_again(&mut self) {
         self.streaks.values_mut().for_each(|streak| streak.not_before = Duration::ZERO);
         self.outage = Streak::default();
-        self.struck.clear();
+        self.failed_in_outage.clear();
     }
 
     /// When a kind of work may ask; `None` when it has given up.
@@ -131,11 +130,10 @@ impl Streak {
             Failure::Unavailable | Failure::Malformed => ONCE_FAULTS,
             Failure::Unauthorized | Failure::Refused => 1,
         };
-        let gave_up = patience.once && self.fails >= most;
         self.not_before = monotonic + wait;
-        if gave_up {
+        if patience.once && self.fails >= most {
             self.gave_up = Some(reason.to_owned());
         }
-        Retry { wait, fails: self.fails, gave_up }
+        Retry { wait, fails: self.fails }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait between two tries of a fault that is likely to pass by itself.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
-/// A refused request, or a credential that is not accepted, is asked again this seldom.
+/// The wait before a refused request, or a credential that was not accepted, is tried again.
 const REPROBE: Duration = Duration::from_secs(15 * 60);
 
 /// The wait before the next try, after `fails` failures in a row (1 for the first).

@@ -1,11 +1,11 @@
-//! Whether the rows that a whole reading lacks may be deleted: the brake on inferred deletions.
+//! The brake: whether the listings that a scan did not find may be deleted, or wait for a person.
 
-/// Above which numbers inferred deletions wait for a person.
+/// The limits of the brake: inferred deletions that exceed both `count` and `share` wait for a person.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BrakeLimits {
-    /// Fewer absent rows than this never pull the brake.
+    /// Up to this many absent rows never pull the brake.
     pub count: u64,
-    /// A smaller share of a feed's live rows than this never pulls it.
+    /// Up to this share of a feed's live rows never pulls it.
     pub share: f64,
     /// How many rows the vendor is asked about in one run.
     pub budget: u64,
@@ -13,7 +13,7 @@ pub struct BrakeLimits {
 
 /// What a run's reading found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Every window was proven whole.
     pub proven: bool,
     /// Live records that were read, repetitions included.
@@ -40,15 +40,16 @@ pub enum Ruling {
 /// Fewer twins than this never look like changed keys, however small the feed.
 const FEWEST_TWINS: u64 = 10;
 
-/// Decides.
+/// Decides what to do about the rows that a scan did not find.
 #[must_use]
-pub fn rule(finding: Finding, limits: BrakeLimits) -> Ruling {
+pub(crate) fn rule(finding: Finding, limits: BrakeLimits) -> Ruling {
     let Finding { proven, read, live_before, absent, twins } = finding;
     if !proven {
-        return Ruling::Fail("the reading could not be proven whole; nothing was deleted".to_owned());
+        let why = "some of the vendor's answers could not be proven complete, so what they lack shows nothing; nothing was deleted";
+        return Ruling::Fail(why.to_owned());
     }
     if read == 0 && live_before > 0 {
-        return Ruling::Fail(format!("the vendor answered empty although {live_before} listings are live here; nothing was deleted"));
+        return Ruling::Fail(format!("the vendor returned no listing although {live_before} are live in the file; nothing was deleted"));
     }
     let share_of = |count: u64| count as f64 / live_before.max(1) as f64;
     let share = share_of(absent);
@@ -56,11 +57,12 @@ pub fn rule(finding: Finding, limits: BrakeLimits) -> Ruling {
     // again under a new number every day, but those are a small share of a feed.
     if twins >= FEWEST_TWINS && twins * 2 >= absent && share_of(twins) > limits.share {
         return Ruling::Withhold(format!(
-            "{twins} of {absent} absent listings have a twin with the same address, price and place: the keys seem to have changed"
+            "{twins} of the {absent} listings that the vendor no longer returns came back under another number, with the same address, \
+             price and place: the numbers seem to have changed"
         ));
     }
     if absent > limits.count && share > limits.share {
-        return Ruling::Withhold(format!("{absent} of {live_before} live listings are absent ({:.1} %)", share * 100.0));
+        return Ruling::Withhold(format!("the vendor no longer returns {absent} of {live_before} live listings ({:.1} %)", share * 100.0));
     }
     Ruling::Confirm
 }

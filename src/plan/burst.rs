@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Deletions are counted over this long.
 const SPAN: Duration = Duration::from_secs(3600);
 
-/// Above which numbers stated deletions are reported: both must be exceeded.
+/// The limits above which stated deletions are reported; both must be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BurstLimits {
     /// Deletions within an hour.
@@ -17,7 +17,7 @@ pub struct BurstLimits {
 
 /// The deletions of the last hour.
 #[derive(Clone, Debug)]
-pub struct Burst {
+pub(crate) struct Burst {
     limits: BurstLimits,
     recent: VecDeque<(Duration, u64)>,
 }
@@ -25,12 +25,12 @@ pub struct Burst {
 impl Burst {
     /// Nothing was deleted yet.
     #[must_use]
-    pub fn new(limits: BurstLimits) -> Burst {
+    pub(crate) fn new(limits: BurstLimits) -> Burst {
         Burst { limits, recent: VecDeque::new() }
     }
 
     /// Takes note of deletions; tells how many there were within an hour, if that may be too many.
-    pub fn deleted(&mut self, count: u64, monotonic: Duration) -> Option<u64> {
+    pub(crate) fn deleted(&mut self, count: u64, monotonic: Duration) -> Option<u64> {
         self.recent.push_back((monotonic, count));
         self.recent.retain(|(at, _)| *at + SPAN > monotonic);
         let recent = self.recent.iter().map(|(_, count)| count).sum();
@@ -39,10 +39,13 @@ impl Burst {
 
     /// What a person should know, where `recent` deletions within an hour have left `live` listings.
     #[must_use]
-    pub fn alarm(&self, recent: u64, live: u64) -> Option<String> {
+    pub(crate) fn alarm(&self, recent: u64, live: u64) -> Option<String> {
         let before = live + recent;
         (recent as f64 > self.limits.share * before as f64).then(|| {
-            format!("the vendor deleted {recent} of {before} live listings within an hour; they are tombstones, their rows are kept")
+            format!(
+                "the vendor reported {recent} of {before} live listings as deleted within an hour; they are marked as deleted, and \
+                 their rows are kept"
+            )
         })
     }
 }

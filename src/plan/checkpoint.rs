@@ -45,7 +45,7 @@ pub struct Checkpoint {
     pub stream: Stream,
     /// Where the mirror stands with the stream; `None` if it is not one that is polled, or nothing may be changed.
     pub state: Option<StreamState>,
-    /// The window, if it deserves a row.
+    /// The window, if it has a row in the table `windows` or is to get one.
     pub window: Option<WindowSave>,
     /// When look-backs were begun and done, by name.
     pub lookbacks: BTreeMap<String, LookbackTimes>,
@@ -76,12 +76,12 @@ pub struct WindowSave {
     pub marks: Vec<Mark>,
 }
 
-/// When a look-back was last begun and last proven, on our own clock.
+/// When a look-back was last begun and last ended, on our own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookbackTimes {
-    /// Begun.
+    /// When it was begun; the same as `done` once it has ended.
     pub begun: Stamp,
-    /// Proven.
+    /// When it ended, with or without proof. It is put earlier by as much as the next one is to come sooner.
     pub done: Stamp,
 }
 

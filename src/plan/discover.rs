@@ -22,7 +22,7 @@ const SEARCH_AGAIN: Duration = Duration::from_secs(60);
 /// The same, where the vendor does not accept the credential or refuses the question.
 const SEARCH_REPROBE: Duration = Duration::from_secs(15 * 60);
 
-/// What to ask next. Page 1 of [`DiscoveryRequest::window`] unless told otherwise.
+/// The next request of a discovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DiscoveryRequest {
     /// The feeds to name; none for all.
@@ -93,9 +93,10 @@ impl Discovery {
                 }
                 return;
             }
-            Search::Walk { page } if !more => {
-                *page = 0;
-                u64::MAX
+            // That was the last page of the window.
+            Search::Walk { .. } if !more => {
+                self.known.extend(seen.iter().cloned());
+                return self.leave();
             }
             Search::Walk { page } => {
                 *page += 1;

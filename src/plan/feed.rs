@@ -1,4 +1,4 @@
-//! One feed's next step: a closed state machine that asks for pages and is told what came.
+//! The plan of one feed: a pure state machine that decides which page to ask for next, and what an answered page proves.
 //!
 //! Each part owns the state of its own decisions: [`rounds`](super::rounds) of polls, [`fills`](super::fills) of the past,
 //! [`lookbacks`](super::lookbacks), [`scans`](super::scans), [`attempts`](super::attempts) after failures, and
@@ -20,7 +20,7 @@ use super::paging::{PageStep, Reading};
 use super::rounds::Rounds;
 use super::scans::{ScanStep, Scans};
 use super::step::{Step, Verdict};
-use super::window::{FromRule, Range, StreamState, Task};
+use super::window::{FromRule, MirrorRange, StreamState, Task};
 use crate::record::{Failure, FeedId, PageRequest, Stamp, Stream, Window};
 use std::collections::BTreeMap;
 
@@ -126,23 +126,24 @@ impl FeedPlan {
     /// Takes in an answered page.
     pub(crate) fn on_page(&mut self, purpose: Purpose, page: PageSeen, now: Now) -> Verdict {
         let Some(mut open) = self.open.remove(&purpose) else {
-            return Verdict::Refuse(Failure::Malformed, "no window is open", Retry::default());
+            return Verdict::Refuse(Failure::Malformed, "a page came although none was asked for", Retry::default());
         };
         let stream = open.task.stream;
-        let probe = open.reading.is_at_probe();
-        if probe && page.foreign > 0 && page.foreign == page.facts.marks.len() {
-            let reason = "the vendor answers with other feeds only: this feed is not visible to the credential";
+        let at_start = open.reading.is_at_start();
+        if at_start && page.foreign > 0 && page.foreign == page.facts.marks.len() {
+            let reason = "the vendor answered with records of other feeds only: the credential seems to have no access to this feed";
             return self.refuse(purpose, open, Failure::Unauthorized, reason, now);
         }
         let before = self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default();
         let is_poll = purpose == Purpose::Poll;
-        if probe && is_poll && self.rounds.ends_at_a_wrong_time(&open, page.vendor_now, self.options.settle, now) {
+        if at_start && is_poll && self.rounds.restart_if_end_is_wrong(&open, page.vendor_now, self.options.settle, now) {
             self.look_at_stamps(purpose, &open, &page.stamps, now);
             return self.store(purpose, stream, (None, false), before);
         }
         let step = open.reading.on_answer(page.facts, self.observations.deepest(stream));
         if step == PageStep::Unreadable {
-            return self.refuse(purpose, open, Failure::Malformed, "the page is empty although its Total is not zero", now);
+            let reason = "the vendor's answer contradicts itself: it has no records although its Total is not zero";
+            return self.refuse(purpose, open, Failure::Malformed, reason, now);
         }
         self.attempts.answered(purpose);
         self.look_at_stamps(purpose, &open, &page.stamps, now);
@@ -159,7 +160,7 @@ impl FeedPlan {
 
     /// Takes in a failed request. `reason` is for the report of a one-shot run.
     pub(crate) fn on_failure(&mut self, purpose: Purpose, failure: &Failure, reason: &str, now: Now) -> Retry {
-        if *failure == Failure::Refused && self.page_may_be_gone(purpose) {
+        if *failure == Failure::Refused && self.restart_after_refusal(purpose) {
             return self.attempts.page_gone(purpose, reason, now.monotonic);
         }
         if *failure == Failure::Refused && purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
@@ -195,8 +196,8 @@ impl FeedPlan {
         }
     }
 
-    fn range(&self, now: Now) -> Range {
-        Range { since: self.options.since, now: now.vendor }
+    fn range(&self, now: Now) -> MirrorRange {
+        MirrorRange { since: self.options.since, now: now.vendor }
     }
 
     /// The newest stamp that is certainly past.
@@ -207,11 +208,11 @@ impl FeedPlan {
     fn missing(&self, now: Now) -> Vec<String> {
         let mut missing = self.attempts.reasons();
         if self.rounds.is_doubtful() {
-            missing.push("the newest changes could not be proven complete".to_owned());
+            missing.push("the last poll could not be proven complete; the next run reads the same changes again".to_owned());
         }
         for (stream, state) in &self.streams {
             let gaps = self.range(now).gaps(state);
-            missing.extend(gaps.iter().map(|gap| format!("Status={} unread in {gap}", stream.number())));
+            missing.extend(gaps.iter().map(|gap| format!("records of Status={} dated {gap} are still unread", stream.number())));
         }
         missing
     }

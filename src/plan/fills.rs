@@ -3,7 +3,7 @@
 use super::clock::Now;
 use super::due::Due;
 use super::suspects::Suspects;
-use super::window::{Range, StreamState, Task, next_gap};
+use super::window::{MirrorRange, StreamState, Task, next_gap};
 use crate::record::{Stream, Window};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) struct Fills {
 
 impl Fills {
     /// When there is a gap that may be read.
-    pub(super) fn due(&self, streams: &BTreeMap<Stream, StreamState>, range: Range, now: Now) -> Due {
+    pub(super) fn due(&self, streams: &BTreeMap<Stream, StreamState>, range: MirrorRange, now: Now) -> Due {
         match self.next(streams, range, &BTreeMap::new(), now) {
             Some(_) => Due::Now,
             None => self.suspects.next_retry(now.monotonic).map_or(Due::Never, Due::At),
@@ -27,12 +27,13 @@ impl Fills {
     pub(super) fn next(
         &self,
         streams: &BTreeMap<Stream, StreamState>,
-        range: Range,
+        range: MirrorRange,
         spans: &BTreeMap<Stream, Duration>,
         now: Now,
     ) -> Option<Task> {
-        let reach = |(stream, state): (&Stream, &StreamState)| (*stream, range.reach(state, self.suspects.barred(*stream, now.monotonic)));
-        next_gap(&streams.iter().map(reach).collect(), spans)
+        let unread =
+            |(stream, state): (&Stream, &StreamState)| (*stream, range.unread(state, self.suspects.barred(*stream, now.monotonic)));
+        next_gap(&streams.iter().map(unread).collect(), spans)
     }
 
     /// A window was proven: what lies inside is suspect no more.

@@ -10,7 +10,8 @@ use crate::record::{Stamp, Stream, Window};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Stamps further ahead of the vendor's clock than this are looked for by themselves: no window that ends now shows them.
+/// Stamps that are ahead of the vendor's clock by more than this have a look-back of their own: no window that ends now
+/// contains them.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 /// The name of that look-back.
 const AHEAD_NAME: &str = "ahead";
@@ -46,7 +47,7 @@ impl Lookbacks {
         let usual = |rule: &LookbackRule| Entry { name: format!("{}s", rule.reach.as_secs()), every: rule.every, reach: Some(rule.reach) };
         let entries: Vec<Entry> = ahead.into_iter().chain(options.lookbacks.iter().map(usual)).collect();
         for entry in entries.iter().filter(|entry| entry.reach.is_some()) {
-            // What was never looked back at is being read for the first time: that is as good.
+            // A new look-back waits for its first interval: what it would read is just being read for the first time.
             times.entry(entry.name.clone()).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
         }
         Lookbacks { entries, times, current: None, interval: options.interval }
@@ -70,7 +71,7 @@ impl Lookbacks {
         let Some(times) = self.times.get(&entry.name) else { return Due::Now };
         let after = |at: Stamp, wait: Duration| match at <= now.ours {
             true => Due::at_ours(at.plus(wait), now),
-            // What was done in the future was done by a clock that has been set back since.
+            // A time that lies ahead was written while our clock was wrong: it says nothing, so the look-back is due.
             false => Due::Now,
         };
         let (done, begun) = (after(times.done, entry.every), after(times.begun, entry.every.min(BEGIN_AGAIN)));
@@ -108,16 +109,17 @@ impl Lookbacks {
         self.current.as_ref().is_some_and(|(entry, _)| entry.reach.is_none())
     }
 
-    /// A vendor that takes no time of the future is not asked for it again before the next turn; nothing is missing for that.
+    /// Ends a look ahead that the vendor refused, because it accepts no dates of the future. It is tried again at the next
+    /// turn.
     pub(super) fn give_up_looking_ahead(&mut self, now: Now) {
         self.current = None;
         self.times.insert(AHEAD_NAME.to_owned(), LookbackTimes { begun: now.ours, done: now.ours });
     }
 
     /// A window was read, with or without proof. `found_ahead` tells, when a look ahead is over, whether it found stamps.
-    pub(super) fn read(&mut self, task: Task, proven: bool, found_ahead: impl FnOnce() -> bool, now: Now) {
+    pub(super) fn on_window(&mut self, task: Task, proven: bool, found_ahead: impl FnOnce() -> bool, now: Now) {
         let Some((_, reading)) = &mut self.current else { return };
-        reading.read(task, proven);
+        reading.on_window(task, proven);
         if !reading.is_done() {
             return;
         }

@@ -15,16 +15,16 @@ pub(crate) struct Known {
     pub same: bool,
 }
 
-/// What came in.
+/// What was learned of a listing: from a record of the vendor, from a scan, or from a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
     /// The vendor returned the listing as live.
     Live,
     /// The vendor returned the listing as deleted.
     Deleted,
-    /// The vendor said nothing; a scan lacks the listing, and that it is gone was confirmed.
+    /// A scan did not find the listing, and asking for it confirmed that it is gone.
     Absent,
-    /// The vendor said nothing; a person has removed the feed.
+    /// A person has removed the feed.
     FeedRemoved,
 }
 
@@ -55,14 +55,14 @@ pub(crate) enum Action<C> {
     Restamp,
     /// Nothing new.
     Unchanged,
-    /// Older than what is stored.
-    Stale,
+    /// The record is older than what is stored: nothing is written.
+    Superseded,
 }
 
-/// An action without what it writes: for counting.
+/// The kind of an [`Action`], without what it writes: for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each is the action of the same name")]
-pub enum Fate {
+pub enum ActionKind {
     Insert,
     InsertTombstone,
     Update,
@@ -70,22 +70,22 @@ pub enum Fate {
     Revive,
     Restamp,
     Unchanged,
-    Stale,
+    Superseded,
 }
 
 impl<C> Action<C> {
     /// The action without what it writes.
     #[must_use]
-    pub(crate) fn fate(&self) -> Fate {
+    pub(crate) fn kind(&self) -> ActionKind {
         match self {
-            Action::Insert(_) => Fate::Insert,
-            Action::InsertTombstone(_) => Fate::InsertTombstone,
-            Action::Update(_) => Fate::Update,
-            Action::Revive(_) => Fate::Revive,
-            Action::Tombstone => Fate::Tombstone,
-            Action::Restamp => Fate::Restamp,
-            Action::Unchanged => Fate::Unchanged,
-            Action::Stale => Fate::Stale,
+            Action::Insert(_) => ActionKind::Insert,
+            Action::InsertTombstone(_) => ActionKind::InsertTombstone,
+            Action::Update(_) => ActionKind::Update,
+            Action::Revive(_) => ActionKind::Revive,
+            Action::Tombstone => ActionKind::Tombstone,
+            Action::Restamp => ActionKind::Restamp,
+            Action::Unchanged => ActionKind::Unchanged,
+            Action::Superseded => ActionKind::Superseded,
         }
     }
 }
@@ -107,7 +107,7 @@ pub(crate) fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, c
     let older = matches!((stamp, known.stamp), (Some(new), Some(old)) if new < old);
     let later = stamp > known.stamp;
     match (known.deleted, news) {
-        (_, _) if older => Some(Action::Stale),
+        (_, _) if older => Some(Action::Superseded),
         (false, News::Live) if known.same => Some(Action::Unchanged),
         (false, News::Live) => content.map(Action::Update),
         (false, News::Deleted | News::Absent | News::FeedRemoved) => Some(Action::Tombstone),
@@ -120,7 +120,7 @@ pub(crate) fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Fate::{Insert, InsertTombstone, Restamp, Revive, Stale, Tombstone, Unchanged, Update};
+    use ActionKind::{Insert, InsertTombstone, Restamp, Revive, Superseded, Tombstone, Unchanged, Update};
     use News::{Absent, Deleted, Live};
 
     /// A live row, a tombstone that the vendor stated, and one that was inferred, each with its stamp.
@@ -128,10 +128,10 @@ mod tests {
     const STATED: fn(i64) -> Known = |stamp| Known { deleted: true, ..LIVE(stamp) };
     const INFERRED: fn(i64) -> Known = |stamp| Known { inferred: true, ..STATED(stamp) };
 
-    fn check(known: impl Into<Option<Known>>, news: News, stamp: i64, expected: Fate) {
+    fn check(known: impl Into<Option<Known>>, news: News, stamp: i64, expected: ActionKind) {
         let known = known.into();
         let action = merge(known, news, at(stamp), Some(())).expect("the content is there");
-        assert_eq!(action.fate(), expected, "{known:?} then {news:?} of {stamp}");
+        assert_eq!(action.kind(), expected, "{known:?} then {news:?} of {stamp}");
     }
 
     /// Zero stands for a stamp that is missing.
@@ -151,7 +151,7 @@ mod tests {
     fn live_over_live_the_newest_wins() {
         check(LIVE(5), Live, 6, Update);
         check(LIVE(5), Live, 5, Update);
-        check(LIVE(5), Live, 4, Stale);
+        check(LIVE(5), Live, 4, Superseded);
         check(LIVE(5), Live, 0, Update);
         check(LIVE(0), Live, 4, Update);
     }
@@ -160,7 +160,7 @@ mod tests {
     fn a_deletion_wins_unless_it_is_older() {
         check(LIVE(5), Deleted, 6, Tombstone);
         check(LIVE(5), Deleted, 5, Tombstone);
-        check(LIVE(5), Deleted, 4, Stale);
+        check(LIVE(5), Deleted, 4, Superseded);
         check(LIVE(5), Deleted, 0, Tombstone);
     }
 
@@ -168,7 +168,7 @@ mod tests {
     fn only_a_later_live_copy_revives() {
         check(STATED(5), Live, 6, Revive);
         check(STATED(5), Live, 5, Unchanged);
-        check(STATED(5), Live, 4, Stale);
+        check(STATED(5), Live, 4, Superseded);
         check(STATED(5), Live, 0, Unchanged);
         check(STATED(0), Live, 1, Revive);
         check(STATED(0), Live, 0, Unchanged);
@@ -178,13 +178,13 @@ mod tests {
     fn a_tombstone_keeps_the_newest_deletion() {
         check(STATED(5), Deleted, 6, Restamp);
         check(STATED(5), Deleted, 5, Unchanged);
-        check(STATED(5), Deleted, 4, Stale);
+        check(STATED(5), Deleted, 4, Superseded);
     }
 
     #[test]
     fn an_inferred_tombstone_gives_way_to_any_live_copy_that_is_not_older() {
         for known in [INFERRED(5), Known { same: true, ..INFERRED(5) }] {
-            check(known, Live, 4, Stale);
+            check(known, Live, 4, Superseded);
             check(known, Live, 5, Revive);
             check(known, Live, 6, Revive);
         }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_inferred_tombstone_becomes_a_stated_one() {
-        check(INFERRED(5), Deleted, 4, Stale);
+        check(INFERRED(5), Deleted, 4, Superseded);
         check(INFERRED(5), Deleted, 5, Restamp);
         check(INFERRED(5), Deleted, 6, Restamp);
     }
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn content_that_is_needed_and_missing_is_told() {
-        let without = |known, news| merge::<()>(known, news, at(5), None).map(|action| action.fate());
+        let without = |known, news| merge::<()>(known, news, at(5), None).map(|action| action.kind());
         assert_eq!(without(None, Live), None);
         assert_eq!(without(None, Deleted), None);
         assert_eq!(without(Some(LIVE(5)), Live), None);

@@ -19,7 +19,7 @@ pub(super) struct Observations {
     interval: Duration,
     /// Records on a full page.
     page_size: u64,
-    /// How long a window may be that is opened next; no entry for as long as it likes.
+    /// How long the next window may be, by stream; no entry means no limit.
     spans: BTreeMap<Stream, Duration>,
     /// Streams whose order was seen to change from page to page.
     disordered: BTreeSet<Stream>,
@@ -102,8 +102,8 @@ impl Observations {
         self.zone.polled(now.vendor);
     }
 
-    /// A look ahead is over; tells whether it found stamps ahead of the clock.
-    pub(super) fn looked_ahead(&mut self) -> bool {
+    /// Ends a look ahead of the clock; tells whether it found stamps there.
+    pub(super) fn end_look_ahead(&mut self) -> bool {
         let found = self.ahead_so_far.take();
         if found.is_none() && self.ahead.is_some() {
             self.zone_found.get_or_insert(ZoneFinding::Agrees);

@@ -19,7 +19,7 @@ pub struct Options {
     pub settle: Duration,
     /// The oldest stamp that the mirror is to hold.
     pub since: Stamp,
-    /// A window with more pages than this is cut in time.
+    /// A window with more pages than this is cut into shorter stretches of time.
     pub window_pages: u64,
     /// Second readings of what was complete, for listings that are published later than they are stamped.
     pub lookbacks: Vec<LookbackRule>,
@@ -42,7 +42,7 @@ pub struct Options {
 impl Options {
     /// The streams that a scan reads: everything that is live, and the deletions where they have a stream of their own.
     #[must_use]
-    pub fn scan_streams(&self) -> Vec<Stream> {
+    pub(super) fn scan_streams(&self) -> Vec<Stream> {
         let deletions = self.streams.iter().copied().filter(|stream| stream.presence() == Presence::Deleted);
         match self.deletions {
             Deletions::Stream => std::iter::once(Stream::All).chain(deletions).collect(),
@@ -76,6 +76,17 @@ pub enum Purpose {
 impl Purpose {
     /// All of them, the most urgent first.
     pub const ALL: [Purpose; 4] = [Purpose::Poll, Purpose::Lookback, Purpose::Fill, Purpose::Scan];
+
+    /// What a feed that does this is shown to be doing.
+    #[must_use]
+    pub(crate) fn doing(self) -> &'static str {
+        match self {
+            Purpose::Poll => "polling",
+            Purpose::Lookback => "looking back",
+            Purpose::Fill => "filling",
+            Purpose::Scan => "reconciling",
+        }
+    }
 
     /// The word for it in the database.
     #[must_use]

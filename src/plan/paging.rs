@@ -16,11 +16,12 @@ const MAX_PAGES: u64 = 20_000;
 /// What follows from a page for its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageStep {
-    /// Ask for [`Reading::next_page`].
+    /// Ask for [`Progress::next_page`].
     Continue,
     /// The window is proven whole.
     Complete,
-    /// The window is deeper than the limit: better cut it in time. [`Reading::go_deep`] reads it all the same.
+    /// The window has more pages than the limit: cut it into a shorter stretch of time, or, if that cannot be done, read it
+    /// as it is.
     TooDeep {
         /// How many pages it has.
         pages: u64,
@@ -62,7 +63,7 @@ pub struct Reading {
     unsaved: Vec<Mark>,
     /// `seen` was emptied since the last checkpoint.
     cleared: bool,
-    /// The first page, as the probe of this pass showed it.
+    /// The marks of the first page, as the beginning of this pass showed it.
     head: BTreeSet<Mark>,
     /// The page before this one in reading order (its successor by number).
     previous: Vec<Mark>,
@@ -75,7 +76,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// A reading that begins with the probe of the first page.
+    /// A reading that begins with the first page.
     #[must_use]
     pub fn new() -> Reading {
         Reading { at: Progress { next_page: 1, ..Progress::default() }, ..Reading::default() }
@@ -98,13 +99,13 @@ impl Reading {
         (std::mem::take(&mut self.cleared), std::mem::take(&mut self.unsaved))
     }
 
-    /// The first page of this pass has not been read yet.
-    pub(super) fn is_at_probe(&self) -> bool {
+    /// Whether this pass has read no page yet.
+    pub(super) fn is_at_start(&self) -> bool {
         self.at.page_size == 0
     }
 
-    /// A page that may be gone was refused; tells how often that was.
-    pub(super) fn refused(&mut self) -> u32 {
+    /// Counts one more refusal of a page that may be gone; tells how many there were.
+    pub(super) fn count_refusal(&mut self) -> u32 {
         self.refused += 1;
         self.refused
     }
@@ -116,10 +117,10 @@ impl Reading {
             return if answer.total > 0 { PageStep::Unreadable } else { PageStep::Complete };
         }
         let answer = PageFacts { marks: tell_apart(answer.marks), ..answer };
-        if self.at.page_size == 0 { self.on_probe(answer, deepest) } else { self.on_page(answer) }
+        if self.at.page_size == 0 { self.on_start(answer, deepest) } else { self.on_page(answer) }
     }
 
-    fn on_probe(&mut self, answer: PageFacts, deepest: u64) -> PageStep {
+    fn on_start(&mut self, answer: PageFacts, deepest: u64) -> PageStep {
         if self.at.strict && answer.total != self.at.total_last {
             self.forget();
         }
@@ -129,7 +130,7 @@ impl Reading {
         self.head = answer.marks.iter().cloned().collect();
         self.see(&answer.marks);
         if !answer.more && self.at.page_size >= self.at.total_last {
-            // One answer is one moment: nothing can have moved inside it.
+            // All matches are in this one answer, so nothing can have moved between pages.
             return PageStep::Complete;
         }
         let pages = self.pages().max(if answer.more { 2 } else { 1 });
@@ -164,7 +165,7 @@ impl Reading {
         if answer.page <= 1 || self.hollow > MAX_HOLLOW_PAGES {
             return self.finish();
         }
-        // What lies behind the end by now has moved up: those pages are empty.
+        // The set has shrunk and its listings have moved up: the pages past its present end are empty and are skipped.
         let end = if self.top > self.first_pages() { self.top } else { self.pages() };
         let before = u64::from(answer.page - 1).min(end).max(1);
         if before == 1 && self.first_page_stands() {
@@ -211,7 +212,7 @@ impl Reading {
         self.cleared = true;
     }
 
-    /// The first page was read as the probe; it needs no second look while nothing has left.
+    /// The first page was read at the beginning of the pass; it need not be read again while nothing has left the window.
     fn first_page_stands(&self) -> bool {
         self.at.total_last == self.at.total_first && !self.at.grew && !self.at.strict
     }
@@ -275,9 +276,9 @@ impl Reading {
         self.at.total_last.div_ceil(self.at.page_size.max(1))
     }
 
-    /// Reads on although the window is deeper than the limit. `false` if it is deeper than anything believable.
+    /// Whether a window that cannot be cut may be read as it is; `false` if it has more pages than is believable.
     #[must_use]
-    pub fn go_deep(&self) -> bool {
+    pub fn may_go_deep(&self) -> bool {
         self.pages() <= MAX_PAGES
     }
 }

@@ -117,10 +117,10 @@ impl Rounds {
         self.current.as_ref().is_some_and(|round| round.cut)
     }
 
-    /// The end of a round is reckoned from our idea of the vendor's clock, and its first answer may correct that. A window
-    /// whose end was not yet past is not frozen; one that ends long before leaves out what is there already. The poll is
-    /// then given back, to be begun anew.
-    pub(super) fn ends_at_a_wrong_time(&mut self, open: &Open, vendor_now: Option<Stamp>, settle: Duration, now: Now) -> bool {
+    /// Gives the open poll back, to be begun anew, if its first answer shows that the round ends at a wrong time; tells
+    /// whether it did. The end was reckoned from our idea of the vendor's clock. If it is not yet past, the window's set can
+    /// still grow; if it is long past, the poll leaves out what is there already.
+    pub(super) fn restart_if_end_is_wrong(&mut self, open: &Open, vendor_now: Option<Stamp>, settle: Duration, now: Now) -> bool {
         let (Some(vendor_now), Some(round)) = (vendor_now, &mut self.current) else { return false };
         let past = vendor_now.plus(CLOCK_GRAIN).minus(settle);
         let expected = round.begun.vendor.plus(now.monotonic.saturating_sub(round.begun.monotonic));
@@ -151,8 +151,8 @@ impl Rounds {
         self.read_since = true;
     }
 
-    /// Whether this process has polled once. What was never polled cannot have been missed.
-    pub(super) fn any(&self) -> bool {
+    /// Whether this process has ended a round that it began. Look-backs and scans wait for that.
+    pub(super) fn has_polled(&self) -> bool {
         self.ended > 0
     }
 

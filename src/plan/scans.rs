@@ -1,4 +1,5 @@
-//! Scans: the whole set is read again, set against the file, and what it lacks is confirmed row by row.
+//! Scans: when the whole set of a feed is read again, and how the vendor is then asked, one by one, about the rows that
+//! were not found.
 
 use super::checkpoint::SavedScan;
 use super::clock::Now;
@@ -12,9 +13,9 @@ use std::time::Duration;
 
 /// A scan that somebody has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Whose request it is; `None` for the command that the process itself was started with.
-    pub request: Option<u64>,
+pub struct ScanRequest {
+    /// The number of the asker; `None` for the command that this process was started with.
+    pub asker: Option<u64>,
     /// Change nothing.
     pub dry_run: bool,
 }
@@ -22,8 +23,8 @@ pub struct Wanted {
 /// What a scan has to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ScanStep {
-    /// Begin it; whoever has asked for it, if its regular time has not simply come.
-    Begin(Option<Wanted>),
+    /// Begin a scan: the one that was asked for, or `None` if its regular time has come.
+    Begin(Option<ScanRequest>),
     /// Read this window.
     Read(Task),
     /// All was read: find out which rows the reading lacks.
@@ -40,7 +41,7 @@ pub(super) enum ScanStep {
 /// The scan that is under way.
 #[derive(Clone, Debug)]
 struct Scan {
-    wanted: Option<Wanted>,
+    wanted: Option<ScanRequest>,
     reading: SecondReading,
     /// What is left to ask the vendor about; `None` while it is reading.
     to_confirm: Option<VecDeque<ListingId>>,
@@ -50,7 +51,7 @@ struct Scan {
 #[derive(Clone, Debug)]
 pub(crate) struct Scans {
     current: Option<Scan>,
-    wanted: VecDeque<Wanted>,
+    wanted: VecDeque<ScanRequest>,
     /// When the last one began, or when the feed was adopted, on our own clock.
     last: Option<Stamp>,
     every: Option<Duration>,
@@ -61,7 +62,7 @@ pub(crate) struct Scans {
 impl Scans {
     pub(super) fn resume(options: &Options, saved: Option<SavedScan>, last: Option<Stamp>, now: Now) -> Scans {
         let current = saved.map(|saved| {
-            // What an earlier process has asked is spent.
+            // The budget is for the whole scan: what an earlier process has asked counts against it.
             let left = usize::try_from(options.confirm_budget.saturating_sub(saved.asked)).unwrap_or(usize::MAX);
             Scan {
                 wanted: None,
@@ -69,7 +70,7 @@ impl Scans {
                 to_confirm: saved.to_confirm.map(|rows| rows.into_iter().take(left).collect()),
             }
         });
-        let first = (options.scan_now && current.is_none()).then_some(Wanted { request: None, dry_run: options.dry_run });
+        let first = (options.scan_now && current.is_none()).then_some(ScanRequest { asker: None, dry_run: options.dry_run });
         Scans {
             current,
             wanted: first.into_iter().collect(),
@@ -80,7 +81,7 @@ impl Scans {
         }
     }
 
-    /// When the next step of one, or the next one, is due.
+    /// When the scan under way has a next step, or the next scan is due.
     pub(super) fn due(&self, now: Now) -> Due {
         if self.current.is_some() || !self.wanted.is_empty() {
             return Due::Now;
@@ -89,7 +90,7 @@ impl Scans {
         next.map_or(Due::Never, |next| Due::at_ours(next, now))
     }
 
-    /// What to do about it.
+    /// The next step of the scan under way; where there is none, to begin one.
     pub(super) fn next(&self, spans: &BTreeMap<Stream, Duration>) -> ScanStep {
         let Some(scan) = &self.current else { return ScanStep::Begin(self.wanted.front().copied()) };
         match &scan.to_confirm {
@@ -116,13 +117,13 @@ impl Scans {
         self.current.as_ref().and_then(|scan| scan.wanted).is_some_and(|wanted| wanted.dry_run)
     }
 
-    /// Scan, as soon as the file is complete and what was asked for before is done.
-    pub(crate) fn want(&mut self, wanted: Wanted) {
+    /// Asks for a scan; it begins when the file is complete otherwise and the scans asked for before are over.
+    pub(crate) fn want(&mut self, wanted: ScanRequest) {
         self.wanted.push_back(wanted);
     }
 
-    /// Whoever asked for the next one does not want it any more.
-    pub(crate) fn unwant(&mut self) {
+    /// Drops the next scan that was asked for: its asker has gone.
+    pub(crate) fn withdraw(&mut self) {
         self.wanted.pop_front();
     }
 
@@ -137,7 +138,7 @@ impl Scans {
     }
 
     /// The one that was wanted next, or whose time has come, has begun; tells who had asked for it.
-    pub(crate) fn begun(&mut self, range: Window, now: Now) -> Option<Wanted> {
+    pub(crate) fn begun(&mut self, range: Window, now: Now) -> Option<ScanRequest> {
         let wanted = self.wanted.pop_front();
         if !wanted.is_some_and(|wanted| wanted.dry_run) {
             self.last = Some(now.ours);
@@ -147,9 +148,9 @@ impl Scans {
     }
 
     /// A window was read, with or without proof.
-    pub(super) fn read(&mut self, task: Task, proven: bool) {
+    pub(super) fn on_window(&mut self, task: Task, proven: bool) {
         if let Some(scan) = &mut self.current {
-            scan.reading.read(task, proven);
+            scan.reading.on_window(task, proven);
         }
     }
 
@@ -168,7 +169,7 @@ impl Scans {
     }
 
     /// It is over; tells who had asked for it.
-    pub(crate) fn ended(&mut self) -> Option<Wanted> {
+    pub(crate) fn ended(&mut self) -> Option<ScanRequest> {
         self.current.take()?.wanted
     }
 }

@@ -1,7 +1,7 @@
 //! A stretch that is read a second time, window by window: by a look-back, or by a scan.
 
 use super::coverage::Coverage;
-use super::window::{Reach, Task, next_gap};
+use super::window::{Task, Unread, next_gap};
 use crate::record::{Stream, Window};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,8 +25,8 @@ impl SecondReading {
 
     /// The next window; `None` when everything was read.
     pub(super) fn next(&self, spans: &BTreeMap<Stream, Duration>) -> Option<Task> {
-        let reach = |coverage: &Coverage| Reach { coverage: coverage.clone(), range: self.range };
-        next_gap(&self.coverage.iter().map(|(stream, coverage)| (*stream, reach(coverage))).collect(), spans)
+        let unread = |coverage: &Coverage| Unread { coverage: coverage.clone(), bounds: self.range };
+        next_gap(&self.coverage.iter().map(|(stream, coverage)| (*stream, unread(coverage))).collect(), spans)
     }
 
     /// Whether everything was read.
@@ -35,7 +35,7 @@ impl SecondReading {
     }
 
     /// A window was read, with or without proof.
-    pub(super) fn read(&mut self, task: Task, proven: bool) {
+    pub(super) fn on_window(&mut self, task: Task, proven: bool) {
         self.doubtful |= !proven;
         self.coverage.entry(task.stream).or_default().insert(task.claim);
     }

@@ -3,7 +3,7 @@
 use super::attempts::Retry;
 use super::checkpoint::Checkpoint;
 use super::options::Purpose;
-use super::scans::Wanted;
+use super::scans::ScanRequest;
 use super::zone::ZoneFinding;
 use crate::record::{Failure, ListingId, PageRequest, Window};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) enum Step {
     /// Ask for a page; tell by `FeedPlan::on_page` or `FeedPlan::on_failure`.
     Fetch(Purpose, PageRequest),
     /// Begin a scan of this stretch; tell by `Scans::begun`.
-    BeginScan(Window, Option<Wanted>),
+    BeginScan(Window, Option<ScanRequest>),
     /// A scan's reading is over; tell which rows it lacks by `Scans::judged`.
     Judge {
         /// Whether every window of it was proven whole.

@@ -13,13 +13,14 @@ pub const PAD: Duration = Duration::from_secs(1);
 const SMALLEST_SPAN: Duration = Duration::from_secs(4);
 /// How far the first poll of an empty mirror reaches back; what lies behind is filled in, newest first.
 const FIRST_POLL: Duration = Duration::from_secs(24 * 3600);
-/// No zone's clock is further behind UTC than twelve hours; one more for summer time and doubt.
+/// No zone is more than 12 hours behind UTC; one hour is added for summer time.
 const ZONE_DOUBT: Duration = Duration::from_secs(13 * 3600);
-/// No zone's clock is further ahead; a stamp beyond is a slip of somebody's keyboard.
+/// No zone is more than 14 hours ahead of UTC; one hour is added. A stamp further ahead than this is a typing error.
 const FUTURE_DOUBT: Duration = Duration::from_secs(15 * 3600);
-/// A cursor that stands just so far behind the newest stamp tells that what lies before is too much to be read again.
-const JUST_BEHIND: Duration = Duration::from_millis(1);
-/// A stamp of the time before the vendor's system is a slip, and tells nothing of what its server does.
+/// A cursor this much after the newest stamp marks that the next poll begins there: what lies before is too much to read
+/// again.
+const JUST_AFTER: Duration = Duration::from_millis(1);
+/// 1970-01-01. An older stamp is a typing error, and tells nothing of how the server reads From.
 const BEFORE_ALL: Stamp = Stamp(0);
 /// A poll as short as this that returns stamps from inside shows that the vendor's stamps, its filter and its clock agree.
 const SHORT_POLL: Duration = Duration::from_secs(3600);
@@ -67,8 +68,8 @@ impl StreamState {
     #[must_use]
     pub fn poll(&self, stream: Stream, to: Stamp, overlap: Duration) -> Task {
         let start = self.cursor.unwrap_or_else(|| to.minus(FIRST_POLL)).min(to);
-        let right_behind = self.cursor.is_some() && self.cursor == self.newest.map(|newest| newest.plus(JUST_BEHIND));
-        let from = if right_behind { start } else { start.minus(overlap.max(PAD)) };
+        let right_after = self.cursor.is_some() && self.cursor == self.newest.map(|newest| newest.plus(JUST_AFTER));
+        let from = if right_after { start } else { start.minus(overlap.max(PAD)) };
         Task { stream, asked: Window { from, to }, claim: Window { from: from.plus(PAD), to: to.minus(PAD) } }
     }
 
@@ -99,13 +100,13 @@ impl StreamState {
     /// Moves the cursor after a poll was proven. It never runs ahead of the stamps that were seen, so that neither a
     /// wrong zone nor a vendor that publishes in bursts can make it skip anything; re-reading the newest few costs
     /// one request. Only where that would cost more pages does it trust the clock, as far as the clock is proven; where it
-    /// is not, the next poll begins right behind the newest stamp, and late listings are left to the look-backs.
+    /// is not, the next poll begins right after the newest stamp, and late listings are left to the look-backs.
     pub fn advance(&mut self, claim: Window, pages: u64, now: Stamp) {
         let mut reached = self.newest.map(|newest| newest.min(claim.to));
         if pages > 1 {
             let trusted = if self.aligned { claim.to } else { claim.to.min(now.minus(ZONE_DOUBT)) };
-            let behind = self.newest.map(|newest| newest.plus(JUST_BEHIND)).filter(|behind| *behind <= claim.to);
-            reached = reached.max(behind).max(Some(trusted));
+            let after = self.newest.map(|newest| newest.plus(JUST_AFTER)).filter(|after| *after <= claim.to);
+            reached = reached.max(after).max(Some(trusted));
         }
         self.cursor = self.cursor.max(reached);
     }
@@ -127,32 +128,32 @@ impl StreamState {
 
 /// The task that asks for enough to claim `claim`.
 #[must_use]
-pub fn task_for(stream: Stream, claim: Window) -> Task {
+pub(super) fn task_for(stream: Stream, claim: Window) -> Task {
     Task { stream, asked: Window { from: claim.from.minus(PAD), to: claim.to.plus(PAD) }, claim }
 }
 
-/// A stream's part of a stretch that is to be read: what of it was read, and its bounds.
+/// One stream's part of what is to be read: the bounds, and what need not be read inside them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reach {
+pub(super) struct Unread {
     /// What was read, or may not be read yet.
     pub coverage: Coverage,
-    /// The stretch.
-    pub range: Window,
+    /// Gaps are looked for inside these bounds.
+    pub bounds: Window,
 }
 
 /// Chooses the next gap to read: the newest of a live stream, unless the deletions of that stretch are still unread.
 ///
 /// Deletions go first because the stream of everything may return deleted listings too: their tombstones must stand before such a
-/// copy is read, or consumers would see a deleted listing come up and go away again. `spans` limits how long a window
-/// to open.
+/// copy is read, or consumers would see a deleted listing come up and go away again. `spans` limits the length of a
+/// stream's window.
 #[must_use]
-pub fn next_gap(streams: &BTreeMap<Stream, Reach>, spans: &BTreeMap<Stream, Duration>) -> Option<Task> {
-    let newest = |stream: Stream, within: Window| streams.get(&stream).and_then(|reach| reach.coverage.gaps(within).first().copied());
+pub(super) fn next_gap(streams: &BTreeMap<Stream, Unread>, spans: &BTreeMap<Stream, Duration>) -> Option<Task> {
+    let newest = |stream: Stream, within: Window| streams.get(&stream).and_then(|unread| unread.coverage.gaps(within).first().copied());
     let shorten = |stream: Stream, gap: Window| {
         let from = spans.get(&stream).map_or(gap.from, |span| gap.to.minus(*span).max(gap.from));
         task_for(stream, Window { from, to: gap.to })
     };
-    let gaps = streams.iter().filter_map(|(stream, reach)| newest(*stream, reach.range).map(|gap| (*stream, gap)));
+    let gaps = streams.iter().filter_map(|(stream, unread)| newest(*stream, unread.bounds).map(|gap| (*stream, gap)));
     let (deletions, live): (Vec<_>, Vec<_>) = gaps.partition(|(stream, _)| stream.presence() == Presence::Deleted);
     let Some((stream, gap)) = live.into_iter().max_by_key(|(_, gap)| gap.to) else {
         return deletions.first().map(|(stream, gap)| shorten(*stream, *gap));
@@ -164,30 +165,30 @@ pub fn next_gap(streams: &BTreeMap<Stream, Reach>, spans: &BTreeMap<Stream, Dura
     }
 }
 
-/// The stretch that the mirror is to hold.
+/// What the mirror is to hold: everything stamped from `since` up to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub(crate) struct MirrorRange {
     /// Its beginning.
     pub since: Stamp,
     /// The vendor's clock.
     pub now: Stamp,
 }
 
-impl Range {
+impl MirrorRange {
     /// The part of it that gaps are filled in; what is newer is the polls' part. `barred` may not be read yet.
     #[must_use]
-    pub fn reach(self, state: &StreamState, barred: impl Iterator<Item = Window>) -> Reach {
+    pub(super) fn unread(self, state: &StreamState, barred: impl Iterator<Item = Window>) -> Unread {
         let to = state.coverage.end().unwrap_or_else(|| self.now.minus(FIRST_POLL));
         let mut coverage = state.coverage.clone();
         barred.for_each(|window| coverage.insert(window));
-        Reach { coverage, range: Window { from: self.since, to } }
+        Unread { coverage, bounds: Window { from: self.since, to } }
     }
 
     /// What is unread in it.
     #[must_use]
-    pub fn gaps(self, state: &StreamState) -> Vec<Window> {
-        let reach = self.reach(state, std::iter::empty());
-        reach.coverage.gaps(reach.range)
+    pub(crate) fn gaps(self, state: &StreamState) -> Vec<Window> {
+        let unread = self.unread(state, std::iter::empty());
+        unread.coverage.gaps(unread.bounds)
     }
 }
 
@@ -212,9 +213,9 @@ mod tests {
 
     fn check_fill(all: StreamState, deleted: StreamState, expected: Option<(Stream, &str, &str)>) {
         let streams = BTreeMap::from([(Stream::All, all), (Stream::Deleted, deleted)]);
-        let range = Range { since: at("2020-01-01"), now: at("2024-01-02") };
-        let reaches = streams.iter().map(|(stream, state)| (*stream, range.reach(state, std::iter::empty()))).collect();
-        let found = next_gap(&reaches, &BTreeMap::new()).map(|task| (task.stream, task.claim));
+        let range = MirrorRange { since: at("2020-01-01"), now: at("2024-01-02") };
+        let unreads = streams.iter().map(|(stream, state)| (*stream, range.unread(state, std::iter::empty()))).collect();
+        let found = next_gap(&unreads, &BTreeMap::new()).map(|task| (task.stream, task.claim));
         assert_eq!(found, expected.map(|(stream, from, to)| (stream, window(from, to))));
     }
 
@@ -236,9 +237,9 @@ mod tests {
 
     #[test]
     fn a_barred_window_does_not_hide_what_lies_behind_it() {
-        let range = Range { since: at("2020-01-01"), now: at("2024-01-02") };
-        let reach = range.reach(&covered(&[]), [window("2022-01-01", "2024-01-01")].into_iter());
-        let found = next_gap(&BTreeMap::from([(Stream::All, reach)]), &BTreeMap::new()).map(|task| task.claim);
+        let range = MirrorRange { since: at("2020-01-01"), now: at("2024-01-02") };
+        let unread = range.unread(&covered(&[]), [window("2022-01-01", "2024-01-01")].into_iter());
+        let found = next_gap(&BTreeMap::from([(Stream::All, unread)]), &BTreeMap::new()).map(|task| task.claim);
         assert_eq!(found, Some(window("2020-01-01", "2022-01-01")));
     }
 
@@ -278,9 +279,9 @@ mod tests {
         assert_eq!(advanced(Some("2023-06-01"), true, 9), Some(at("2024-01-01T12:00:00")));
         assert_eq!(advanced(Some("2023-06-01"), false, 9), Some(at("2023-12-31T23:00:03")));
         assert_eq!(advanced(Some("2024-01-01T10:00:00"), false, 9), Some(at("2024-01-01T10:00:00.001")));
-        let behind =
+        let after =
             StreamState { cursor: Some(at("2024-01-01T10:00:00.001")), newest: Some(at("2024-01-01T10:00:00")), ..StreamState::default() };
-        let task = behind.poll(Stream::All, at("2024-01-01T12:00:00"), Duration::from_secs(120));
+        let task = after.poll(Stream::All, at("2024-01-01T12:00:00"), Duration::from_secs(120));
         assert_eq!(task.asked.from, at("2024-01-01T10:00:00.001"), "the bulk before it is not read again");
     }
 

@@ -6,7 +6,7 @@ use super::rejects::Origin;
 use super::row::{Applied, Incoming, apply};
 use super::{checkpoint, feeds, reconcile_run, rejects};
 use crate::plan::checkpoint::Checkpoint;
-use crate::plan::merge::Fate;
+use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
 use crate::record::{Hash, ListingKey, Presence, Reject, Stamp};
 use rusqlite::{Connection, params};
@@ -28,8 +28,8 @@ pub(crate) struct PageCommit {
 /// What a page did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// How many records met each fate.
-    pub counts: BTreeMap<Fate, u64>,
+    /// How many records led to each kind of action.
+    pub counts: BTreeMap<ActionKind, u64>,
     /// Rejects that were not kept already.
     pub new_rejects: Vec<Reject>,
 }
@@ -61,7 +61,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         if let Some(stamp) = late_stamp(stamp, &applied, &checkpoint) {
             note_late(&stored, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;
         }
-        *committed.counts.entry(applied.fate).or_default() += 1;
+        *committed.counts.entry(applied.kind).or_default() += 1;
     }
     // A dry run sees what it would do, and takes it back.
     if checkpoint.dry_run {
@@ -84,9 +84,9 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
 /// A change that comes from a stretch that had been read whole was published after it was stamped. A change that
 /// brings no new stamp says nothing of that.
 fn late_stamp(stamp: Option<Stamp>, applied: &Applied, checkpoint: &Checkpoint) -> Option<Stamp> {
-    let changed = match applied.fate {
-        Fate::Insert | Fate::Update | Fate::Tombstone | Fate::Revive | Fate::InsertTombstone => true,
-        Fate::Restamp | Fate::Unchanged | Fate::Stale => false,
+    let changed = match applied.kind {
+        ActionKind::Insert | ActionKind::Update | ActionKind::Tombstone | ActionKind::Revive | ActionKind::InsertTombstone => true,
+        ActionKind::Restamp | ActionKind::Unchanged | ActionKind::Superseded => false,
     };
     let newer = stamp > applied.earlier;
     stamp.filter(|stamp| changed && newer && checkpoint.read_before.contains(*stamp))

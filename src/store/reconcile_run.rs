@@ -5,7 +5,7 @@ use super::error::Error;
 use super::query::{rows, value};
 use super::row::Incoming;
 use super::windows;
-use crate::plan::merge::Fate;
+use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
 use crate::record::{FeedId, ListingId, Window};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -69,10 +69,10 @@ pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> rusqlite:
 }
 
 /// Counts what a page that a run has read did to the rows.
-pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<Fate, u64>) -> rusqlite::Result<()> {
-    let of = |fates: &[Fate]| fates.iter().filter_map(|fate| counts.get(fate)).sum::<u64>();
+pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<ActionKind, u64>) -> rusqlite::Result<()> {
+    let of = |kinds: &[ActionKind]| kinds.iter().filter_map(|kind| counts.get(kind)).sum::<u64>();
     tx.prepare_cached("UPDATE reconcile_runs SET read = read + ?2, missing = missing + ?3, stale = stale + ?4 WHERE run_id = ?1")?
-        .execute(params![run.id, counts.values().sum::<u64>(), of(&[Fate::Insert]), of(&[Fate::Update, Fate::Revive])])
+        .execute(params![run.id, counts.values().sum::<u64>(), of(&[ActionKind::Insert]), of(&[ActionKind::Update, ActionKind::Revive])])
         .map(drop)
 }
 

@@ -11,7 +11,7 @@ use super::query::{rows, value};
 use super::reconcile_report::{self, RunReport};
 use super::rejects::{self, RejectReport};
 use super::{checkpoint, instance, load, source, sqlite};
-use crate::plan::window::Range;
+use crate::plan::window::MirrorRange;
 use crate::record::{FeedId, Source, Stamp, Stream};
 use chrono::Utc;
 use rusqlite::Connection;
@@ -232,7 +232,7 @@ fn gaps(connection: &Connection, feed: &FeedId, since: Stamp) -> rusqlite::Resul
     let mut gaps = Vec::new();
     for (stream, state) in saved.iter().filter(|(stream, _)| polled.contains(stream)) {
         let now = state.coverage.end().unwrap_or(since);
-        let unread = Range { since, now }.gaps(state);
+        let unread = MirrorRange { since, now }.gaps(state);
         gaps.extend(unread.iter().map(|gap| Gap { status: stream.number(), from: gap.from.to_string(), to: gap.to.to_string() }));
     }
     Ok(gaps)

@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::feeds;
 use super::row_sql::{NewRow, RowSql, Stored};
-use crate::plan::merge::{Action, Fate, News, merge};
+use crate::plan::merge::{Action, ActionKind, News, merge};
 use crate::record::{Content, Hash, ListingKey, Stamp};
 use rusqlite::{Connection, params};
 
@@ -42,7 +42,7 @@ impl Incoming {
 
 /// What became of a row.
 pub(super) struct Applied {
-    pub(super) fate: Fate,
+    pub(super) kind: ActionKind,
     /// The row's stamp before.
     pub(super) earlier: Option<Stamp>,
 }
@@ -59,7 +59,7 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, at: &str
     // Another process may have changed the row since the hashes were asked for.
     let changed = || Error::Strange(format!("the row of {} changed while its page was read", key.listing));
     let action = merge(known, news, stamp, content).ok_or_else(changed)?;
-    let (fate, stamp) = (action.fate(), stamp.max(earlier));
+    let (kind, stamp) = (action.kind(), stamp.max(earlier));
     let new = |content, change_seq| NewRow { key: &key, content, raw_hash, stamp, at, change_seq, deleted: false };
     match &action {
         Action::Insert(content) => sql.insert(tx, &new(content, change(tx, &key, "insert", at)?))?,
@@ -72,13 +72,13 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, at: &str
         Action::Restamp => sql.restamp(tx, &key, stamp)?,
         // The file was taken over for another source, which has the same: from now on older answers of it are old.
         Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, &key, (stamp, raw_hash))?,
-        Action::Unchanged | Action::Stale => {}
+        Action::Unchanged | Action::Superseded => {}
     }
-    let writes = matches!(fate, Fate::Insert | Fate::InsertTombstone | Fate::Update | Fate::Revive);
+    let writes = matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Revive);
     if extra_cut && writes {
         feeds::count_extra_cut(tx, &key.feed)?;
     }
-    Ok(Applied { fate, earlier })
+    Ok(Applied { kind, earlier })
 }
 
 /// Puts a note in the place of an `extra` that is too long; tells whether it was.

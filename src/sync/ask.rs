@@ -1,4 +1,4 @@
-//! What the vendor says now of one listing, side by side with its row.
+//! Asks the vendor for one listing and compares the answer with the row in the file, for `mls-sync why --ask`.
 
 use crate::entity::Entity;
 use crate::record::{Cell, Content, ListingKey};
@@ -35,11 +35,11 @@ pub(crate) async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationTo
     })
 }
 
-/// Sets a record as sent, `None` for one that the vendor does not have, beside a row.
+/// Compares a record as sent with a row; `None` for a record that the vendor does not have.
 ///
 /// # Errors
 /// Why the record cannot be read.
-pub(crate) fn beside(entity: &Entity, record: Option<&str>, row: Option<&Content>) -> Result<Asked, String> {
+pub(crate) fn compare_with_row(entity: &Entity, record: Option<&str>, row: Option<&Content>) -> Result<Asked, String> {
     let Some(raw) = record else { return Ok(compare(entity, None, row)) };
     let record = (entity.read)(raw)?;
     let content = (entity.decode)(&record).map_err(|reject| reject.reason)?;

@@ -1,4 +1,4 @@
-//! The one place where time enters the mirror: this machine's clocks, and the vendor's as its answers tell it.
+//! The clocks of the workers: this machine's, and the vendor's as far as its answers tell it.
 
 use crate::plan::clock::{Local, Now, VendorClock};
 use crate::record::Stamp;

@@ -14,6 +14,7 @@ use std::time::Duration;
 pub(crate) struct Scope {
     /// The stream in which feeds are looked for.
     pub stream: Stream,
+    /// The oldest stamp at which feeds are looked for.
     pub since: Stamp,
     /// How far the end stays behind the vendor's clock.
     pub settle: Duration,
@@ -27,8 +28,8 @@ pub(crate) struct Scope {
 /// The last failure, after several tries.
 pub(crate) async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId>) -> Option<Result<BTreeSet<FeedId>, VendorError>> {
     let mut discovery = Discovery::new(known, range(scope.since, tools.clock.now().vendor, scope.settle));
-    while let Some(ask) = discovery.next() {
-        match answer(tools, scope, ask, Some("feeds")).await? {
+    while let Some(question) = discovery.next() {
+        match ask(tools, scope, question, true).await? {
             Ok((seen, total, more)) => discovery.on_answer(&seen, total, more),
             Err(error) => return Some(Err(error)),
         }
@@ -42,16 +43,18 @@ pub(crate) async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId
 /// The last failure, after several tries.
 pub(crate) async fn is_there(tools: &Tools, scope: Scope, feed: &FeedId) -> Option<Result<bool, VendorError>> {
     let window = range(scope.since, tools.clock.now().vendor, scope.settle);
-    let ask = DiscoveryRequest { feeds: vec![feed.clone()], window, page: 1 };
-    // A feed that is out of sight is answered empty, or with other feeds.
-    Some(answer(tools, scope, ask, None).await?.map(|(seen, _, _)| seen.contains(feed)))
+    let question = DiscoveryRequest { feeds: vec![feed.clone()], window, page: 1 };
+    // For a feed that the credential cannot see, the vendor answers with nothing, or with other feeds.
+    Some(ask(tools, scope, question, false).await?.map(|(seen, _, _)| seen.contains(feed)))
 }
 
+/// The feeds of an answer's records, its total, and whether it names a next page.
 type Found = (BTreeSet<FeedId>, u64, bool);
 
-/// A failure is worth a notice of this kind at once: the tries may take long.
-async fn answer(tools: &Tools, scope: Scope, ask: DiscoveryRequest, kind: Option<&'static str>) -> Option<Result<Found, VendorError>> {
-    let request = PageRequest { feeds: ask.feeds, stream: scope.stream, window: ask.window, page: ask.page };
+/// Sends one request of a search, again after failures that may pass; `None` when stopped. With `notices`, a failure puts up a
+/// notice at once, because the tries may take long.
+async fn ask(tools: &Tools, scope: Scope, question: DiscoveryRequest, notices: bool) -> Option<Result<Found, VendorError>> {
+    let request = PageRequest { feeds: question.feeds, stream: scope.stream, window: question.window, page: question.page };
     let mut tries = Tries::new(scope.seed);
     loop {
         let error = match tools.vendor.sync_listings(&request, Priority::Poll, &tools.stop).await? {
@@ -63,13 +66,13 @@ async fn answer(tools: &Tools, scope: Scope, ask: DiscoveryRequest, kind: Option
             Err(error) => error,
         };
         error.vendor_now.inspect(|now| tools.clock.hear(*now));
-        if let Some(kind) = kind {
+        if notices {
             let note = Some(format!("the feeds of this credential are not known: {}", error.message));
-            let told = tools.store.notice(Notice { feed: None, kind, note, at: mirror_time() }).await;
+            let told = tools.store.notice(Notice { feed: None, kind: "feeds", note, at: mirror_time() }).await;
             told.unwrap_or_else(|error| tracing::debug!(%error, "the notice could not be written"));
         }
         let Some(wait) = tries.failed(&error.failure) else { return Some(Err(error)) };
-        tracing::warn!(retry_in = ?wait, "looking for feeds: {}", error.message);
+        tracing::warn!(retry_in = ?wait, "the search for feeds failed and will be tried again: {}", error.message);
         tools.stop.run_until_cancelled(tokio::time::sleep(wait)).await?;
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A worker must say something again within this, and this long after the end of a wait. It is far longer than any
-/// transaction takes: the watchdog is for a worker that would otherwise be silent for ever.
+/// A worker that has reported nothing for this long, or for this long after the end of its wait, is taken to be stuck. It
+/// is far longer than any transaction takes.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a worker is doing. Times are those of [`Now::monotonic`](crate::plan::clock::Now).
@@ -12,7 +12,7 @@ pub(crate) enum Beat {
     /// It has not begun, or it has ended.
     #[default]
     Absent,
-    /// It decides or stores something, since it said so at this moment.
+    /// It decides or stores something; it reported so at this moment.
     Working { since: Duration },
     /// It waits until this moment, or until an order comes.
     Waiting { until: Duration },

@@ -1,4 +1,4 @@
-//! A page on its way from the vendor to the plan, and into the file.
+//! Describes a page for the plan, and stores it with its checkpoint.
 
 use crate::entity::Entity;
 use crate::plan::checkpoint::Checkpoint;
@@ -11,7 +11,7 @@ use crate::record::{Content, FeedId, Hash, ListingKey, Page, PageRequest, Presen
 use crate::store::{Committed, Error, Incoming, PageCommit, Store};
 use std::collections::BTreeMap;
 
-/// What the plan needs to know of a page. `vendor_now` is the page's own, in the zone of the vendor's dates.
+/// Describes a page for the plan. `vendor_now` is the vendor's clock as this answer told it, in the zone of the vendor's dates.
 #[must_use]
 pub fn describe(feed: &FeedId, request: &PageRequest, page: &Page, vendor_now: Option<Stamp>) -> PageSeen {
     let own = |record: &&Record| record.key.feed == *feed;
@@ -27,7 +27,7 @@ pub fn describe(feed: &FeedId, request: &PageRequest, page: &Page, vendor_now: O
             page: request.page,
             marks: page.records.iter().map(mark).chain(rejects).collect(),
             total: page.total,
-            // A next page that does not lie ahead is none.
+            // A next page that does not come after this one is ignored: following it would never end.
             more: page.next_page.is_some_and(|next| next > request.page),
         },
         stamps: page.records.iter().filter(own).filter_map(|record| record.stamp).collect(),

@@ -5,7 +5,7 @@ use crate::plan::attempts::Retry;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
 use crate::plan::options::Purpose;
-use crate::plan::scans::Wanted;
+use crate::plan::scans::ScanRequest;
 use crate::record::{ListingId, Page, PageRequest, Record, Window};
 use crate::store::{Confirmation, Judgement};
 use crate::vendor::Error as VendorError;
@@ -31,8 +31,8 @@ pub enum Event {
     },
     /// A reconcile run was begun, with this number.
     ScanBegun(i64, Window),
-    /// Whoever asked for the scan that was to begin does not want it any more.
-    Unwanted,
+    /// The scan that was to begin is not begun: its asker has gone.
+    ScanWithdrawn,
     /// What a scan lacks was worked out.
     Judged(Judgement),
     /// What the vendor said of a row was stored.
@@ -44,7 +44,7 @@ pub enum Event {
     /// What the database remembers of the feed.
     Loaded(Saved),
     /// Somebody asks for a scan.
-    Wanted(Wanted),
+    ScanRequested(ScanRequest),
     /// The reason of failures may be gone.
     TryAgain,
 }
@@ -58,10 +58,11 @@ pub enum Command {
     FetchOne(ListingId),
     /// Store a page: `Stored` or `StoreFailed`.
     Store(Box<Arrival>),
-    /// Count the live listings: `Live` or `StoreFailed`. The deletions of the last hour are given back.
+    /// Count the live listings: `Live` or `StoreFailed`. The number is that of the deletions of the last hour;
+    /// `Live` repeats it.
     CountLive(u64),
-    /// Begin a reconcile run, if whoever asked for it still wants it: `ScanBegun`, `Unwanted` or `StoreFailed`.
-    BeginScan(Window, Option<Wanted>),
+    /// Begin a reconcile run, if whoever asked for it still wants it: `ScanBegun`, `ScanWithdrawn` or `StoreFailed`.
+    BeginScan(Window, Option<ScanRequest>),
     /// Work out which rows the scan lacks: `Judged` or `StoreFailed`.
     Judge {
         /// Whether the whole set was proven.
@@ -101,7 +102,7 @@ pub enum Report {
     /// The database cannot be used; it is tried again after this.
     StoreFailed(String, Duration),
     /// A scan has begun.
-    ScanBegun(i64, Window, Option<Wanted>),
+    ScanBegun(i64, Window, Option<ScanRequest>),
     /// What a scan found may be deleted without a person.
     NotWithheld,
     /// A scan's deletions wait for a person, for this reason.
@@ -109,7 +110,7 @@ pub enum Report {
     /// A scan proves nothing, for this reason.
     ScanFailed(i64, String),
     /// A scan is over that somebody has asked for.
-    ScanOver(Wanted),
+    ScanOver(ScanRequest),
     /// Very many deletions were stated.
     Burst(String),
     /// A one-shot run is over, for this first reason if it is not complete.

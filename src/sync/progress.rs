@@ -1,25 +1,25 @@
 //! What a run has done so far, counted by workers and read by whoever shows it.
 
-use crate::plan::merge::Fate;
+use crate::plan::merge::ActionKind;
 use crate::record::FeedId;
 use crate::store::Committed;
 use crate::sync::heartbeat::Beat;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counters of one feed.
+/// What one feed's worker has done and is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
+pub(crate) struct FeedProgress {
     /// Requests sent.
     pub requests: u64,
     /// Records read of the past, repetitions included.
     pub filled: u64,
     /// Records that the past is known to have.
     pub expected: u64,
-    /// Rounds of polls that were proven complete.
-    pub polls: u64,
-    /// How many records met each fate.
-    pub counts: BTreeMap<Fate, u64>,
+    /// Rounds in which every poll was proven complete.
+    pub rounds: u64,
+    /// How many records led to each kind of action.
+    pub counts: BTreeMap<ActionKind, u64>,
     /// Records that could not be stored and were not known before.
     pub rejects: u64,
     /// Whether its requests fail at present.
@@ -30,28 +30,28 @@ pub(crate) struct Counters {
     pub beat: Beat,
 }
 
-impl Counters {
+impl FeedProgress {
     /// Adds what a page did.
     pub(super) fn add(&mut self, committed: &Committed) {
-        for (fate, count) in &committed.counts {
-            *self.counts.entry(*fate).or_default() += count;
+        for (kind, count) in &committed.counts {
+            *self.counts.entry(*kind).or_default() += count;
         }
         self.rejects += committed.new_rejects.len() as u64;
     }
 
-    /// How many records met one of these fates.
-    pub(crate) fn count(&self, fates: &[Fate]) -> u64 {
-        fates.iter().filter_map(|fate| self.counts.get(fate)).sum()
+    /// How many records led to one of these kinds of action.
+    pub(crate) fn count(&self, kinds: &[ActionKind]) -> u64 {
+        kinds.iter().filter_map(|kind| self.counts.get(kind)).sum()
     }
 }
 
-/// Counters by feed. Clones share them.
+/// The progress of each feed. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Mutex<BTreeMap<FeedId, Counters>>>);
+pub(crate) struct Progress(Arc<Mutex<BTreeMap<FeedId, FeedProgress>>>);
 
 impl Progress {
     /// Changes the counters of a feed.
-    pub(crate) fn update(&self, feed: &FeedId, change: impl FnOnce(&mut Counters)) {
+    pub(crate) fn update(&self, feed: &FeedId, change: impl FnOnce(&mut FeedProgress)) {
         let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(feeds.entry(feed.clone()).or_default());
     }
@@ -63,7 +63,7 @@ impl Progress {
 
     /// The counters as they are.
     #[must_use]
-    pub(crate) fn snapshot(&self) -> BTreeMap<FeedId, Counters> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<FeedId, FeedProgress> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

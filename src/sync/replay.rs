@@ -1,4 +1,4 @@
-//! A kept reject on its way back into the file, without asking the vendor.
+//! Decodes the kept rejects again, and stores those that can be read now, without asking the vendor.
 
 use crate::entity::Entity;
 use crate::store::{Error, Incoming, KeptReject, Replayed, Store};
@@ -33,7 +33,7 @@ pub(crate) async fn replay(entity: &Entity, store: &Store) -> Result<ReplayCount
     }
 }
 
-/// A record of another feed than the one that was asked for is not this feed's to store.
+/// The record of a reject, if it can be read now. One of another feed than the one that was asked for is left out.
 fn decoded(entity: &Entity, reject: &KeptReject) -> Option<Replayed> {
     let record = (entity.read)(&reject.raw).ok().filter(|record| record.key.feed == reject.feed)?;
     let content = (entity.decode)(&record).ok()?;

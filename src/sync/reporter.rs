@@ -16,16 +16,20 @@ use std::time::Duration;
 
 /// Clocks that differ by more than this are worth a notice.
 const SKEW_S: i64 = 30;
-/// A difference is told anew when it has changed by more than this: its last second is never the same twice.
+/// The notice is rewritten only when the difference has changed by more than this: it is a little different at each answer.
 const SKEW_GRAIN_S: u64 = 15;
 
-/// The reporter of one feed's worker. It says nothing twice.
+/// Writes what one feed's worker reports: log lines, the feed's activity, and its notices. Activity and notices are written
+/// only when they have changed; failures and rejects are logged each time.
 #[derive(Debug)]
 pub(super) struct Reporter {
     tools: Tools,
     feed: FeedId,
+    /// The activity that was written last, with its reason.
     noted: Option<(&'static str, Option<String>)>,
+    /// The notices that were written last, by kind; `None` for one that was taken back.
     notices: BTreeMap<&'static str, Option<String>>,
+    /// The difference of the clocks that the notice tells.
     skew_s: Option<i64>,
 }
 
@@ -34,7 +38,7 @@ impl Reporter {
         Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None }
     }
 
-    /// Tells it. What people see is not worth a stop: where the database refuses it, the log says so.
+    /// Writes a report. If the database refuses it for now, that is logged and the worker goes on.
     pub(super) async fn tell(&mut self, report: Report) -> Result<(), StoreError> {
         match self.told(report).await {
             Err(error) if error.is_passing() => {
@@ -51,7 +55,8 @@ impl Reporter {
             Report::Waiting => self.waiting().await,
             Report::Failed(purpose, request, error, retry) => self.failed(purpose, &request, &error, retry).await,
             Report::OneFailed(listing, error, retry) => {
-                tracing::warn!(feed = %self.feed, %listing, retry_in = ?retry.wait, "asking for an absent listing: {}", error.message);
+                tracing::warn!(feed = %self.feed, %listing, retry_in = ?retry.wait, "the vendor could not be asked whether it still has a listing that the reconcile run did \
+                     not find: {}", error.message);
                 Ok(())
             }
             Report::Stored(stored) => self.stored(&stored).await,
@@ -65,17 +70,21 @@ impl Reporter {
             }
             Report::NotWithheld => self.notice("withheld", None).await,
             Report::Withheld(run, why) => {
-                let note = format!("deletions are withheld: {why}. Look, then `mls-sync reconcile --approve {run}`");
+                let note = format!(
+                    "deletions are withheld: {why}. Compare some listings by `mls-sync why {} LISTING --ask`; if they are gone, \
+                     `mls-sync reconcile --approve {run}`",
+                    self.feed
+                );
                 self.notice("withheld", Some(note)).await
             }
             Report::ScanFailed(run, why) => {
-                tracing::error!(feed = %self.feed, run, "reconcile: {why}");
+                tracing::error!(feed = %self.feed, run, "the reconcile run failed: {why}");
                 Ok(())
             }
             // Whoever asked for it is told by the worker.
             Report::ScanOver(_) => Ok(()),
             Report::Burst(note) => self.notice("burst", Some(note)).await,
-            // The gaps behind the first reason have lines of their own.
+            // Only the first reason is noted: `status` shows the unread gaps by itself.
             Report::Finished(None) => self.note("waiting", None).await,
             Report::Finished(reason) => self.note("blocked", reason).await,
         }
@@ -86,7 +95,7 @@ impl Reporter {
     }
 
     async fn working(&mut self, purpose: Purpose, request: &PageRequest) -> Result<(), StoreError> {
-        self.tools.progress.update(&self.feed, |counters| counters.doing = format!("{} {}", purpose.word(), request.window));
+        self.tools.progress.update(&self.feed, |counters| counters.doing = format!("{} {}", purpose.doing(), request.window));
         let activity = match purpose {
             // While a fault lasts, its reason stays to be seen.
             _ if self.in_trouble() => return Ok(()),
@@ -117,7 +126,7 @@ impl Reporter {
 
     async fn failed(&mut self, purpose: Purpose, request: &PageRequest, error: &VendorError, retry: Retry) -> Result<(), StoreError> {
         if retry.fails == 0 {
-            tracing::debug!(feed = %self.feed, "the vendor takes no time of the future: {}", error.message);
+            tracing::debug!(feed = %self.feed, "a request failed and is not repeated; nothing is missing for that: {}", error.message);
             return Ok(());
         }
         let activity = match error.failure {
@@ -128,20 +137,20 @@ impl Reporter {
         tracing::warn!(
             feed = %self.feed,
             work = purpose.word(),
-            status = request.stream.number(),
+            requested_status = request.stream.number(),
             page = request.page,
             window = %request.window,
-            fails = retry.fails,
+            failures_in_a_row = retry.fails,
             retry_in = ?Duration::from_millis(wait.as_millis() as u64),
             "{}",
             error.message
         );
         let until = chrono::Utc::now() + wait;
         let note = match &error.failure {
-            Failure::Throttled { wait } => {
-                // The time of day alone is clear for half a day.
-                let form = if wait.as_secs() < 12 * 3600 { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
-                format!("rate limited until {} (vendor said {:.1} s)", until.format(form), wait.as_secs_f64())
+            Failure::Throttled { wait: said } => {
+                // Without the date, a time is unambiguous for half a day only.
+                let form = if wait.as_secs() < 12 * 3600 { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
+                format!("rate limited until {} (vendor said {:.1} s)", until.format(form), said.as_secs_f64())
             }
             Failure::Unavailable | Failure::Unauthorized | Failure::Refused | Failure::Malformed => error.message.clone(),
         };
@@ -151,8 +160,9 @@ impl Reporter {
     async fn stored(&mut self, stored: &Stored) -> Result<(), StoreError> {
         self.count(stored);
         for reject in &stored.committed.new_rejects {
-            let (listing, status) = (reject.listing.as_ref().map(tracing::field::display), stored.request.stream.number());
-            tracing::warn!(feed = %self.feed, status, listing, "a record could not be stored and is kept in rejects: {}", reject.reason);
+            let (listing, requested_status) = (reject.listing.as_ref().map(tracing::field::display), stored.request.stream.number());
+            tracing::warn!(feed = %self.feed, requested_status, listing, "a record could not be stored and is kept in the table rejects (see \
+                 `mls-sync rejects`): {}", reject.reason);
         }
         if self.in_trouble() {
             tracing::info!(feed = %self.feed, "the vendor answers again");
@@ -166,7 +176,7 @@ impl Reporter {
     fn count(&self, stored: &Stored) {
         self.tools.progress.update(&self.feed, |counters| {
             counters.add(&stored.committed);
-            counters.polls += u64::from(stored.round_proven);
+            counters.rounds += u64::from(stored.round_proven);
             if stored.purpose == Purpose::Fill {
                 let of_window = if stored.request.page == 1 { counters.filled + stored.total } else { 0 };
                 counters.filled += stored.records;
@@ -177,8 +187,8 @@ impl Reporter {
 
     /// Says what the vendor's answers show of its clock, its zone and its reading of From.
     async fn observed(&mut self, from_rule: FromRule, zone: Option<ZoneFinding>) -> Result<(), StoreError> {
-        let now = self.tools.clock.skew_s();
-        let skew = self.skew_s.filter(|told| told.abs_diff(now) <= SKEW_GRAIN_S).unwrap_or(now);
+        let measured = self.tools.clock.skew_s();
+        let skew = self.skew_s.filter(|told| told.abs_diff(measured) <= SKEW_GRAIN_S).unwrap_or(measured);
         self.skew_s = Some(skew);
         let skewed = (skew.abs() > SKEW_S).then(|| {
             let direction = if skew > 0 { "ahead of" } else { "behind" };
@@ -203,7 +213,8 @@ impl Reporter {
         let hours = minutes.unsigned_abs() as f64 / 60.0;
         let likely = clock.zone().likely(minutes, clock.vendor_utc());
         Some(format!(
-            "the vendor's stamps are {hours} h {direction} its clock as timestamp_zone = \"{}\" reads them; it is probably \"{likely}\"",
+            "read as timestamp_zone = \"{}\", the vendor's dates are {hours} h {direction} its clock; set timestamp_zone, \
+             probably to \"{likely}\"",
             clock.zone()
         ))
     }

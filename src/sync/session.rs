@@ -1,5 +1,5 @@
-//! The session of one feed: an event in, a command out. It decides everything between the plan and the world, and does
-//! nothing itself: the worker does, and so does the simulation.
+//! The session of one feed: it turns the steps of the plan into commands, and tells the plan what came of them. It does no
+//! IO: the worker carries out its commands, or in the tests the simulation.
 
 use super::intake::{Arrival, Stored, describe};
 use super::messages::{Command, Event, Report};
@@ -10,7 +10,7 @@ use crate::plan::burst::{Burst, BurstLimits};
 use crate::plan::checkpoint::Saved;
 use crate::plan::clock::Now;
 use crate::plan::feed::FeedPlan;
-use crate::plan::merge::Fate;
+use crate::plan::merge::ActionKind;
 use crate::plan::options::{Options, Purpose};
 use crate::plan::step::{Step, Verdict};
 use crate::record::zone::TimestampZone;
@@ -30,9 +30,9 @@ pub struct SessionOptions {
     pub plan: Options,
     /// The zone of the vendor's dates.
     pub zone: TimestampZone,
-    /// Above which numbers inferred deletions wait for a person.
+    /// The limits above which inferred deletions wait for a person.
     pub brake: BrakeLimits,
-    /// Above which numbers stated deletions are reported.
+    /// The limits above which stated deletions are reported.
     pub burst: BurstLimits,
 }
 
@@ -117,7 +117,7 @@ impl Session {
                 let wanted = self.plan.scans.begun(range, now);
                 self.tell(Report::ScanBegun(run, range, wanted));
             }
-            Event::Unwanted => self.plan.scans.unwant(),
+            Event::ScanWithdrawn => self.plan.scans.withdraw(),
             Event::Judged(judgement) => self.on_judged(judgement),
             Event::Confirmed => {
                 self.plan.attempts.answered(Purpose::Scan);
@@ -126,7 +126,7 @@ impl Session {
             Event::ScanEnded => self.end_scan(),
             Event::StoreFailed(reason) => self.on_store_failed(reason, now),
             Event::Loaded(saved) => self.on_loaded(saved, now),
-            Event::Wanted(wanted) => self.plan.scans.want(wanted),
+            Event::ScanRequested(wanted) => self.plan.scans.want(wanted),
             Event::TryAgain => self.plan.attempts.try_again(),
         }
     }
@@ -148,7 +148,7 @@ impl Session {
 
     fn on_stored(&mut self, stored: Stored, now: Now) {
         self.store_fails = 0;
-        let deleted = stored.committed.counts.get(&Fate::Tombstone).copied().unwrap_or(0);
+        let deleted = stored.committed.counts.get(&ActionKind::Tombstone).copied().unwrap_or(0);
         let is_stated = stored.request.stream.presence() == Presence::Deleted;
         self.tell(Report::Stored(stored));
         if is_stated
@@ -226,7 +226,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::plan::options::LookbackRule;
-    use crate::plan::scans::Wanted;
+    use crate::plan::scans::ScanRequest;
     use crate::record::{ListingKey, Stamp, Stream, raw_hash};
     use crate::store::Committed;
     use crate::vendor::constellation1::LISTINGS;
@@ -291,7 +291,7 @@ mod tests {
     }
 
     fn stored(arrival: &Arrival, deleted: u64) -> Event {
-        let counts = [(Fate::Tombstone, deleted)].into_iter().collect();
+        let counts = [(ActionKind::Tombstone, deleted)].into_iter().collect();
         Event::Stored(Stored {
             request: arrival.request.clone(),
             purpose: arrival.checkpoint.purpose,
@@ -325,7 +325,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        session.on(Event::Wanted(Wanted { request: Some(1), dry_run: false }), now(0));
+        session.on(Event::ScanRequested(ScanRequest { asker: Some(1), dry_run: false }), now(0));
         assert!(matches!(session.next(now(0)), Command::BeginScan(..)));
     }
 
@@ -392,8 +392,8 @@ mod tests {
     #[test]
     fn who_asked_for_a_scan_is_told_when_it_is_over_even_if_the_plan_was_read_anew() {
         let mut session = session(false);
-        let wanted = Wanted { request: Some(7), dry_run: false };
-        session.on(Event::Wanted(wanted), now(0));
+        let wanted = ScanRequest { asker: Some(7), dry_run: false };
+        session.on(Event::ScanRequested(wanted), now(0));
         session.on(Event::StoreFailed("full".to_owned()), now(0));
         session.on(Event::Loaded(Saved::default()), now(1));
         let range = loop {

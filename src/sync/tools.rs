@@ -8,10 +8,10 @@ use crate::vendor::Vendor;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// What every worker works with.
+/// The vendor, file, clocks and counters that all workers of one vendor share.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
-    /// What is mirrored.
+    /// The kind of thing that is mirrored.
     pub entity: &'static Entity,
     /// The vendor, with the budget of its credential.
     pub vendor: Arc<Vendor>,

@@ -9,7 +9,7 @@ use super::reporter::Reporter;
 use super::session::{Session, SessionOptions};
 use super::tools::Tools;
 use crate::plan::options::Purpose;
-use crate::plan::scans::Wanted;
+use crate::plan::scans::ScanRequest;
 use crate::record::{FeedId, ListingId, PageRequest, Window};
 use crate::store::Error as StoreError;
 use crate::vendor::Priority;
@@ -29,13 +29,13 @@ pub(crate) enum Ended {
     },
 }
 
-/// What became of a command.
+/// What follows from a command that was carried out.
 enum Done {
-    /// It is told to the session.
+    /// The session is to be told this event.
     Told(Event),
-    /// There is nothing to tell.
+    /// The session is to be asked for its next command.
     Nothing,
-    /// It ends the worker.
+    /// The worker ends.
     Ended(Ended),
 }
 
@@ -47,12 +47,12 @@ pub(crate) struct Worker {
     session: Session,
     reporter: Reporter,
     orders: mpsc::Receiver<Order>,
-    /// Who waits for a scan that was asked for, by the number of the request.
-    waiting: BTreeMap<u64, mpsc::Sender<Reply>>,
-    /// The number of the next request.
-    next_request: u64,
-    /// Why the database was last refused.
-    refused: Option<StoreError>,
+    /// Who is told of a scan that was asked for, by the number given to the asker.
+    askers: BTreeMap<u64, mpsc::Sender<Reply>>,
+    /// The number of the next asker.
+    next_asker: u64,
+    /// The last error of the database; the worker ends with it when the session gives up.
+    store_error: Option<StoreError>,
 }
 
 impl Worker {
@@ -69,7 +69,7 @@ impl Worker {
         let saved = tools.store.load(&feed).await?;
         let session = Session::resume(tools.entity, feed.clone(), options, saved, tools.clock.now());
         let reporter = Reporter::new(tools.clone(), feed.clone());
-        Ok(Worker { tools, feed, session, reporter, orders, waiting: BTreeMap::new(), next_request: 0, refused: None })
+        Ok(Worker { tools, feed, session, reporter, orders, askers: BTreeMap::new(), next_asker: 0, store_error: None })
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
@@ -94,7 +94,7 @@ impl Worker {
                 }
                 Err(error) if error.is_passing() => {
                     let reason = error.to_string();
-                    self.refused = Some(error);
+                    self.store_error = Some(error);
                     Event::StoreFailed(reason)
                 }
                 Err(error) => return Err(error),
@@ -107,10 +107,10 @@ impl Worker {
         let event = match order {
             Order::TryAgain => Event::TryAgain,
             Order::Reconcile { dry_run, reply } => {
-                let request = self.next_request;
-                self.next_request += 1;
-                self.waiting.insert(request, reply);
-                Event::Wanted(Wanted { request: Some(request), dry_run })
+                let asker = self.next_asker;
+                self.next_asker += 1;
+                self.askers.insert(asker, reply);
+                Event::ScanRequested(ScanRequest { asker: Some(asker), dry_run })
             }
         };
         self.session.on(event, self.tools.clock.now());
@@ -122,8 +122,8 @@ impl Worker {
     }
 
     /// Replies to whoever asked for a scan, if somebody did. Nobody is waited for: a reply that finds no room is lost.
-    fn reply(&self, wanted: Option<Wanted>, reply: Reply) {
-        let asker = wanted.and_then(|wanted| wanted.request).and_then(|request| self.waiting.get(&request));
+    fn reply(&self, wanted: Option<ScanRequest>, reply: Reply) {
+        let asker = wanted.and_then(|wanted| wanted.asker).and_then(|asker| self.askers.get(&asker));
         asker.map(|asker| asker.try_send(reply));
     }
 
@@ -138,7 +138,7 @@ impl Worker {
                     Report::ScanBegun(run, _, wanted) => self.reply(*wanted, Reply::Begun { run: *run }),
                     Report::ScanOver(wanted) => {
                         self.reply(Some(*wanted), Reply::Done);
-                        wanted.request.map(|request| self.waiting.remove(&request));
+                        wanted.asker.map(|asker| self.askers.remove(&asker));
                     }
                     _ => {}
                 }
@@ -146,7 +146,7 @@ impl Worker {
                 return Ok(Done::Nothing);
             }
             Command::Finished(missing) => return Ok(Done::Ended(Ended::Finished { missing })),
-            Command::GiveUp => return Err(self.refused.take().unwrap_or(StoreError::Closed)),
+            Command::GiveUp => return Err(self.store_error.take().unwrap_or(StoreError::Closed)),
             Command::Store(arrival) => Event::Stored(intake::store(store, self.tools.entity, *arrival).await?),
             Command::CountLive(recent) => Event::Live { recent, live: store.live(&self.feed).await? },
             Command::BeginScan(range, wanted) => self.begin_scan(range, wanted).await?,
@@ -190,7 +190,7 @@ impl Worker {
         Done::Told(Event::One(listing, answer))
     }
 
-    /// Until then, or until it is ordered to do something.
+    /// Waits until this time of `Now::monotonic`, or until an order comes.
     async fn wait(&mut self, until: Duration) -> Done {
         self.beat(Beat::Waiting { until });
         let wait = until.saturating_sub(self.tools.clock.now().monotonic);
@@ -202,13 +202,13 @@ impl Worker {
         Done::Nothing
     }
 
-    async fn begin_scan(&mut self, range: Window, wanted: Option<Wanted>) -> Result<Event, StoreError> {
-        // Whoever has gone has withdrawn the request.
-        if let Some(request) = wanted.and_then(|wanted| wanted.request)
-            && self.waiting.get(&request).is_none_or(mpsc::Sender::is_closed)
+    async fn begin_scan(&mut self, range: Window, wanted: Option<ScanRequest>) -> Result<Event, StoreError> {
+        // If the asker has gone meanwhile, its scan is not begun.
+        if let Some(asker) = wanted.and_then(|wanted| wanted.asker)
+            && self.askers.get(&asker).is_none_or(mpsc::Sender::is_closed)
         {
-            self.waiting.remove(&request);
-            return Ok(Event::Unwanted);
+            self.askers.remove(&asker);
+            return Ok(Event::ScanWithdrawn);
         }
         let dry_run = wanted.is_some_and(|wanted| wanted.dry_run);
         let run = self.tools.store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;

@@ -9,7 +9,7 @@ use mls_sync::plan::burst::BurstLimits;
 use mls_sync::plan::checkpoint::Checkpoint;
 use mls_sync::plan::clock::{Local, Now, VendorClock};
 use mls_sync::plan::options::{Options, Purpose};
-use mls_sync::plan::scans::Wanted;
+use mls_sync::plan::scans::ScanRequest;
 use mls_sync::record::{FeedId, ListingId, Stamp, Stream, Window};
 use mls_sync::sandbox::{World, verify};
 use mls_sync::store::{Error as StoreError, Store};
@@ -565,7 +565,7 @@ impl Driver {
     }
 }
 
-async fn begin_scan(store: &Store, feed: &FeedId, range: Window, wanted: Option<Wanted>, at: String) -> Result<Event, StoreError> {
+async fn begin_scan(store: &Store, feed: &FeedId, range: Window, wanted: Option<ScanRequest>, at: String) -> Result<Event, StoreError> {
     let dry_run = wanted.is_some_and(|wanted| wanted.dry_run);
     let run = store.begin_run(feed, range, dry_run, at).await?;
     Ok(Event::ScanBegun(run, range))

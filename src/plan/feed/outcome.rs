@@ -26,7 +26,7 @@ impl FeedPlan {
                     self.begin(purpose, smaller, now);
                     (None, false)
                 }
-                None if open.reading.go_deep() => (Some(self.keep(purpose, open)), false),
+                None if open.reading.may_go_deep() => (Some(self.keep(purpose, open)), false),
                 None => (Some(self.suspect(purpose, open, now)), false),
             },
             PageStep::Unproven | PageStep::Unreadable => {
@@ -71,6 +71,8 @@ impl FeedPlan {
         let Task { stream, claim, .. } = open.task;
         let records = open.reading.progress().total_last;
         if purpose == Purpose::Poll {
+            // A poll that was cut had more than one page: the cursor may follow the clock, as after any deep poll
+            // (`StreamState::advance`).
             let pages = self.observations.pages(records).max(if self.rounds.is_cut() { 2 } else { 1 });
             if let Some(state) = self.streams.get_mut(&stream) {
                 state.coverage.insert(claim);
@@ -91,7 +93,7 @@ impl FeedPlan {
             Purpose::Scan => self.rounds.read_past(),
             Purpose::Poll | Purpose::Lookback => {}
         }
-        self.read_again(purpose, open.task, true, now);
+        self.on_second_reading(purpose, open.task, true, now);
         false
     }
 
@@ -100,16 +102,16 @@ impl FeedPlan {
         match purpose {
             Purpose::Poll => drop(self.rounds.polled(false)),
             Purpose::Fill => self.fills.suspect(open.task, self.options.once, now),
-            Purpose::Lookback | Purpose::Scan => self.read_again(purpose, open.task, false, now),
+            Purpose::Lookback | Purpose::Scan => self.on_second_reading(purpose, open.task, false, now),
         }
         save(open, WindowState::Suspect)
     }
 
-    /// A window of a second reading is over.
-    fn read_again(&mut self, purpose: Purpose, task: Task, proven: bool, now: Now) {
+    /// Tells the look-back or the scan that one of its windows is over, with or without proof.
+    fn on_second_reading(&mut self, purpose: Purpose, task: Task, proven: bool, now: Now) {
         match purpose {
-            Purpose::Lookback => self.lookbacks.read(task, proven, || self.observations.looked_ahead(), now),
-            Purpose::Scan => self.scans.read(task, proven),
+            Purpose::Lookback => self.lookbacks.on_window(task, proven, || self.observations.end_look_ahead(), now),
+            Purpose::Scan => self.scans.on_window(task, proven),
             Purpose::Poll | Purpose::Fill => {}
         }
     }
@@ -123,16 +125,17 @@ impl FeedPlan {
         WindowSave { state: WindowState::Open, task, opened, progress, begins, forget_marks, marks }
     }
 
-    /// A window that shrank may have lost the page that was asked for, and how the vendor answers to a page past the end
-    /// is not documented. So the refusal of a later page begins the window anew: at once the first few times; after that
-    /// as seldom as any refused request, because a vendor that refuses every deep page would be asked without end.
-    pub(super) fn page_may_be_gone(&mut self, purpose: Purpose) -> bool {
+    /// Begins the window anew after a later page of it was refused; tells whether that is to be tried at once. A window that
+    /// shrank may have lost the page, and how the vendor answers for a page past the end is not documented. After a few
+    /// refusals it is tried as seldom as any refused request: a vendor that refuses every deep page would be asked without
+    /// end.
+    pub(super) fn restart_after_refusal(&mut self, purpose: Purpose) -> bool {
         let Some(open) = self.open.get_mut(&purpose) else { return false };
         if open.reading.progress().next_page <= 1 {
             return false;
         }
         open.reading.again();
-        open.reading.refused() < MAX_PASSES
+        open.reading.count_refusal() < MAX_PASSES
     }
 }
 

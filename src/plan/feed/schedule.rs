@@ -1,4 +1,4 @@
-//! When what is due: the one table.
+//! When each kind of work of a feed is due: the table of all conditions.
 
 use super::FeedPlan;
 use crate::plan::clock::Now;
@@ -21,12 +21,12 @@ impl FeedPlan {
         match purpose {
             _ if self.open.contains_key(&purpose) => Due::Now,
             Purpose::Poll => self.rounds.due(once, || self.is_idle(now), now),
-            Purpose::Lookback if !self.rounds.any() => Due::Never,
+            Purpose::Lookback if !self.rounds.has_polled() => Due::Never,
             Purpose::Lookback => self.lookbacks.due(now).once(once),
             Purpose::Fill => self.fills.due(&self.streams, self.range(now), now),
             Purpose::Scan if self.scans.is_scanning() => Due::Now,
             // A scan is set against a file that is complete otherwise.
-            Purpose::Scan if !self.rounds.any() || self.due(Purpose::Fill, now) == Due::Now => Due::Never,
+            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now => Due::Never,
             Purpose::Scan => self.scans.due(now).once(once),
         }
     }
