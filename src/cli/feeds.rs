@@ -45,10 +45,8 @@ pub(super) async fn feeds(config: &Config, arguments: Arguments) -> anyhow::Resu
     let entries = report::feed_list(&config.database)?;
     if let Some(Action::Remove { feed, yes }) = arguments.action {
         let feed = FeedId(feed);
-        let Some(entry) = entries.iter().find(|entry| entry.feed_id == feed) else {
-            return refuse(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them"));
-        };
-        if !yes && !is_agreed(config, entry)? {
+        let entry = entries.iter().find(|entry| entry.feed_id == feed);
+        if !yes && !entry.map_or(Ok(true), |entry| is_agreed(config, entry))? {
             println!("nothing was changed");
             return Ok(reached_end(false));
         }
@@ -107,7 +105,9 @@ fn return_of(config: &Config, feed: &FeedId) -> &'static str {
 
 async fn remove(config: &Config, feed: FeedId) -> anyhow::Result<ExitCode> {
     let removed = daemon::on_file(config, async |store| store.remove_feed(&feed, mirror_time()).await).await?;
-    let count = grouped(removed.unwrap_or_default());
+    let Some(count) = removed.map(grouped) else {
+        return refuse(format!("there is no feed {feed} in the file; `mls-sync feeds` lists them"));
+    };
     println!("{feed}: removed; {count} live listings are tombstones now; {}", return_of(config, &feed));
     Ok(ExitCode::SUCCESS)
 }

@@ -78,7 +78,7 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
     let counters = progress.snapshot();
     for report in reports.iter().filter(|report| counters.contains_key(&report.feed_id)) {
         println!("{}", summary(report, &counters[&report.feed_id]));
-        if report.live + report.deleted == 0 {
+        if report.is_unknown() {
             println!("{:<10}   nothing of this feed was ever seen: is its name right?", "");
         }
         for missing in outcome.feeds.get(&report.feed_id).into_iter().flatten() {
@@ -106,7 +106,8 @@ fn summary(report: &FeedReport, counters: &FeedProgress) -> String {
     if counters.rejects > 0 {
         parts.push(format!("{} rejected", grouped(counters.rejects)));
     }
-    if let Some(until) = &report.complete_until {
+    // That nothing is missing of a feed of which nothing was ever seen is no news.
+    if let Some(until) = report.complete_until.as_ref().filter(|_| !report.is_unknown()) {
         parts.push(format!("complete until {until}"));
     }
     format!("{:<10} {}", report.feed_id.to_string(), parts.join(" · "))

@@ -110,7 +110,7 @@ fn line(report: &FeedReport, width: usize, now: DateTime<Utc>) -> String {
 /// How far a feed was read. That nothing is missing of a feed of which nothing was ever seen is no news.
 fn reach(report: &FeedReport) -> String {
     match (&report.complete_until, &report.back_to) {
-        (Some(_), _) if report.live + report.deleted + report.rejects == 0 => "unknown to the vendor?".to_owned(),
+        (Some(_), _) if report.is_unknown() => "unknown to the vendor?".to_owned(),
         (Some(until), _) => format!("complete until {until}"),
         (None, Some(back)) => format!("loading, back to {back}"),
         (None, None) => "loading".to_owned(),

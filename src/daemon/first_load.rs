@@ -63,7 +63,7 @@ fn tell(load: &Load, listings: u64, (read, of): (u64, u64)) {
             tracing::warn!(%feed, "the first load is complete, and the vendor has shown no listing of this feed: is its name right?");
         }
         (Some(until), _) => tracing::info!(%feed, listings, "the first load is complete until {until}"),
-        (None, Some(back)) => tracing::info!(%feed, listings, read, of, "loading: all that is stamped since {back} is read"),
+        (None, Some(back)) => tracing::info!(%feed, listings, read, of, "loading: everything that is stamped since {back} is read"),
         (None, None) => tracing::info!(%feed, listings, read, of, "loading: reading the newest first"),
     }
 }

@@ -61,6 +61,13 @@ pub struct FeedReport {
     pub last_reconcile: Option<RunReport>,
 }
 
+impl FeedReport {
+    /// Whether the vendor has never shown a record of the feed.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.live + self.deleted + self.rejects + self.rejects_cut == 0
+    }
+}
+
 /// All that `status` shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
