@@ -563,6 +563,17 @@ CREATE TABLE reconcile_runs (  -- public
 -- A feed has at most one run under way.
 CREATE UNIQUE INDEX reconcile_runs_under_way ON reconcile_runs (feed_id) WHERE state IN ('scanning', 'confirming');
 
+-- One row: the vendor's system and the account that this file mirrors. It is written by the first run.
+CREATE TABLE source (  -- public
+    id                              INTEGER PRIMARY KEY CHECK (id = 1),
+    vendor                          TEXT NOT NULL,  -- the API: constellation1
+    place                           TEXT NOT NULL,  -- where it is asked: host, port where it is not the usual one, and path
+    client                          TEXT NOT NULL,  -- the client's name
+    named_at                        TEXT NOT NULL,  -- since when the file mirrors it
+    adopted_at                      TEXT,           -- when the file was last taken over from another source; null if never
+    since                           TEXT NOT NULL   -- date-time: backfill.since of the configuration of the last run
+) STRICT;
+
 -- One row per credential: how the vendor limits it at present.
 CREATE TABLE accounts (  -- public
     account                         TEXT NOT NULL PRIMARY KEY,  -- the client's name and where it asks: client@host:port

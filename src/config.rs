@@ -13,7 +13,7 @@ mod span;
 
 pub(crate) use rate::Rate;
 
-use crate::record::Stamp;
+use crate::record::{Source, Stamp};
 use crate::vendor::LimiterOptions;
 use crate::vendor::constellation1::ClientOptions;
 use chrono::Utc;
@@ -121,6 +121,18 @@ impl Config {
         let url = Url::parse(&self.constellation1.base_url).ok();
         let host = url.as_ref().and_then(|url| url.authority().rsplit('@').next());
         format!("{}@{}", self.constellation1.client, host.unwrap_or_default())
+    }
+
+    /// Which vendor's system and account are mirrored. A port that its scheme implies and a last slash make no other system.
+    pub(crate) fn source(&self) -> Source {
+        let url = Url::parse(&self.constellation1.base_url).ok();
+        let port = url.as_ref().and_then(Url::port).map(|port| format!(":{port}"));
+        let (host, path) = url.as_ref().map(|url| (url.host_str().unwrap_or_default(), url.path())).unwrap_or_default();
+        Source {
+            vendor: "constellation1".to_owned(),
+            place: format!("{host}{}{}", port.unwrap_or_default(), path.trim_end_matches('/')),
+            client: self.constellation1.client.clone(),
+        }
     }
 
     /// The system access key. The error says that no place holds one, or that the place that was named cannot be read.
@@ -241,6 +253,19 @@ mod tests {
         assert_eq!(told("[constellation1]\nclient = names\n"), "line 2: client: text must be in quotes, as in \"text\"");
         check("feeds = [GAMLS, NWMLS]", "line 3: feeds: text must be in quotes, as in \"text\"");
         assert_eq!(told("[constellation1\nclient = \"C\"\n"), "line 1: this is not TOML: unclosed table, expected `]`");
+    }
+
+    #[test]
+    fn the_same_system_written_in_another_way_is_the_same_source() {
+        let place = |base_url: &str| {
+            let mut config = Config::default();
+            config.constellation1.base_url = base_url.to_owned();
+            config.source().place
+        };
+        for same in ["https://api.example.com", "https://API.example.com:443/", "http://api.example.com"] {
+            assert_eq!(place(same), "api.example.com", "{same}");
+        }
+        assert_eq!(place("https://api.example.com:8443/v2/"), "api.example.com:8443/v2");
     }
 
     /// The keys that exist below a section, or at the top for "", as the message of an unknown key lists them.

@@ -3,6 +3,7 @@
 mod control;
 pub(crate) mod delegate;
 mod dispatcher;
+mod first_load;
 mod housekeeper;
 mod key_watch;
 pub(crate) mod question;
@@ -12,8 +13,9 @@ mod supervisor;
 mod watchdog;
 
 use crate::config::{Config, ConfigError};
-use crate::store::{Error as StoreError, Instance, OpenError, Store, report};
-use crate::sync::clock::Clock;
+use crate::record::Source;
+use crate::store::{Error as StoreError, Instance, Intent, OpenError, Store, Taken, report};
+use crate::sync::clock::{Clock, mirror_time};
 use crate::sync::progress::Progress;
 use crate::sync::tools::Tools;
 use crate::sync::trouble_log::TroubleLog;
@@ -53,13 +55,13 @@ impl Daemon {
     ///
     /// # Errors
     /// When something is missing or wrong; nothing has been created then.
-    pub(crate) fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> Result<Daemon, StartError> {
+    pub(crate) async fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> anyhow::Result<Daemon> {
         let named = &config.constellation1.feeds;
         let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.contains(&feed.0));
         if let Some(feed) = strange {
-            return Err(StartError::Refused(format!("the feed {feed} is not among constellation1.feeds of the configuration")));
+            return Err(StartError::Refused(format!("the feed {feed} is not among constellation1.feeds of the configuration")).into());
         }
-        let (vendor, store, writer) = open(&config, key.clone(), options.command)?;
+        let (vendor, store, writer) = open(&config, key.clone(), &options).await?;
         let clock = Arc::new(Clock::new(config.constellation1.timestamp_zone));
         let troubles = TroubleLog::new(vendor.host());
         let tools = Tools { entity: &LISTINGS, vendor, store, clock, progress: Progress::default(), troubles, stop };
@@ -95,14 +97,47 @@ impl Daemon {
 
 /// The vendor, and the file, which this command holds from now on. The file comes last: where anything is wrong, nothing is
 /// created.
-fn open(config: &Config, key: SecretString, command: &str) -> Result<(Arc<Vendor>, Store, JoinHandle<()>), StartError> {
+async fn open(config: &Config, key: SecretString, options: &RunOptions) -> anyhow::Result<(Arc<Vendor>, Store, JoinHandle<()>)> {
     let client = config.client_options(key).and_then(Client::new).map_err(|why| {
         let (base_url, client) = (&config.constellation1.base_url, &config.constellation1.client);
         StartError::Refused(format!("the configuration is wrong: constellation1.base_url = \"{base_url}\", client = \"{client}\": {why}"))
     })?;
     let vendor = Arc::new(Vendor::new(client, Limiter::new(config.limiter_options())));
-    let (store, writer) = Store::open_held(Instance::take(&config.database, command)?, &LISTINGS)?;
+    let instance = Instance::take(&config.database, options.command).map_err(StartError::Database)?;
+    let (store, writer) = Store::open_held(instance, &LISTINGS).map_err(StartError::Database)?;
+    let intent = Intent { source: config.source(), since: config.backfill.since.0, adopt: options.adopt, at: mirror_time() };
+    match store.take(intent).await? {
+        Taken::Ours | Taken::Emptied => {}
+        Taken::Adopted(other) => tracing::warn!(
+            "the file mirrored {other} and is taken over for {}: everything is read again, and then a reconcile compares the rows",
+            config.source()
+        ),
+        Taken::Refused(other) => {
+            drop(store);
+            close(writer)?;
+            return Err(mixed(config, &other).into());
+        }
+    }
     Ok((vendor, store, writer))
+}
+
+/// Refuses a configuration whose source is not the one that the file mirrors.
+///
+/// # Errors
+/// When it is another, or the file cannot be read.
+pub(crate) fn check_source(config: &Config) -> anyhow::Result<()> {
+    match report::source(&config.database)?.filter(|known| *known != config.source()) {
+        Some(other) => Err(mixed(config, &other).into()),
+        None => Ok(()),
+    }
+}
+
+fn mixed(config: &Config, other: &Source) -> StartError {
+    let (file, ours) = (config.database.display(), config.source());
+    StartError::Refused(format!(
+        "{file} mirrors {other}, and the configuration names {ours}; nothing was changed. Listings of two systems must not be mixed: \
+         name another file in `database`, or run `mls-sync run --adopt`, which takes this file over and reads everything again"
+    ))
 }
 
 /// Opens the file for a command that changes it itself, does its work, and closes it again. A file that is not there is not

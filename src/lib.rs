@@ -33,6 +33,7 @@
 //! # Words
 //!
 //! - **feed**: one MLS, as the vendor names it. **stream**: one `Status` value of a feed. **page**: one answer.
+//!   **source**: a vendor's system, and the account that is used there.
 //! - **window**: a range of stamps that is asked for. What is *claimed* of it is a second narrower on both sides.
 //! - **stamp**: when a listing last changed, by the vendor's clock (`MlsUpdateDate`). **cursor**: where the next poll begins.
 //!   **checkpoint**: what is saved of a plan with each page.
@@ -61,6 +62,8 @@
 //!   keeps its newest part, and the rest is a gap like any other, filled newest first. So a restart needs no other state.
 //! - *One process asks.* A lock beside the file names it; other commands send it control requests. So one limiter in one
 //!   process is the budget of the credential, and the polls' precedence holds over everything (`vendor::limiter`).
+//! - *One file mirrors one source*: a vendor's system and an account there. Taken over for another one, it keeps its rows
+//!   without their stamps, so that whatever the new source says wins, and forgets everything that was claimed (`store::source`).
 //! - *Control requests go through a Unix socket beside the file*, one JSON line each way. A table in the file would need
 //!   polling on both sides, a second writer, and clearing after a crash; a connection is answered at once, and its end tells
 //!   each side that the other is gone. Only the process's own user may connect (mode 0600).

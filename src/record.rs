@@ -3,6 +3,7 @@
 mod field;
 mod hash;
 mod ledger;
+mod source;
 mod spoken;
 mod stamp;
 pub mod zone;
@@ -10,6 +11,7 @@ pub mod zone;
 pub use field::{Cell, Content, Field, Kind, NamedBy};
 pub use hash::{Hash, raw_hash};
 pub use ledger::{ClosedGate, Counts, Ledger, Period};
+pub use source::Source;
 pub use spoken::spoken;
 pub use stamp::{DayTime, Stamp};
 

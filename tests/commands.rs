@@ -75,6 +75,13 @@ impl Mirror {
         std::fs::write(path, format!("{text}{more}\n")).unwrap();
     }
 
+    fn replace(&self, old: &str, new: &str) {
+        let path = self.directory.path().join("config.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{old} is not in {text}");
+        std::fs::write(path, text.replace(old, new)).unwrap();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mls-sync"));
         command.args(arguments).env("MLS_SYNC_CONFIG", self.directory.path().join("config.toml"));
@@ -336,6 +343,18 @@ async fn changed_keys_are_noticed_as_pairs_and_nothing_is_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn homes_that_are_listed_again_under_new_numbers_are_confirmed_one_by_one() {
+    let mirror = Mirror::loaded(small()).await;
+    mirror.sandbox.with_world(|world| {
+        world.advance(Duration::from_secs(10));
+        world.rekey(FEED, 12);
+        world.advance(Duration::from_secs(10));
+    });
+    let (code, run) = mirror.reconcile(&[]).await;
+    assert_eq!((code, &run["state"], &run["deleted"], mirror.live()), (0, &json!("done"), &json!(12), 250), "{run}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_of_reconcile_is_told_before_anything_happens() {
     let mirror = Mirror::start(small(), "").await;
     let said = mirror.run(&["reconcile"]).await.expect(2);
@@ -463,7 +482,11 @@ async fn a_daemon_stores_nothing_more_of_a_feed_that_is_removed_meanwhile() {
     let mut daemon = mirror.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let polled = mirror.count("SELECT count(*) FROM windows");
     until(|| mirror.count("SELECT count(*) FROM windows") > polled).await;
-    mirror.run_without_key(&["feeds", "remove", FEED]).await.expect(0);
+    let asked = mirror.run_without_key(&["feeds", "remove", FEED]).await.expect(2);
+    assert!(asked.err.contains("the configuration names this feed") && asked.err.contains("add --yes"), "{asked:?}");
+    assert_eq!(mirror.live(), 250);
+    let removed = mirror.run_without_key(&["feeds", "remove", FEED, "--yes"]).await.expect(0);
+    assert!(removed.out.contains("the next start of `mls-sync run` loads it again"), "{removed:?}");
     mirror.sandbox.with_world(|world| {
         world.add(FEED);
         world.advance(Duration::from_secs(10));
@@ -483,6 +506,204 @@ async fn a_daemon_stores_nothing_more_of_a_feed_that_is_removed_meanwhile() {
     assert!(matches!(daemon.kill(), Ok(())));
     assert!(ended(&mut daemon).await.is_some());
     assert_eq!((mirror.live(), mirror.count("SELECT count(*) FROM covered")), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_a_running_process_has_found_is_removed_only_after_a_yes() {
+    let mirror = Mirror::loaded(small()).await;
+    let mut daemon = mirror.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let polled = mirror.count("SELECT count(*) FROM windows");
+    until(|| mirror.count("SELECT count(*) FROM windows") > polled).await;
+    let asked = mirror.run_without_key(&["feeds", "remove", FEED]).await.expect(2);
+    assert!(
+        asked.err.contains("a running process mirrors this feed") && asked.err.contains("if the credential still sees it"),
+        "{asked:?}"
+    );
+    mirror.run_without_key(&["feeds", "remove", FEED, "--yes"]).await.expect(0);
+    assert_eq!(mirror.live(), 0);
+    daemon.kill().unwrap();
+    assert!(ended(&mut daemon).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_one_system_is_refused_for_another_and_left_as_it_is() {
+    let (mirror, other) = (Mirror::loaded(small()).await, Mirror::start(small(), "").await);
+    let tables = ["listings", "changes", "cursors", "covered", "source", "feeds"];
+    let before = mirror.dump(&tables);
+    let names = |mirror: &Mirror| mirror.sandbox.url().trim_start_matches("http://").to_owned();
+    mirror.replace(&mirror.sandbox.url(), &other.sandbox.url());
+    for command in [&["run"][..], &["run", "--once"], &["reconcile"], &["why", FEED, "1", "--ask"]] {
+        let refused = mirror.run(command).await.expect(2);
+        assert!(refused.err.contains(&format!("mirrors constellation1 at {}", names(&mirror))), "{refused:?}");
+        assert!(refused.err.contains(&format!("names constellation1 at {}", names(&other))), "{refused:?}");
+        assert!(refused.err.contains("another file in `database`") && refused.err.contains("run --adopt"), "{refused:?}");
+    }
+    let status = mirror.run_without_key(&["status"]).await.expect(0);
+    assert!(status.out.contains("! source: this file mirrors"), "{status:?}");
+    mirror.replace(&other.sandbox.url(), &mirror.sandbox.url());
+    mirror.replace("client = \"demo\"", "client = \"other\"");
+    assert!(mirror.run(&["run", "--once"]).await.expect(2).err.contains("as client \"other\""));
+    assert!(before == mirror.dump(&tables), "something was changed");
+    assert_eq!(other.sandbox.requests().len(), 0);
+    mirror.replace("client = \"other\"", "client = \"demo\"");
+    mirror.run(&["run", "--once"]).await.expect(0);
+}
+
+/// What the first configuration had wrong leaves nothing to mix.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_without_a_listing_follows_the_configuration_that_is_put_right() {
+    let mirror = Mirror::start(small(), "").await;
+    mirror.replace("client = \"demo\"", "client = \"typo\"");
+    mirror.run(&["run", "--backfill"]).await.expect(1);
+    let status = mirror.run_without_key(&["status"]).await.expect(0);
+    assert!(status.out.contains("! feeds: the feeds of this credential are not known") && status.out.contains("HTTP 403"), "{status:?}");
+    mirror.replace("client = \"typo\"", "client = \"demo\"");
+    mirror.run(&["run", "--backfill"]).await.expect(0);
+    assert_eq!(mirror.live(), 250);
+    assert_eq!(mirror.count("SELECT count(*) FROM source WHERE client = 'demo' AND adopted_at IS NULL"), 1);
+    assert_eq!(mirror.count("SELECT count(*) FROM notices WHERE kind = 'feeds'"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adopted_file_is_read_anew_and_reconciled_whatever_the_old_system_had_said() {
+    let (mirror, other) = (Mirror::loaded(small()).await, Mirror::start(small(), "").await);
+    let names = other.listings(9);
+    // The old system's word is the newer one, and the new system has the older truth; others it never had.
+    mirror.sandbox.with_world(|world| {
+        assert!(world.edit(FEED, &names[8]) && world.delete(FEED, &names[7]));
+        world.advance(Duration::from_secs(10));
+    });
+    mirror.run(&["run", "--once"]).await.expect(0);
+    other.vanish(&names[..7]);
+    mirror.execute(
+        "INSERT INTO rejects (feed_id, status, reason, raw, raw_bytes, raw_hash, rejected_at)
+         VALUES ('GAMLS', 0, 'a test', '{}', 2, zeroblob(16), '2026-05-01T12:00:00.000Z')",
+    );
+    let unchanged = mirror.count("SELECT max(change_seq) FROM changes");
+    mirror.replace(&mirror.sandbox.url(), &other.sandbox.url());
+    let adopted = mirror.run(&["run", "--backfill", "--adopt"]).await.expect(0);
+    assert!(adopted.err.contains("is taken over for") && adopted.err.contains("everything is read again"), "{adopted:?}");
+    assert_eq!((mirror.live(), mirror.count("SELECT count(*) FROM listings WHERE deleted_cause = 'absent'")), (243, 7));
+    let kinds = format!(
+        "SELECT group_concat(kind || ' ' || n) FROM (SELECT kind, count(*) AS n FROM changes WHERE change_seq > {unchanged} GROUP BY kind)"
+    );
+    let told: String = mirror.connection().query_row(&kinds, [], |row| row.get(0)).unwrap();
+    assert_eq!(told, "revive 1,tombstone 7,update 1", "what both systems have alike is no change");
+    assert_eq!(mirror.count("SELECT count(*) FROM listings WHERE stamp IS NULL AND deleted_at IS NULL"), 0);
+    assert_eq!(mirror.count("SELECT count(*) FROM rejects"), 0);
+    let runs = "SELECT count(*) FROM reconcile_runs";
+    assert_eq!(mirror.count(runs), 1);
+    mirror.run(&["run", "--once"]).await.expect(0);
+    assert_eq!(mirror.count(runs), 1, "one reconcile is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_that_was_broken_off_is_reconciled_by_the_next_run() {
+    let (mirror, other) = (Mirror::loaded(small()).await, Mirror::start(small(), "").await);
+    other.vanish(&other.listings(7));
+    mirror.replace(&mirror.sandbox.url(), &other.sandbox.url());
+    other.sandbox.set_fault(None, Some(Fault::Status(403, "{}".to_owned())));
+    mirror.run(&["run", "--once", "--adopt"]).await.expect(1);
+    let status = mirror.status().await;
+    assert_eq!(status["feeds"][0]["complete_until"], Value::Null, "nothing of the new system was read: {status}");
+    other.sandbox.set_fault(None, None);
+    mirror.run(&["run", "--once"]).await.expect(0);
+    assert_eq!(mirror.live(), 243);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_the_configuration_drops_is_told_to_be_mirrored_no_more_until_it_is_named_again() {
+    let mirror = Mirror::start(Options { feeds: vec![FEED.to_owned(), "SFAR".to_owned()], ..small() }, "").await;
+    mirror.configure(&format!("feeds = [\"{FEED}\", \"SFAR\"]"));
+    mirror.run(&["run", "--backfill"]).await.expect(0);
+    mirror.replace(", \"SFAR\"", "");
+    mirror.run(&["run", "--once"]).await.expect(0);
+    let polled = "SELECT count(*) FROM feeds JOIN notices USING (feed_id)
+         WHERE feed_id = 'SFAR' AND kind = 'dropped' AND instr(notices.note, 'not mirrored since ' || polled_at) = 1";
+    let dropped = || mirror.count("SELECT count(*) FROM notices WHERE kind = 'dropped'");
+    assert_eq!((mirror.count(polled), dropped()), (1, 1));
+    let status = mirror.run_without_key(&["status"]).await.expect(0);
+    assert!(status.out.contains("ago  not mirrored\n") && status.out.contains("! dropped: not mirrored since"), "{status:?}");
+    mirror.replace(&format!("[\"{FEED}\"]"), &format!("[\"{FEED}\", \"SFAR\"]"));
+    mirror.run(&["run", "--once"]).await.expect(0);
+    assert_eq!(dropped(), 0);
+    mirror.replace(", \"SFAR\"", "");
+    let removed = mirror.run_without_key(&["feeds", "remove", "SFAR"]).await.expect(0);
+    assert!(removed.out.contains("it does not come back"), "{removed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_of_which_nothing_was_ever_seen_is_not_called_complete() {
+    let mirror = Mirror::start(small(), "").await;
+    mirror.configure(&format!("feeds = [\"{FEED}\", \"GAMSL\"]"));
+    let said = mirror.run(&["run", "--backfill"]).await.expect(0);
+    assert_eq!(said.out.matches("complete until").count(), 1, "{said:?}");
+    let status = mirror.run_without_key(&["status"]).await.expect(0);
+    let line = status.out.lines().find(|line| line.starts_with("GAMSL")).unwrap();
+    assert!(line.contains("unknown to the vendor?") && !line.contains("complete"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_since_that_is_set_earlier_is_applied_and_one_that_is_set_later_is_told() {
+    let mirror = Mirror::start(small(), "").await;
+    let stamps = "SELECT mls_update_date FROM listings WHERE deleted_at IS NULL ORDER BY mls_update_date LIMIT 1 OFFSET ";
+    mirror.run(&["run", "--backfill"]).await.expect(0);
+    let day = |offset: u32| -> String {
+        let stamp: String = mirror.connection().query_row(&format!("{stamps}{offset}"), [], |row| row.get(0)).unwrap();
+        stamp[..19].to_owned()
+    };
+    let (early, late) = (day(50), day(150));
+    // Opened for writing and closed, the file has no companions left.
+    std::fs::remove_file(mirror.database()).unwrap();
+    mirror.configure(&format!("[backfill]\nsince = \"{late}\""));
+    mirror.run(&["run", "--once"]).await.expect(0);
+    assert_eq!(mirror.live(), 100);
+    mirror.replace(&late, &early);
+    mirror.run(&["run", "--once"]).await.expect(0);
+    assert_eq!(mirror.live(), 200);
+    mirror.replace(&early, &late);
+    mirror.run(&["run", "--once"]).await.expect(0);
+    assert_eq!(mirror.live(), 200);
+    let status = mirror.run_without_key(&["status"]).await.expect(0);
+    assert!(status.out.contains(&format!("begins at {early}, before backfill.since ({late})")), "{status:?}");
+    // What the command line limits stays limited.
+    mirror.run(&["run", "--backfill", "--since", NOON]).await.expect(0);
+    mirror.run(&["run", "--once"]).await.expect(0);
+    let status = mirror.run_without_key(&["status"]).await.expect(0);
+    assert!(status.out.contains(&format!("begins at {NOON}, after backfill.since ({late})")), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_the_configuration_adds_or_drops_counts_from_then_on() {
+    let mirror = Mirror::start(small(), "").await;
+    mirror.configure("streams = [0]");
+    mirror.run(&["run", "--backfill"]).await.expect(0);
+    let polled = "SELECT group_concat(status) FROM (SELECT status FROM cursors WHERE polled ORDER BY status)";
+    let streams = || mirror.connection().query_row(polled, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!((streams().as_str(), mirror.count("SELECT count(*) FROM listings WHERE deleted_at IS NOT NULL")), ("0", 0));
+    mirror.replace("streams = [0]", "streams = [1, 2, 3]");
+    mirror.run(&["run", "--once"]).await.expect(0);
+    assert_eq!((streams().as_str(), mirror.count("SELECT count(*) FROM listings WHERE deleted_at IS NOT NULL")), ("1,2,3", 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_says_how_far_its_first_load_is_and_once_when_it_is_complete() {
+    let mirror = Mirror::start(Options { listings: 3000, page_size: 50, ..small() }, "").await;
+    mirror.replace("requests_per_second = 1000", "requests_per_second = 10");
+    mirror.replace("interval = \"100ms\"", "interval = \"5s\"");
+    let log = mirror.directory.path().join("log");
+    let mut daemon = mirror.command(&["run"]).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let said = |words: &str| std::fs::read_to_string(&log).unwrap().matches(words).count();
+    let (mut back, deadline) = (false, Instant::now() + Duration::from_secs(60));
+    while said("the first load is complete until") == 0 {
+        assert!(Instant::now() < deadline, "{}", std::fs::read_to_string(&log).unwrap());
+        back |= mirror.run_without_key(&["status"]).await.out.contains("loading, back to ");
+    }
+    assert!(back && said("loading: everything that is stamped since") > 0, "{}", std::fs::read_to_string(&log).unwrap());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    daemon.kill().unwrap();
+    assert!(ended(&mut daemon).await.is_some());
+    assert_eq!(said("the first load is complete"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

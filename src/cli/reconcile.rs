@@ -52,6 +52,7 @@ pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Re
 }
 
 async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    daemon::check_source(&config)?;
     let feeds = chosen(&config, arguments.feed)?;
     let stop = stop_on_signals()?;
     let database = config.database.clone();
@@ -80,7 +81,7 @@ async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> 
 async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<RunOutcome> {
     let key = config.key()?;
     let options = RunOptions { command: "reconcile", once: true, feeds: feeds.to_vec(), reconcile: true, dry_run, ..RunOptions::default() };
-    let daemon = Daemon::new(config, key, options, stop)?;
+    let daemon = Daemon::new(config, key, options, stop).await?;
     let _shown = show::start(daemon.progress());
     daemon.run().await
 }

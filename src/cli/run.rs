@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// With --backfill: load only what was updated since then (2024-01-31 or 2024-01-31T08:30:00)
     #[arg(long, value_name = "DATE", requires = "backfill", value_parser = DayTime::from_str)]
     since: Option<DayTime>,
+    /// Take over a file that mirrors another base_url or client: read everything again, then reconcile. Deletions wait for you if they are many
+    #[arg(long)]
+    adopt: bool,
     /// Only this feed; may be given several times
     #[arg(long, value_name = "ID")]
     feed: Vec<String>,
@@ -50,6 +53,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     let options = RunOptions {
         command,
         once: one_shot,
+        adopt: arguments.adopt,
         since: arguments.since.map(|since| since.0).or(whole),
         feeds: arguments.feed.into_iter().map(FeedId).collect(),
         ..RunOptions::default()
@@ -57,7 +61,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     privacy::warn_of_open_files(path, &config);
     let key = config.key()?;
     let database = config.database.clone();
-    let daemon = Daemon::new(config, key, options, stop)?;
+    let daemon = Daemon::new(config, key, options, stop).await?;
     let progress = daemon.progress();
     let shown = one_shot.then(|| show::start(progress.clone()));
     let outcome = daemon.run().await?;
@@ -74,7 +78,7 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
     let counters = progress.snapshot();
     for report in reports.iter().filter(|report| counters.contains_key(&report.feed_id)) {
         println!("{}", summary(report, &counters[&report.feed_id]));
-        if report.live + report.deleted == 0 {
+        if report.is_unknown() {
             println!("{:<10}   nothing of this feed was ever seen: is its name right?", "");
         }
         for missing in outcome.feeds.get(&report.feed_id).into_iter().flatten() {
@@ -102,7 +106,8 @@ fn summary(report: &FeedReport, counters: &FeedProgress) -> String {
     if counters.rejects > 0 {
         parts.push(format!("{} rejected", grouped(counters.rejects)));
     }
-    if let Some(until) = &report.complete_until {
+    // That nothing is missing of a feed of which nothing was ever seen is no news.
+    if let Some(until) = report.complete_until.as_ref().filter(|_| !report.is_unknown()) {
         parts.push(format!("complete until {until}"));
     }
     format!("{:<10} {}", report.feed_id.to_string(), parts.join(" · "))

@@ -2,10 +2,11 @@
 
 use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
-use crate::record::printable;
+use crate::record::{Source, printable};
 use crate::store::report::{self, FeedReport, Status};
 use crate::store::{AccountReport, Holder, Lateness, RunReport, SuspectWindow};
 use chrono::{DateTime, Utc};
+use std::cmp::Ordering;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const GAPS: usize = 3;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 shown, 2 there is no database yet, or it cannot be read.")]
 pub(super) struct Arguments {
-    /// For programs: one JSON object {"process": {..}, "accounts": [..], "readers": [..], "notices": [..], "feeds": [..]}
+    /// For programs: one JSON object {"process": {..}, "source": {..}, "accounts": [..], "readers": [..], "notices": [..], "feeds": [..]}
     #[arg(long)]
     json: bool,
 }
@@ -27,14 +28,14 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
     if arguments.json {
         return print_json(&status);
     }
-    head(&status, &config.rate, Utc::now()).iter().for_each(|line| println!("{line}"));
+    head(&status, config, Utc::now()).iter().for_each(|line| println!("{line}"));
     if status.feeds.is_empty() {
-        println!("No feed yet: `mls-sync run` finds and loads them.");
+        println!("{}", no_feed(&status));
     }
     let width = status.feeds.iter().map(|report| report.feed_id.to_string().chars().count()).max().unwrap_or(0);
     for report in &status.feeds {
         println!("{}", line(report, width, Utc::now()));
-        for detail in details(report, config.poll.overlap.0) {
+        for detail in details(report, config) {
             println!("{:<width$}  {detail}", "");
         }
     }
@@ -42,15 +43,26 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
 }
 
 /// Who mirrors, how the vendor is asked, and what is wrong with the machine.
-fn head(status: &Status, rate: &Rate, now: DateTime<Utc>) -> Vec<String> {
+fn head(status: &Status, config: &Config, now: DateTime<Utc>) -> Vec<String> {
     let mut lines = vec![process(status.process.as_ref(), now)];
-    lines.extend(status.accounts.iter().map(|account| asking(account, rate)));
+    lines.extend(status.accounts.iter().map(|account| asking(account, &config.rate)));
+    lines.extend(status.source.as_ref().and_then(|source| other_source(source, &config.source())));
     lines.extend(status.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))));
     lines.extend(status.readers.iter().map(|reader| {
         let name = reader.name.as_deref().unwrap_or("a process out of sight");
         format!("  reading now: {} (PID {})", printable(name, 20), reader.pid)
     }));
     lines
+}
+
+/// A configuration for readers need not name a client.
+fn other_source(mirrored: &Source, configured: &Source) -> Option<String> {
+    let other = mirrored != configured && !configured.client.is_empty();
+    other.then(|| format!("! source: this file mirrors {mirrored}, and the configuration names {configured}"))
+}
+
+fn no_feed(status: &Status) -> &'static str {
+    if status.process.is_some() { "No feed yet: they are being looked for." } else { "No feed yet: `mls-sync run` finds and loads them." }
 }
 
 fn process(holder: Option<&Holder>, now: DateTime<Utc>) -> String {
@@ -86,17 +98,42 @@ fn asking(account: &AccountReport, rate: &Rate) -> String {
 }
 
 fn line(report: &FeedReport, width: usize, now: DateTime<Utc>) -> String {
-    let complete = report.complete_until.as_ref().map_or("loading".to_owned(), |until| format!("complete until {until}"));
+    let complete = reach(report);
     let polled = report.polled_at.as_deref().map_or("never polled".to_owned(), |at| format!("polled {} ago", age(at, now)));
     let (feed, live, deleted) = (report.feed_id.to_string(), grouped(report.live), grouped(report.deleted));
-    let (activity, note) = (&report.activity, noted(": ", report.note.as_deref()));
+    let dropped = report.notices.iter().any(|notice| notice.kind == "dropped");
+    let activity = if dropped { "not mirrored" } else { &report.activity };
+    let note = noted(": ", report.note.as_deref());
     format!("{feed:<width$}  {live:>9} live  {deleted:>7} deleted  {complete}  {polled}  {activity}{note}")
 }
 
+/// How far a feed was read. That nothing is missing of a feed of which nothing was ever seen is no news.
+fn reach(report: &FeedReport) -> String {
+    match (&report.complete_until, &report.back_to) {
+        (Some(_), _) if report.is_unknown() => "unknown to the vendor?".to_owned(),
+        (Some(until), _) => format!("complete until {until}"),
+        (None, Some(back)) => format!("loading, back to {back}"),
+        (None, None) => "loading".to_owned(),
+    }
+}
+
+/// The file holds more, or less, than the configuration says.
+fn since(report: &FeedReport, configured: &str) -> Option<String> {
+    let since = &report.since;
+    match since.as_str().cmp(configured) {
+        Ordering::Equal => None,
+        Ordering::Less => Some(format!("begins at {since}, before backfill.since ({configured}): what is there stays and is kept true")),
+        Ordering::Greater => {
+            Some(format!("begins at {since}, after backfill.since ({configured}): `mls-sync run --backfill` loads what lies between"))
+        }
+    }
+}
+
 /// What is not as it should be, and how far the file was checked.
-fn details(report: &FeedReport, overlap: Duration) -> Vec<String> {
+fn details(report: &FeedReport, config: &Config) -> Vec<String> {
     let mut details: Vec<String> =
         report.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))).collect();
+    details.extend(since(report, &config.backfill.since.0.to_string()));
     details.extend(report.gaps.iter().take(GAPS).map(|gap| format!("Status={} still unread: {} .. {}", gap.status, gap.from, gap.to)));
     if report.gaps.len() > GAPS {
         details.push(format!("and {} more gaps", report.gaps.len() - GAPS));
@@ -106,7 +143,7 @@ fn details(report: &FeedReport, overlap: Duration) -> Vec<String> {
         let newest = format!("{purpose} of Status={status}, {from} .. {to}, {seen} of {total} records seen");
         details.push(format!("{windows} windows could not be proven whole; the newest: {newest}"));
     }
-    details.extend(report.late.iter().map(|late| lateness(late, overlap)));
+    details.extend(report.late.iter().map(|late| lateness(late, config.poll.overlap.0)));
     details.extend(report.last_reconcile.iter().map(reconciled));
     if report.rejects > 0 || report.rejects_cut > 0 {
         let cut = if report.rejects_cut > 0 { format!(", {} were cut", grouped(report.rejects_cut)) } else { String::new() };
@@ -162,6 +199,7 @@ mod tests {
             deleted: 67,
             since: "1900-01-01T00:00:00".to_owned(),
             complete_until: Some("2024-05-01T12:00:00".to_owned()),
+            back_to: None,
             gaps: Vec::new(),
             polled_at: Some("2024-05-01T12:00:05.000Z".to_owned()),
             activity: "blocked".to_owned(),
@@ -184,7 +222,7 @@ mod tests {
         let expected =
             "GAMLS     12,345 live       67 deleted  complete until 2024-05-01T12:00:00  polled 1m ago  blocked: HTTP 403\\u{1b}[31m";
         assert_eq!(line(&report(), 5, now), expected);
-        assert_eq!(details(&report(), Duration::from_secs(120)), Vec::<String>::new());
+        assert_eq!(details(&report(), &Config::default()), Vec::<String>::new());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One question about a listing to the vendor, asked by the running process where there is one.
 
-use super::delegate;
 use super::housekeeper::Housekeeper;
+use super::{RunOptions, delegate};
 use crate::config::Config;
 use crate::record::ListingKey;
 use crate::store::why;
@@ -20,6 +20,7 @@ pub(crate) use crate::sync::ask::{Asked, Side};
 /// # Errors
 /// When the credential or the file cannot be used, or the vendor does not answer.
 pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: CancellationToken) -> anyhow::Result<Asked> {
+    super::check_source(config)?;
     let row = why::content(&config.database, key, &LISTINGS)?;
     let reply = match delegate::daemon(config)? {
         Some(_) => delegate::ask(config, key, &stop).await?,
@@ -35,7 +36,8 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
 
 /// One request, within the budget all the same; `None` when stopped.
 async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<Option<Reply>> {
-    let (vendor, store, writer) = super::open(config, config.key()?, "why --ask")?;
+    let options = RunOptions { command: "why --ask", ..RunOptions::default() };
+    let (vendor, store, writer) = super::open(config, config.key()?, &options).await?;
     let troubles = TroubleLog::new(vendor.host());
     let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, troubles, config.account(), true).await?;
     let reply = tokio::select! {

@@ -10,6 +10,8 @@ pub(crate) struct RunOptions {
     pub command: &'static str,
     /// Stop when everything is read.
     pub once: bool,
+    /// Take over a file that mirrors another source.
+    pub adopt: bool,
     /// Replaces what earlier runs set as the oldest stamp to hold.
     pub since: Option<Stamp>,
     /// Only these feeds; empty for all.

@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::dispatcher::Dispatcher;
 use super::run::{RunOptions, RunOutcome};
-use super::{key_watch, watchdog};
+use super::{first_load, key_watch, watchdog};
 use crate::config::Config;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::burst::BurstLimits;
@@ -71,6 +71,10 @@ impl Supervisor {
             (false, true) => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
             (false, false) => self.options.feeds.clone(),
         };
+        self.tools.store.tell_of_dropped(self.config.constellation1.feeds.clone(), mirror_time()).await?;
+        if !self.options.once {
+            self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));
+        }
         let new_key = Arc::new(Notify::new());
         self.services.spawn(watchdog::watch(self.tools.clone()));
         self.services.spawn(key_watch::watch(self.config.clone(), key, self.tools.clone(), Arc::clone(&new_key)));
@@ -156,11 +160,12 @@ impl Supervisor {
                     }
                 }
             }
-            if found.is_empty() {
-                let reason = "the credential can see no feed that has a listing";
+            let none = found.is_empty().then(|| "the credential can see no feed that has a listing".to_owned());
+            if let Some(reason) = &none {
                 tracing::warn!("{reason}");
-                self.outcome.no_feeds = Some(reason.to_owned());
+                self.outcome.no_feeds = Some(reason.clone());
             }
+            self.tools.store.notice(Notice { feed: None, kind: "feeds", note: none, at: mirror_time() }).await?;
             self.start(&found - &self.mirrored).await?;
         }
         // The workers that begin with the process see for themselves at first.
@@ -231,8 +236,9 @@ impl Supervisor {
         if self.options.reconcile {
             self.tools.store.abandon_runs(feed, mirror_time()).await?;
         }
+        let scan_now = self.options.reconcile || self.tools.store.owes_reconcile(feed).await?;
         let orders = self.dispatcher.register(feed);
-        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.session_options(since, feed), orders).await?;
+        let worker = Worker::resume(self.tools.clone(), feed.clone(), self.session_options(since, scan_now, feed), orders).await?;
         tracing::info!(%feed, "mirroring");
         self.mirrored.insert(feed.clone());
         let (feed, progress) = (feed.clone(), self.tools.progress.clone());
@@ -244,7 +250,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn session_options(&self, since: Stamp, feed: &FeedId) -> SessionOptions {
+    fn session_options(&self, since: Stamp, scan_now: bool, feed: &FeedId) -> SessionOptions {
         let Config { constellation1, poll, backfill, lookback, reconcile, .. } = &self.config;
         let plan = Options {
             streams: constellation1.streams.clone(),
@@ -257,7 +263,7 @@ impl Supervisor {
             lookbacks: lookback.ladder.iter().map(|rung| LookbackRule { every: rung.every.0, reach: rung.reach.0 }).collect(),
             ahead_every: Some(lookback.ahead.0).filter(|every| !every.is_zero()),
             scan_every: Some(reconcile.every.0).filter(|every| !every.is_zero()),
-            scan_now: self.options.reconcile,
+            scan_now,
             dry_run: self.options.dry_run,
             confirm_budget: reconcile.confirm_budget,
             once: self.options.once,

@@ -1,6 +1,7 @@
 //! The table `feeds`: which feeds are mirrored, and what the mirror is doing about each.
 
 use super::error::Error;
+use super::notice::{self, Notice};
 use super::query::{rows, value};
 use super::windows;
 use crate::plan::options::Purpose;
@@ -41,6 +42,22 @@ pub(super) fn save_note(connection: &Connection, note: &FeedNote) -> rusqlite::R
 /// The feeds that were not removed.
 pub(super) fn mirrored(connection: &Connection) -> rusqlite::Result<Vec<FeedId>> {
     rows(connection, "SELECT feed_id FROM feeds WHERE removed_at IS NULL ORDER BY feed_id", [], |row| row.get(0))
+}
+
+/// Tells of the feeds that the configuration no longer names that they are not mirrored; takes it back where it names them again.
+pub(super) fn tell_of_dropped(connection: &Connection, named: &[String], at: &str) -> rusqlite::Result<()> {
+    for feed in mirrored(connection)? {
+        let last = "SELECT coalesce(polled_at, activity_at) FROM feeds WHERE feed_id = ?1";
+        let since: String = value(connection, last, [&feed])?;
+        let note = (!named.is_empty() && !named.contains(&feed.0)).then(|| {
+            format!(
+                "not mirrored since {since}: constellation1.feeds does not name it. Its rows stay as they were; if it is gone for good: \
+                 mls-sync feeds remove {feed}"
+            )
+        });
+        notice::save(connection, &Notice { feed: Some(feed), kind: "dropped", note, at: at.to_owned() })?;
+    }
+    Ok(())
 }
 
 /// Refuses what is about a feed that was removed: a process that still mirrors it must not fill it again unseen.

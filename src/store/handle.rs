@@ -5,11 +5,13 @@ use super::database::Database;
 use super::error::Error;
 use super::feeds::{self, FeedNote};
 use super::instance::{self, Instance};
+use super::load::{self, Load};
 use super::notice::{self, Notice};
 use super::open_error::{OpenError, unusable};
 use super::reconcile_absent::{self, Approved, Confirmation, Judgement};
 use super::reconcile_run::{self, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
+use super::source::{self, Intent, Taken};
 use super::writer::{Job, Writer};
 use super::{checkpoint, known_gaps, ledger, removal};
 use crate::entity::Entity;
@@ -94,11 +96,27 @@ impl Store {
         self.hurry.store(true, Ordering::Relaxed);
     }
 
+    /// Writes down which source the file mirrors, if it may; a file that mirrors another one is left as it is.
+    pub(crate) async fn take(&self, intent: Intent) -> Result<Taken, Error> {
+        self.write(move |db| source::take(db, &intent)).await
+    }
+
+    /// Whether a feed was not reconciled since the file was taken over from another source.
+    pub(crate) async fn owes_reconcile(&self, feed: &FeedId) -> Result<bool, Error> {
+        let feed = feed.clone();
+        self.read(move |db| source::owes_reconcile(&db.connection, &feed)).await
+    }
+
     /// Makes sure that a feed has a row; tells the oldest stamp that the mirror is to hold of it. `insist` replaces
     /// what an earlier run has set.
     pub async fn adopt(&self, feed: &FeedId, since: Stamp, insist: bool, at: String) -> Result<Stamp, Error> {
         let feed = feed.clone();
         self.write(move |db| feeds::adopt(&db.connection, &feed, since, insist, &at)).await
+    }
+
+    /// Tells of the feeds that the configuration no longer names; an empty list names them all.
+    pub(crate) async fn tell_of_dropped(&self, named: Vec<String>, at: String) -> Result<(), Error> {
+        self.write(move |db| feeds::tell_of_dropped(&db.connection, &named, &at)).await
     }
 
     /// Tells which streams of a feed are polled from now on; the others no longer count for how complete it is.
@@ -184,6 +202,11 @@ impl Store {
     /// The feeds that have a row and were not removed.
     pub(crate) async fn feeds(&self) -> Result<Vec<FeedId>, Error> {
         self.read(move |db| feeds::mirrored(&db.connection)).await
+    }
+
+    /// How far the loading of each mirrored feed is.
+    pub(crate) async fn loads(&self) -> Result<Vec<Load>, Error> {
+        self.read(|db| load::loads(&db.connection)).await
     }
 
     /// Applies the deletions of a withheld run, or tells a person why not.

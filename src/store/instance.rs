@@ -7,6 +7,7 @@
 use super::files::beside;
 use super::holder::Holder;
 use super::open_error::{OpenError, unusable};
+use super::owner;
 use super::sqlite::check_place;
 use chrono::{SecondsFormat, Utc};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -39,9 +40,10 @@ impl Instance {
     /// Takes the lock. The database itself is only looked at.
     ///
     /// # Errors
-    /// `Held` when another process has it; and where the file is not ours or its directory cannot be used.
+    /// `Held` when another process has it; and where the file is not ours, belongs to another user, or its directory cannot be used.
     pub fn take(database: &Path, command: &str) -> Result<Instance, OpenError> {
         check_place(database)?;
+        owner::check(database)?;
         let path = lock_path(database);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);

@@ -10,9 +10,9 @@ use super::open_error::OpenError;
 use super::query::{rows, value};
 use super::reconcile_report::{self, RunReport};
 use super::rejects::{self, RejectReport};
-use super::{checkpoint, instance, sqlite};
+use super::{checkpoint, instance, load, source, sqlite};
 use crate::plan::window::MirrorRange;
-use crate::record::{FeedId, Stamp, Stream};
+use crate::record::{FeedId, Source, Stamp, Stream};
 use chrono::Utc;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -31,6 +31,8 @@ pub struct FeedReport {
     pub since: String,
     /// Everything stamped from `since` to here was read whole; null while the beginning is unread.
     pub complete_until: Option<String>,
+    /// While the beginning is unread: everything stamped later than this was read, up to the newest. Null otherwise.
+    pub back_to: Option<String>,
     /// Stretches that are unread between what was read, newest first. They are filled by themselves.
     pub gaps: Vec<Gap>,
     /// When the newest changes were last proven complete; null if never.
@@ -59,11 +61,20 @@ pub struct FeedReport {
     pub last_reconcile: Option<RunReport>,
 }
 
+impl FeedReport {
+    /// Whether the vendor has never shown a record of the feed.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.live + self.deleted + self.rejects + self.rejects_cut == 0
+    }
+}
+
 /// All that `status` shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
     /// The process that mirrors into the file; null if none does.
     pub process: Option<Holder>,
+    /// The vendor's system and the account that the file mirrors; null before the first run.
+    pub source: Option<Source>,
     /// How the credentials stand that were used.
     pub accounts: Vec<AccountReport>,
     /// Who reads the file at this moment, where a long transaction is in the way; empty otherwise, or out of sight.
@@ -120,12 +131,18 @@ pub fn status(path: &Path) -> Result<Status, ReportError> {
         let in_the_way = notices.iter().any(|notice| notice.kind == "snapshot");
         Ok(Status {
             process,
+            source: source::load(connection)?,
             accounts: ledger::report(connection, Utc::now())?,
             readers: if in_the_way { long_readers::readers(path) } else { Vec::new() },
             notices,
             feeds: read_feeds(connection)?,
         })
     })
+}
+
+/// Which source the file mirrors; `None` before the first run.
+pub(crate) fn source(path: &Path) -> Result<Option<Source>, ReportError> {
+    read(path, source::load)
 }
 
 /// Lists the feeds, removed ones included.
@@ -174,10 +191,13 @@ fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
         let (feed_id, since, activity, activity_at, note, polled_at, rejects_cut, extra_cut, complete_until) = row.try_into()?;
         let (live, deleted) = counts(connection, &feed_id)?;
         let suspects = health::suspects(connection, &feed_id)?;
+        let complete_until: Option<String> = complete_until;
+        let back_to = if complete_until.is_none() { load::back_to(connection, &feed_id)? } else { None };
         Ok(FeedReport {
             live,
             deleted,
             since,
+            back_to: back_to.map(|back: Stamp| back.to_string()),
             complete_until,
             gaps: gaps(connection, &feed_id, row.get(1)?)?,
             polled_at,

@@ -70,6 +70,8 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, at: &str
         Action::Revive(content) => sql.update(tx, &new(content, change(tx, &key, "revive", at)?))?,
         Action::Tombstone => sql.tombstone(tx, &key, (cause, stamp), (at, change(tx, &key, "tombstone", at)?))?,
         Action::Restamp => sql.restamp(tx, &key, stamp)?,
+        // The file was taken over for another source, which has the same: from now on older answers of it are old.
+        Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, &key, (stamp, raw_hash))?,
         Action::Unchanged | Action::Superseded => {}
     }
     let writes = matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Revive);

@@ -20,6 +20,7 @@ pub(super) struct RowSql {
     update: String,
     tombstone: String,
     restamp: String,
+    stamp: String,
     raw_hash: String,
 }
 
@@ -75,6 +76,7 @@ impl RowSql {
                 "UPDATE {table} SET deleted_at = ?3, deleted_cause = ?4, changed_at = ?3, change_seq = ?5, stamp = ?6 {this}"
             ),
             restamp: format!("UPDATE {table} SET stamp = ?3, deleted_cause = 'vendor' {this}"),
+            stamp: format!("UPDATE {table} SET stamp = ?3, raw_hash = ?4 {this}"),
             raw_hash: format!("SELECT raw_hash FROM {table} {this} AND (deleted_cause IS NULL OR deleted_cause = 'vendor')"),
         }
     }
@@ -154,6 +156,11 @@ impl RowSql {
     /// Gives a tombstone the stamp of a deletion that the vendor stated.
     pub(super) fn restamp(&self, connection: &Connection, key: &ListingKey, stamp: Option<Stamp>) -> rusqlite::Result<()> {
         connection.prepare_cached(&self.restamp)?.execute(params![key.feed, key.listing, stamp]).map(drop)
+    }
+
+    /// Gives a row that holds what was heard the stamp and the hash of that.
+    pub(super) fn stamp(&self, connection: &Connection, key: &ListingKey, heard: (Option<Stamp>, Hash)) -> rusqlite::Result<()> {
+        connection.prepare_cached(&self.stamp)?.execute(params![key.feed, key.listing, heard.0, heard.1]).map(drop)
     }
 
     /// How many live rows a feed has. Both counts come from indexes, which spares reading the wide rows.
