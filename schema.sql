@@ -10,12 +10,15 @@
 -- transaction: each vendor page is stored in one transaction, so a reader sees all of it or nothing.
 --
 -- Words
---   date-time   TEXT, ISO 8601. What the vendor writes is kept as sent; the vendor names no zone, so none is added.
+--   date-time   TEXT, ISO 8601. What the vendor writes so is kept as sent; the vendor names no zone, so none is added.
+--               Another spelling of a date is written as ISO 8601.
 --               It compares as text as long as the vendor writes one form. Columns named *_at are the mirror's own
 --               clock: UTC, to the millisecond, with a Z.
 --   boolean     INTEGER 0 or 1.
---   null        The vendor sent null, left the field out, or sent a value that does not fit the column. In the last
---               case the value is kept in `extra`. False and 0 are what the vendor sent, unless it cannot say null.
+--   null        The vendor sent null (or the date 0001-01-01, which stands for none), left the field out, or sent a value
+--               that does not fit the column. In the last case the value is kept in `extra`. A value of another type
+--               that converts without loss, such as "3" for 3, fits. False and 0 are what the vendor sent, unless it
+--               cannot say null.
 
 -- PUBLIC: what other programs may rely on.
 

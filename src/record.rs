@@ -180,7 +180,7 @@ pub struct PageRequest {
 pub struct Record {
     /// Its primary key, as sent.
     pub key: ListingKey,
-    /// Its `MlsUpdateDate`; `None` when absent, null or unreadable.
+    /// Its `MlsUpdateDate`; `None` when absent, null, unreadable or .NET's year 1.
     pub stamp: Option<Stamp>,
     /// Hash of the bytes as sent.
     pub raw_hash: Hash,

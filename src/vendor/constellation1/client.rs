@@ -103,7 +103,8 @@ impl Client {
     pub async fn sync_listings(&self, request: &PageRequest) -> Result<Page, Error> {
         let answer = self.get(self.page_url(request)).await?;
         answer.refused()?;
-        let page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
+        let mut page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
+        page.records.iter_mut().for_each(|record| name_as_asked(&mut record.key.feed, &request.feeds));
         Ok(Page { vendor_now: answer.vendor_stamp(), ..page })
     }
 
@@ -121,7 +122,10 @@ impl Client {
         let record = wire::detail(&answer.body).map_err(|what| answer.malformed(&what))?;
         match record {
             Some(record) if !is_asked_for(&record, feed, listing) => Err(answer.malformed("the answer is another listing")),
-            Some(record) => Ok(Some(record)),
+            Some(mut record) => {
+                record.key.feed = feed.clone();
+                Ok(Some(record))
+            }
             // Only 404 is documented as "does not exist"; nothing at all is no evidence.
             None => Err(Error::new(Failure::Refused, "the vendor answered with nothing")),
         }
@@ -241,7 +245,16 @@ fn status(stream: Stream) -> u8 {
     }
 }
 
-/// A feed may be asked for in another case than the vendor writes it.
+/// A feed may be asked for in another case than the vendor writes it: its records are the feed's own, under the name that
+/// was asked for.
+fn name_as_asked(feed: &mut FeedId, asked: &[FeedId]) {
+    if !asked.contains(feed)
+        && let Some(asked) = asked.iter().find(|asked| asked.0.eq_ignore_ascii_case(&feed.0))
+    {
+        *feed = asked.clone();
+    }
+}
+
 fn is_asked_for(record: &Record, feed: &FeedId, listing: &ListingId) -> bool {
     record.key.feed.0.eq_ignore_ascii_case(&feed.0) && record.key.listing.0.eq_ignore_ascii_case(&listing.0)
 }

@@ -141,6 +141,7 @@ fn record(json: &str) -> Result<Record, Box<Reject>> {
         Err(reason) => return Err(reject(reason, Some(listing))),
     };
     let stamp = members.known("MlsUpdateDate").and_then(text).and_then(|date| Stamp::parse(&date));
+    let stamp = stamp.filter(|stamp| !stamp.is_none_of_dotnet());
     Ok(Record { key: ListingKey { feed, listing }, stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() })
 }
 
@@ -294,7 +295,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_stamp_is_none() {
-        for stamp in ["null", "\"\"", "5", "\"yesterday\"", "{}"] {
+        for stamp in ["null", "\"\"", "5", "\"yesterday\"", "{}", "\"0001-01-01T00:00:00\""] {
             let body = envelope(&format!(r#"[{{"FeedId":"A","ListingId":"1","MlsUpdateDate":{stamp}}}]"#));
             assert_eq!(page(body.as_bytes()).expect("a page").records[0].stamp, None, "{stamp}");
         }
