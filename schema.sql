@@ -384,7 +384,7 @@ SELECT
     photo.value ->> '$.NormalSizeUrl' AS normal_size_url,  -- at most 300 pixels
     photo.value ->> '$.LargeSizeUrl' AS large_size_url     -- at most 1024 pixels
 FROM listings, json_each(listings.media, '$.Photos') AS photo
-WHERE photo.type = 'object';
+WHERE lower(photo.type) = 'object';  -- other readers of the file name JSON types in upper case
 
 -- One row per open house. Those of deleted listings are included, so join it with live_listings. Times have no zone; they are
 -- probably local to the home.
@@ -397,7 +397,23 @@ SELECT
     house.value ->> '$.EndDate' AS end_date,      -- date-time
     house.value ->> '$.Remarks' AS remarks
 FROM listings, json_each(listings.open_houses) AS house
-WHERE house.type = 'object';
+WHERE lower(house.type) = 'object';
+
+-- One row per value that did not fit its column: the column is null, and `extra` holds the value. A row follows its listing:
+-- it is gone once a value comes that fits. Deleted listings keep theirs.
+CREATE TABLE misfits (  -- public
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    field                           TEXT NOT NULL,  -- the vendor's name
+    PRIMARY KEY (feed_id, listing_id, field)
+) STRICT, WITHOUT ROWID;
+
+-- One row per feed and field: how many stored listings have a value that did not fit. A count that jumps overnight is a type
+-- that the vendor changed. Of MlsUpdateDate, it counts the listings whose stamp cannot be read.
+CREATE VIEW misfit_counts AS  -- public
+SELECT feed_id, field, count(*) AS listings
+FROM misfits
+GROUP BY feed_id, field;
 
 -- One row per real change of a listing, in the order in which the mirror stored them.
 CREATE TABLE changes (  -- public

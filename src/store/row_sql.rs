@@ -1,5 +1,6 @@
 //! The statements on an entity's table, made from its fields.
 
+use super::misfits;
 use super::query::value;
 use crate::entity::Entity;
 use crate::plan::merge::Known;
@@ -136,7 +137,8 @@ impl RowSql {
         for (value, index) in mirrored.iter().zip(fields + 1..=statement.parameter_count()) {
             statement.raw_bind_parameter(index, value)?;
         }
-        statement.raw_execute().map(drop)
+        statement.raw_execute()?;
+        misfits::save(connection, row.key, self.entity.fields, row.content)
     }
 
     /// Turns a live row into a tombstone; `change` is the mirror's clock and the change's number.

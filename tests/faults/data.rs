@@ -285,7 +285,8 @@ fn media_of_another_shape_spoils_no_view() {
         r#""Media":{"Photos":5,"Photos":[{"Sequence":99999999999999999999}]}"#,
     ])
     .survive();
-    assert_eq!(odd.extra(3), json!({ "Media": [{ "Photos": [] }], "OpenHouses": { "IsActive": true } }));
+    assert_eq!(odd.extra(3), Value::Null);
+    assert_eq!(odd.column(3, "open_houses").as_deref(), Some(r#"[{"IsActive":true}]"#));
     assert_eq!(odd.rejects(), 0);
 }
 
@@ -332,6 +333,47 @@ fn no_depth_of_nesting_harms() {
     assert_eq!((text(0, "Unheard"), text(3, "OpenHouses"), text(10, "Unheard")), (Some(1_000), Some(1_000), Some(200_000)));
     assert_eq!((odd.column(2, "media"), odd.column(3, "open_houses"), odd.column(4, "city")), (None, None, None));
     assert!(odd.extra(11)["_cut"].is_u64(), "600 kB are beyond what extra keeps");
+}
+
+#[test]
+fn what_converts_without_loss_fits_and_the_rest_is_counted_per_field() {
+    let odd = Odd::new(&[
+        r#""Price":"250000","beds":"3","BathsTotal":"2.5","Zip":58102,"HasPool":"True","ListDate":"2026-11-25 21:29:55""#,
+        r#""Price":"1,250,000","HasPool":"Y","MlsUpdateDate":"11/25/2026 9:29:55 PM""#,
+        r#""Price":"call","BathsTotal":123456789.01234567891234"#,
+    ])
+    .survive();
+    let row = ["price", "beds", "baths_total", "zip", "has_pool", "list_date"].map(|column| odd.column(0, column).unwrap_or_default());
+    assert_eq!(row, ["250000", "3", "2.5", "58102", "1", "2026-11-25T21:29:55"]);
+    let read = |row: &rusqlite::Row| Ok(format!("{} {}", row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+    let counts = odd.mirror.query("SELECT field, listings FROM misfit_counts ORDER BY 1", read);
+    assert_eq!(counts, ["HasPool 1", "MlsUpdateDate 1", "Price 2"], "a rounded number fits");
+    assert_eq!(odd.mirror.status_of("GAMLS")["misfits"][0], json!({ "field": "Price", "listings": 2 }));
+    let told = odd.mirror.run(&["status"]).succeeded().both();
+    assert!(told.contains("Price of 2, HasPool of 1, MlsUpdateDate of 1 listings"), "{told}");
+    // What fits again is no misfit any more.
+    odd.mirror.sandbox.set_fault(None, None);
+    odd.mirror.sandbox.with_world(|world| world.edit("GAMLS", &mls_sync::record::ListingId(odd.ids[2].clone())));
+    odd.mirror.quiet();
+    odd.mirror.once();
+    assert_eq!(odd.mirror.status_of("GAMLS")["misfits"][0], json!({ "field": "HasPool", "listings": 1 }));
+}
+
+#[test]
+fn photos_in_any_form_are_rows_in_order() {
+    let odd = Odd::new(&[
+        r#""Media":[{"Sequence":"2","LargeSizeUrl":"b"},{"Sequence":"10","LargeSizeUrl":"c"}]"#,
+        r#""media":{"photos":{"sequence":"1","largeSizeUrl":"a"}},"openHouses":{"isActive":"true","remarks":"x"}"#,
+    ])
+    .survive();
+    let photos = |index: usize| {
+        let sql = format!("SELECT sequence, large_size_url FROM listing_photos WHERE listing_id = '{}' ORDER BY sequence", odd.ids[index]);
+        odd.mirror.query(&sql, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+    };
+    assert_eq!(photos(0), [(2, "b".to_owned()), (10, "c".to_owned())]);
+    assert_eq!(photos(1), [(1, "a".to_owned())]);
+    let houses = format!("SELECT is_active, remarks FROM listing_open_houses WHERE listing_id = '{}'", odd.ids[1]);
+    assert_eq!(odd.mirror.query(&houses, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))), [(1, "x".to_owned())]);
 }
 
 #[test]

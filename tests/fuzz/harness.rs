@@ -38,9 +38,16 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
-/// The results as sent; `None` where a name of the envelope is no text. Of a name that comes twice the last value counts.
+/// The results as sent, one of them perhaps without its list; `None` where a name of the envelope is no text. Of a name that
+/// comes twice the last value counts, and of names in several cases the exact one.
 fn results(json: &str) -> Option<Vec<&str>> {
-    let (_, results) = members(json)?.into_iter().rev().find(|(name, _)| name == "Results")?;
+    let members = members(json)?;
+    let find =
+        |exact: bool| members.iter().rev().find(|(name, _)| if exact { name == "Results" } else { name.eq_ignore_ascii_case("Results") });
+    let (_, results) = find(true).or_else(|| find(false))?;
+    if results.starts_with('{') {
+        return Some(vec![results]);
+    }
     let results: Option<Vec<&RawValue>> = serde_json::from_str(results).expect("a page has results");
     Some(results.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }

@@ -1,7 +1,7 @@
 //! One signed request over HTTP.
 
-use super::refusal::Refusal;
-use super::{auth, body, wire};
+use super::refusal::{self, Refusal};
+use super::{auth, body, charset, wire};
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream, printable};
 use crate::vendor::error::Error;
 use chrono::{DateTime, Datelike, Utc};
@@ -17,6 +17,14 @@ use std::time::Duration;
 const ERROR_BODY: usize = 64 * 1024;
 /// The longest wait for it.
 const ERROR_TIME: Duration = Duration::from_secs(2);
+
+/// A firewall may forget a silent connection after a minute or so; what is sent on it then is answered by nobody.
+const IDLE: Duration = Duration::from_secs(20);
+/// How often a silent connection is asked whether it still stands.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// When a connection is given up on which nothing that is sent arrives.
+#[cfg(target_os = "linux")]
+const UNHEARD: Duration = Duration::from_secs(10);
 
 /// A `Date` outside these years comes from a machine whose clock is not set, and is ignored.
 const YEARS: RangeInclusive<i32> = 2020..=2099;
@@ -167,7 +175,8 @@ impl Client {
         let response = request.send().await.map_err(body::unanswered)?;
         let mut answer = Answer::of(&response);
         if answer.status == StatusCode::OK {
-            answer.body = body::whole(response, self.max_body).await.map_err(|error| error.at(answer.vendor_stamp()))?;
+            let body = body::whole(response, self.max_body).await.map_err(|error| error.at(answer.vendor_stamp()))?;
+            answer.body = charset::in_utf8(body, answer.header(CONTENT_TYPE)).map_err(|what| answer.malformed(&what))?;
         } else {
             // The words of a 429 must not hold the gate open.
             let words = body::beginning(response, ERROR_BODY.min(self.max_body));
@@ -213,12 +222,14 @@ impl Answer {
         self.vendor_now().map(Stamp::from_utc)
     }
 
+    /// An answer other than 200, or a 429 that a proxy sends on as a 200.
     fn refused(&self) -> Result<(), Error> {
-        if self.status == StatusCode::OK {
+        let is_throttled = self.status == StatusCode::OK && self.body.len() <= ERROR_BODY && refusal::says_too_many(&self.body);
+        if self.status == StatusCode::OK && !is_throttled {
             return Ok(());
         }
         let refusal = Refusal {
-            status: self.status,
+            status: if is_throttled { StatusCode::TOO_MANY_REQUESTS } else { self.status },
             retry_after: self.header(RETRY_AFTER),
             target: self.target.as_deref(),
             body: &self.body,
@@ -268,10 +279,15 @@ fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
         .user_agent(&options.user_agent)
         // A followed redirect would carry the key to wherever it points.
         .redirect(reqwest::redirect::Policy::none())
+        .pool_idle_timeout(IDLE)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE)
         .referer(false)
         .gzip(true);
     // The environment's proxy is for the world outside; it would not even reach this machine's loopback.
     let builder = if is_loopback(&options.base_url) { builder.no_proxy() } else { builder };
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(UNHEARD);
     builder.build().map_err(|error| format!("cannot set up HTTP: {}", body::causes(error)))
 }
 

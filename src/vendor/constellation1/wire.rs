@@ -1,5 +1,6 @@
 //! The bytes of an answered page, cut into records.
 
+use super::decimal::Decimal;
 use super::json::{Members, text};
 use super::mend::mended;
 use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, raw_hash};
@@ -92,7 +93,7 @@ fn no_json(error: &serde_json::Error, wanted: &str) -> String {
 
 fn total(envelope: &Members) -> Result<u64, String> {
     match (envelope.known("Total"), envelope.get("Results")) {
-        (Some(total), _) => total.parse().map_err(|_| "the answer is no page: its Total is no count".to_owned()),
+        (Some(total), _) => count(total).ok_or_else(|| "the answer is no page: its Total is no count".to_owned()),
         (None, Some(_)) => Err("the answer is no page: it has no Total".to_owned()),
         (None, None) => Err("the answer is not a page: it has neither Results nor Total".to_owned()),
     }
@@ -106,21 +107,36 @@ fn results<'a>(envelope: &Members<'a>, total: u64) -> Result<Vec<&'a RawValue>, 
     }
 }
 
+/// A whole number, as 300, 300.0 or in a string.
+fn count(value: &str) -> Option<u64> {
+    let number = text(value).map_or(Cow::Borrowed(value), |text| Cow::Owned(text.trim().to_owned()));
+    number.parse().ok().or_else(|| u64::try_from(Decimal::parse(&number)?.whole()?).ok())
+}
+
+/// A single result may come without its list.
 fn elements(results: &str) -> Result<Vec<&RawValue>, String> {
+    if Members::read(results).is_ok_and(|members| !members.0.is_empty()) {
+        return serde_json::from_str(results).map(|result| vec![result]).map_err(|error| no_json(&error, "page"));
+    }
     serde_json::from_str(results).map_err(|_| "the answer is no page: its Results are no array".to_owned())
 }
 
 fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
     match envelope.known("Count") {
         None => Ok(()),
-        Some(count) if count.parse() == Ok(found) => Ok(()),
+        Some(sent) if count(sent) == u64::try_from(found).ok() => Ok(()),
         Some(_) => Err(format!("the answer is no page: its Count disagrees with its {found} results")),
     }
 }
 
 fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
-    let number = envelope.known("NextPage").map(str::parse);
-    number.transpose().map_err(|_| "the answer is no page: its NextPage is no page number".to_owned())
+    let Some(sent) = envelope.known("NextPage").filter(|sent| text(sent).is_none_or(|text| !text.trim().is_empty())) else {
+        return Ok(None);
+    };
+    let number = count(sent).and_then(|number| u32::try_from(number).ok());
+    // Pages are counted from 1.
+    let number = number.ok_or_else(|| "the answer is no page: its NextPage is no page number".to_owned())?;
+    Ok((number > 0).then_some(number))
 }
 
 /// Reads a record again that was kept as sent, because it could not be read when it came.
@@ -232,10 +248,11 @@ mod tests {
             r#"{"Results":[],"Total":null}"#,
             r#"{"Results":[],"Total":-1}"#,
             r#"{"Results":[],"Total":1.5}"#,
-            r#"{"Results":[],"Total":"0"}"#,
             r#"{"Results":[],"Total":0,"Count":1}"#,
-            r#"{"Results":[],"Total":0,"Count":"0"}"#,
-            r#"{"Results":[],"Total":0,"NextPage":"2"}"#,
+            r#"{"Results":[],"Total":"many"}"#,
+            r#"{"Results":[],"Total":""}"#,
+            r#"{"Results":[],"Total":0,"Count":"1"}"#,
+            r#"{"Results":[],"Total":0,"NextPage":"next"}"#,
             r#"{"Results":[],"Total":0,"NextPage":-1}"#,
             r#"{"Results":[],"Total":0,"NextPage":4294967296}"#,
             r#"{"Results":[],"Total":0} x"#,
@@ -245,6 +262,26 @@ mod tests {
         for body in bad {
             assert!(page(body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn other_forms_of_the_envelope_are_read() {
+        let check = |body: &str, expected: (usize, u64, Option<u32>)| {
+            let page = page(body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!((page.records.len(), page.total, page.next_page), expected, "{body}");
+        };
+        let one = r#"{"FeedId":"A","ListingId":"1"}"#;
+        check(&format!(r#"{{"Results":{one},"Total":1,"Count":1}}"#), (1, 1, None));
+        check(&format!(r#"{{"results":[{one}],"total":300.0,"count":"1.0","nextPage":"2"}}"#), (1, 300, Some(2)));
+        check(r#"{"Results":[],"Total":"300","Count":"0","NextPage":""}"#, (0, 300, None));
+        for none in ["0", "\"0\"", "null", "\"\"", "0.0"] {
+            check(&format!(r#"{{"Results":[],"Total":"0","NextPage":{none}}}"#), (0, 0, None));
+        }
+        check(r#"{"Results":[],"Total":18446744073709551615,"NextPage":3.0}"#, (0, u64::MAX, Some(3)));
+        assert_eq!(
+            detail(format!(r#"{{"Results":{one}}}"#).as_bytes()).map(|found| found.map(|record| record.raw)),
+            Ok(Some(one.to_owned()))
+        );
     }
 
     #[test]

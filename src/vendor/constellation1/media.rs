@@ -1,0 +1,95 @@
+//! Photos and open houses in the one form that the views read, whatever form they come in.
+
+use super::canonical::{Object, canonical_with};
+use super::scalar::{boolean, unquoted, whole};
+use std::borrow::Cow;
+
+/// The members that the views read, as the document names them.
+const NAMES: [&str; 8] = ["Photos", "Sequence", "NormalSizeUrl", "LargeSizeUrl", "IsActive", "StartDate", "EndDate", "Remarks"];
+
+/// Media as one object with a list `Photos`; a bare list of objects is its photos. `None` for anything else.
+pub(super) fn media(value: &str) -> Option<String> {
+    let canonical = canonical_with(value, amend)?;
+    match canonical.as_bytes() {
+        [b'{', ..] => Some(canonical),
+        [b'[', b'{' | b']', ..] => Some(format!("{{\"Photos\":{canonical}}}")),
+        _ => None,
+    }
+}
+
+/// Open houses as a list; one object is a list of one. `None` for anything else.
+pub(super) fn open_houses(value: &str) -> Option<String> {
+    let canonical = canonical_with(value, amend)?;
+    match canonical.as_bytes() {
+        [b'[', ..] => Some(canonical),
+        [b'{', ..] => Some(format!("[{canonical}]")),
+        _ => None,
+    }
+}
+
+/// Gives the members that the views read their names in the document's case, and their values the document's types where
+/// nothing is lost.
+fn amend(object: &mut Object<'_>) {
+    for name in NAMES {
+        if object.contains_key(name) {
+            continue;
+        }
+        let other = object.keys().find(|known| known.eq_ignore_ascii_case(name)).cloned();
+        if let Some(value) = other.and_then(|other| object.remove(&other)) {
+            object.insert(Cow::Borrowed(name), value);
+        }
+    }
+    if let Some(photos) = object.get_mut("Photos").filter(|photos| is_photo(photos)) {
+        *photos = format!("[{photos}]");
+    }
+    if let Some(sequence) = object.get_mut("Sequence")
+        && let Some(number) = whole(unquoted(sequence))
+    {
+        *sequence = number.to_string();
+    }
+    if let Some(active) = object.get_mut("IsActive")
+        && let Some(truth) = boolean(unquoted(active))
+    {
+        *active = truth.to_string();
+    }
+}
+
+/// One photo in the place of a list of them; an object of another kind stays what it is.
+fn is_photo(photos: &str) -> bool {
+    photos.starts_with('{') && NAMES[1..4].iter().any(|name| photos.contains(&format!("\"{name}\":")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_media(value: &str, expected: Option<&str>) {
+        assert_eq!(media(value).as_deref(), expected, "{value}");
+    }
+
+    fn check_houses(value: &str, expected: Option<&str>) {
+        assert_eq!(open_houses(value).as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn photos_are_a_list_in_an_object() {
+        check_media(r#"{"Photos":[{"Sequence":1}],"A":2}"#, Some(r#"{"A":2,"Photos":[{"Sequence":1}]}"#));
+        check_media(r#"[{"Sequence":"2"},{"Sequence":10.0}]"#, Some(r#"{"Photos":[{"Sequence":2},{"Sequence":10}]}"#));
+        check_media("[ ]", Some(r#"{"Photos":[]}"#));
+        check_media(r#"{"photos":{"sequence":"1","largeSizeUrl":"u"}}"#, Some(r#"{"Photos":[{"LargeSizeUrl":"u","Sequence":1}]}"#));
+        check_media(r#"{"Photos":{"a":{"b":1}}}"#, Some(r#"{"Photos":{"a":{"b":1}}}"#));
+        check_media(r#"{"Photos":[{"Sequence":"first"}]}"#, Some(r#"{"Photos":[{"Sequence":"first"}]}"#));
+        check_media(r#"{"Photos":[],"photos":[1]}"#, Some(r#"{"Photos":[],"photos":[1]}"#));
+        for other in ["[1]", "5", r#""none""#, "[[]]"] {
+            check_media(other, None);
+        }
+    }
+
+    #[test]
+    fn open_houses_are_a_list() {
+        check_houses(r#"[{"IsActive":true}]"#, Some(r#"[{"IsActive":true}]"#));
+        check_houses(r#"{"isActive":"False","Remarks":null}"#, Some(r#"[{"IsActive":false,"Remarks":null}]"#));
+        check_houses(r#"[{"IsActive":1}]"#, Some(r#"[{"IsActive":true}]"#));
+        check_houses(r#""none""#, None);
+    }
+}
