@@ -338,7 +338,7 @@ fn no_depth_of_nesting_harms() {
 #[test]
 fn what_converts_without_loss_fits_and_the_rest_is_counted_per_field() {
     let odd = Odd::new(&[
-        r#""Price":"250000","beds":"3","BathsTotal":"2.5","Zip":58102,"HasPool":"True","ListDate":"2026-11-25 21:29:55""#,
+        r#""Price":"250000","Beds":null,"beds":"3","BathsTotal":"2.5","Zip":58102,"HasPool":"True","ListDate":"2026-11-25 21:29:55""#,
         r#""Price":"1,250,000","HasPool":"Y","MlsUpdateDate":"11/25/2026 9:29:55 PM""#,
         r#""Price":"call","BathsTotal":123456789.01234567891234"#,
     ])
@@ -363,7 +363,7 @@ fn what_converts_without_loss_fits_and_the_rest_is_counted_per_field() {
 fn photos_in_any_form_are_rows_in_order() {
     let odd = Odd::new(&[
         r#""Media":[{"Sequence":"2","LargeSizeUrl":"b"},{"Sequence":"10","LargeSizeUrl":"c"}]"#,
-        r#""media":{"photos":{"sequence":"1","largeSizeUrl":"a"}},"openHouses":{"isActive":"true","remarks":"x"}"#,
+        r#""media":{"photos":{"sequence":"1","largeSizeUrl":"a"}},"openHouses":{"isActive":"true","remarks":"x"},"OpenHouses":null,"Media":null"#,
     ])
     .survive();
     let photos = |index: usize| {
