@@ -54,7 +54,7 @@ impl Daemon {
     /// When something is missing or wrong; nothing has been created then.
     pub(crate) fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> Result<Daemon, StartError> {
         let named = &config.constellation1.feeds;
-        let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.contains(&feed.0));
+        let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.iter().any(|name| name.eq_ignore_ascii_case(&feed.0)));
         if let Some(feed) = strange {
             return Err(StartError::Refused(format!("the feed {feed} is not among constellation1.feeds of the configuration")));
         }

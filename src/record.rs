@@ -20,6 +20,14 @@ use std::time::Duration;
 #[serde(transparent)]
 pub struct FeedId(pub String);
 
+impl FeedId {
+    /// Whether this is that feed: upper and lower case do not matter.
+    #[must_use]
+    pub fn is(&self, other: &FeedId) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
 impl fmt::Display for FeedId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         escape_controls(&self.0, f)

@@ -101,6 +101,12 @@ impl Store {
         self.write(move |db| feeds::adopt(&db.connection, &feed, since, insist, &at)).await
     }
 
+    /// The name under which the file knows a feed; as it was given where it does not. Upper and lower case do not matter.
+    pub(crate) async fn named(&self, feed: &FeedId) -> Result<FeedId, Error> {
+        let feed = feed.clone();
+        self.read(move |db| feeds::named(&db.connection, &feed)).await
+    }
+
     /// Tells which streams of a feed are polled from now on; the others no longer count for how complete it is.
     pub(crate) async fn poll(&self, feed: &FeedId, streams: Vec<Stream>) -> Result<(), Error> {
         let feed = feed.clone();

@@ -260,14 +260,14 @@ fn status(stream: Stream) -> u8 {
 /// was asked for.
 fn name_as_asked(feed: &mut FeedId, asked: &[FeedId]) {
     if !asked.contains(feed)
-        && let Some(asked) = asked.iter().find(|asked| asked.0.eq_ignore_ascii_case(&feed.0))
+        && let Some(asked) = asked.iter().find(|asked| asked.is(feed))
     {
         *feed = asked.clone();
     }
 }
 
 fn is_asked_for(record: &Record, feed: &FeedId, listing: &ListingId) -> bool {
-    record.key.feed.0.eq_ignore_ascii_case(&feed.0) && record.key.listing.0.eq_ignore_ascii_case(&listing.0)
+    record.key.feed.is(feed) && record.key.listing.0.eq_ignore_ascii_case(&listing.0)
 }
 
 fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
