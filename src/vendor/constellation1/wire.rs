@@ -3,9 +3,13 @@
 use super::decimal::Decimal;
 use super::json::{Members, text};
 use super::mend::mended;
-use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, raw_hash};
+use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, printable, raw_hash};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+
+/// Names of members that the reason of a reject repeats, and the characters of each.
+const NAMES: usize = 6;
+const NAME: usize = 40;
 
 /// Reads the envelope `{Results, Total, Count, NextPage}`; each result becomes a record or a reject, in their order.
 ///
@@ -30,7 +34,13 @@ fn page_of(envelope: &Members) -> Result<Page, String> {
             Err(reject) => page.rejects.push(*reject),
         }
     }
-    Ok(page)
+    // One bad record is kept as a reject and passed. Where all are bad, the vendor writes another form.
+    match page.rejects.as_slice() {
+        [first, _, ..] if page.records.is_empty() => {
+            Err(format!("none of the {} records can be read; of the first: {}", page.rejects.len(), first.reason))
+        }
+        _ => Ok(page),
+    }
 }
 
 /// Reads the answer about one listing: the document shows neither whether it stands alone or in an envelope of results.
@@ -151,8 +161,11 @@ pub(super) fn replay(raw: &str) -> Result<Record, String> {
 fn record(json: &str) -> Result<Record, Box<Reject>> {
     let reject = |reason: String, listing| Box::new(Reject { reason, listing, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() });
     let members = Members::read(json).map_err(|_| reject("it is no JSON object".to_owned(), None))?;
-    let listing = listing_id(members.known("ListingId")).map_err(|reason| reject(reason, None))?;
-    let feed = match key_text("FeedId", members.known("FeedId")) {
+    let missing = |name| no_member(name, &members);
+    let listing = listing_id(members.known("ListingId").ok_or_else(|| reject(missing("ListingId"), None))?);
+    let listing = listing.map_err(|reason| reject(reason, None))?;
+    let feed = members.known("FeedId").ok_or_else(|| missing("FeedId"));
+    let feed = match feed.and_then(|feed| key_text("FeedId", feed)) {
         Ok(feed) => FeedId(feed),
         Err(reason) => return Err(reject(reason, Some(listing))),
     };
@@ -161,10 +174,17 @@ fn record(json: &str) -> Result<Record, Box<Reject>> {
     Ok(Record { key: ListingKey { feed, listing }, stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() })
 }
 
+/// Which names it has shows a person whether the vendor has changed them.
+fn no_member(name: &str, members: &Members) -> String {
+    let names: Vec<String> = members.0.iter().take(NAMES).map(|(name, _)| printable(name, NAME)).collect();
+    let more = if members.0.len() > NAMES { ", ..." } else { "" };
+    format!("it has no {name}; it has {}{more}", if names.is_empty() { "no members".to_owned() } else { names.join(", ") })
+}
+
 /// Some MLSs number their listings, so a number stands for its digits.
-fn listing_id(value: Option<&str>) -> Result<ListingId, String> {
+fn listing_id(value: &str) -> Result<ListingId, String> {
     match value {
-        Some(number) if is_integer(number) => Ok(ListingId(number.to_owned())),
+        number if is_integer(number) => Ok(ListingId(number.to_owned())),
         other => key_text("ListingId", other).map(ListingId),
     }
 }
@@ -175,8 +195,7 @@ fn is_integer(value: &str) -> bool {
 }
 
 /// A key is read strictly: repaired text could make two listings one.
-fn key_text(name: &str, value: Option<&str>) -> Result<String, String> {
-    let value = value.ok_or_else(|| format!("it has no {name}"))?;
+fn key_text(name: &str, value: &str) -> Result<String, String> {
     let key: String = serde_json::from_str(value).map_err(|_| format!("its {name} is no text"))?;
     if key.is_empty() {
         return Err(format!("its {name} is empty"));
@@ -262,6 +281,16 @@ mod tests {
         for body in bad {
             assert!(page(body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_page_of_which_no_record_can_be_read_is_no_page() {
+        let bad = r#"{"Number":"1","feedId":"A"}"#;
+        let told = page(envelope(&format!("[{bad},{{}}]")).as_bytes()).expect_err("no page");
+        assert_eq!(told, "none of the 2 records can be read; of the first: it has no ListingId; it has Number, feedId");
+        assert_eq!(rejected("{}").reason, "it has no ListingId; it has no members");
+        let good = r#"{"FeedId":"A","ListingId":"1"}"#;
+        assert_eq!(page(envelope(&format!("[{bad},{good},{{}}]")).as_bytes()).map(|page| page.rejects.len()), Ok(2));
     }
 
     #[test]
