@@ -400,7 +400,7 @@ FROM listings, json_each(listings.open_houses) AS house
 WHERE lower(house.type) = 'object';
 
 -- One row per value that did not fit its column: the column is null, and `extra` holds the value. A row follows its listing:
--- it is gone once a value comes that fits. Deleted listings keep theirs.
+-- it is gone once a value comes that fits. Deleted listings keep theirs. A stamp that is missing does not fit either.
 CREATE TABLE misfits (  -- public
     feed_id                         TEXT NOT NULL,
     listing_id                      TEXT NOT NULL,
@@ -409,7 +409,7 @@ CREATE TABLE misfits (  -- public
 ) STRICT, WITHOUT ROWID;
 
 -- One row per feed and field: how many stored listings have a value that did not fit. A count that jumps overnight is a type
--- that the vendor changed. Of MlsUpdateDate, it counts the listings whose stamp cannot be read.
+-- that the vendor changed. Of MlsUpdateDate, it counts the listings without a stamp that can be read.
 CREATE VIEW misfit_counts AS  -- public
 SELECT feed_id, field, count(*) AS listings
 FROM misfits

@@ -77,6 +77,9 @@ impl Daemon {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let Daemon { mut supervisor, key, writer } = self;
         let Tools { vendor, store, .. } = supervisor.tools.clone();
+        if supervisor.config.media.ignore_query {
+            store.ignore_queries().await?;
+        }
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
         let mut housekeeper = Housekeeper::begin(vendor, store, account, once).await?;
         let outcome = tokio::select! {

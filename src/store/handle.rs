@@ -89,6 +89,15 @@ impl Store {
         self.ask(move |writer| writer.write(|database| write(database).map_err(Into::into))).await
     }
 
+    /// From now on what differs in the queries of URLs alone is no change; the newest URLs are stored.
+    pub async fn ignore_queries(&self) -> Result<(), Error> {
+        self.ask(|writer| {
+            writer.database.sql.ignores_queries = true;
+            Ok(())
+        })
+        .await
+    }
+
     /// From now on nothing waits for another program that holds the write lock: a stop must not take long.
     pub(crate) fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use crate::plan::options::Purpose;
 use crate::plan::window::FromRule;
 use crate::plan::zone::ZoneFinding;
 use crate::record::{Failure, FeedId, PageRequest};
-use crate::store::{Error as StoreError, FeedNote, Notice};
+use crate::store::{Committed, Error as StoreError, FeedNote, Notice};
 use crate::vendor::Error as VendorError;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +18,9 @@ use std::time::Duration;
 const SKEW_S: i64 = 30;
 /// The notice is rewritten only when the difference has changed by more than this: it is a little different at each answer.
 const SKEW_GRAIN_S: u64 = 15;
+
+/// So many changes in the queries of URLs alone are no accident.
+const SIGNED_ANEW: u64 = 50;
 
 /// Writes what one feed's worker reports: log lines, the feed's activity, and its notices. Activity and notices are written
 /// only when they have changed; failures and rejects are logged each time.
@@ -31,11 +34,13 @@ pub(super) struct Reporter {
     notices: BTreeMap<&'static str, Option<String>>,
     /// The difference of the clocks that the notice tells.
     skew_s: Option<i64>,
+    /// Changes in the queries of URLs alone.
+    signed_anew: u64,
 }
 
 impl Reporter {
     pub(super) fn new(tools: Tools, feed: FeedId) -> Reporter {
-        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None }
+        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None, signed_anew: 0 }
     }
 
     /// Writes a report. If the database refuses it for now, that is logged and the worker goes on.
@@ -171,8 +176,31 @@ impl Reporter {
             self.noted = None;
             self.working(stored.purpose, &stored.request).await?;
         }
+        self.looked_at_records(stored).await?;
         self.observed(stored.from_rule, stored.zone).await?;
         if stored.round_proven { self.note("waiting", None).await } else { Ok(()) }
+    }
+
+    /// Says what the records themselves show.
+    async fn looked_at_records(&mut self, stored: &Stored) -> Result<(), StoreError> {
+        let Committed { signed_anew, undated, .. } = &stored.committed;
+        if let Some(undated) = *undated {
+            let stamp = self.tools.entity.stamp;
+            let note = undated.then(|| {
+                format!(
+                    "some listings have no {stamp} that can be read, so it is not known which version of them is newer: \
+                     one that was deleted stays deleted. The table `misfits` names them"
+                )
+            });
+            self.notice("undated", note).await?;
+        }
+        self.signed_anew += signed_anew;
+        let note = (self.signed_anew >= SIGNED_ANEW).then(|| {
+            "many changes are in the queries of photo URLs alone, as where URLs are signed anew in every answer. \
+             Set media.ignore_query = true, then these are no changes"
+                .to_owned()
+        });
+        self.notice("media", note).await
     }
 
     fn count(&self, stored: &Stored) {

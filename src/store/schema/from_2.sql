@@ -53,4 +53,6 @@ INSERT INTO misfits (feed_id, listing_id, field)
 SELECT listings.feed_id, listings.listing_id, member.key
 FROM listings, json_each(listings.extra) AS member
 WHERE lower(member.key) IN (SELECT replace(name, '_', '') FROM pragma_table_info('listings') WHERE cid < 317)
-    AND NOT (member.type = 'text' AND length(member.value) > 17 AND member.value GLOB '[-0-9]*');
+    AND NOT (member.type = 'text' AND length(member.value) > 17 AND member.value GLOB '[-0-9]*')
+UNION
+SELECT feed_id, listing_id, 'MlsUpdateDate' FROM listings WHERE stamp IS NULL;
