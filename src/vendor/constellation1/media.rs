@@ -33,28 +33,27 @@ pub(super) fn open_houses(value: &str) -> Option<String> {
 /// Gives the members that the views read their names in the document's case, and their values the document's types where
 /// nothing is lost.
 fn amend(object: &mut Object<'_>) {
-    for name in NAMES {
-        if object.contains_key(name) {
-            continue;
+    while let Some((sent, name)) = object.keys().find_map(|sent| Some((sent.clone(), renamed(sent, object)?))) {
+        let value = object.remove(&sent).unwrap_or_default();
+        object.insert(Cow::Borrowed(name), value);
+    }
+    for (name, value) in object {
+        let other = match name.as_ref() {
+            "Photos" => is_photo(value).then(|| format!("[{value}]")),
+            "Sequence" if !value.bytes().all(|byte| byte.is_ascii_digit()) => whole(unquoted(value)).map(|number| number.to_string()),
+            "IsActive" if value != "true" && value != "false" => boolean(unquoted(value)).map(|truth| truth.to_string()),
+            _ => None,
+        };
+        if let Some(other) = other {
+            *value = other;
         }
-        let other = object.keys().find(|known| known.eq_ignore_ascii_case(name)).cloned();
-        if let Some(value) = other.and_then(|other| object.remove(&other)) {
-            object.insert(Cow::Borrowed(name), value);
-        }
     }
-    if let Some(photos) = object.get_mut("Photos").filter(|photos| is_photo(photos)) {
-        *photos = format!("[{photos}]");
-    }
-    if let Some(sequence) = object.get_mut("Sequence")
-        && let Some(number) = whole(unquoted(sequence))
-    {
-        *sequence = number.to_string();
-    }
-    if let Some(active) = object.get_mut("IsActive")
-        && let Some(truth) = boolean(unquoted(active))
-    {
-        *active = truth.to_string();
-    }
+}
+
+/// The document's name of a member that comes in another case, unless that has a value of its own.
+fn renamed(sent: &str, object: &Object<'_>) -> Option<&'static str> {
+    let name = NAMES.into_iter().find(|name| name.eq_ignore_ascii_case(sent))?;
+    (name != sent && !object.contains_key(name)).then_some(name)
 }
 
 /// One photo in the place of a list of them; an object of another kind stays what it is.

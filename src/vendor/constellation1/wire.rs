@@ -176,6 +176,9 @@ fn record(json: &str) -> Result<Record, Box<Reject>> {
 
 /// Which names it has shows a person whether the vendor has changed them.
 fn no_member(name: &str, members: &Members) -> String {
+    if members.get(name).is_some() {
+        return format!("its {name} is null");
+    }
     let names: Vec<String> = members.0.iter().take(NAMES).map(|(name, _)| printable(name, NAME)).collect();
     let more = if members.0.len() > NAMES { ", ..." } else { "" };
     format!("it has no {name}; it has {}{more}", if names.is_empty() { "no members".to_owned() } else { names.join(", ") })
@@ -289,6 +292,7 @@ mod tests {
         let told = page(envelope(&format!("[{bad},{{}}]")).as_bytes()).expect_err("no page");
         assert_eq!(told, "none of the 2 records can be read; of the first: it has no ListingId; it has Number, feedId");
         assert_eq!(rejected("{}").reason, "it has no ListingId; it has no members");
+        assert_eq!(rejected(r#"{"FeedId":null,"ListingId":"1"}"#).reason, "its FeedId is null");
         let good = r#"{"FeedId":"A","ListingId":"1"}"#;
         assert_eq!(page(envelope(&format!("[{bad},{good},{{}}]")).as_bytes()).map(|page| page.rejects.len()), Ok(2));
     }
