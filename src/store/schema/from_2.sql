@@ -15,29 +15,6 @@ CREATE TABLE known_gaps (
 DROP INDEX windows_open;
 CREATE UNIQUE INDEX windows_open ON windows (feed_id, purpose, status) WHERE state = 'open';
 
--- Other readers of the file name JSON types in upper case.
-DROP VIEW listing_photos;
-DROP VIEW listing_open_houses;
-CREATE VIEW listing_photos AS
-SELECT
-    listings.feed_id,
-    listings.listing_id,
-    photo.value ->> '$.Sequence' AS sequence,
-    photo.value ->> '$.NormalSizeUrl' AS normal_size_url,
-    photo.value ->> '$.LargeSizeUrl' AS large_size_url
-FROM listings, json_each(listings.media, '$.Photos') AS photo
-WHERE lower(photo.type) = 'object';
-CREATE VIEW listing_open_houses AS
-SELECT
-    listings.feed_id,
-    listings.listing_id,
-    house.value ->> '$.IsActive' AS is_active,
-    house.value ->> '$.StartDate' AS start_date,
-    house.value ->> '$.EndDate' AS end_date,
-    house.value ->> '$.Remarks' AS remarks
-FROM listings, json_each(listings.open_houses) AS house
-WHERE lower(house.type) = 'object';
-
 -- Which values did not fit their columns. A number that was rounded is in `extra`, too, and is none of them.
 CREATE TABLE misfits (
     feed_id TEXT NOT NULL,
@@ -45,10 +22,6 @@ CREATE TABLE misfits (
     field TEXT NOT NULL,
     PRIMARY KEY (feed_id, listing_id, field)
 ) STRICT, WITHOUT ROWID;
-CREATE VIEW misfit_counts AS
-SELECT feed_id, field, count(*) AS listings
-FROM misfits
-GROUP BY feed_id, field;
 INSERT INTO misfits (feed_id, listing_id, field)
 SELECT listings.feed_id, listings.listing_id, member.key
 FROM listings, json_each(listings.extra) AS member

@@ -40,8 +40,9 @@ impl<'a> Members<'a> {
 
 /// Decodes a JSON value that is a string; a lone surrogate, which no text can hold, becomes U+FFFD. `None` when the value is no string.
 pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
+    let rest = value.strip_prefix('"')?;
     // Nearly every string: nothing in it to decode.
-    if let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+    if let Some(inner) = rest.strip_suffix('"')
         && !inner.contains('\\')
     {
         return Some(Cow::Borrowed(inner));
