@@ -10,12 +10,15 @@
 -- transaction: each vendor page is stored in one transaction, so a reader sees all of it or nothing.
 --
 -- Words
---   date-time   TEXT, ISO 8601. What the vendor writes is kept as sent; the vendor names no zone, so none is added.
+--   date-time   TEXT, ISO 8601. What the vendor writes so is kept as sent; the vendor names no zone, so none is added.
+--               Another spelling of a date is written as ISO 8601.
 --               It compares as text as long as the vendor writes one form. Columns named *_at are the mirror's own
 --               clock: UTC, to the millisecond, with a Z.
 --   boolean     INTEGER 0 or 1.
---   null        The vendor sent null, left the field out, or sent a value that does not fit the column. In the last
---               case the value is kept in `extra`. False and 0 are what the vendor sent, unless it cannot say null.
+--   null        The vendor sent null (or the date 0001-01-01, which stands for none), left the field out, or sent a value
+--               that does not fit the column. In the last case the value is kept in `extra`. A value of another type
+--               that converts without loss, such as "3" for 3, fits. False and 0 are what the vendor sent, unless it
+--               cannot say null.
 
 -- PUBLIC: what other programs may rely on.
 
@@ -381,7 +384,7 @@ SELECT
     photo.value ->> '$.NormalSizeUrl' AS normal_size_url,  -- at most 300 pixels
     photo.value ->> '$.LargeSizeUrl' AS large_size_url     -- at most 1024 pixels
 FROM listings, json_each(listings.media, '$.Photos') AS photo
-WHERE photo.type = 'object';
+WHERE lower(photo.type) = 'object';  -- other readers of the file name JSON types in upper case
 
 -- One row per open house. Those of deleted listings are included, so join it with live_listings. Times have no zone; they are
 -- probably local to the home.
@@ -394,7 +397,23 @@ SELECT
     house.value ->> '$.EndDate' AS end_date,      -- date-time
     house.value ->> '$.Remarks' AS remarks
 FROM listings, json_each(listings.open_houses) AS house
-WHERE house.type = 'object';
+WHERE lower(house.type) = 'object';
+
+-- One row per value that did not fit its column: the column is null, and `extra` holds the value. A row follows its listing:
+-- it is gone once a value comes that fits. Deleted listings keep theirs. A stamp that is missing does not fit either.
+CREATE TABLE misfits (  -- public
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    field                           TEXT NOT NULL,  -- the vendor's name
+    PRIMARY KEY (feed_id, listing_id, field)
+) STRICT, WITHOUT ROWID;
+
+-- One row per feed and field: how many stored listings have a value that did not fit. A count that jumps overnight is a type
+-- that the vendor changed. Of MlsUpdateDate, it counts the listings without a stamp that can be read.
+CREATE VIEW misfit_counts AS  -- public
+SELECT feed_id, field, count(*) AS listings
+FROM misfits
+GROUP BY feed_id, field;
 
 -- One row per real change of a listing, in the order in which the mirror stored them.
 CREATE TABLE changes (  -- public

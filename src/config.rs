@@ -6,6 +6,7 @@ mod document;
 mod fault;
 mod key;
 mod lookback;
+mod media;
 mod poll;
 mod rate;
 mod reconcile;
@@ -34,6 +35,7 @@ pub struct Config {
     pub(crate) backfill: backfill::Backfill,
     pub(crate) lookback: lookback::Lookback,
     pub(crate) reconcile: reconcile::Reconcile,
+    pub(crate) media: media::Media,
     pub(crate) rate: Rate,
 }
 

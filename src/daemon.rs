@@ -57,7 +57,7 @@ impl Daemon {
     /// When something is missing or wrong; nothing has been created then.
     pub(crate) async fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> anyhow::Result<Daemon> {
         let named = &config.constellation1.feeds;
-        let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.contains(&feed.0));
+        let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.iter().any(|name| name.eq_ignore_ascii_case(&feed.0)));
         if let Some(feed) = strange {
             return Err(StartError::Refused(format!("the feed {feed} is not among constellation1.feeds of the configuration")).into());
         }
@@ -81,6 +81,9 @@ impl Daemon {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let Daemon { mut supervisor, key, writer } = self;
         let Tools { vendor, store, troubles, .. } = supervisor.tools.clone();
+        if supervisor.config.media.ignore_query {
+            store.ignore_queries().await?;
+        }
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
         let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;
         let outcome = tokio::select! {

@@ -22,6 +22,8 @@ pub struct Entity {
     pub fields: &'static [Field],
     /// How its deletions are told.
     pub deletions: Deletions,
+    /// The wire name of the field that holds the stamp.
+    pub stamp: &'static str,
     /// Columns that two keys share when they are one thing under an old and a new key; empty where that cannot be seen.
     pub likeness: &'static [&'static str],
     /// Columns that a person is always shown of one of them.
@@ -32,4 +34,6 @@ pub struct Entity {
     pub decode: fn(&Record) -> Result<Content, Reject>,
     /// Whether a record that was asked for by its key says that the thing is deleted.
     pub looks_deleted: fn(&Content) -> bool,
+    /// Whether two contents differ in nothing but the queries of URLs, as they do where URLs are signed anew in every answer.
+    pub differ_in_queries: fn(&Content, &Content) -> bool,
 }

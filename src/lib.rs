@@ -88,8 +88,7 @@
 //! - *The same version in two shapes is one version.* Answers may follow the document's table or its class. Where the
 //!   stamp is the same, a field that an answer leaves out keeps its value; where the stamp is newer, it becomes null.
 //! - *Photos and open houses are views* over the JSON columns: each listing is written once, and there is no second place that could be wrong.
-//! - *Stated types are taken literally.* A value of another JSON type is kept in `extra`; only where the document
-//!   contradicts itself does a column take several types ([`record::Kind::Loose`]).
+//! - *A value is converted only where nothing is lost.* What does not convert is kept in `extra` and counted per field.
 //! - *Feeds that nobody named* are found from totals, because the vendor has no list of them (`plan::discover`).
 
 #![warn(missing_docs)]

@@ -24,6 +24,14 @@ use std::time::Duration;
 #[serde(transparent)]
 pub struct FeedId(pub String);
 
+impl FeedId {
+    /// Whether this is that feed: upper and lower case do not matter.
+    #[must_use]
+    pub fn is(&self, other: &FeedId) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
 impl fmt::Display for FeedId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         escape_controls(&self.0, f)
@@ -184,7 +192,7 @@ pub struct PageRequest {
 pub struct Record {
     /// Its primary key, as sent.
     pub key: ListingKey,
-    /// Its `MlsUpdateDate`; `None` when absent, null or unreadable.
+    /// Its `MlsUpdateDate`; `None` when absent, null, unreadable or .NET's year 1.
     pub stamp: Option<Stamp>,
     /// Hash of the bytes as sent.
     pub raw_hash: Hash,

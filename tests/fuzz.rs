@@ -16,7 +16,7 @@ const MUTATIONS: u32 = 200_000;
 /// A mutated input grows no longer, so that an ordinary run stays short.
 const LONGEST: usize = 4096;
 /// What mutations put in: what has been trouble somewhere.
-const ODD: [&[u8]; 36] = [
+const ODD: [&[u8]; 42] = [
     b"NaN",
     b"Infinity",
     b"-Infinity",
@@ -50,6 +50,12 @@ const ODD: [&[u8]; 36] = [
     b"\"Media\":{\"Photos\":[",
     b"\"ListingMedia\":",
     b"\"Total\":",
+    b"\"beds\":\"3\",",
+    b"\"BEDS\":2.0",
+    b"/Date(1732570195000-0500)/",
+    b"2026-11-25 21:29:55+0000",
+    b"\"NextPage\":\"\"",
+    b"\"Photos\":{",
     b"seconds",
     b"0001-01-01T00:00:00",
     b"9999-12-31T23:59:59.9999999Z",

@@ -147,6 +147,19 @@ fn a_file_of_version_1_keeps_its_answers() {
 }
 
 #[test]
+fn what_did_not_fit_in_an_older_file_is_counted() {
+    let old = Old::new();
+    let extra = r#"{"BathsTotal":"123456789.01234567891","Beds":"two","Price":"1,250","Strange":1}"#;
+    old.open()
+        .execute_batch(&format!(
+            "UPDATE listings SET extra = '{extra}' WHERE rowid = 1; UPDATE listings SET stamp = NULL, extra = NULL WHERE rowid = 2"
+        ))
+        .expect("rows of version 0.1.0");
+    old.migrate();
+    assert_eq!(old.told("SELECT field, listings FROM misfit_counts ORDER BY 1"), "Beds 1, MlsUpdateDate 1, Price 1");
+}
+
+#[test]
 fn of_several_that_are_open_the_newest_goes_on() {
     let old = Old::with_leftovers();
     old.migrate();

@@ -1,7 +1,7 @@
 //! The client against a server that answers in every way a vendor may.
 
 use flate2::{Compression, write::GzEncoder};
-use mls_sync::record::{Failure, FeedId, ListingId, PageRequest, Stamp, Stream, Window};
+use mls_sync::record::{Failure, FeedId, ListingId, Page, PageRequest, Stamp, Stream, Window};
 use mls_sync::vendor::constellation1::{Client, ClientOptions};
 use mls_sync::vendor::{Error, Limiter, LimiterOptions, Priority, Vendor};
 use std::io::Write;
@@ -124,6 +124,45 @@ async fn a_page_is_asked_for_and_read() {
     assert_eq!(header("accept").as_deref(), Some("application/json"));
     assert_eq!(header("accept-encoding").as_deref(), Some("gzip"));
     assert_eq!(header("user-agent").as_deref(), Some("mls-sync/test"));
+}
+
+async fn read(headers: &str, body: impl AsRef<[u8]>) -> Page {
+    let server = Server::answering(http("200 OK", headers, body)).await;
+    server.client().sync_listings(&request()).await.unwrap_or_else(|error| panic!("{headers}: {error}"))
+}
+
+#[tokio::test]
+async fn the_charset_of_the_header_is_honoured_or_the_page_is_refused() {
+    let body = b"{\"Results\":[{\"FeedId\":\"GAMLS\",\"ListingId\":\"1\",\"City\":\"Ca\xf1on 5\x92\"}],\"Total\":1}";
+    let page = read("content-type: application/json; charset=windows-1252\r\n", body).await;
+    assert!(page.records[0].raw.contains("Cañon 5’"), "{}", page.records[0].raw);
+    let unknown = http("200 OK", "content-type: application/json; charset=x-unheard-of\r\n", body);
+    check(unknown, Failure::Malformed, "charset \"x-unheard-of\" is not known").await;
+}
+
+#[tokio::test]
+async fn gzip_without_its_header_is_unpacked_within_the_limit() {
+    assert_eq!(read("", gzip(PAGE.as_bytes())).await.total, 7);
+    check(http("200 OK", "", gzip(&vec![b' '; MAX_BODY + 1])), Failure::Malformed, "limit").await;
+    let cut = gzip(PAGE.as_bytes());
+    check(http("200 OK", "", &cut[..cut.len() / 2]), Failure::Malformed, "cannot be unpacked").await;
+}
+
+#[tokio::test]
+async fn a_429_in_a_200_closes_the_gate() {
+    let body = r#"{"ExceptionType":"TooManyRequests","Message":"Too many requests. Api will be available in 20.5 seconds","ErrorCode":0}"#;
+    let wait = Duration::from_millis(20_500);
+    check(http("200 OK", "", body), Failure::Throttled { wait }, "Too many requests").await;
+    let server = Server::answering(http("200 OK", "", body)).await;
+    let vendor = server.vendor();
+    vendor.sync_listings(&request(), Priority::Poll, &CancellationToken::new()).await.expect("an answer").expect_err("no page");
+    assert!(vendor.closed_for().is_some_and(|left| left > Duration::from_secs(15)));
+}
+
+#[tokio::test]
+async fn a_feed_in_another_case_is_the_feed_that_was_asked_for() {
+    let page = read("", PAGE.replace("GAMLS", "gaMLS")).await;
+    assert_eq!(page.records[0].key.feed.0, "GAMLS");
 }
 
 #[tokio::test]

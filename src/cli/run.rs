@@ -69,21 +69,29 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     if !one_shot {
         return Ok(ExitCode::SUCCESS);
     }
-    print_summary(&outcome, &progress, &database)?;
-    Ok(reached_end(!outcome.stopped && outcome.no_feeds.is_none() && outcome.feeds.values().all(Vec::is_empty)))
+    let complete = print_summary(&outcome, &progress, &database)?;
+    Ok(reached_end(complete && !outcome.stopped && outcome.no_feeds.is_none()))
 }
 
-fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> anyhow::Result<()> {
+/// Tells whether every feed is complete.
+fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> anyhow::Result<bool> {
     let reports = report::feeds(database)?;
     let counters = progress.snapshot();
+    let mut complete = outcome.feeds.values().all(Vec::is_empty);
     for report in reports.iter().filter(|report| counters.contains_key(&report.feed_id)) {
         println!("{}", summary(report, &counters[&report.feed_id]));
+        let mut missing = outcome.feeds.get(&report.feed_id).cloned().unwrap_or_default();
         if report.is_unknown() {
-            println!("{:<10}   nothing of this feed was ever seen: is its name right?", "");
+            let rejects = report::rejects(database, Some(&report.feed_id))?;
+            missing.extend(rejects.first().map(|reject| format!("all that came was rejected (`mls-sync rejects`): {}", reject.reason)));
+            if missing.is_empty() {
+                println!("{:<10}   nothing of this feed was ever seen: is its name right?", "");
+            }
         }
-        for missing in outcome.feeds.get(&report.feed_id).into_iter().flatten() {
+        for missing in &missing {
             println!("{:<10}   not complete: {missing}", "");
         }
+        complete &= missing.is_empty();
     }
     if let Some(reason) = &outcome.no_feeds {
         println!("no feeds: {reason}");
@@ -91,7 +99,7 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
     if outcome.stopped {
         println!("stopped before the end; the same command goes on from here");
     }
-    Ok(())
+    Ok(complete)
 }
 
 fn summary(report: &FeedReport, counters: &FeedProgress) -> String {

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Characters of a note that fit a line.
 const NOTE: usize = 200;
+/// Fields with values that do not fit, that are shown.
+const MISFITS: usize = 5;
 /// Gaps that are shown.
 const GAPS: usize = 3;
 
@@ -149,6 +151,13 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
         let cut = if report.rejects_cut > 0 { format!(", {} were cut", grouped(report.rejects_cut)) } else { String::new() };
         details.push(format!("{} rejected records are kept{cut}: `mls-sync rejects`", grouped(report.rejects)));
     }
+    if !report.misfits.is_empty() {
+        let shown = report.misfits.iter().take(MISFITS);
+        let shown: Vec<String> = shown.map(|misfit| format!("{} of {}", misfit.field, grouped(misfit.listings))).collect();
+        let more = report.misfits.len().saturating_sub(MISFITS);
+        let more = if more > 0 { format!(" and {more} more fields") } else { String::new() };
+        details.push(format!("values that do not fit their columns (kept in `extra`): {}{more} listings", shown.join(", ")));
+    }
     if report.extra_cut > 0 {
         details.push(format!("the unknown fields of {} records were too long to be kept", grouped(report.extra_cut)));
     }
@@ -208,6 +217,7 @@ mod tests {
             rejects: 0,
             rejects_cut: 0,
             extra_cut: 0,
+            misfits: Vec::new(),
             suspect_windows: 0,
             newest_suspect: None,
             notices: Vec::new(),

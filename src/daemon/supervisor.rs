@@ -231,6 +231,14 @@ impl Supervisor {
     async fn start_one(&mut self, feed: &FeedId) -> Result<(), StoreError> {
         let insist = self.options.since.is_some();
         let since = self.options.since.unwrap_or(self.config.backfill.since.0);
+        let named = self.tools.store.named(feed).await?;
+        if named != *feed {
+            tracing::warn!(%feed, "the file knows this feed as {named}; upper and lower case do not matter");
+        }
+        let feed = &named;
+        if self.mirrored.contains(feed) {
+            return Ok(());
+        }
         let since = self.tools.store.adopt(feed, since, insist, mirror_time()).await?;
         self.tools.store.poll(feed, self.config.constellation1.streams.clone()).await?;
         if self.options.reconcile {

@@ -2,7 +2,7 @@
 //!
 //! A request that names no feed is answered for all. If it has more matches than a request that names every known feed,
 //! a feed is still unknown; halving the window finds one of its records. In the ordinary case, nothing new, this
-//! costs two requests.
+//! costs two requests. Feeds whose names differ only in case are one feed.
 
 use super::backoff;
 use crate::record::{Failure, FeedId, Stamp, Window};
@@ -37,6 +37,8 @@ pub(crate) struct DiscoveryRequest {
 #[derive(Debug)]
 pub(crate) struct Discovery {
     known: BTreeSet<FeedId>,
+    /// Other spellings of their names: they are asked for, too, so that no total seems too small.
+    respelled: BTreeSet<FeedId>,
     windows: Vec<Window>,
     search: Search,
     requests: u32,
@@ -56,14 +58,20 @@ impl Discovery {
     /// Begins with what is known already.
     #[must_use]
     pub(crate) fn new(known: BTreeSet<FeedId>, range: Window) -> Discovery {
-        let search = start(&known);
-        Discovery { known, windows: vec![range], search, requests: 0 }
+        let search = start(known.iter());
+        Discovery { known, respelled: BTreeSet::new(), windows: vec![range], search, requests: 0 }
     }
 
     /// The feeds known by now.
     #[must_use]
     pub(crate) fn known(&self) -> &BTreeSet<FeedId> {
         &self.known
+    }
+
+    /// Names that differ from those of known feeds in upper and lower case alone.
+    #[must_use]
+    pub(crate) fn respelled(&self) -> &BTreeSet<FeedId> {
+        &self.respelled
     }
 
     /// What to ask; `None` when nothing is left to find.
@@ -83,7 +91,6 @@ impl Discovery {
     /// Takes in an answer: the feeds of its records, the total, and whether the vendor names a next page.
     pub(crate) fn on_answer(&mut self, seen: &BTreeSet<FeedId>, total: u64, more: bool) {
         self.requests += 1;
-        let news = !seen.is_subset(&self.known);
         let known_total = match &mut self.search {
             Search::Known { left, total: sum } => {
                 left.pop();
@@ -100,22 +107,36 @@ impl Discovery {
             }
             Search::Walk { page } => {
                 *page += 1;
-                self.known.extend(seen.iter().cloned());
+                self.learn(seen);
                 return;
             }
             Search::All { known_total } => *known_total,
         };
-        self.known.extend(seen.iter().cloned());
+        let news = self.learn(seen);
         match () {
             () if !more || (!news && known_total >= total) => self.leave(),
-            () if news => self.search = start(&self.known),
+            () if news => self.begin_window(),
             () => self.halve(),
         }
     }
 
+    /// Takes in names; tells whether one was not seen before.
+    fn learn(&mut self, seen: &BTreeSet<FeedId>) -> bool {
+        let names = self.known.len() + self.respelled.len();
+        for feed in seen.iter().filter(|feed| !self.known.contains(feed)).cloned().collect::<Vec<_>>() {
+            let is_known = self.known.iter().any(|known| known.is(&feed));
+            if is_known { &mut self.respelled } else { &mut self.known }.insert(feed);
+        }
+        self.known.len() + self.respelled.len() > names
+    }
+
+    fn begin_window(&mut self) {
+        self.search = start(self.known.iter().chain(&self.respelled));
+    }
+
     fn leave(&mut self) {
         self.windows.pop();
-        self.search = start(&self.known);
+        self.begin_window();
     }
 
     fn halve(&mut self) {
@@ -127,12 +148,12 @@ impl Discovery {
         let middle = window.from.midpoint(window.to);
         self.windows.pop();
         self.windows.extend([Window { from: window.from, to: middle }, Window { from: middle, to: window.to }]);
-        self.search = start(&self.known);
+        self.begin_window();
     }
 }
 
-fn start(known: &BTreeSet<FeedId>) -> Search {
-    let names: Vec<FeedId> = known.iter().cloned().collect();
+fn start<'a>(names: impl Iterator<Item = &'a FeedId>) -> Search {
+    let names: Vec<FeedId> = names.cloned().collect();
     match names.is_empty() {
         true => Search::All { known_total: 0 },
         false => Search::Known { left: names.chunks(FEEDS_PER_REQUEST).map(<[FeedId]>::to_vec).collect(), total: 0 },
@@ -211,6 +232,16 @@ mod tests {
         let mut records = vec![(500, "A"); 100];
         records.push((500, "B"));
         assert_eq!(discover(&records, &[]).0, ["A", "B"]);
+    }
+
+    #[test]
+    fn feeds_whose_names_differ_only_in_case_are_one_feed() {
+        let mut records: Vec<_> = (0..200).map(|stamp| (stamp, if stamp % 2 == 0 { "GAMLS" } else { "gamls" })).collect();
+        records[150] = (150, "B");
+        let (feeds, requests) = discover(&records, &["Gamls"]);
+        assert_eq!(feeds, ["B", "Gamls"]);
+        assert!(requests < 80, "{requests}");
+        assert_eq!(discover(&records, &[]).0, ["B", "GAMLS"]);
     }
 
     #[test]

@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 /// What a column holds, and which JSON values fit it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A JSON string; TEXT.
+    /// A JSON string, or what a number or a boolean is spelled; TEXT.
     Text,
-    /// A JSON string, number or boolean; TEXT. For fields whose type the document gives in two ways.
+    /// As `Text`. For fields whose type the document gives in two ways.
     Loose,
-    /// A whole JSON number of 64 bits; INTEGER.
+    /// A whole number of 64 bits, perhaps in a JSON string; INTEGER.
     Integer,
-    /// A JSON number; REAL.
+    /// A number, perhaps in a JSON string; REAL.
     Real,
-    /// A JSON boolean; INTEGER 0 or 1.
+    /// A boolean, or 0 or 1, perhaps in a JSON string; INTEGER 0 or 1.
     Bool,
-    /// A JSON string with an ISO date-time; TEXT as sent.
+    /// A JSON string with a date-time; TEXT as sent where that is ISO 8601, otherwise written so.
     Time,
     /// A JSON array or object; TEXT holding JSON.
     Json,
@@ -66,7 +66,7 @@ pub struct Field {
 pub enum Cell {
     /// The member was not in the record: it says nothing.
     Absent,
-    /// The member was null, or did not fit its kind.
+    /// The member was null, or a date that stands for none, or did not fit its kind.
     Null,
     /// A whole number or a boolean.
     Integer(i64),
@@ -115,7 +115,7 @@ impl Content {
         let Some(known) = members(earlier.extra.as_deref()) else { return };
         let mut extra = members(self.extra.as_deref()).unwrap_or_default();
         for (name, value) in known {
-            if !fields.iter().any(|field| field.wire == name) {
+            if !fields.iter().any(|field| field.wire.eq_ignore_ascii_case(&name)) {
                 extra.entry(name).or_insert(value);
             }
         }

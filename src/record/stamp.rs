@@ -1,6 +1,7 @@
 //! A vendor's date-time: zoneless, in units of 100 ns, because that is the grain of .NET's DateTime.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -24,17 +25,52 @@ impl Stamp {
     /// 9999-12-31T00:00:00: a window that ends here has no end, and a request for it names none.
     pub const NO_END: Stamp = Stamp(2_534_022_144_000_000_000);
 
-    /// Reads ISO 8601 with 0 to 9 fraction digits, with or without an offset (`Z`, `+02:00`). A date alone is its midnight.
+    /// Reads ISO 8601 with 0 to 9 fraction digits, with or without an offset (`Z`, `+02:00`), and what [`Stamp::iso`] makes
+    /// such. A date alone is its midnight.
     #[must_use]
     pub fn parse(text: &str) -> Option<Stamp> {
         if let Ok(naive) = text.parse::<NaiveDateTime>() {
             return Stamp::from_naive(naive);
         }
-        if let Ok(zoned) = DateTime::parse_from_rfc3339(text) {
+        let text = Stamp::iso(text);
+        if let Ok(zoned) = DateTime::parse_from_rfc3339(&text) {
             return Stamp::from_naive(zoned.naive_utc());
+        }
+        if let Ok(naive) = text.parse::<NaiveDateTime>() {
+            return Stamp::from_naive(naive);
         }
         let midnight = text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?;
         Stamp::from_naive(midnight)
+    }
+
+    /// Other spellings of a date-time as ISO 8601: a blank in the place of the T, an offset without its colon (`+0000`), and
+    /// .NET's old `/Date(1732570195000-0500)/`, whose milliseconds are UTC whatever its offset. Any other text stays.
+    #[must_use]
+    pub fn iso(text: &str) -> Cow<'_, str> {
+        if let Some(millis) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
+            return millis_of(millis).map_or(Cow::Borrowed(text), |stamp| Cow::Owned(format!("{stamp}Z")));
+        }
+        let bytes = text.as_bytes();
+        let mut iso = Cow::Borrowed(text);
+        if let [.., b'+' | b'-', a, b, c, d] = bytes
+            && text.contains(':')
+            && [a, b, c, d].into_iter().all(u8::is_ascii_digit)
+        {
+            iso.to_mut().insert(text.len() - 2, ':');
+        }
+        if bytes.get(10) == Some(&b' ') && text.is_char_boundary(11) {
+            let rest = iso[11..].replace(' ', "");
+            iso = Cow::Owned(format!("{}T{rest}", &text[..10]));
+        }
+        iso
+    }
+
+    /// Whether this is .NET's `DateTime.MinValue`, which stands for no date at all: the first day of the year 1.
+    #[must_use]
+    pub fn is_none_of_dotnet(self) -> bool {
+        // With an offset it lies up to a day beside midnight.
+        let day = 86_400 * TICKS_PER_SECOND;
+        (Stamp::FIRST.0 - day..Stamp::FIRST.0 + 2 * day).contains(&self.0)
     }
 
     /// The stamp of an instant, read as UTC.
@@ -96,6 +132,13 @@ impl Stamp {
     }
 }
 
+/// Milliseconds since 1970, UTC, perhaps with an offset behind them that says only where they were written.
+fn millis_of(text: &str) -> Option<Stamp> {
+    let end = text.rfind(['+', '-']).filter(|at| *at > 0).unwrap_or(text.len());
+    let instant = DateTime::from_timestamp_millis(text[..end].parse().ok()?)?;
+    (0..=9999).contains(&instant.year()).then(|| Stamp::from_utc(instant))
+}
+
 fn ticks(span: Duration) -> i64 {
     i64::try_from(span.as_nanos() / NANOS_PER_TICK.unsigned_abs() as u128).unwrap_or(i64::MAX)
 }
@@ -153,8 +196,43 @@ mod tests {
     }
 
     #[test]
+    fn reads_other_spellings() {
+        check("2026-11-25 21:29:55", "2026-11-25T21:29:55");
+        check("2026-11-25 21:29:55.116", "2026-11-25T21:29:55.116");
+        check("2026-11-25 21:29:55 +02:00", "2026-11-25T19:29:55");
+        check("2026-11-25 21:29:55Z", "2026-11-25T21:29:55");
+        check("2026-11-25T21:29:55.116+0000", "2026-11-25T21:29:55.116");
+        check("2026-11-25T21:29:55-0530", "2026-11-26T02:59:55");
+        check("/Date(1732570195000)/", "2024-11-25T21:29:55");
+        check("/Date(1732570195123-0500)/", "2024-11-25T21:29:55.123");
+        check("/Date(-62135596800000)/", "0001-01-01T00:00:00");
+        assert_eq!(Stamp::iso("2019-05-01T11:15:39.837"), "2019-05-01T11:15:39.837");
+        assert_eq!(Stamp::iso("2019-05-01"), "2019-05-01");
+        assert_eq!(Stamp::iso("/Date(1732570195000+0000)/"), "2024-11-25T21:29:55Z");
+    }
+
+    #[test]
+    fn the_first_day_of_dotnet_is_none() {
+        let is_none = |text: &str| Stamp::parse(text).expect(text).is_none_of_dotnet();
+        assert!(is_none("0001-01-01T00:00:00") && is_none("0001-01-01T00:00:00-08:00") && is_none("0001-01-01"));
+        assert!(!is_none("0001-01-03") && !is_none("-0044-03-15") && !is_none("1753-01-01T00:00:00"));
+    }
+
+    #[test]
     fn refuses_what_is_no_date() {
-        for text in ["", "yesterday", "2019-13-01T00:00:00", "20190501", "2019-05-01T25:00:00", "NaN"] {
+        for text in [
+            "/Date()/",
+            "/Date(x)/",
+            "/Date(99999999999999999)/",
+            "11/25/2026 9:29:55 PM",
+            "2026-11-25 é",
+            "",
+            "yesterday",
+            "2019-13-01T00:00:00",
+            "20190501",
+            "2019-05-01T25:00:00",
+            "NaN",
+        ] {
             assert_eq!(Stamp::parse(text), None, "{text}");
         }
     }

@@ -4,7 +4,7 @@ use super::database::Database;
 use super::error::Error;
 use super::rejects::Origin;
 use super::row::{Applied, Incoming, apply};
-use super::{checkpoint, feeds, reconcile_run, rejects};
+use super::{checkpoint, feeds, misfits, reconcile_run, rejects};
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
@@ -32,6 +32,10 @@ pub struct Committed {
     pub counts: BTreeMap<ActionKind, u64>,
     /// Rejects that were not kept already.
     pub new_rejects: Vec<Reject>,
+    /// How many changes were in the queries of URLs alone.
+    pub signed_anew: u64,
+    /// Whether the feed has listings without a stamp that can be read; `None` where the page says nothing new of that.
+    pub undated: Option<bool>,
 }
 
 /// Late listings that are kept, over all feeds.
@@ -54,6 +58,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     if let Some(run) = &run {
         reconcile_run::saw(&tx, run, &records)?;
     }
+    let mut undated = false;
     let mut stored = tx.savepoint()?;
     for record in records {
         let (key, stamp) = (record.key.clone(), record.stamp);
@@ -61,6 +66,9 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         if let Some(stamp) = late_stamp(stamp, &applied, &checkpoint) {
             note_late(&stored, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;
         }
+        let changed = matches!(applied.kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone | ActionKind::Restamp);
+        undated |= stamp.is_none() || changed && applied.earlier.is_none();
+        committed.signed_anew += u64::from(applied.signed_anew && applied.kind == ActionKind::Update);
         *committed.counts.entry(applied.kind).or_default() += 1;
     }
     // A dry run sees what it would do, and takes it back.
@@ -76,6 +84,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     if let Some(run) = &run {
         reconcile_run::count(&tx, run, &committed.counts)?;
     }
+    committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
     checkpoint::save(&tx, &checkpoint, &at)?;
     tx.commit()?;
     Ok(committed)

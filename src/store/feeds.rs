@@ -33,6 +33,12 @@ pub(super) fn adopt(connection: &Connection, feed: &FeedId, since: Stamp, insist
     value(connection, "SELECT since FROM feeds WHERE feed_id = ?1", [feed])
 }
 
+/// The name under which the file knows this feed; as it was given where it does not. Upper and lower case do not matter.
+pub(super) fn named(connection: &Connection, feed: &FeedId) -> rusqlite::Result<FeedId> {
+    let sql = "SELECT feed_id FROM feeds WHERE feed_id = ?1 COLLATE NOCASE ORDER BY feed_id = ?1 DESC LIMIT 1";
+    Ok(rows::<_, Vec<_>>(connection, sql, [feed], |row| row.get(0))?.pop().unwrap_or_else(|| feed.clone()))
+}
+
 /// Writes down what a feed is doing.
 pub(super) fn save_note(connection: &Connection, note: &FeedNote) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("UPDATE feeds SET activity = ?2, note = ?3, activity_at = ?4 WHERE feed_id = ?1")?;

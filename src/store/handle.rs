@@ -91,6 +91,15 @@ impl Store {
         self.ask(move |writer| writer.write(|database| write(database).map_err(Into::into))).await
     }
 
+    /// From now on what differs in the queries of URLs alone is no change; the newest URLs are stored.
+    pub async fn ignore_queries(&self) -> Result<(), Error> {
+        self.ask(|writer| {
+            writer.database.sql.ignores_queries = true;
+            Ok(())
+        })
+        .await
+    }
+
     /// From now on nothing waits for another program that holds the write lock: a stop must not take long.
     pub(crate) fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);
@@ -117,6 +126,12 @@ impl Store {
     /// Tells of the feeds that the configuration no longer names; an empty list names them all.
     pub(crate) async fn tell_of_dropped(&self, named: Vec<String>, at: String) -> Result<(), Error> {
         self.write(move |db| feeds::tell_of_dropped(&db.connection, &named, &at)).await
+    }
+
+    /// The name under which the file knows a feed; as it was given where it does not. Upper and lower case do not matter.
+    pub(crate) async fn named(&self, feed: &FeedId) -> Result<FeedId, Error> {
+        let feed = feed.clone();
+        self.read(move |db| feeds::named(&db.connection, &feed)).await
     }
 
     /// Tells which streams of a feed are polled from now on; the others no longer count for how complete it is.

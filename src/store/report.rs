@@ -5,6 +5,7 @@ use super::health::{self, Lateness, SuspectWindow};
 use super::holder::Holder;
 use super::ledger::{self, AccountReport};
 use super::long_readers::{self, Reader};
+use super::misfits::{self, MisfitCount};
 use super::notice::{self, NoticeReport};
 use super::open_error::OpenError;
 use super::query::{rows, value};
@@ -49,6 +50,8 @@ pub struct FeedReport {
     pub rejects_cut: u64,
     /// Records whose unknown fields were not kept because they were too long.
     pub extra_cut: u64,
+    /// The fields whose values did not fit their columns, and in how many stored listings, the most frequent first.
+    pub misfits: Vec<MisfitCount>,
     /// Windows that could not be proven whole and that nothing has proven since; at most 1000.
     pub suspect_windows: u64,
     /// The newest of them.
@@ -207,6 +210,7 @@ fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
             rejects: value(connection, "SELECT count(*) FROM rejects WHERE feed_id = ?1", [&feed_id])?,
             rejects_cut,
             extra_cut,
+            misfits: misfits::counts(connection, &feed_id)?,
             suspect_windows: suspects.len() as u64,
             newest_suspect: suspects.into_iter().next(),
             notices: notice::of(connection, Some(&feed_id))?,

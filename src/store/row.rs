@@ -45,17 +45,32 @@ pub(super) struct Applied {
     pub(super) kind: ActionKind,
     /// The row's stamp before.
     pub(super) earlier: Option<Stamp>,
+    /// It differs from the row in the queries of URLs alone.
+    pub(super) signed_anew: bool,
+}
+
+/// How what was heard stands to the row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    /// It differs in the queries of URLs alone.
+    SignedAnew,
+    Other,
 }
 
 /// Merges what was heard of a listing into its row, and adds the change where consumers see one.
 pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, at: &str) -> Result<Applied, Error> {
     let stored = sql.find(tx, &heard.key)?;
     let extra_cut = heard.content.as_mut().is_some_and(cut_extra);
-    let same = stored.as_ref().map(|stored| is_same(tx, sql, stored, &mut heard)).transpose()?.unwrap_or(false);
+    let likeness = stored.as_ref().map_or(Ok(Likeness::Other), |stored| likeness(tx, sql, stored, &mut heard))?;
+    let signed_anew = likeness == Likeness::SignedAnew;
+    let same = likeness == Likeness::Same || signed_anew && sql.ignores_queries;
     let known = stored.map(|stored| stored.known(same));
     let earlier = known.and_then(|known| known.stamp);
     let cause = heard.cause();
     let Incoming { key, news, stamp, raw_hash, content } = heard;
+    // The URL of before may not work any more.
+    let fresh = (signed_anew && same).then(|| content.clone()).flatten();
     // Another process may have changed the row since the hashes were asked for.
     let changed = || Error::Strange(format!("the row of {} changed while its page was read", key.listing));
     let action = merge(known, news, stamp, content).ok_or_else(changed)?;
@@ -74,11 +89,14 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, at: &str
         Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, &key, (stamp, raw_hash))?,
         Action::Unchanged | Action::Superseded => {}
     }
+    if let Some(fresh) = &fresh {
+        sql.refresh(tx, &new(fresh, 0))?;
+    }
     let writes = matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Revive);
     if extra_cut && writes {
         feeds::count_extra_cut(tx, &key.feed)?;
     }
-    Ok(Applied { kind, earlier })
+    Ok(Applied { kind, earlier, signed_anew })
 }
 
 /// Puts a note in the place of an `extra` that is too long; tells whether it was.
@@ -91,22 +109,28 @@ fn cut_extra(content: &mut Content) -> bool {
     true
 }
 
-/// Whether the row holds exactly what was heard.
+/// Whether the row holds what was heard.
 ///
 /// The same version of a listing may be sent in the shape of the document's table or of its class; each lacks fields of
 /// the other. What this answer leaves out is taken over, so that the shapes do not look like changes.
-fn is_same(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming) -> Result<bool, Error> {
+fn likeness(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming) -> Result<Likeness, Error> {
     if stored.raw_hash == heard.raw_hash {
-        return Ok(true);
+        return Ok(Likeness::Same);
     }
-    let Some(content) = &mut heard.content else { return Ok(false) };
+    let Some(content) = &mut heard.content else { return Ok(Likeness::Other) };
+    let mut signed_anew = false;
     if heard.stamp.is_some()
         && heard.stamp == stored.stamp
         && let Some(earlier) = sql.cells(tx, &heard.key)?
     {
         content.fill_absent_from(&earlier, sql.entity.fields);
+        signed_anew = (sql.entity.differ_in_queries)(&earlier, content);
     }
-    Ok(content.hash() == stored.content_hash)
+    Ok(match content.hash() == stored.content_hash {
+        true => Likeness::Same,
+        false if signed_anew => Likeness::SignedAnew,
+        false => Likeness::Other,
+    })
 }
 
 /// Adds a change; tells its number.

@@ -1,5 +1,6 @@
 //! The statements on an entity's table, made from its fields.
 
+use super::misfits;
 use super::query::value;
 use crate::entity::Entity;
 use crate::plan::merge::Known;
@@ -14,10 +15,13 @@ const MIRRORED: [&str; 8] = ["extra", "stamp", "raw_hash", "content_hash", "chan
 #[derive(Debug)]
 pub(super) struct RowSql {
     pub(super) entity: &'static Entity,
+    /// What differs in the queries of URLs alone is no change.
+    pub(super) ignores_queries: bool,
     find: String,
     cells: String,
     insert: String,
     update: String,
+    refresh: String,
     tombstone: String,
     restamp: String,
     stamp: String,
@@ -65,13 +69,17 @@ impl RowSql {
         let columns = entity.fields.iter().map(|field| field.column).collect::<Vec<_>>();
         let written: Vec<&str> = columns.iter().copied().chain(MIRRORED).collect();
         let marks = (1..=written.len() + 1).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
-        let sets = written.iter().enumerate().skip(2).map(|(index, column)| format!("{column} = ?{}", index + 1));
+        let set = |(index, column): (usize, &&str)| format!("{column} = ?{}", index + 1);
+        let sets = |count: usize| written.iter().enumerate().take(count).skip(2).map(set).collect::<Vec<_>>().join(", ");
         RowSql {
             entity,
+            ignores_queries: false,
             find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash FROM {table} {this}"),
             cells: format!("SELECT {}, extra FROM {table} {this}", columns.join(", ")),
             insert: format!("INSERT INTO {table} ({}, first_seen_at) VALUES ({marks})", written.join(", ")),
-            update: format!("UPDATE {table} SET {} {this}", sets.collect::<Vec<_>>().join(", ")),
+            update: format!("UPDATE {table} SET {} {this}", sets(written.len())),
+            // The content and its hashes, without what makes it a change.
+            refresh: format!("UPDATE {table} SET {} {this} AND deleted_at IS NULL", sets(columns.len() + 4)),
             tombstone: format!(
                 "UPDATE {table} SET deleted_at = ?3, deleted_cause = ?4, changed_at = ?3, change_seq = ?5, stamp = ?6 {this}"
             ),
@@ -114,6 +122,11 @@ impl RowSql {
         self.write(connection, &self.update, row)
     }
 
+    /// Gives a live row new content that is no change to consumers.
+    pub(super) fn refresh(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
+        self.write(connection, &self.refresh, row)
+    }
+
     fn write(&self, connection: &Connection, sql: &str, row: &NewRow) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql)?;
         statement.raw_bind_parameter(1, &row.key.feed)?;
@@ -138,7 +151,8 @@ impl RowSql {
         for (value, index) in mirrored.iter().zip(fields + 1..=statement.parameter_count()) {
             statement.raw_bind_parameter(index, value)?;
         }
-        statement.raw_execute().map(drop)
+        statement.raw_execute()?;
+        misfits::save(connection, self.entity, row.key, row.content, row.stamp.is_some())
     }
 
     /// Turns a live row into a tombstone; `change` is the mirror's clock and the change's number.

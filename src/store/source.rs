@@ -33,6 +33,7 @@ pub(crate) enum Taken {
 const FORGET: &str = "
     DELETE FROM cursors;
     DELETE FROM covered;
+    DELETE FROM known_gaps;
     DELETE FROM lookbacks;
     DELETE FROM windows;
     DELETE FROM window_marks;

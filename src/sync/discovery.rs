@@ -35,6 +35,9 @@ pub(crate) async fn discover(tools: &Tools, scope: Scope, known: BTreeSet<FeedId
             Err(error) => return Some(Err(error)),
         }
     }
+    for name in discovery.respelled() {
+        tracing::info!(feed = %name, "the vendor writes this feed's name in two ways; upper and lower case do not matter");
+    }
     Some(Ok(discovery.known().clone()))
 }
 

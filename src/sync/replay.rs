@@ -35,7 +35,8 @@ pub(crate) async fn replay(entity: &Entity, store: &Store) -> Result<ReplayCount
 
 /// The record of a reject, if it can be read now. One of another feed than the one that was asked for is left out.
 fn decoded(entity: &Entity, reject: &KeptReject) -> Option<Replayed> {
-    let record = (entity.read)(&reject.raw).ok().filter(|record| record.key.feed == reject.feed)?;
+    let mut record = (entity.read)(&reject.raw).ok().filter(|record| record.key.feed.is(&reject.feed))?;
+    record.key.feed = reject.feed.clone();
     let content = (entity.decode)(&record).ok()?;
     let presence = reject.stream.presence();
     let record =

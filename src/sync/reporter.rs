@@ -11,7 +11,7 @@ use crate::plan::options::Purpose;
 use crate::plan::window::FromRule;
 use crate::plan::zone::ZoneFinding;
 use crate::record::{Failure, FeedId, PageRequest, spoken};
-use crate::store::{Error as StoreError, FeedNote, Notice};
+use crate::store::{Committed, Error as StoreError, FeedNote, Notice};
 use crate::vendor::Error as VendorError;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +21,9 @@ use tokio::time::Instant;
 const SKEW_S: i64 = 30;
 /// The notice is rewritten only when the difference has changed by more than this: it is a little different at each answer.
 const SKEW_GRAIN_S: u64 = 15;
+
+/// So many changes in the queries of URLs alone are no accident.
+const SIGNED_ANEW: u64 = 50;
 
 /// Writes what one feed's worker reports: log lines, the feed's activity, and its notices. Activity and notices are written
 /// only when they have changed. Rejects are logged each time, failures when trouble begins and when it is over.
@@ -40,11 +43,13 @@ pub(super) struct Reporter {
     round_requests: usize,
     /// When the last round was over, if nothing has failed since.
     polled: Option<Instant>,
+    /// Changes in the queries of URLs alone.
+    signed_anew: u64,
 }
 
 impl Reporter {
     pub(super) fn new(tools: Tools, feed: FeedId, (interval, round_requests): (Duration, usize)) -> Reporter {
-        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None, interval, round_requests, polled: None }
+        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None, interval, round_requests, polled: None, signed_anew: 0 }
     }
 
     /// Writes a report. If the database refuses it for now, that is logged and the worker goes on.
@@ -189,6 +194,7 @@ impl Reporter {
             self.noted = None;
             self.working(stored.purpose, &stored.request).await?;
         }
+        self.looked_at_records(stored).await?;
         self.observed(stored.from_rule, stored.zone).await?;
         if !stored.round_proven {
             return Ok(());
@@ -204,6 +210,28 @@ impl Reporter {
         let needed = (self.tools.progress.feeds() * self.round_requests) as f64 / self.interval.as_secs_f64();
         let (after, interval, rate) = (now - last, self.interval, self.tools.vendor.rate());
         self.tools.troubles.polled(Round { after, interval, needed, rate });
+    }
+
+    /// Says what the records themselves show.
+    async fn looked_at_records(&mut self, stored: &Stored) -> Result<(), StoreError> {
+        let Committed { signed_anew, undated, .. } = &stored.committed;
+        if let Some(undated) = *undated {
+            let stamp = self.tools.entity.stamp;
+            let note = undated.then(|| {
+                format!(
+                    "some listings have no {stamp} that can be read, so it is not known which version of them is newer: \
+                     one that was deleted stays deleted. The table `misfits` names them"
+                )
+            });
+            self.notice("undated", note).await?;
+        }
+        self.signed_anew += signed_anew;
+        let note = (self.signed_anew >= SIGNED_ANEW).then(|| {
+            "many changes are in the queries of photo URLs alone, as where URLs are signed anew in every answer. \
+             Set media.ignore_query = true, then these are no changes"
+                .to_owned()
+        });
+        self.notice("media", note).await
     }
 
     fn count(&self, stored: &Stored) {

@@ -3,14 +3,17 @@
 mod auth;
 mod body;
 mod canonical;
+mod charset;
 mod client;
 mod decimal;
 mod decode;
 pub mod fields;
 mod json;
 mod listings;
+mod media;
 mod mend;
 mod refusal;
+mod scalar;
 mod throttle;
 mod wire;
 

@@ -39,6 +39,7 @@ pub struct Settings {
     pub max_in_flight: usize,
     pub max_body_bytes: u64,
     pub requests_per_hour: u64,
+    pub ignore_query: bool,
     /// In place of the environment.
     pub key_file: Option<PathBuf>,
 }
@@ -58,6 +59,7 @@ impl Default for Settings {
             max_in_flight: 2,
             max_body_bytes: 64 << 20,
             requests_per_hour: 0,
+            ignore_query: false,
             key_file: None,
         }
     }
@@ -70,6 +72,7 @@ impl Settings {
             "database = {database:?}\n[constellation1]\n{key_file}base_url = {:?}\nclient = \"demo\"\nfeeds = {:?}\ntimeout = {:?}\n\
              max_body_bytes = {}\n\
              [poll]\ninterval = {:?}\noverlap = {:?}\nsettle = {:?}\ndiscover = {:?}\n[backfill]\nwindow_pages = {}\n\
+             [media]\nignore_query = {}\n\
              [rate]\nrequests_per_second = {:?}\nmax_in_flight = {}\nrequests_per_hour = {}\n",
             self.base_url,
             self.feeds,
@@ -80,6 +83,7 @@ impl Settings {
             self.settle,
             self.discover,
             self.window_pages,
+            self.ignore_query,
             self.requests_per_second,
             self.max_in_flight,
             self.requests_per_hour

@@ -1,4 +1,4 @@
--- Version 2 to 3. Known gaps are kept; a feed may have a window open for each stream.
+-- Version 2 to 3. Known gaps are kept; a feed may have a window open for each stream; misfits are counted.
 
 CREATE TABLE known_gaps (
     feed_id TEXT NOT NULL,
@@ -25,3 +25,18 @@ CREATE TABLE source (
     adopted_at TEXT,
     since TEXT NOT NULL
 ) STRICT;
+
+-- Which values did not fit their columns. A number that was rounded is in `extra`, too, and is none of them.
+CREATE TABLE misfits (
+    feed_id TEXT NOT NULL,
+    listing_id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    PRIMARY KEY (feed_id, listing_id, field)
+) STRICT, WITHOUT ROWID;
+INSERT INTO misfits (feed_id, listing_id, field)
+SELECT listings.feed_id, listings.listing_id, member.key
+FROM listings, json_each(listings.extra) AS member
+WHERE lower(member.key) IN (SELECT replace(name, '_', '') FROM pragma_table_info('listings') WHERE cid < 317)
+    AND NOT (member.type = 'text' AND length(member.value) > 17 AND member.value GLOB '[-0-9]*')
+UNION
+SELECT feed_id, listing_id, 'MlsUpdateDate' FROM listings WHERE stamp IS NULL;

@@ -2,8 +2,12 @@
 
 use crate::record::Failure;
 use crate::vendor::error::Error;
+use flate2::read::MultiGzDecoder;
 use std::error::Error as _;
-use std::io;
+use std::io::{self, Read};
+
+/// How gzip begins; no JSON begins so.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Reads a body whole; `limit` counts bytes after decompression, so that a small answer cannot unfold into all memory.
 ///
@@ -14,11 +18,27 @@ pub(super) async fn whole(mut response: reqwest::Response, limit: usize) -> Resu
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unread)? {
         if body.len() + chunk.len() > limit {
-            return Err(Error::new(Failure::Malformed, &format!("the answer is longer than the limit of {limit} bytes")));
+            return Err(too_long(limit));
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    unpacked(body, limit)
+}
+
+/// Unpacks a body that is gzip although no header says so.
+fn unpacked(body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
+    if !body.starts_with(&GZIP) {
+        return Ok(body);
+    }
+    let mut unpacked = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let outcome = MultiGzDecoder::new(body.as_slice()).take(most).read_to_end(&mut unpacked);
+    outcome.map_err(|error| Error::new(Failure::Malformed, &format!("the answer cannot be unpacked: {error}")))?;
+    if unpacked.len() > limit { Err(too_long(limit)) } else { Ok(unpacked) }
+}
+
+fn too_long(limit: usize) -> Error {
+    Error::new(Failure::Malformed, &format!("the answer is longer than the limit of {limit} bytes"))
 }
 
 /// Reads as much of a body as there is, up to the limit: for words about an error that is known already.

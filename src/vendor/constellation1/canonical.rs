@@ -11,8 +11,16 @@ const DEEPEST: usize = 100;
 
 /// Rewrites a valid JSON text. `None` when it is nested deeper than 100 levels or holds a number beyond a double's range.
 pub(super) fn canonical(json: &str) -> Option<String> {
+    canonical_with(json, |_| ())
+}
+
+/// The members of one object, by name, each value canonical already.
+pub(super) type Object<'a> = BTreeMap<Cow<'a, str>, String>;
+
+/// As [`canonical`]; every object passes through `amend` before it is written, the inner ones first.
+pub(super) fn canonical_with<'a>(json: &'a str, amend: fn(&mut Object<'a>)) -> Option<String> {
     let mut out = String::with_capacity(json.len());
-    let mut walker = Walker { json, at: 0, depth: 0 };
+    let mut walker = Walker { json, at: 0, depth: 0, amend };
     walker.value(&mut out)?;
     Some(out)
 }
@@ -51,6 +59,7 @@ struct Walker<'a> {
     json: &'a str,
     at: usize,
     depth: usize,
+    amend: fn(&mut Object<'a>),
 }
 
 impl<'a> Walker<'a> {
@@ -76,7 +85,7 @@ impl<'a> Walker<'a> {
     }
 
     fn object(&mut self, out: &mut String) -> Option<()> {
-        let mut members: BTreeMap<Cow<'a, str>, String> = BTreeMap::new();
+        let mut members = Object::new();
         while self.peek()? != b'}' {
             if self.peek()? == b',' {
                 self.at += 1;
@@ -91,6 +100,7 @@ impl<'a> Walker<'a> {
             self.value(&mut value)?;
             members.insert(name, value);
         }
+        (self.amend)(&mut members);
         write_object(&members, out);
         Some(())
     }

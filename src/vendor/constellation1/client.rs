@@ -1,7 +1,7 @@
 //! One signed request over HTTP.
 
-use super::refusal::Refusal;
-use super::{auth, body, wire};
+use super::refusal::{self, Refusal};
+use super::{auth, body, charset, wire};
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream, printable};
 use crate::vendor::error::{Error, Unanswered};
 use chrono::{DateTime, Datelike, Utc};
@@ -18,6 +18,14 @@ use std::time::Duration;
 const ERROR_BODY: usize = 64 * 1024;
 /// The longest wait for it.
 const ERROR_TIME: Duration = Duration::from_secs(2);
+
+/// A firewall may forget a silent connection after a minute or so; what is sent on it then is answered by nobody.
+const IDLE: Duration = Duration::from_secs(20);
+/// How often a silent connection is asked whether it still stands.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// When a connection is given up on which nothing that is sent arrives.
+#[cfg(target_os = "linux")]
+const UNHEARD: Duration = Duration::from_secs(10);
 
 /// A `Date` outside these years comes from a machine whose clock is not set, and is ignored.
 const YEARS: RangeInclusive<i32> = 2020..=2099;
@@ -118,7 +126,8 @@ impl Client {
     pub(in crate::vendor) async fn page(&self, request: &PageRequest) -> Result<Page, Unanswered> {
         let answer = self.get(self.page_url(request)).await?;
         answer.refused()?;
-        let page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
+        let mut page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
+        page.records.iter_mut().for_each(|record| name_as_asked(&mut record.key.feed, &request.feeds));
         Ok(Page { vendor_now: answer.vendor_stamp(), ..page })
     }
 
@@ -140,7 +149,10 @@ impl Client {
         let record = wire::detail(&answer.body).map_err(|what| answer.malformed(&what))?;
         match record {
             Some(record) if !is_asked_for(&record, feed, listing) => Err(answer.malformed("the answer is another listing").into()),
-            Some(record) => Ok(Some(record)),
+            Some(mut record) => {
+                record.key.feed = feed.clone();
+                Ok(Some(record))
+            }
             // Only 404 is documented as "does not exist"; nothing at all is no evidence.
             None => Err(Error::new(Failure::Refused, "the vendor answered with nothing").into()),
         }
@@ -183,7 +195,8 @@ impl Client {
         self.is_well.store(true, Ordering::Relaxed);
         let mut answer = Answer::of(&response);
         if answer.status == StatusCode::OK {
-            answer.body = body::whole(response, self.max_body).await.map_err(|error| error.at(answer.vendor_stamp()))?;
+            let body = body::whole(response, self.max_body).await.map_err(|error| error.at(answer.vendor_stamp()))?;
+            answer.body = charset::in_utf8(body, answer.header(CONTENT_TYPE)).map_err(|what| answer.malformed(&what))?;
         } else {
             // The words of a 429 must not hold the gate open.
             let words = body::beginning(response, ERROR_BODY.min(self.max_body));
@@ -235,12 +248,14 @@ impl Answer {
         self.vendor_now().map(Stamp::from_utc)
     }
 
+    /// An answer other than 200, or a 429 that a proxy sends on as a 200.
     fn refused(&self) -> Result<(), Error> {
-        if self.status == StatusCode::OK {
+        let is_throttled = self.status == StatusCode::OK && self.body.len() <= ERROR_BODY && refusal::says_too_many(&self.body);
+        if self.status == StatusCode::OK && !is_throttled {
             return Ok(());
         }
         let refusal = Refusal {
-            status: self.status,
+            status: if is_throttled { StatusCode::TOO_MANY_REQUESTS } else { self.status },
             retry_after: self.header(RETRY_AFTER),
             target: self.target.as_deref(),
             body: &self.body,
@@ -267,9 +282,18 @@ fn status(stream: Stream) -> u8 {
     }
 }
 
-/// A feed may be asked for in another case than the vendor writes it.
+/// A feed may be asked for in another case than the vendor writes it: its records are the feed's own, under the name that
+/// was asked for.
+fn name_as_asked(feed: &mut FeedId, asked: &[FeedId]) {
+    if !asked.contains(feed)
+        && let Some(asked) = asked.iter().find(|asked| asked.is(feed))
+    {
+        *feed = asked.clone();
+    }
+}
+
 fn is_asked_for(record: &Record, feed: &FeedId, listing: &ListingId) -> bool {
-    record.key.feed.0.eq_ignore_ascii_case(&feed.0) && record.key.listing.0.eq_ignore_ascii_case(&listing.0)
+    record.key.feed.is(feed) && record.key.listing.0.eq_ignore_ascii_case(&listing.0)
 }
 
 fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
@@ -282,10 +306,15 @@ fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
         .user_agent(&options.user_agent)
         // A followed redirect would carry the key to wherever it points.
         .redirect(reqwest::redirect::Policy::none())
+        .pool_idle_timeout(IDLE)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE)
         .referer(false)
         .gzip(true);
     // The environment's proxy is for the world outside; it would not even reach this machine's loopback.
     let builder = if is_loopback(&options.base_url) { builder.no_proxy() } else { builder };
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(UNHEARD);
     builder.build().map_err(|error| format!("cannot set up HTTP: {}", body::causes(error)))
 }
 

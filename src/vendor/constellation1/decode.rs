@@ -4,6 +4,8 @@ use super::canonical::{canonical, quoted, write_object};
 use super::decimal::Decimal;
 use super::fields::{ALIASES, LISTING_DETAILS};
 use super::json::{Members, text};
+use super::media::{media, open_houses};
+use super::scalar::{boolean, finite, unquoted, whole};
 use crate::record::{Cell, Content, Field, Kind, Record, Reject, Stamp};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -15,8 +17,13 @@ const DIGITS_OF_A_DOUBLE: usize = 17;
 static COLUMNS: LazyLock<HashMap<&'static str, usize>> =
     LazyLock::new(|| LISTING_DETAILS.iter().enumerate().map(|(index, field)| (field.wire, index)).collect());
 
+/// The same by the names in lower case.
+static COLUMNS_IN_LOWER_CASE: LazyLock<HashMap<String, usize>> =
+    LazyLock::new(|| COLUMNS.iter().map(|(wire, index)| (wire.to_ascii_lowercase(), *index)).collect());
+
 /// Decodes a record: one cell a field of [`LISTING_DETAILS`], in its order.
 ///
+/// Names that differ only in case are one member, and a value of another JSON type is converted where nothing is lost.
 /// A value that does not fit its field, and a member without a field, is kept in `extra` under its wire name: as JSON, or
 /// as its text in a JSON string where a reader of JSON could not take it (nested beyond 100 levels, a number beyond a
 /// double). `extra` also keeps, as a string, the digits of a number that a double had to round.
@@ -26,7 +33,7 @@ static COLUMNS: LazyLock<HashMap<&'static str, usize>> =
 pub(super) fn decode(record: &Record) -> Result<Content, Reject> {
     let members = Members::read(&record.raw).map_err(|_| unreadable(record))?;
     let (mut values, mut others) = sort_out(members);
-    resolve_aliases(&mut values, &mut others);
+    resolve_names(&mut values, &mut others);
     let mut extra: Extra = others.into_iter().map(|(name, value)| (name, portable(value))).collect();
     let cells = LISTING_DETAILS.iter().zip(values).map(|(field, value)| match field.wire {
         "FeedId" => Cell::Text(record.key.feed.0.clone()),
@@ -57,16 +64,25 @@ fn sort_out(members: Members<'_>) -> (Values<'_>, Others<'_>) {
     (values, others)
 }
 
-/// A field's other name fills it; where both speak and disagree, the other stays among the others.
-fn resolve_aliases<'a>(values: &mut Values<'a>, others: &mut Others<'a>) {
-    for (alias, wire) in ALIASES {
-        let (Some(index), Some(other)) = (COLUMNS.get(wire), others.remove(alias)) else { continue };
+/// A field's other names fill it: those of another case, then its alias. Where two speak and disagree, the other stays among
+/// the others.
+fn resolve_names<'a>(values: &mut Values<'a>, others: &mut Others<'a>) {
+    others.retain(|name, other| {
+        let lower = name.to_ascii_lowercase();
+        let is_alias = |(alias, _): &&(&str, &str)| alias.eq_ignore_ascii_case(name);
+        let index = match ALIASES.iter().find(is_alias) {
+            Some((_, wire)) => COLUMNS.get(wire),
+            None => COLUMNS_IN_LOWER_CASE.get(&lower),
+        };
+        let Some(index) = index else { return true };
         match values[*index] {
-            None | Some("null") => values[*index] = Some(other),
-            Some(value) if other != "null" && portable(value) != portable(other) => drop(others.insert(Cow::Borrowed(alias), other)),
-            Some(_) => {}
+            None | Some("null") => {
+                values[*index] = Some(*other);
+                false
+            }
+            Some(value) => *other != "null" && portable(value) != portable(other),
         }
-    }
+    });
 }
 
 fn cell(field: &Field, value: Option<&str>, extra: &mut Extra<'_>) -> Cell {
@@ -79,8 +95,8 @@ fn cell(field: &Field, value: Option<&str>, extra: &mut Extra<'_>) -> Cell {
         extra.insert(Cow::Borrowed(field.wire), portable(value));
         return Cell::Null;
     };
-    if matches!(cell, Cell::Real(rounded) if is_inexact(value, rounded)) {
-        extra.insert(Cow::Borrowed(field.wire), quoted(value));
+    if matches!(cell, Cell::Real(rounded) if is_inexact(unquoted(value), rounded)) {
+        extra.insert(Cow::Borrowed(field.wire), quoted(unquoted(value)));
     }
     cell
 }
@@ -88,13 +104,12 @@ fn cell(field: &Field, value: Option<&str>, extra: &mut Extra<'_>) -> Cell {
 /// The value as its field's kind; `None` when it does not fit.
 fn fitted(field: &Field, value: &str) -> Option<Cell> {
     match field.kind {
-        Kind::Text => storable(value).map(Cell::Text),
-        Kind::Loose => storable(value).or_else(|| spelled(value)).map(Cell::Text),
-        Kind::Integer => whole(value).map(Cell::Integer),
-        Kind::Real => finite(value).map(Cell::Real),
-        Kind::Bool => boolean(value).map(|truth| Cell::Integer(truth.into())),
-        Kind::Time => storable(value).filter(|date| Stamp::parse(date).is_some()).map(Cell::Text),
-        Kind::Json => value.starts_with(opening(field.wire)).then(|| canonical(value)).flatten().map(Cell::Text),
+        Kind::Text | Kind::Loose => storable(value).or_else(|| spelled(value)).map(Cell::Text),
+        Kind::Integer => whole(unquoted(value)).map(Cell::Integer),
+        Kind::Real => finite(unquoted(value)).map(Cell::Real),
+        Kind::Bool => boolean(unquoted(value)).map(|truth| Cell::Integer(truth.into())),
+        Kind::Time => time(&storable(value)?),
+        Kind::Json => if field.wire == "OpenHouses" { open_houses(value) } else { media(value) }.map(Cell::Text),
     }
 }
 
@@ -103,23 +118,18 @@ fn storable(value: &str) -> Option<String> {
     text(value).filter(|text| !text.contains('\0')).map(Cow::into_owned)
 }
 
-/// What a number or a boolean is called where the document promises text in one place and not in the other.
+/// What a number or a boolean is called where text is promised.
 fn spelled(value: &str) -> Option<String> {
-    match boolean(value) {
-        Some(_) => Some(value.to_owned()),
-        None => Decimal::parse(value).map(|number| number.plain().unwrap_or_else(|| value.to_owned())),
+    match value {
+        "true" | "false" => Some(value.to_owned()),
+        _ => Decimal::parse(value).map(|number| number.plain().unwrap_or_else(|| value.to_owned())),
     }
 }
 
-fn whole(value: &str) -> Option<i64> {
-    value.parse().ok().or_else(|| Decimal::parse(value)?.whole())
-}
-
-/// The nearest double. Only text that begins as a JSON number does is asked, since Rust also reads "inf".
-fn finite(value: &str) -> Option<f64> {
-    let number = value.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| value.parse::<f64>().ok());
-    // Adding zero turns -0.0, which SQLite does not keep, into 0.0.
-    number.flatten().filter(|number| number.is_finite()).map(|number| number + 0.0)
+/// As ISO 8601, so that SQLite and every consumer can read it; null for .NET's "none".
+fn time(text: &str) -> Option<Cell> {
+    let stamp = Stamp::parse(text)?;
+    Some(if stamp.is_none_of_dotnet() { Cell::Null } else { Cell::Text(Stamp::iso(text).into_owned()) })
 }
 
 /// Whether a double lost digits of the number, or all of it.
@@ -130,15 +140,6 @@ fn is_inexact(number: &str, rounded: f64) -> bool {
             let lost = rounded == 0.0 && exact.significant() > 0;
             lost || exact.significant() > DIGITS_OF_A_DOUBLE
         })
-}
-
-fn boolean(value: &str) -> Option<bool> {
-    value.parse().ok()
-}
-
-/// Media is one object, open houses are a list.
-fn opening(wire: &str) -> char {
-    if wire == "OpenHouses" { '[' } else { '{' }
 }
 
 /// The value as JSON that every reader reads: itself, or its text in a string.
@@ -221,8 +222,10 @@ mod tests {
         fits("City", r#""""#, t(""));
         fits("City", r#""\ud800 x""#, t("\u{FFFD} x"));
         fits("City", "null", Cell::Null);
-        misfit("City", "5", "5");
-        misfit("City", "true", "true");
+        fits("City", "5", t("5"));
+        fits("Zip", "58102", t("58102"));
+        fits("City", "2.50", t("2.5"));
+        fits("City", "true", t("true"));
         misfit("City", r#"[ "a" ]"#, r#"["a"]"#);
         misfit("City", r#""a\u0000b""#, r#""a\u0000b""#);
     }
@@ -250,7 +253,12 @@ mod tests {
         fits("Beds", "9223372036854775807", Cell::Integer(i64::MAX));
         misfit("Beds", "9223372036854775808", "9223372036854775808");
         misfit("Beds", "3.5", "3.5");
-        misfit("Beds", r#""3""#, r#""3""#);
+        fits("Beds", r#""3""#, Cell::Integer(3));
+        fits("Price", r#""250000""#, Cell::Integer(250_000));
+        fits("Price", r#""250000.00""#, Cell::Integer(250_000));
+        for no_number in [r#""1,250,000""#, r#""3.5""#, r#""$3""#, r#""""#, r#"" 3""#, r#""three""#, r#""1e400""#] {
+            misfit("Price", no_number, no_number);
+        }
         misfit("Beds", "true", "true");
         misfit("Beds", "1e400", r#""1e400""#);
     }
@@ -262,7 +270,12 @@ mod tests {
         fits("BathsTotal", "-0.0", Cell::Real(0.0));
         fits("BathsTotal", "0.30000000000000004", Cell::Real(0.300_000_000_000_000_04));
         fits("BathsTotal", "1.0000000000000000000000", Cell::Real(1.0));
-        misfit("BathsTotal", r#""2.5""#, r#""2.5""#);
+        fits("BathsTotal", r#""2.5""#, Cell::Real(2.5));
+        fits("BathsTotal", r#""-0""#, Cell::Real(0.0));
+        fits("Latitude", r#""46.8""#, Cell::Real(46.8));
+        misfit("BathsTotal", r#""2,5""#, r#""2,5""#);
+        misfit("BathsTotal", r#""-inf""#, r#""-inf""#);
+        misfit("BathsTotal", r#""""#, r#""""#);
         misfit("BathsTotal", r#""inf""#, r#""inf""#);
         misfit("BathsTotal", "1e400", r#""1e400""#);
     }
@@ -270,9 +283,11 @@ mod tests {
     #[test]
     fn a_rounded_real_keeps_its_digits() {
         for (number, nearest) in [("123456789.0123456789", 123_456_789.012_345_67), ("1e-400", 0.0)] {
-            let content = content(&format!("\"PricePerSqft\":{number}"));
-            assert_eq!(cell_of(&content, "PricePerSqft"), Cell::Real(nearest));
-            assert_eq!(content.extra, Some(format!("{{\"PricePerSqft\":\"{number}\"}}")));
+            for sent in [number.to_owned(), format!("\"{number}\"")] {
+                let content = content(&format!("\"PricePerSqft\":{sent}"));
+                assert_eq!(cell_of(&content, "PricePerSqft"), Cell::Real(nearest));
+                assert_eq!(content.extra, Some(format!("{{\"PricePerSqft\":\"{number}\"}}")));
+            }
         }
     }
 
@@ -280,10 +295,20 @@ mod tests {
     fn boolean_and_time() {
         fits("HasCityView", "true", Cell::Integer(1));
         fits("HasCityView", "false", Cell::Integer(0));
-        misfit("HasCityView", "1", "1");
-        misfit("HasCityView", r#""true""#, r#""true""#);
+        for (yes, no) in [("1", "0"), ("1.0", "0.0"), (r#""true""#, r#""false""#), (r#""True""#, r#""False""#), (r#""1""#, r#""0""#)] {
+            fits("HasCityView", yes, Cell::Integer(1));
+            fits("HasCityView", no, Cell::Integer(0));
+        }
+        for neither in ["2", "-1", "0.5", r#""Y""#, r#""""#, r#""on""#] {
+            misfit("HasCityView", neither, neither);
+        }
         fits("ListDate", r#""2026-05-01T00:00:00""#, t("2026-05-01T00:00:00"));
         fits("ListDate", r#""2026-05-01T00:00:00.1230000Z""#, t("2026-05-01T00:00:00.1230000Z"));
+        fits("ListDate", r#""2026-05-01 21:29:55""#, t("2026-05-01T21:29:55"));
+        fits("ListDate", r#""2026-05-01T21:29:55.116+0000""#, t("2026-05-01T21:29:55.116+00:00"));
+        fits("ListDate", r#""\/Date(1732570195000-0500)\/""#, t("2024-11-25T21:29:55Z"));
+        fits("ListDate", r#""0001-01-01T00:00:00""#, Cell::Null);
+        fits("ListDate", r#""/Date(-62135596800000)/""#, Cell::Null);
         misfit("ListDate", r#""05/01/2026""#, r#""05/01/2026""#);
         misfit("ListDate", r#""""#, r#""""#);
         misfit("ListDate", "20260501", "20260501");
@@ -293,8 +318,8 @@ mod tests {
     fn json() {
         fits("Media", r#"{"Photos": [], "PhotoCount": 0}"#, t(r#"{"PhotoCount":0,"Photos":[]}"#));
         fits("OpenHouses", "[ ]", t("[]"));
-        misfit("Media", "[ ]", "[]");
-        misfit("OpenHouses", r#"{"b":1,"a":2}"#, r#"{"a":2,"b":1}"#);
+        misfit("Media", "[1]", "[1]");
+        misfit("OpenHouses", "5", "5");
         misfit("OpenHouses", r#""x""#, r#""x""#);
         let deep = "[".repeat(200) + &"]".repeat(200);
         misfit("OpenHouses", &deep, &format!("\"{deep}\""));
@@ -315,6 +340,20 @@ mod tests {
         check(r#""Media":{"a":1,"b":2},"ListingMedia":{ "b":2,"a":1 }"#, t(r#"{"a":1,"b":2}"#), None);
         check(r#""Media":{"a":1},"ListingMedia":{"a":2}"#, t(r#"{"a":1}"#), Some(r#"{"ListingMedia":{"a":2}}"#));
         check(r#""ListingMedia":[1]"#, Cell::Null, Some(r#"{"Media":[1]}"#));
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_are_one_member() {
+        let check = |members: &str, beds: Cell, extra: Option<&str>| {
+            let content = content(members);
+            assert_eq!((cell_of(&content, "Beds"), content.extra.as_deref()), (beds, extra), "{members}");
+        };
+        check(r#""beds":3"#, Cell::Integer(3), None);
+        check(r#""BEDS":3,"Beds":null"#, Cell::Integer(3), None);
+        check(r#""beds":4,"Beds":3"#, Cell::Integer(3), Some(r#"{"beds":4}"#));
+        check(r#""Beds":3,"beds":3,"bEDS":null"#, Cell::Integer(3), None);
+        check(r#""beds":"two""#, Cell::Null, Some(r#"{"Beds":"two"}"#));
+        assert_eq!(cell_of(&content(r#""listingMedia":{"a":1}"#), "Media"), t(r#"{"a":1}"#));
     }
 
     #[test]

@@ -17,21 +17,32 @@ impl<'a> Members<'a> {
         serde_json::from_str(text)
     }
 
-    /// The value of a member as sent; the last one where the name is repeated.
+    /// The value of a member as sent; the last one where the name is repeated. Names that differ only in case are one
+    /// member, and the exact name wins.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
+        self.exact(name).or_else(|| self.in_other_case(name))
     }
 
     /// As `get`, but a null counts as absent.
     pub(super) fn known(&self, name: &str) -> Option<&'a str> {
-        self.get(name).filter(|value| *value != "null")
+        let not_null = |value: &&str| *value != "null";
+        self.exact(name).filter(not_null).or_else(|| self.in_other_case(name).filter(not_null))
+    }
+
+    fn exact(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
+    fn in_other_case(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name) && known != name).map(|(_, value)| *value)
     }
 }
 
 /// Decodes a JSON value that is a string; a lone surrogate, which no text can hold, becomes U+FFFD. `None` when the value is no string.
 pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
+    let rest = value.strip_prefix('"')?;
     // Nearly every string: nothing in it to decode.
-    if let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+    if let Some(inner) = rest.strip_suffix('"')
         && !inner.contains('\\')
     {
         return Some(Cow::Borrowed(inner));
@@ -132,6 +143,9 @@ mod tests {
         let expected = [("a", "1.50"), ("bb", "[ 1 ]"), ("\u{FFFD}", "0"), ("a", "null")];
         assert_eq!(members.0.iter().map(|(name, value)| (name.as_ref(), *value)).collect::<Vec<_>>(), expected);
         assert_eq!((members.get("a"), members.known("a"), members.get("c")), (Some("null"), None, None));
+        assert_eq!((members.get("BB"), members.get("A")), (Some("[ 1 ]"), Some("null")));
+        let members = Members::read(r#"{"Total":1,"total":2,"count":null,"COUNT":3,"Count":null}"#).expect("an object");
+        assert_eq!((members.known("Total"), members.known("Count")), (Some("1"), Some("3")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::decode::{decode, looks_deleted};
 use super::fields::LISTING_DETAILS;
+use super::media::differ_in_queries;
 use super::wire::replay;
 use crate::entity::{Deletions, Entity};
 
@@ -11,9 +12,11 @@ pub static LISTINGS: Entity = Entity {
     table: "listings",
     fields: &LISTING_DETAILS,
     deletions: Deletions::Stream,
+    stamp: "MlsUpdateDate",
     likeness: &["address", "price", "latitude", "longitude"],
     headline: &["mls_update_date", "listing_status", "price"],
     read: replay,
     decode,
     looks_deleted,
+    differ_in_queries,
 };

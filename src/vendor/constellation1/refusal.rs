@@ -85,8 +85,18 @@ impl Refusal<'_> {
     }
 }
 
+/// Whether a body of whatever status is the document's TooManyRequests.
+pub(super) fn says_too_many(body: &[u8]) -> bool {
+    let words = Words::read(body);
+    let says = |text: &str| text.to_ascii_lowercase().replace(' ', "").starts_with("toomanyrequests");
+    !words.has_results && words.kind.iter().chain(&words.message).any(|text| says(text))
+}
+
 /// What the vendor wrote in `{Message, Data: {Errors: {field: text}}}`; anything else is silence.
+#[derive(Default)]
 struct Words {
+    kind: Option<String>,
+    has_results: bool,
     message: Option<String>,
     errors: Vec<String>,
 }
@@ -98,9 +108,14 @@ impl Words {
         // The document prints its samples with typographic quotes; such a body is read as if they were straight.
         let straight = body.replace(['\u{201c}', '\u{201d}'], "\"");
         let members = Members::read(body).or_else(|_| Members::read(&straight));
-        let Ok(members) = members else { return Words { message: None, errors: Vec::new() } };
-        let message = members.get("Message").and_then(text).map(|message| message.trim().to_owned()).filter(|message| !message.is_empty());
-        Words { message, errors: errors(&members) }
+        let Ok(members) = members else { return Words::default() };
+        let said = |name| members.get(name).and_then(text).map(|said| said.trim().to_owned()).filter(|said| !said.is_empty());
+        Words {
+            kind: said("ExceptionType"),
+            has_results: members.get("Results").is_some(),
+            message: said("Message"),
+            errors: errors(&members),
+        }
     }
 
     fn said(&self) -> Option<String> {
@@ -185,6 +200,21 @@ mod tests {
         let error = error(429, body);
         assert_eq!(error.failure, Failure::Throttled { wait: Duration::from_millis(20_626) });
         assert!(error.message.ends_with("waiting 20.626 s"));
+    }
+
+    #[test]
+    fn the_documents_429_is_known_under_any_status() {
+        for body in [
+            r#"{"ExceptionType":"TooManyRequests","Message":"Api will be available in 20.0 seconds"}"#,
+            r#"{"exceptionType":"tooManyRequests","message":null}"#,
+            r#"{"Message":"Too many requests. Api will be available in 20.6250626 seconds"}"#,
+            "{\u{201c}ExceptionType\u{201d}: \u{201c}TooManyRequests\u{201d}}",
+        ] {
+            assert!(says_too_many(body.as_bytes()), "{body}");
+        }
+        for body in ["", "null", r#"{"Results":[],"Total":0,"Message":"Too many requests"}"#, r#"{"ExceptionType":"Validation"}"#] {
+            assert!(!says_too_many(body.as_bytes()), "{body}");
+        }
     }
 
     #[test]

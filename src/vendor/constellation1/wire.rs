@@ -1,10 +1,15 @@
 //! The bytes of an answered page, cut into records.
 
+use super::decimal::Decimal;
 use super::json::{Members, text};
 use super::mend::mended;
-use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, raw_hash};
+use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, printable, raw_hash};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+
+/// Names of members that the reason of a reject repeats, and the characters of each.
+const NAMES: usize = 6;
+const NAME: usize = 40;
 
 /// Reads the envelope `{Results, Total, Count, NextPage}`; each result becomes a record or a reject, in their order.
 ///
@@ -29,7 +34,13 @@ fn page_of(envelope: &Members) -> Result<Page, String> {
             Err(reject) => page.rejects.push(*reject),
         }
     }
-    Ok(page)
+    // One bad record is kept as a reject and passed. Where all are bad, the vendor writes another form.
+    match page.rejects.as_slice() {
+        [first, _, ..] if page.records.is_empty() => {
+            Err(format!("none of the {} records can be read; of the first: {}", page.rejects.len(), first.reason))
+        }
+        _ => Ok(page),
+    }
 }
 
 /// Reads the answer about one listing: the document shows neither whether it stands alone or in an envelope of results.
@@ -92,7 +103,7 @@ fn no_json(error: &serde_json::Error, wanted: &str) -> String {
 
 fn total(envelope: &Members) -> Result<u64, String> {
     match (envelope.known("Total"), envelope.get("Results")) {
-        (Some(total), _) => total.parse().map_err(|_| "the answer is no page: its Total is no count".to_owned()),
+        (Some(total), _) => count(total).ok_or_else(|| "the answer is no page: its Total is no count".to_owned()),
         (None, Some(_)) => Err("the answer is no page: it has no Total".to_owned()),
         (None, None) => Err("the answer is not a page: it has neither Results nor Total".to_owned()),
     }
@@ -106,21 +117,36 @@ fn results<'a>(envelope: &Members<'a>, total: u64) -> Result<Vec<&'a RawValue>, 
     }
 }
 
+/// A whole number, as 300, 300.0 or in a string.
+fn count(value: &str) -> Option<u64> {
+    let number = text(value).map_or(Cow::Borrowed(value), |text| Cow::Owned(text.trim().to_owned()));
+    number.parse().ok().or_else(|| u64::try_from(Decimal::parse(&number)?.whole()?).ok())
+}
+
+/// A single result may come without its list.
 fn elements(results: &str) -> Result<Vec<&RawValue>, String> {
+    if Members::read(results).is_ok_and(|members| !members.0.is_empty()) {
+        return serde_json::from_str(results).map(|result| vec![result]).map_err(|error| no_json(&error, "page"));
+    }
     serde_json::from_str(results).map_err(|_| "the answer is no page: its Results are no array".to_owned())
 }
 
 fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
     match envelope.known("Count") {
         None => Ok(()),
-        Some(count) if count.parse() == Ok(found) => Ok(()),
+        Some(sent) if count(sent) == u64::try_from(found).ok() => Ok(()),
         Some(_) => Err(format!("the answer is no page: its Count disagrees with its {found} results")),
     }
 }
 
 fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
-    let number = envelope.known("NextPage").map(str::parse);
-    number.transpose().map_err(|_| "the answer is no page: its NextPage is no page number".to_owned())
+    let Some(sent) = envelope.known("NextPage").filter(|sent| text(sent).is_none_or(|text| !text.trim().is_empty())) else {
+        return Ok(None);
+    };
+    let number = count(sent).and_then(|number| u32::try_from(number).ok());
+    // Pages are counted from 1.
+    let number = number.ok_or_else(|| "the answer is no page: its NextPage is no page number".to_owned())?;
+    Ok((number > 0).then_some(number))
 }
 
 /// Reads a record again that was kept as sent, because it could not be read when it came.
@@ -135,19 +161,33 @@ pub(super) fn replay(raw: &str) -> Result<Record, String> {
 fn record(json: &str) -> Result<Record, Box<Reject>> {
     let reject = |reason: String, listing| Box::new(Reject { reason, listing, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() });
     let members = Members::read(json).map_err(|_| reject("it is no JSON object".to_owned(), None))?;
-    let listing = listing_id(members.known("ListingId")).map_err(|reason| reject(reason, None))?;
-    let feed = match key_text("FeedId", members.known("FeedId")) {
+    let missing = |name| no_member(name, &members);
+    let listing = listing_id(members.known("ListingId").ok_or_else(|| reject(missing("ListingId"), None))?);
+    let listing = listing.map_err(|reason| reject(reason, None))?;
+    let feed = members.known("FeedId").ok_or_else(|| missing("FeedId"));
+    let feed = match feed.and_then(|feed| key_text("FeedId", feed)) {
         Ok(feed) => FeedId(feed),
         Err(reason) => return Err(reject(reason, Some(listing))),
     };
     let stamp = members.known("MlsUpdateDate").and_then(text).and_then(|date| Stamp::parse(&date));
+    let stamp = stamp.filter(|stamp| !stamp.is_none_of_dotnet());
     Ok(Record { key: ListingKey { feed, listing }, stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() })
 }
 
+/// Which names it has shows a person whether the vendor has changed them.
+fn no_member(name: &str, members: &Members) -> String {
+    if members.get(name).is_some() {
+        return format!("its {name} is null");
+    }
+    let names: Vec<String> = members.0.iter().take(NAMES).map(|(name, _)| printable(name, NAME)).collect();
+    let more = if members.0.len() > NAMES { ", ..." } else { "" };
+    format!("it has no {name}; it has {}{more}", if names.is_empty() { "no members".to_owned() } else { names.join(", ") })
+}
+
 /// Some MLSs number their listings, so a number stands for its digits.
-fn listing_id(value: Option<&str>) -> Result<ListingId, String> {
+fn listing_id(value: &str) -> Result<ListingId, String> {
     match value {
-        Some(number) if is_integer(number) => Ok(ListingId(number.to_owned())),
+        number if is_integer(number) => Ok(ListingId(number.to_owned())),
         other => key_text("ListingId", other).map(ListingId),
     }
 }
@@ -158,8 +198,7 @@ fn is_integer(value: &str) -> bool {
 }
 
 /// A key is read strictly: repaired text could make two listings one.
-fn key_text(name: &str, value: Option<&str>) -> Result<String, String> {
-    let value = value.ok_or_else(|| format!("it has no {name}"))?;
+fn key_text(name: &str, value: &str) -> Result<String, String> {
     let key: String = serde_json::from_str(value).map_err(|_| format!("its {name} is no text"))?;
     if key.is_empty() {
         return Err(format!("its {name} is empty"));
@@ -231,10 +270,11 @@ mod tests {
             r#"{"Results":[],"Total":null}"#,
             r#"{"Results":[],"Total":-1}"#,
             r#"{"Results":[],"Total":1.5}"#,
-            r#"{"Results":[],"Total":"0"}"#,
             r#"{"Results":[],"Total":0,"Count":1}"#,
-            r#"{"Results":[],"Total":0,"Count":"0"}"#,
-            r#"{"Results":[],"Total":0,"NextPage":"2"}"#,
+            r#"{"Results":[],"Total":"many"}"#,
+            r#"{"Results":[],"Total":""}"#,
+            r#"{"Results":[],"Total":0,"Count":"1"}"#,
+            r#"{"Results":[],"Total":0,"NextPage":"next"}"#,
             r#"{"Results":[],"Total":0,"NextPage":-1}"#,
             r#"{"Results":[],"Total":0,"NextPage":4294967296}"#,
             r#"{"Results":[],"Total":0} x"#,
@@ -244,6 +284,37 @@ mod tests {
         for body in bad {
             assert!(page(body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_page_of_which_no_record_can_be_read_is_no_page() {
+        let bad = r#"{"Number":"1","feedId":"A"}"#;
+        let told = page(envelope(&format!("[{bad},{{}}]")).as_bytes()).expect_err("no page");
+        assert_eq!(told, "none of the 2 records can be read; of the first: it has no ListingId; it has Number, feedId");
+        assert_eq!(rejected("{}").reason, "it has no ListingId; it has no members");
+        assert_eq!(rejected(r#"{"FeedId":null,"ListingId":"1"}"#).reason, "its FeedId is null");
+        let good = r#"{"FeedId":"A","ListingId":"1"}"#;
+        assert_eq!(page(envelope(&format!("[{bad},{good},{{}}]")).as_bytes()).map(|page| page.rejects.len()), Ok(2));
+    }
+
+    #[test]
+    fn other_forms_of_the_envelope_are_read() {
+        let check = |body: &str, expected: (usize, u64, Option<u32>)| {
+            let page = page(body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!((page.records.len(), page.total, page.next_page), expected, "{body}");
+        };
+        let one = r#"{"FeedId":"A","ListingId":"1"}"#;
+        check(&format!(r#"{{"Results":{one},"Total":1,"Count":1}}"#), (1, 1, None));
+        check(&format!(r#"{{"results":[{one}],"total":300.0,"count":"1.0","nextPage":"2"}}"#), (1, 300, Some(2)));
+        check(r#"{"Results":[],"Total":"300","Count":"0","NextPage":""}"#, (0, 300, None));
+        for none in ["0", "\"0\"", "null", "\"\"", "0.0"] {
+            check(&format!(r#"{{"Results":[],"Total":"0","NextPage":{none}}}"#), (0, 0, None));
+        }
+        check(r#"{"Results":[],"Total":18446744073709551615,"NextPage":3.0}"#, (0, u64::MAX, Some(3)));
+        assert_eq!(
+            detail(format!(r#"{{"Results":{one}}}"#).as_bytes()).map(|found| found.map(|record| record.raw)),
+            Ok(Some(one.to_owned()))
+        );
     }
 
     #[test]
@@ -294,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_stamp_is_none() {
-        for stamp in ["null", "\"\"", "5", "\"yesterday\"", "{}"] {
+        for stamp in ["null", "\"\"", "5", "\"yesterday\"", "{}", "\"0001-01-01T00:00:00\""] {
             let body = envelope(&format!(r#"[{{"FeedId":"A","ListingId":"1","MlsUpdateDate":{stamp}}}]"#));
             assert_eq!(page(body.as_bytes()).expect("a page").records[0].stamp, None, "{stamp}");
         }

@@ -1,0 +1,51 @@
+//! Which values of the stored rows did not fit their columns.
+
+use super::query::{rows, value};
+use crate::entity::Entity;
+use crate::record::{Cell, Content, FeedId, ListingKey};
+use rusqlite::{Connection, params};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+
+/// A field whose value did not fit its column in some listings of a feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MisfitCount {
+    /// The vendor's name of the field.
+    pub field: String,
+    /// How many stored listings it concerns, deleted ones included.
+    pub listings: u64,
+}
+
+/// Takes note of what did not fit in the row that is being written, and of nothing that an earlier content left. A stamp that is
+/// missing does not fit either: every listing has one.
+pub(super) fn save(connection: &Connection, entity: &Entity, key: &ListingKey, content: &Content, dated: bool) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM misfits WHERE feed_id = ?1 AND listing_id = ?2")?.execute(params![key.feed, key.listing])?;
+    let names: BTreeMap<String, IgnoredAny> =
+        content.extra.as_deref().map(serde_json::from_str).transpose().ok().flatten().unwrap_or_default();
+    if names.is_empty() && dated {
+        return Ok(());
+    }
+    // A rounded number is in `extra`, too, but its column holds the rest of it.
+    let misfits = entity
+        .fields
+        .iter()
+        .zip(&content.cells)
+        .filter(|(field, cell)| **cell == Cell::Null && names.contains_key(field.wire) || field.wire == entity.stamp && !dated);
+    let mut insert = connection.prepare_cached("INSERT INTO misfits (feed_id, listing_id, field) VALUES (?1, ?2, ?3)")?;
+    for (field, _) in misfits {
+        insert.execute(params![key.feed, key.listing, field.wire])?;
+    }
+    Ok(())
+}
+
+/// Whether a value of this field did not fit in any listing of a feed.
+pub(super) fn any(connection: &Connection, feed: &FeedId, field: &str) -> rusqlite::Result<bool> {
+    value(connection, "SELECT EXISTS (SELECT 1 FROM misfits WHERE feed_id = ?1 AND field = ?2)", params![feed, field])
+}
+
+/// The fields of a feed, the most frequent first.
+pub(super) fn counts(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Vec<MisfitCount>> {
+    let sql = "SELECT field, listings FROM misfit_counts WHERE feed_id = ?1 ORDER BY listings DESC, field";
+    rows(connection, sql, [feed], |row| Ok(MisfitCount { field: row.get(0)?, listings: row.get(1)? }))
+}
