@@ -8,8 +8,6 @@ mod outcome;
 mod schedule;
 mod trouble;
 
-pub(crate) use trouble::Trouble;
-
 use super::attempts::{Attempts, Patience, Retry, Work};
 use super::checkpoint::{Checkpoint, Open, Saved, WindowSave};
 use super::clock::Now;
@@ -20,7 +18,8 @@ use super::narrowing::Narrowing;
 use super::observations::Observations;
 use super::options::{Options, Purpose};
 use super::page::PageSeen;
-use super::paging::{Expected, PageStep, Reading};
+use super::paging::Reading;
+use super::progress::{Expected, PageStep};
 use super::rounds::Rounds;
 use super::scans::{ScanRequest, ScanStep, Scans};
 use super::step::{Step, Verdict};
@@ -31,6 +30,9 @@ use std::time::Duration;
 
 /// A stretch of live listings as long as this, or longer, is expected to hold some.
 const LONG_STRETCH: Duration = Duration::from_secs(24 * 3600);
+
+/// 1900-01-01: a mirror that begins then, or earlier, is to hold everything.
+const OLDEST_SINCE: Stamp = Stamp(-22_089_888_000_000_000);
 
 /// The plan of one feed.
 #[derive(Debug)]
@@ -142,7 +144,17 @@ impl FeedPlan {
     }
 
     fn begin(&mut self, work: Work, task: Task, now: Now) {
+        let task = self.from_first_date(task);
         self.open.insert(work, Open { task, reading: Reading::new(), opened: now.vendor, saved: false });
+    }
+
+    /// Stamps of the year 1 are slips that stand before all: whoever mirrors everything asks for them, too.
+    fn from_first_date(&self, task: Task) -> Task {
+        let is_oldest = task.claim.from == self.options.since && self.options.since <= OLDEST_SINCE;
+        match is_oldest && self.observations.may_ask_first_date() {
+            true => Task { asked: Window { from: Stamp::FIRST, ..task.asked }, ..task },
+            false => task,
+        }
     }
 
     /// Takes in an answered page.
@@ -161,6 +173,7 @@ impl FeedPlan {
             self.look_at_stamps(purpose, &open, &page.stamps, now);
             return self.store(work, (None, false), before);
         }
+        self.observations.saw_newest(stream, &page);
         let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
         if let PageStep::Unreadable(reason) = step {
             return self.refuse(work, open, Failure::Malformed, reason, now);
@@ -244,7 +257,8 @@ impl FeedPlan {
             missing.push("the last poll could not be proven complete; the next run reads the same changes again".to_owned());
         }
         let known = self.known_gaps.all().iter();
-        missing.extend(known.map(|gap| format!("records of Status={} dated {} are unread: {}", gap.stream.number(), gap.claim, gap.reason)));
+        missing
+            .extend(known.map(|gap| format!("records of Status={} dated {} are unread: {}", gap.stream.number(), gap.claim, gap.reason)));
         for (stream, state) in &self.streams {
             let known = self.known_gaps.all().iter().filter(|gap| gap.stream == *stream).map(|gap| gap.claim);
             let unread = self.range(now).unread(state, known);
@@ -262,7 +276,7 @@ mod tests {
     use crate::plan::checkpoint::WindowState;
     use crate::plan::options::LookbackRule;
     use crate::plan::page::PageFacts;
-    use crate::plan::paging::Progress;
+    use crate::plan::progress::Progress;
     use std::collections::BTreeSet;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -483,8 +497,8 @@ mod tests {
     fn a_failure_of_one_kind_of_work_does_not_stop_another() {
         let mut plan = plan(false);
         settle(&mut plan, 0);
-        let (purpose, request) = asked(&mut plan, 1_195);
-        plan.on_failure(of(purpose, &request), &Failure::Refused, "HTTP 400", now(1_195));
+        let (purpose, request) = asked(&mut plan, 1_199);
+        plan.on_failure(of(purpose, &request), &Failure::Refused, "HTTP 400", now(1_199));
         assert_eq!(settle(&mut plan, 1_201), [(Purpose::Lookback, Stream::Deleted), (Purpose::Lookback, Stream::All)].repeat(2));
     }
 

@@ -5,70 +5,19 @@
 //! at a page edge for each that left; reading from the last page to the first misses none, whatever the order, as
 //! long as the order stays. When the order does not stay, only a set that did not change and was seen in full is proof.
 
+mod salvage;
+mod strange;
+
 use super::page::{Mark, PageFacts};
+use super::progress::{Expected, PageStep, Progress};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages that come back empty although the total promises them, before the total is not believed any more.
 const MAX_HOLLOW_PAGES: u32 = 3;
 /// A strange answer is asked for again this often before it is believed.
 const MAX_DOUBTS: u32 = 2;
-/// A total that falls by no more than this, or by a twentieth, is not strange.
-const FALL: u64 = 100;
-/// While what can be read is read, this many pages in a row may fail.
-const MAX_FAILED_PAGES: u32 = 3;
 /// No window is read deeper than this, even where it cannot be cut.
 const MAX_PAGES: u64 = 20_000;
-
-/// What follows from a page for its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageStep {
-    /// Ask for [`Progress::next_page`].
-    Continue,
-    /// The window is proven whole.
-    Complete,
-    /// The window has more pages than the limit: cut it into a shorter stretch of time, or, if that cannot be done, read it
-    /// as it is.
-    TooDeep {
-        /// How many pages it has.
-        pages: u64,
-    },
-    /// A pass ended without proof: cut the window smaller, or read it again with [`Reading::again`].
-    Unproven,
-    /// The answer contradicts itself, or what was answered before, and does not count as read; why, for people.
-    Unreadable(&'static str),
-    /// All that can be read of a window that cannot be proven was read.
-    Salvaged,
-}
-
-/// What is known of a window before it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// The number of pages above which to cut.
-    pub deepest: u64,
-    /// Whether it would be strange if nothing matched.
-    pub something: bool,
-}
-
-/// Where the reading of a window stands, as far as it is saved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// The page to ask for next.
-    pub next_page: u32,
-    /// Records on a page, as the first page showed; 0 before it was read.
-    pub page_size: u64,
-    /// The total that the first page of this pass claimed.
-    pub total_first: u64,
-    /// The total that the last answer claimed.
-    pub total_last: u64,
-    /// Distinct marks that count for the proof.
-    pub keys_seen: u64,
-    /// Passes that ended without proof.
-    pub passes: u32,
-    /// The total rose during this pass: the set is not frozen.
-    pub grew: bool,
-    /// The order is known to change from page to page, so only a constant set seen in full is proof.
-    pub strict: bool,
-}
 
 /// The reading of one window: where it stands, and what it has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,6 +64,11 @@ impl Reading {
         Reading { at, seen, ..Reading::default() }
     }
 
+    /// Whether this mark was seen.
+    pub(super) fn has_seen(&self, mark: &Mark) -> bool {
+        self.seen.contains(mark)
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -155,21 +109,6 @@ impl Reading {
             return PageStep::Complete;
         }
         if self.at.page_size == 0 { self.on_start(answer, expected.deepest) } else { self.on_page(answer) }
-    }
-
-    /// Why an answer is hard to believe.
-    fn strange(&self, answer: &PageFacts, expected: Expected) -> Option<&'static str> {
-        let before = self.at.total_last;
-        let empty = answer.marks.is_empty();
-        match answer.total {
-            0 if before > 0 && empty => Some("nothing matches, although the answer before counted records"),
-            0 if empty && answer.page == 1 && expected.something => Some("nothing matches in a long stretch of time"),
-            total if before > 0 && fell(before, total) => Some("the Total fell by more than a change in between explains"),
-            total if empty && u64::from(answer.page) <= total.div_ceil(self.at.page_size.max(1)) => {
-                Some("the page is empty although its Total is not zero")
-            }
-            _ => None,
-        }
     }
 
     fn on_start(&mut self, answer: PageFacts, deepest: u64) -> PageStep {
@@ -323,33 +262,6 @@ impl Reading {
         self.progressed
     }
 
-    /// From now on what can be read is read, from the second page on; nothing is proven by it.
-    pub(super) fn salvage(&mut self) {
-        self.salvage = Some(0);
-        self.at.next_page = 2;
-    }
-
-    /// Whether only what can be read is read.
-    pub(super) fn is_salvaging(&self) -> bool {
-        self.salvage.is_some()
-    }
-
-    /// Passes over a page that failed while what can be read is read; `false` if there is no sense in going on.
-    pub(super) fn skip_page(&mut self) -> bool {
-        self.at.next_page += 1;
-        let failed = self.salvage.map_or(0, |failed| failed + 1);
-        self.salvage = Some(failed);
-        failed < if self.at.page_size == 0 { 1 } else { MAX_FAILED_PAGES }
-    }
-
-    fn on_salvaged(&mut self, answer: &PageFacts) -> PageStep {
-        self.see(&answer.marks);
-        self.at.next_page = answer.page.saturating_add(1);
-        self.salvage = Some(0);
-        let more = answer.more || u64::from(answer.page) < answer.total.div_ceil(self.at.page_size.max(1));
-        if answer.marks.is_empty() || !more { PageStep::Salvaged } else { PageStep::Continue }
-    }
-
     /// Begins another pass. What was seen keeps counting only where the set is proven by being constant.
     pub fn again(&mut self) {
         if !self.at.strict {
@@ -384,12 +296,6 @@ impl Reading {
     pub fn may_go_deep(&self) -> bool {
         self.pages() <= MAX_PAGES
     }
-}
-
-/// Whether a total fell by more than is likely to have left the window between two answers.
-fn fell(before: u64, now: u64) -> bool {
-    let lost = before.saturating_sub(now);
-    lost > FALL && lost * 20 > before
 }
 
 #[cfg(test)]

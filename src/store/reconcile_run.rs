@@ -81,8 +81,11 @@ pub(super) fn end(database: &mut Database, occasion: Occasion) -> Result<(), Err
     let (tx, _) = database.begin()?;
     let run = under_way(&tx, occasion.feed)?;
     let left: u64 = value(&tx, "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'", [run.id])?;
-    let note =
-        (left > 0).then(|| format!("{left} absent rows were not asked about: the budget of requests was spent, or the vendor did not answer; the next run goes on"));
+    let note = (left > 0).then(|| {
+        format!(
+            "{left} absent rows were not asked about: the budget of requests was spent, or the vendor did not answer; the next run goes on"
+        )
+    });
     tx.execute("UPDATE reconcile_runs SET state = 'done', note = ?2, ended_at = ?3 WHERE run_id = ?1", params![run.id, note, occasion.at])?;
     Ok(tx.commit()?)
 }

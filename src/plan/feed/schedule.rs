@@ -33,7 +33,9 @@ impl FeedPlan {
             },
             Purpose::Scan if self.scans.is_scanning() => Due::Now,
             // A scan is set against a file that is complete otherwise.
-            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now || self.is_open(Purpose::Fill) => Due::Never,
+            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now || self.is_open(Purpose::Fill) => {
+                Due::Never
+            }
             Purpose::Scan => self.scans.due(now).once(once),
         }
     }
@@ -59,7 +61,9 @@ impl FeedPlan {
 
     /// When something may be done again; `None` when a one-shot run has nothing left. What may be done now has just been tried.
     pub(super) fn wake_at(&self, now: Now) -> Option<Duration> {
-        let works = Purpose::ALL.into_iter().flat_map(|purpose| self.streams_of(purpose).iter().map(move |stream| Work { purpose, stream: *stream }));
+        let works = Purpose::ALL
+            .into_iter()
+            .flat_map(|purpose| self.streams_of(purpose).iter().map(move |stream| Work { purpose, stream: *stream }));
         let ready = works.filter_map(|work| {
             let due = if self.open.contains_key(&work) { Due::Now } else { self.due(work.purpose, now) };
             Some(due.time(now)?.max(self.attempts.not_before(work)?))
@@ -121,7 +125,8 @@ impl FeedPlan {
 
     /// The next gap that may be read.
     pub(super) fn next_fill(&self, streams: &[Stream], now: Now) -> Option<Task> {
-        let unread = |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, self.known_gaps.barred(*stream, now))));
+        let unread =
+            |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, self.known_gaps.barred(*stream, now))));
         let unread = streams.iter().filter_map(unread).collect();
         let recent = self.settled(now).minus(self.options.longest_reach());
         // What must be proven by single answers is read in windows of its own.
