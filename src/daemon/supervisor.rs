@@ -71,7 +71,6 @@ impl Supervisor {
             (false, true) => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
             (false, false) => self.options.feeds.clone(),
         };
-        self.tools.store.tell_of_dropped(self.config.constellation1.feeds.clone(), mirror_time()).await?;
         if !self.options.once {
             self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));
         }
@@ -225,7 +224,10 @@ impl Supervisor {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        match self.tools.store.tell_of_dropped(self.config.constellation1.feeds.clone(), mirror_time()).await {
+            Err(error) if self.is_tolerable(&error) => Ok(()),
+            told => told,
+        }
     }
 
     async fn start_one(&mut self, feed: &FeedId) -> Result<(), StoreError> {
