@@ -123,7 +123,7 @@ fn an_outage_is_one_line_at_its_beginning_and_one_at_its_end_however_many_feeds_
     eventually("the end is told", LIMIT, || daemon.stderr().contains("the vendor answers again"));
     let log = daemon.stderr();
     let began = lines(&log, &["WARN", "HTTP 500"]);
-    assert!(began.len() == 1 && ["host=\"127.0.0.1\"", "retry_in=\"0.5 s\"", "feed="].iter().all(|word| began[0].contains(word)), "{log}");
+    assert!(began.len() == 1 && ["host=\"127.0.0.1\"", "retry_in=\"0.", "feed="].iter().all(|word| began[0].contains(word)), "{log}");
     let ended = lines(&log, &["INFO", "the vendor answers again, after", "requests failed (feeds: GAMLS, NWMLS, SFAR)"]);
     assert!(ended.len() == 1 && lines(&log, &["answers again"]).len() == 1, "{log}");
 }
