@@ -44,7 +44,8 @@
 //!   and what follows from it. **look-back**: reading again what was complete, for listings that came late.
 //! - **purpose**: a kind of work (poll, look-back, fill, scan). **round**: one poll of each stream, up to one moment.
 //! - **supervisor**: starts one worker per feed. **dispatcher**: hands control requests to workers. **control request**: what
-//!   another command asks of the running daemon. **reporter**: writes logs, notes and notices.
+//!   another command asks of the running daemon. **reporter**: writes logs, notes and notices. **trouble**: failures of one kind over all feeds, from the
+//!   first until every feed is answered again; the log tells its beginning and its end.
 //! - **limiter**: the budget of one credential. **gate**: closed by a 429. **budget**: requests per hour and per day.
 //!
 //! # Decisions
