@@ -11,6 +11,8 @@ mod politeness;
 mod support;
 #[path = "faults/vendor.rs"]
 mod vendor;
+#[path = "faults/windows.rs"]
+mod windows;
 
 use mls_sync::sandbox::{Fault, Options};
 use rusqlite::Connection;

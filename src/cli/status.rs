@@ -148,9 +148,6 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
     if report.known_gaps.len() > GAPS {
         details.push(format!("and {} more known gaps: see the table known_gaps", report.known_gaps.len() - GAPS));
     }
-    if report.proven_at.is_none() && report.complete_until.is_some() {
-        details.push("history was read page by page; the first reconcile run proves it".to_owned());
-    }
     if let Some(late) = report.late_s {
         details.push(format!("rows come up to {} late here, so completeness is told up to that long ago", span(late)));
     }

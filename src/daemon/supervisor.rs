@@ -5,16 +5,12 @@ use super::dispatcher::Dispatcher;
 use super::run::{RunOptions, RunOutcome};
 use super::{first_load, key_watch, watchdog};
 use crate::config::Config;
-use crate::plan::brake::BrakeLimits;
-use crate::plan::burst::BurstLimits;
 use crate::plan::discover::search_again_after;
-use crate::plan::options::{LookbackRule, Options};
-use crate::record::{FeedId, Presence, Stamp, Stream, spoken};
+use crate::record::{FeedId, Presence, Stream, spoken};
 use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
 use crate::sync::heartbeat::Beat;
-use crate::sync::session::SessionOptions;
 use crate::sync::tools::Tools;
 use crate::sync::worker::{Ended, Worker};
 use anyhow::Context;
@@ -208,7 +204,7 @@ impl Supervisor {
     }
 
     fn scope(&self, stream: Stream) -> Scope {
-        Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: seed() }
+        Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: super::session_options::seed() }
     }
 
     /// Starts workers for these feeds, and for those that had to wait.
@@ -259,33 +255,6 @@ impl Supervisor {
         });
         Ok(())
     }
-
-    fn session_options(&self, since: Stamp, scan_now: bool, feed: &FeedId) -> SessionOptions {
-        let Config { constellation1, poll, backfill, lookback, reconcile, .. } = &self.config;
-        let plan = Options {
-            streams: constellation1.streams.clone(),
-            deletions: self.tools.entity.deletions,
-            interval: poll.interval.0,
-            overlap: poll.overlap.0,
-            settle: poll.settle.0,
-            since,
-            window_pages: backfill.window_pages,
-            lookbacks: lookback.ladder.iter().map(|rung| LookbackRule { every: rung.every.0, reach: rung.reach.0 }).collect(),
-            ahead_every: Some(lookback.ahead.0).filter(|every| !every.is_zero()),
-            scan_every: Some(reconcile.every.0).filter(|every| !every.is_zero()),
-            scan_now,
-            dry_run: self.options.dry_run,
-            confirm_budget: reconcile.confirm_budget,
-            once: self.options.once,
-            seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
-        };
-        SessionOptions {
-            plan,
-            zone: constellation1.timestamp_zone,
-            brake: BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget },
-            burst: BurstLimits { count: reconcile.burst_count, share: reconcile.burst_share },
-        }
-    }
 }
 
 async fn join<T: 'static>(mut tasks: JoinSet<T>) {
@@ -294,9 +263,4 @@ async fn join<T: 'static>(mut tasks: JoinSet<T>) {
             tracing::error!(%error, "a task did not end as it should");
         }
     }
-}
-
-/// Differs from process to process, so that clients that failed together come back apart.
-fn seed() -> u64 {
-    u64::from(std::process::id()) << 20 ^ chrono::Utc::now().timestamp_subsec_nanos() as u64
 }

@@ -49,6 +49,8 @@ pub(crate) struct FeedPlan {
     lookbacks: Lookbacks,
     pub(crate) scans: Scans,
     observations: Observations,
+    /// Requests for polls, while polls are always due, for which no fill has made up yet.
+    polls_ahead: u32,
 }
 
 impl FeedPlan {
@@ -69,6 +71,7 @@ impl FeedPlan {
             scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
             observations: Observations::new(options.window_pages, options.interval),
             options,
+            polls_ahead: 0,
         };
         for (stream, state) in &plan.streams {
             state.coverage.windows().iter().for_each(|window| plan.known_gaps.proven(*stream, *window));
@@ -98,7 +101,9 @@ impl FeedPlan {
 
     /// Decides what to do next.
     pub(crate) fn next(&mut self, now: Now) -> Step {
-        for (purpose, stream) in self.candidates(now) {
+        let mut candidates = self.candidates(now);
+        self.share_with_fills(&mut candidates);
+        for (purpose, stream) in candidates {
             let step = match stream {
                 Some(stream) => Some(self.ask(Work { purpose, stream })),
                 None => self.begin_next(purpose, now),
@@ -159,6 +164,7 @@ impl FeedPlan {
 
     /// Takes in an answered page.
     pub(crate) fn on_page(&mut self, work: Work, page: PageSeen, now: Now) -> Verdict {
+        self.count_share(work.purpose);
         let Some(mut open) = self.open.remove(&work) else {
             return Verdict::Refuse(Failure::Malformed, "a page came although none was asked for", Retry::default());
         };
@@ -174,14 +180,23 @@ impl FeedPlan {
             return self.store(work, (None, false), before);
         }
         self.observations.saw_newest(stream, &page);
+        if page.facts.page == 1 && page.facts.total > page.facts.marks.len() as u64 {
+            self.observations.saw_page_size(page.facts.marks.len() as u64);
+        }
         let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
-        if let PageStep::Unreadable(reason) = step {
-            return self.refuse(work, open, Failure::Malformed, reason, now);
+        match step {
+            PageStep::Unreadable(reason) => return self.refuse(work, open, Failure::Malformed, reason, now),
+            PageStep::Doubtful(reason) => {
+                self.open.insert(work, open);
+                self.attempts.failed_alone(work, reason, now.monotonic);
+                self.attempts.asks_otherwise(work, now.monotonic);
+                return Verdict::Refuse(Failure::Malformed, reason, Retry::default());
+            }
+            _ => {}
         }
         self.attempts.answered(work);
         self.others_answered(work);
         self.look_at_stamps(purpose, &open, &page.stamps, now);
-        self.observations.saw_page_size(open.reading.progress().page_size);
         let followed = self.follow(work, open, step, now);
         self.store(work, followed, before)
     }
@@ -191,6 +206,8 @@ impl FeedPlan {
         Expected {
             deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
             something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
+            // Where nothing of the stream was seen yet, all of it may be missing.
+            doubts: if self.observations.has_seen(work.stream) { 1 } else { 2 },
         }
     }
 
@@ -403,6 +420,21 @@ mod tests {
         plan.on_page(of(Purpose::Fill, &request), page(&request, 4, &["a", "b"]), now(1));
         assert_eq!(asked(&mut plan, 2).1.page, 2, "the last page is next");
         assert_eq!(asked(&mut plan, 60).0, Purpose::Poll);
+    }
+
+    /// Each request takes as long as the interval, so a poll is always due.
+    #[test]
+    fn where_polls_are_always_due_every_third_request_fills_a_gap() {
+        use Purpose::{Fill, Poll};
+        let without = Options { lookbacks: Vec::new(), ahead_every: None, ..options(false) };
+        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), without, Saved::default(), now(0));
+        let seen = (0..9).map(|count| {
+            let (purpose, request) = asked(&mut plan, count * 60);
+            let total = if purpose == Fill { 40 } else { 0 };
+            plan.on_page(of(purpose, &request), page(&request, total, &["a", "b"][..total.min(2) as usize]), now(count * 60));
+            purpose
+        });
+        assert_eq!(seen.collect::<Vec<_>>(), [Poll, Poll, Fill, Poll, Poll, Fill, Poll, Poll, Fill]);
     }
 
     #[test]

@@ -84,8 +84,14 @@ impl Observations {
         records.div_ceil(self.page_size)
     }
 
+    /// A first page that was followed by others held so many records.
     pub(super) fn saw_page_size(&mut self, records: u64) {
-        self.page_size = self.page_size.max(records);
+        self.page_size = records.max(1);
+    }
+
+    /// Whether anything of a stream was seen.
+    pub(super) fn has_seen(&self, stream: Stream) -> bool {
+        self.newest.contains_key(&stream)
     }
 
     pub(super) fn saw_disorder(&mut self, stream: Stream) {

@@ -14,8 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages that come back empty although the total promises them, before the total is not believed any more.
 const MAX_HOLLOW_PAGES: u32 = 3;
-/// A strange answer is asked for again this often before it is believed.
-const MAX_DOUBTS: u32 = 2;
 /// No window is read deeper than this, even where it cannot be cut.
 const MAX_PAGES: u64 = 20_000;
 
@@ -45,7 +43,7 @@ pub struct Reading {
     disordered: bool,
     /// This pass has shown a mark that no pass before had shown.
     progressed: bool,
-    /// The marks of the pass before, where two passes must agree.
+    /// The marks of the passes before, where two passes must agree.
     agreed: Option<BTreeSet<Mark>>,
     /// While what can be read is read, page by page: the pages in a row that failed.
     salvage: Option<u32>,
@@ -93,11 +91,12 @@ impl Reading {
 
     /// Takes in the answer to the page that was asked for.
     pub fn on_answer(&mut self, answer: PageFacts, expected: Expected) -> PageStep {
-        if let Some(reason) = self.strange(&answer, expected) {
+        if let Some(doubt) = self.strange(&answer, expected) {
             // It may be a slip of one answer, which must neither hide records nor prove anything.
-            if answer.page == 1 && answer.marks.is_empty() && answer.total > 0 || self.doubts < MAX_DOUBTS {
+            let contradicts = matches!(doubt, PageStep::Unreadable(_)) && answer.page == 1;
+            if contradicts || self.doubts < expected.doubts {
                 self.doubts += 1;
-                return PageStep::Unreadable(reason);
+                return doubt;
             }
         }
         self.doubts = 0;
@@ -237,13 +236,13 @@ impl Reading {
         PageStep::Unproven
     }
 
-    /// Whether a pass in which no answer could prove the window is confirmed by the pass before: a change that left the total
-    /// as it was cannot hide a record from both.
+    /// Whether a pass in which no answer could prove the window has shown nothing that the passes before did not show: a change
+    /// that left the total as it was cannot hide a record from both.
     pub(super) fn agrees(&mut self) -> bool {
-        let (agreed, seen) = (self.agreed.take(), self.seen.clone());
-        let agrees = agreed.as_ref() == Some(&seen);
-        self.at.passes += u32::from(agreed.is_some() && !agrees);
-        self.agreed = Some(seen);
+        let before = self.agreed.take();
+        let agrees = before.as_ref().is_some_and(|before| self.seen.is_subset(before));
+        self.at.passes += u32::from(before.is_some() && !agrees);
+        self.agreed = Some(before.into_iter().flatten().chain(self.seen.iter().cloned()).collect());
         agrees
     }
 
@@ -336,7 +335,7 @@ mod tests {
             read.extend(answer.marks.iter().cloned());
             match reading.on_answer(answer, up_to(u64::MAX)) {
                 // The same page is asked for again.
-                PageStep::Continue | PageStep::Unreadable(_) => {}
+                PageStep::Continue | PageStep::Unreadable(_) | PageStep::Doubtful(_) => {}
                 PageStep::Complete => return (read, request as u32 + 1),
                 PageStep::Unproven => reading.again(),
                 other => panic!("{other:?}"),
@@ -384,7 +383,7 @@ mod tests {
     }
 
     fn up_to(deepest: u64) -> Expected {
-        Expected { deepest, something: false }
+        Expected { deepest, something: false, doubts: 2 }
     }
 
     fn page(page: u32, marks: &[&str], total: u64, more: bool) -> PageFacts {
@@ -462,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_total_that_falls_to_nothing_is_asked_for_again_before_it_is_believed() {
-        let gone = PageStep::Unreadable("nothing matches, although the answer before counted records");
+        let gone = PageStep::Doubtful("nothing matches, although the answer before counted records");
         let begin = [(page(1, &["a", "b"], 5, true), PageStep::Continue), (page(3, &[], 0, false), gone)];
         check(&[&begin[..], &[(page(3, &["e"], 5, false), PageStep::Continue)]].concat());
         check(&[&begin[..], &[(page(3, &[], 0, false), gone), (page(3, &[], 0, false), PageStep::Continue)]].concat());
@@ -471,9 +470,9 @@ mod tests {
     #[test]
     fn a_long_stretch_without_records_is_asked_for_again_before_it_is_believed() {
         let mut reading = Reading::new();
-        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true });
-        assert!(matches!(answer(), PageStep::Unreadable(_)));
-        assert!(matches!(answer(), PageStep::Unreadable(_)));
+        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true, doubts: 2 });
+        assert!(matches!(answer(), PageStep::Doubtful(_)));
+        assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert_eq!(answer(), PageStep::Complete);
     }
 
@@ -489,9 +488,9 @@ mod tests {
     }
 
     #[test]
-    fn two_passes_agree_only_if_they_show_the_same() {
+    fn two_passes_agree_if_the_second_shows_nothing_new() {
         let mut reading = Reading::new();
-        for (marks, agrees) in [(["a", "b"], false), (["a", "c"], false), (["a", "c"], true)] {
+        for (marks, agrees) in [(["a", "b"], false), (["a", "c"], false), (["a", "c"], true), (["b", "c"], true)] {
             reading.on_answer(page(1, &marks, 2, false), up_to(9));
             assert_eq!(reading.agrees(), agrees, "{marks:?}");
             reading.again();

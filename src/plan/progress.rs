@@ -15,8 +15,10 @@ pub enum PageStep {
     },
     /// A pass ended without proof: cut the window smaller, or read it again with `Reading::again`.
     Unproven,
-    /// The answer contradicts itself, or what was answered before, and does not count as read; why, for people.
+    /// The answer contradicts itself and does not count as read; why, for people.
     Unreadable(&'static str),
+    /// The answer is hard to believe, and is asked for again before it counts; why, for the log.
+    Doubtful(&'static str),
     /// All that can be read of a window that cannot be proven was read.
     Salvaged,
 }
@@ -28,6 +30,8 @@ pub struct Expected {
     pub deepest: u64,
     /// Whether it would be strange if nothing matched.
     pub something: bool,
+    /// How often in a row a strange answer is asked for again before it is believed.
+    pub doubts: u32,
 }
 
 /// Where the reading of a window stands, as far as it is saved.

@@ -185,6 +185,11 @@ impl Rounds {
         self.ended > 0
     }
 
+    /// Whether one is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Whether the newest changes could not be proven complete.
     pub(super) fn is_doubtful(&self) -> bool {
         self.doubtful_in_a_row > 0

@@ -57,9 +57,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     }
     let reads_live = scans && checkpoint.stream.presence() == Presence::Live;
     let run = reads_live.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
-    if let Some(run) = &run {
-        reconcile_run::saw(&tx, run, &records)?;
-    }
+    let fresh = run.as_ref().map(|run| reconcile_run::saw(&tx, run, &records)).transpose()?.unwrap_or_default();
+    let mut of_run = BTreeMap::new();
     let mut undated = false;
     let mut stored = tx.savepoint()?;
     for record in records {
@@ -72,6 +71,9 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         undated |= stamp.is_none() || changed && applied.earlier.is_none();
         committed.signed_anew += u64::from(applied.signed_anew && applied.kind == ActionKind::Update);
         *committed.counts.entry(applied.kind).or_default() += 1;
+        if fresh.contains(&key.listing) {
+            *of_run.entry(applied.kind).or_default() += 1;
+        }
     }
     // A dry run sees what it would do, and takes it back.
     if checkpoint.dry_run {
@@ -84,7 +86,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         }
     }
     if let Some(run) = &run {
-        reconcile_run::count(&tx, run, &committed.counts)?;
+        reconcile_run::count(&tx, run, &of_run)?;
     }
     committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
     if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) {

@@ -29,7 +29,7 @@ pub struct RunReport {
     pub started_at: String,
     /// When it ended; null while it runs.
     pub ended_at: Option<String>,
-    /// Live records read, repetitions included.
+    /// Live listings that were read.
     pub read: u64,
     /// Listings that the file lacked.
     pub missing: u64,

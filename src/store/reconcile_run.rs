@@ -9,7 +9,7 @@ use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
 use crate::record::{FeedId, ListingId, Window};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose run it is, and the mirror's clock.
 #[derive(Clone, Copy)]
@@ -59,16 +59,19 @@ pub(super) fn numbered(connection: &Connection, run: i64) -> rusqlite::Result<Op
     connection.query_row(&format!("{RUN} WHERE run_id = ?1"), [run], read_run).optional()
 }
 
-/// Takes note of the live listings of a page that a run has read.
-pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> rusqlite::Result<()> {
+/// Takes note of the live listings of a page that a run has read; tells which it had not seen before.
+pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> rusqlite::Result<BTreeSet<ListingId>> {
     let mut seen = tx.prepare_cached("INSERT OR IGNORE INTO reconcile_seen (run_id, listing_id) VALUES (?1, ?2)")?;
+    let mut fresh = BTreeSet::new();
     for record in records {
-        seen.execute(params![run.id, record.key.listing])?;
+        if seen.execute(params![run.id, record.key.listing])? > 0 {
+            fresh.insert(record.key.listing.clone());
+        }
     }
-    Ok(())
+    Ok(fresh)
 }
 
-/// Counts what a page that a run has read did to the rows.
+/// Counts what a page that a run has read did to the rows of listings that it had not seen before.
 pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<ActionKind, u64>) -> rusqlite::Result<()> {
     let of = |kinds: &[ActionKind]| kinds.iter().filter_map(|kind| counts.get(kind)).sum::<u64>();
     tx.prepare_cached("UPDATE reconcile_runs SET read = read + ?2, missing = missing + ?3, stale = stale + ?4 WHERE run_id = ?1")?

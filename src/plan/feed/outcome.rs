@@ -20,7 +20,7 @@ type Followed = (Option<WindowSave>, bool);
 impl FeedPlan {
     pub(super) fn follow(&mut self, work: Work, mut open: Open, step: PageStep, now: Now) -> Followed {
         match step {
-            PageStep::Continue | PageStep::Unreadable(_) => (Some(self.keep(work, open)), false),
+            PageStep::Continue | PageStep::Unreadable(_) | PageStep::Doubtful(_) => (Some(self.keep(work, open)), false),
             PageStep::Complete if self.must_agree(work, &mut open, now) => self.pass_again(work, open, now),
             PageStep::Complete if self.lacks_newest(work, &open) => {
                 self.attempts.failed_alone(work, "the newest listing is missing from the answer", now.monotonic);
@@ -40,7 +40,10 @@ impl FeedPlan {
                         (None, false)
                     }
                     None if open.reading.may_go_deep() => (Some(self.keep(work, open)), false),
-                    None => (Some(self.give_up(work, open, now)), false),
+                    None => {
+                        self.narrowing.entry(work).or_default().note("it has more pages than can be believed");
+                        (Some(self.give_up(work, open, now)), false)
+                    }
                 }
             }
             PageStep::Unproven => self.unproven(work, open, now),
@@ -60,6 +63,7 @@ impl FeedPlan {
 
     fn pass_again(&mut self, work: Work, mut open: Open, now: Now) -> Followed {
         if open.reading.progress().passes > MAX_STRICT_PASSES {
+            self.narrowing.entry(work).or_default().note("its listings change from reading to reading");
             return (Some(self.give_up(work, open, now)), false);
         }
         open.reading.again();

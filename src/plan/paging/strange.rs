@@ -2,22 +2,24 @@
 
 use super::Reading;
 use crate::plan::page::PageFacts;
-use crate::plan::progress::Expected;
+use crate::plan::progress::{Expected, PageStep};
 
 /// A total that falls by no more than this, or by a twentieth, is not strange.
 const FALL: u64 = 100;
 
 impl Reading {
     /// Why an answer is hard to believe.
-    pub(super) fn strange(&self, answer: &PageFacts, expected: Expected) -> Option<&'static str> {
+    pub(super) fn strange(&self, answer: &PageFacts, expected: Expected) -> Option<PageStep> {
         let before = self.at.total_last;
         let empty = answer.marks.is_empty();
         match answer.total {
-            0 if before > 0 && empty => Some("nothing matches, although the answer before counted records"),
-            0 if empty && answer.page == 1 && expected.something => Some("nothing matches in a long stretch of time"),
-            total if before > 0 && fell(before, total) => Some("the Total fell by more than a change in between explains"),
+            0 if before > 0 && empty => Some(PageStep::Doubtful("nothing matches, although the answer before counted records")),
+            0 if empty && answer.page == 1 && expected.something => Some(PageStep::Doubtful("nothing matches in a long stretch of time")),
+            total if before > 0 && fell(before, total) => {
+                Some(PageStep::Doubtful("the Total fell by more than a change in between explains"))
+            }
             total if empty && u64::from(answer.page) <= total.div_ceil(self.at.page_size.max(1)) => {
-                Some("the page is empty although its Total is not zero")
+                Some(PageStep::Unreadable("the page is empty although its Total is not zero"))
             }
             _ => None,
         }
