@@ -4,7 +4,7 @@ use super::control::Control;
 use super::dispatcher::Dispatcher;
 use super::run::{RunOptions, RunOutcome};
 use super::{first_load, key_watch, watchdog};
-use crate::config::Config;
+use crate::config::{Config, DetailOnly};
 use crate::plan::brake::BrakeLimits;
 use crate::plan::burst::BurstLimits;
 use crate::plan::discover::search_again_after;
@@ -282,6 +282,7 @@ impl Supervisor {
             zone: constellation1.timestamp_zone,
             brake: BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget },
             burst: BurstLimits { count: reconcile.burst_count, share: reconcile.burst_share },
+            delete_detail_only: reconcile.detail_only == DetailOnly::Delete,
         }
     }
 }

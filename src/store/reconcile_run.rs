@@ -2,12 +2,11 @@
 
 use super::database::Database;
 use super::error::Error;
-use super::query::{rows, value};
-use super::row::Incoming;
+use super::query::rows;
 use super::windows;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
-use crate::record::{FeedId, ListingId, Window};
+use crate::record::{FeedId, ListingId, Stamp, Window};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
@@ -16,6 +15,28 @@ use std::collections::BTreeMap;
 pub(super) struct Occasion<'a> {
     pub(super) feed: &'a FeedId,
     pub(super) at: &'a str,
+}
+
+/// What the vendor said of a row, asked for it by its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// It does not have it.
+    Gone,
+    /// A record that looks deleted.
+    Deleted,
+    /// A live record of this stamp: the row stays, unless it is this record that contests it.
+    Present(Option<Stamp>),
+    /// No usable answer: the row stays.
+    Unclear,
+}
+
+/// A listing that a run's scan was shown.
+pub(super) struct Seen {
+    pub(super) listing: ListingId,
+    /// By a stream of live listings.
+    pub(super) live: bool,
+    /// As the row holds it, or newer.
+    pub(super) present: bool,
 }
 
 /// A run that can still change something.
@@ -59,11 +80,14 @@ pub(super) fn numbered(connection: &Connection, run: i64) -> rusqlite::Result<Op
     connection.query_row(&format!("{RUN} WHERE run_id = ?1"), [run], read_run).optional()
 }
 
-/// Takes note of the live listings of a page that a run has read.
-pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> rusqlite::Result<()> {
-    let mut seen = tx.prepare_cached("INSERT OR IGNORE INTO reconcile_seen (run_id, listing_id) VALUES (?1, ?2)")?;
-    for record in records {
-        seen.execute(params![run.id, record.key.listing])?;
+/// Takes note of the listings of a page that a run has read.
+pub(super) fn saw(tx: &Connection, run: &Run, seen: &[Seen]) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO reconcile_seen (run_id, listing_id, live, present) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (run_id, listing_id) DO UPDATE SET live = live OR ?3, present = present OR ?4 WHERE live < ?3 OR present < ?4",
+    )?;
+    for Seen { listing, live, present } in seen {
+        statement.execute(params![run.id, listing, live, present])?;
     }
     Ok(())
 }
@@ -74,17 +98,6 @@ pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<ActionKind, u6
     tx.prepare_cached("UPDATE reconcile_runs SET read = read + ?2, missing = missing + ?3, stale = stale + ?4 WHERE run_id = ?1")?
         .execute(params![run.id, counts.values().sum::<u64>(), of(&[ActionKind::Insert]), of(&[ActionKind::Update, ActionKind::Revive])])
         .map(drop)
-}
-
-/// Ends the run under way, whose absent rows were asked about as far as the budget went.
-pub(super) fn end(database: &mut Database, occasion: Occasion) -> Result<(), Error> {
-    let (tx, _) = database.begin()?;
-    let run = under_way(&tx, occasion.feed)?;
-    let left: u64 = value(&tx, "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'", [run.id])?;
-    let note =
-        (left > 0).then(|| format!("{left} absent rows were not asked about: the budget of requests was spent, or the vendor did not answer; the next run goes on"));
-    tx.execute("UPDATE reconcile_runs SET state = 'done', note = ?2, ended_at = ?3 WHERE run_id = ?1", params![run.id, note, occasion.at])?;
-    Ok(tx.commit()?)
 }
 
 /// Ends the run that is under way, if there is one, because its process is not there to go on with it, or asks for another.
@@ -102,8 +115,9 @@ pub(super) fn abandon(connection: &Connection, occasion: Occasion) -> rusqlite::
     connection.execute(fail, params![feed, at]).map(drop)
 }
 
-/// The rows that a run's reading lacks and that were not asked about yet.
+/// The rows that a run's reading lacks or contests and that were not asked about yet.
 pub(super) fn unasked(connection: &Connection, run: i64) -> rusqlite::Result<Vec<ListingId>> {
-    let sql = "SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked' ORDER BY listing_id";
+    let sql = "SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'
+         UNION SELECT listing_id FROM contested WHERE run_id = ?1 ORDER BY listing_id";
     rows(connection, sql, [run], |row| row.get(0))
 }
