@@ -421,7 +421,8 @@ CREATE TABLE changes (  -- public
     feed_id                         TEXT NOT NULL,
     listing_id                      TEXT NOT NULL,
     kind                            TEXT NOT NULL CHECK (kind IN ('insert', 'update', 'tombstone', 'revive')),
-    changed_at                      TEXT NOT NULL
+    changed_at                      TEXT NOT NULL,
+    taken_back                      INTEGER NOT NULL DEFAULT 0  -- boolean: the vendor had gone back to an older version
 ) STRICT;
 
 CREATE INDEX changes_of_listing ON changes (feed_id, listing_id);
@@ -576,7 +577,9 @@ CREATE TABLE reconcile_runs (  -- public
     live_before                     INTEGER NOT NULL DEFAULT 0,  -- live rows that were there before it began
     absent                          INTEGER NOT NULL DEFAULT 0,  -- of those, rows that the reading lacks
     deleted                         INTEGER NOT NULL DEFAULT 0,  -- of those, rows that became tombstones
-    note                            TEXT            -- why it failed or was withheld, for a person; null otherwise
+    note                            TEXT,           -- why it failed or was withheld, for a person; null otherwise
+    taken_back                      INTEGER NOT NULL DEFAULT 0  -- rows that were newer than what the vendor has now, and hold
+                                                    -- that again; of a dry run, those that would
 ) STRICT;
 
 -- A feed has at most one run under way.
@@ -681,10 +684,12 @@ CREATE TABLE lookbacks (  -- internal
     PRIMARY KEY (feed_id, name)
 ) STRICT, WITHOUT ROWID;
 
--- The live listings that were seen by runs that are under way.
+-- The listings that were seen by runs that are under way.
 CREATE TABLE reconcile_seen (  -- internal
     run_id                          INTEGER NOT NULL,
     listing_id                      TEXT NOT NULL,
+    live                            INTEGER NOT NULL,  -- boolean: by a stream of live listings
+    present                         INTEGER NOT NULL,  -- boolean: as its row holds it, or newer
     PRIMARY KEY (run_id, listing_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -699,3 +704,16 @@ CREATE TABLE reconcile_absent (  -- internal
     PRIMARY KEY (run_id, listing_id)
 ) STRICT, WITHOUT ROWID;
 
+-- What the vendor said of listings that was older than their rows. It is taken over when the vendor says it again, ten minutes
+-- later or more, without showing what the row holds; or by a whole reading. It is forgotten when the row is confirmed.
+CREATE TABLE contested (  -- internal
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    deleted                         INTEGER NOT NULL,  -- boolean: a deletion; else a live copy
+    stamp                           TEXT,           -- date-time of the record
+    raw_hash                        BLOB NOT NULL,  -- of the record as it was sent
+    raw                             TEXT,           -- a live copy as sent; null if the row was made of the same, or it is longer than 1 MiB
+    first_seen_at                   TEXT NOT NULL,
+    run_id                          INTEGER,        -- the reconcile run that asks the vendor about it; null otherwise
+    PRIMARY KEY (feed_id, listing_id)
+) STRICT;

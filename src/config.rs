@@ -13,6 +13,7 @@ mod reconcile;
 mod span;
 
 pub(crate) use rate::Rate;
+pub(crate) use reconcile::DetailOnly;
 
 use crate::record::{Source, Stamp};
 use crate::vendor::LimiterOptions;

@@ -13,6 +13,7 @@
 mod admin;
 mod answer;
 mod attributes;
+mod backup;
 mod connection;
 mod endpoints;
 mod fault;
@@ -36,6 +37,7 @@ pub mod verify;
 mod vocabulary;
 mod world;
 
+pub use backup::Backup;
 pub use fault::{Edit, Fault, TextEdit};
 pub use in_memory::Reply;
 pub use key::Key;

@@ -22,6 +22,7 @@ const PAIRS: usize = 10;
 #[command(after_help = "\
 What the reading lacks is deleted only if the vendor confirms it, listing by listing. If suspiciously much is absent,
 nothing is deleted: the run is withheld until you have looked and said --approve. An empty answer deletes nothing.
+Rows that are newer than what the vendor has now are taken back to that: it may have restored a backup.
 Where `mls-sync run` is at work on the file, that does it, within its own share of requests; this command then waits for it.
 
 Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun, 3 another command than `mls-sync run` mirrors into the file.")]
@@ -124,13 +125,16 @@ fn print(feeds: &[FeedId], runs: &[RunReport], outcome: &RunOutcome) {
 fn line(run: &RunReport) -> String {
     let state = if matches!(run.state.as_str(), "scanning" | "confirming") { "incomplete" } else { &run.state };
     let (dry, would) = if run.dry_run { (" (dry run)", "would be ") } else { ("", "") };
-    let [read, missing, stale, absent, before, deleted] =
-        [run.read, run.missing, run.stale, run.absent, run.live_before, run.deleted].map(grouped);
+    let [read, missing, stale, absent, before, deleted, back] =
+        [run.read, run.missing, run.stale, run.absent, run.live_before, run.deleted, run.taken_back].map(grouped);
     let (feed, id) = (run.feed_id.to_string(), run.run_id);
     let mut line = format!(
         "{feed:<10}  run {id} {state}{dry}  {read} read  {missing} missing {would}repaired  {stale} stale {would}repaired  \
          {absent} of {before} absent  {deleted} deleted"
     );
+    if run.taken_back > 0 {
+        line.push_str(&format!("  {back} {would}taken back"));
+    }
     if let Some(note) = &run.note {
         line.push_str(&format!("\n{:<10}  {}", "", printable(note, NOTE)));
     }

@@ -191,8 +191,10 @@ fn reconciled(run: &RunReport) -> String {
     let dry = if run.dry_run { " (dry run)" } else { "" };
     let [read, missing, stale, absent, deleted] = [run.read, run.missing, run.stale, run.absent, run.deleted].map(grouped);
     let (id, state, note) = (run.run_id, &run.state, noted("; ", run.note.as_deref()));
+    let back = if run.taken_back > 0 { format!(", {} taken back", grouped(run.taken_back)) } else { String::new() };
     format!(
-        "reconcile run {id} {state}{dry} at {when}: {read} read, {missing} missing, {stale} stale, {absent} absent, {deleted} deleted{note}"
+        "reconcile run {id} {state}{dry} at {when}: {read} read, {missing} missing, {stale} stale, {absent} absent, {deleted} deleted\
+         {back}{note}"
     )
 }
 

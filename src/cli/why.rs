@@ -6,6 +6,7 @@ use super::run::stop_on_signals;
 use super::{privacy, rejects};
 use crate::config::Config;
 use crate::daemon::question::{self, Asked, Side};
+use crate::plan::merge::TWO_READINGS;
 use crate::record::{FeedId, ListingId, ListingKey, printable};
 use crate::store::why::{self, RowReport, WhyReport};
 use std::path::Path;
@@ -55,8 +56,19 @@ fn print(report: &WhyReport) {
         println!("  first seen {}, last changed {} (change {})", row.first_seen_at, row.changed_at, row.change_seq);
         println!("  dated {} by the vendor, status {}", shown(row.mls_update_date.as_deref()), shown(row.listing_status.as_deref()));
     }
+    if let Some(contested) = &report.contested {
+        let what = if contested.deleted { "that it is deleted" } else { "it as live" };
+        println!(
+            "  the vendor says {what}, dated {}, since {}, and the row is newer. That is taken over if the vendor says so again {} \
+             after that or later, or by a reconcile",
+            shown(contested.stamp.as_deref()),
+            contested.first_seen_at,
+            humantime::format_duration(TWO_READINGS),
+        );
+    }
     for change in &report.changes {
-        println!("  change {} {} at {}", change.change_seq, change.kind, change.changed_at);
+        let back = if change.taken_back { ": the vendor went back to an older version" } else { "" };
+        println!("  change {} {} at {}{back}", change.change_seq, change.kind, change.changed_at);
     }
     for window in &report.windows {
         let when = window.closed_at.as_ref().unwrap_or(&window.opened_at);

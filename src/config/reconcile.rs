@@ -4,12 +4,21 @@ use super::document::Rule;
 use super::span::Span;
 use serde::Deserialize;
 
+/// What becomes of a listing that no stream returns and that the vendor still answers by its key.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DetailOnly {
+    Keep,
+    Delete,
+}
+
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reconcile {
     /// Zero for never.
     pub(crate) every: Span,
     pub(crate) confirm_budget: u64,
+    pub(crate) detail_only: DetailOnly,
     pub(crate) brake_count: u64,
     pub(crate) brake_share: f64,
     pub(crate) burst_count: u64,

@@ -1,7 +1,7 @@
 //! What a session is told to do, from the configuration and the command line.
 
 use super::supervisor::Supervisor;
-use crate::config::Config;
+use crate::config::{Config, DetailOnly};
 use crate::plan::brake::BrakeLimits;
 use crate::plan::burst::BurstLimits;
 use crate::plan::options::{LookbackRule, Options};
@@ -33,6 +33,7 @@ impl Supervisor {
             zone: constellation1.timestamp_zone,
             brake: BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget },
             burst: BurstLimits { count: reconcile.burst_count, share: reconcile.burst_share },
+            delete_detail_only: reconcile.detail_only == DetailOnly::Delete,
         }
     }
 }

@@ -1,6 +1,11 @@
 //! What a record does to the row that is stored under its key.
 
 use crate::record::{Presence, Stamp};
+use std::time::Duration;
+
+/// An answer that is older than its row is believed when the vendor gives it again after this long. A copy of the vendor's
+/// database that lags, or a cache, gives old answers for seconds or a few minutes; none that is in use lags this much.
+pub(crate) const TWO_READINGS: Duration = Duration::from_secs(600);
 
 /// The stored row, as far as a decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +18,8 @@ pub(crate) struct Known {
     pub inferred: bool,
     /// Whether it holds exactly what came in.
     pub same: bool,
+    /// Whether the vendor was proven not to have this state any more: what came in holds, whatever its stamp.
+    pub taken_back: bool,
 }
 
 /// What was learned of a listing: from a record of the vendor, from a scan, or from a person.
@@ -55,7 +62,7 @@ pub(crate) enum Action<C> {
     Restamp,
     /// Nothing new.
     Unchanged,
-    /// The record is older than what is stored: nothing is written.
+    /// The record is older than the row, or no newer than a deletion that the vendor stated: the row stays as it is.
     Superseded,
 }
 
@@ -93,6 +100,9 @@ impl<C> Action<C> {
 /// The newest wins, whatever the order of arrival; at a tie a deletion stands, unless it was only inferred: a live copy
 /// then shows that the inference was wrong. `None` when the content is needed and was not given.
 ///
+/// That is the rule between answers whose order is not certain. It is no reason to keep what the vendor has taken back: where
+/// that is proven, what it says now wins.
+///
 /// News without a readable stamp cannot be ordered. A deletion is believed, because it is said now; a live copy updates a
 /// live row but never wakes a tombstone that the vendor stated.
 #[must_use]
@@ -104,17 +114,24 @@ pub(crate) fn merge<C>(known: Option<Known>, news: News, stamp: Option<Stamp>, c
             News::Absent | News::FeedRemoved => Some(Action::Unchanged),
         };
     };
-    let older = matches!((stamp, known.stamp), (Some(new), Some(old)) if new < old);
-    let later = stamp > known.stamp;
+    let older = !known.taken_back && matches!((stamp, known.stamp), (Some(new), Some(old)) if new < old);
+    let later = known.taken_back || stamp > known.stamp;
     match (known.deleted, news) {
         (_, _) if older => Some(Action::Superseded),
         (false, News::Live) if known.same => Some(Action::Unchanged),
         (false, News::Live) => content.map(Action::Update),
         (false, News::Deleted | News::Absent | News::FeedRemoved) => Some(Action::Tombstone),
         (true, News::Live) if later || known.inferred => content.map(Action::Revive),
+        (true, News::Live) => Some(Action::Superseded),
         (true, News::Deleted) if later || known.inferred => Some(Action::Restamp),
-        (true, News::Live | News::Deleted | News::Absent | News::FeedRemoved) => Some(Action::Unchanged),
+        (true, News::Deleted | News::Absent | News::FeedRemoved) => Some(Action::Unchanged),
     }
+}
+
+/// Whether the same answer at these two times is no echo of an earlier state.
+#[must_use]
+pub(crate) fn are_two_readings(first: Stamp, second: Stamp) -> bool {
+    second.since(first) >= TWO_READINGS
 }
 
 #[cfg(test)]
@@ -124,7 +141,7 @@ mod tests {
     use News::{Absent, Deleted, Live};
 
     /// A live row, a tombstone that the vendor stated, and one that was inferred, each with its stamp.
-    const LIVE: fn(i64) -> Known = |stamp| Known { stamp: at(stamp), deleted: false, inferred: false, same: false };
+    const LIVE: fn(i64) -> Known = |stamp| Known { stamp: at(stamp), deleted: false, inferred: false, same: false, taken_back: false };
     const STATED: fn(i64) -> Known = |stamp| Known { deleted: true, ..LIVE(stamp) };
     const INFERRED: fn(i64) -> Known = |stamp| Known { inferred: true, ..STATED(stamp) };
 
@@ -167,11 +184,11 @@ mod tests {
     #[test]
     fn only_a_later_live_copy_revives() {
         check(STATED(5), Live, 6, Revive);
-        check(STATED(5), Live, 5, Unchanged);
+        check(STATED(5), Live, 5, Superseded);
         check(STATED(5), Live, 4, Superseded);
-        check(STATED(5), Live, 0, Unchanged);
+        check(STATED(5), Live, 0, Superseded);
         check(STATED(0), Live, 1, Revive);
-        check(STATED(0), Live, 0, Unchanged);
+        check(STATED(0), Live, 0, Superseded);
     }
 
     #[test]
@@ -195,6 +212,27 @@ mod tests {
         check(INFERRED(5), Deleted, 4, Superseded);
         check(INFERRED(5), Deleted, 5, Restamp);
         check(INFERRED(5), Deleted, 6, Restamp);
+    }
+
+    #[test]
+    fn what_the_vendor_has_taken_back_gives_way_to_whatever_it_says_now() {
+        let taken_back = |known| Known { taken_back: true, ..known };
+        for stamp in [4, 5, 6] {
+            check(taken_back(LIVE(5)), Live, stamp, Update);
+            check(taken_back(LIVE(5)), Deleted, stamp, Tombstone);
+            check(taken_back(STATED(5)), Live, stamp, Revive);
+            check(taken_back(STATED(5)), Deleted, stamp, Restamp);
+            check(taken_back(INFERRED(5)), Live, stamp, Revive);
+        }
+        check(Known { same: true, ..taken_back(LIVE(5)) }, Live, 4, Unchanged);
+    }
+
+    #[test]
+    fn an_answer_counts_twice_only_after_longer_than_a_copy_of_the_vendors_may_lag() {
+        let (first, second) = (Stamp(0), Stamp(0).plus(TWO_READINGS));
+        assert!(are_two_readings(first, second));
+        assert!(!are_two_readings(first, Stamp(second.0 - 1)));
+        assert!(!are_two_readings(second, first), "our clock was set back");
     }
 
     #[test]

@@ -107,6 +107,13 @@ impl Feed {
         self.change(id, false, moment, |old| Version { stamp: moment.stamp, ..old })
     }
 
+    /// Puts a version of before in the place of what a listing is now.
+    pub(super) fn put_back(&mut self, id: &str, version: Version, moment: Moment) {
+        if let Some(&place) = self.places.get(id) {
+            self.listings[place].change(version, moment);
+        }
+    }
+
     fn change(&mut self, id: &str, deleted: bool, moment: Moment, to: impl FnOnce(Version) -> Version) -> bool {
         let Some(&place) = self.places.get(id) else {
             return false;

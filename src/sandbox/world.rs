@@ -140,7 +140,7 @@ impl World {
         Stamp(utc.0.saturating_add(i64::from(self.options.zone_hours) * 36_000_000_000))
     }
 
-    fn moment(&self, late_by: Duration) -> Moment {
+    pub(super) fn moment(&self, late_by: Duration) -> Moment {
         let now = self.utc();
         Moment { stamp: self.written(now), now, visible_at: now.plus(late_by) }
     }

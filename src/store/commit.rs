@@ -3,8 +3,10 @@
 use super::database::Database;
 use super::error::Error;
 use super::idle::Idle;
+use super::incoming::{Hearing, Incoming};
+use super::reconcile_run::Seen;
 use super::rejects::Origin;
-use super::row::{Applied, Incoming, apply};
+use super::row::{Applied, apply};
 use super::{checkpoint, feeds, misfits, reconcile_run, rejects};
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
@@ -56,24 +58,22 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         return Ok(committed);
     }
     let reads_live = scans && checkpoint.stream.presence() == Presence::Live;
-    let run = reads_live.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
-    let fresh = run.as_ref().map(|run| reconcile_run::saw(&tx, run, &records)).transpose()?.unwrap_or_default();
-    let mut of_run = BTreeMap::new();
+    let run = scans.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
+    let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id) };
+    let mut seen = Vec::new();
     let mut undated = false;
     let mut stored = tx.savepoint()?;
     for record in records {
         let (key, stamp) = (record.key.clone(), record.stamp);
-        let applied = apply(&stored, sql, record, &at)?;
+        let applied = apply(&stored, sql, record, hearing)?;
         if let Some(stamp) = late_stamp(stamp, &applied, &checkpoint) {
             note_late(&stored, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;
         }
         let changed = matches!(applied.kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone | ActionKind::Restamp);
         undated |= stamp.is_none() || changed && applied.earlier.is_none();
         committed.signed_anew += u64::from(applied.signed_anew && applied.kind == ActionKind::Update);
+        seen.push(Seen { listing: key.listing, live: reads_live, present: applied.kind != ActionKind::Superseded, kind: applied.kind });
         *committed.counts.entry(applied.kind).or_default() += 1;
-        if fresh.contains(&key.listing) {
-            *of_run.entry(applied.kind).or_default() += 1;
-        }
     }
     // A dry run sees what it would do, and takes it back.
     if checkpoint.dry_run {
@@ -86,7 +86,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         }
     }
     if let Some(run) = &run {
-        reconcile_run::count(&tx, run, &of_run)?;
+        let counts = reconcile_run::saw(&tx, run, &seen)?;
+        reconcile_run::count(&tx, run, &counts)?;
     }
     committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
     if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) {

@@ -8,8 +8,9 @@ use super::instance::{self, Instance};
 use super::load::{self, Load};
 use super::notice::{self, Notice};
 use super::open_error::{OpenError, unusable};
-use super::reconcile_absent::{self, Approved, Confirmation, Judgement};
-use super::reconcile_run::{self, Occasion};
+use super::reconcile_absent::{self, Approved, Judgement};
+use super::reconcile_end;
+use super::reconcile_run::{self, Confirmation, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
 use super::source::{self, Intent, Taken};
 use super::writer::{Job, Writer};
@@ -191,16 +192,17 @@ impl Store {
         self.write(move |db| reconcile_absent::judge(db, Occasion { feed: &feed, at: &at }, &unread, limits)).await
     }
 
-    /// Takes note of what the vendor said of a row that the run lacks, and deletes it if that was confirmed.
+    /// Takes note of what the vendor said of a row that the run lacks or contests, and does what was confirmed.
     pub async fn confirm(&self, feed: &FeedId, listing: ListingId, said: Confirmation, at: String) -> Result<(), Error> {
         let feed = feed.clone();
         self.write(move |db| reconcile_absent::confirm(db, Occasion { feed: &feed, at: &at }, &listing, said)).await
     }
 
-    /// Ends a feed's run, whose absent rows were asked about.
-    pub async fn end_run(&self, feed: &FeedId, at: String) -> Result<(), Error> {
+    /// Ends a feed's run, whose rows were asked about; `delete_detail_only` tells whether listings that the vendor has by their key
+    /// alone are deleted.
+    pub async fn end_run(&self, feed: &FeedId, delete_detail_only: bool, at: String) -> Result<(), Error> {
         let feed = feed.clone();
-        self.write(move |db| reconcile_run::end(db, Occasion { feed: &feed, at: &at })).await
+        self.write(move |db| reconcile_end::end(db, Occasion { feed: &feed, at: &at }, delete_detail_only)).await
     }
 
     /// Gives up a feed's run, if one is under way.

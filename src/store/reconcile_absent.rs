@@ -2,10 +2,12 @@
 
 use super::database::Database;
 use super::error::Error;
+use super::incoming::{Hearing, Incoming};
 use super::query::value;
-use super::reconcile_run::{self, Occasion, Run, numbered, under_way};
-use super::row::{Incoming, apply};
+use super::reconcile_run::{self, Confirmation, Occasion, Run, numbered, under_way};
+use super::row::apply;
 use super::row_sql::{RowSql, key_columns};
+use super::{contested, take_back};
 use crate::entity::Entity;
 use crate::plan::brake::{BrakeLimits, Finding, Ruling, rule};
 use crate::plan::merge::News;
@@ -21,19 +23,6 @@ pub struct Judgement {
     pub ruling: Ruling,
     /// The rows to ask the vendor about.
     pub to_confirm: Vec<ListingId>,
-}
-
-/// What the vendor said of an absent row, asked for it by its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmation {
-    /// It does not have it.
-    Gone,
-    /// A record that looks deleted.
-    Deleted,
-    /// A live record: the row stays.
-    Present,
-    /// No usable answer: the row stays.
-    Unclear,
 }
 
 /// A withheld run whose absent rows are tombstones now, as far as they had not changed.
@@ -62,6 +51,11 @@ pub(super) fn judge(database: &mut Database, occasion: Occasion, unread: &[Windo
         "UPDATE reconcile_runs SET state = ?2, note = ?3, ended_at = ?4, live_before = ?5, absent = ?6 WHERE run_id = ?1",
         params![run.id, state, note, ended_at, finding.live_before, finding.absent],
     )?;
+    match state {
+        _ if run.dry_run => count_doubtful(&tx, &run)?,
+        "confirming" | "withheld" => take_back::settle(&tx, sql, &run, (state == "confirming", occasion.at))?,
+        _ => {}
+    }
     tx.execute("DELETE FROM reconcile_seen WHERE run_id = ?1", [run.id])?;
     let mut to_confirm = if state == "confirming" { reconcile_run::unasked(&tx, run.id)? } else { Vec::new() };
     to_confirm.truncate(usize::try_from(limits.budget).unwrap_or(usize::MAX));
@@ -87,9 +81,20 @@ fn find(tx: &Connection, entity: &Entity, run: &Run, unread: &[Window]) -> rusql
             "INSERT OR IGNORE INTO reconcile_absent (run_id, listing_id, verdict)
              SELECT run.run_id, stored.{id}, 'unasked' FROM {stood} AND stored.changed_at < run.started_at
              WHERE run.run_id = ?1 AND NOT EXISTS
-                 (SELECT 1 FROM reconcile_seen AS seen WHERE seen.run_id = run.run_id AND seen.listing_id = stored.{id})"
+                 (SELECT 1 FROM reconcile_seen AS seen WHERE seen.run_id = run.run_id AND seen.listing_id = stored.{id} AND seen.live)"
         ),
         params![run.id, bounds],
+    )?;
+    // Wherever their stamps lie: the vendor says of these that they are deleted.
+    tx.execute(
+        &format!(
+            "INSERT OR IGNORE INTO reconcile_absent (run_id, listing_id, verdict)
+             SELECT ?1, seen.listing_id, 'unasked' FROM contested JOIN reconcile_seen AS seen
+                 ON seen.run_id = ?1 AND seen.listing_id = contested.listing_id AND NOT seen.live AND NOT seen.present
+             JOIN {table} AS stored ON stored.{feed} = ?2 AND stored.{id} = seen.listing_id AND stored.deleted_at IS NULL
+             WHERE contested.feed_id = ?2 AND contested.deleted AND stored.changed_at < ?3"
+        ),
+        params![run.id, run.feed, run.started_at],
     )?;
     pair_twins(tx, entity, run)?;
     Ok(Finding {
@@ -124,7 +129,7 @@ fn pair_twins(tx: &Connection, entity: &Entity, run: &Run) -> rusqlite::Result<(
                 CROSS JOIN gone ON gone.{first} = twin.{first} {others}
                     AND twin.first_seen_at > gone.first_seen_at AND twin.{id} <> gone.id
                 WHERE twin.{feed} = ?2 AND twin.deleted_at IS NULL
-                    AND EXISTS (SELECT 1 FROM reconcile_seen AS seen WHERE seen.run_id = ?1 AND seen.listing_id = twin.{id})
+                    AND EXISTS (SELECT 1 FROM reconcile_seen AS seen WHERE seen.run_id = ?1 AND seen.listing_id = twin.{id} AND seen.live)
                 GROUP BY gone.id) AS pair
             WHERE reconcile_absent.run_id = ?1 AND reconcile_absent.listing_id = pair.absent",
             columns = likeness.join(", "),
@@ -134,31 +139,44 @@ fn pair_twins(tx: &Connection, entity: &Entity, run: &Run) -> rusqlite::Result<(
     .map(drop)
 }
 
-/// Takes note of what the vendor said of a row that the run under way lacks, and deletes it if that was confirmed.
+/// Counts what a run would take back that changes nothing.
+fn count_doubtful(tx: &Connection, run: &Run) -> rusqlite::Result<()> {
+    let count = "UPDATE reconcile_runs SET taken_back =
+         (SELECT count(*) FROM reconcile_seen AS seen WHERE seen.run_id = ?1 AND NOT seen.present) WHERE run_id = ?1";
+    tx.execute(count, [run.id]).map(drop)
+}
+
+/// Takes note of what the vendor said of a row that the run under way lacks or contests, and does what was confirmed.
 pub(super) fn confirm(database: &mut Database, occasion: Occasion, listing: &ListingId, said: Confirmation) -> Result<(), Error> {
     let (tx, sql) = database.begin()?;
     let run = under_way(&tx, occasion.feed)?;
     let (verdict, gone) = match said {
         Confirmation::Gone => ("gone", true),
         Confirmation::Deleted => ("deleted", true),
-        Confirmation::Present => ("present", false),
+        Confirmation::Present(_) => ("present", false),
         Confirmation::Unclear => ("unclear", false),
     };
     tx.execute("UPDATE reconcile_absent SET verdict = ?3 WHERE run_id = ?1 AND listing_id = ?2", params![run.id, listing, verdict])?;
+    take_back::confirm(&tx, sql, (&run, listing), said, occasion.at)?;
     if gone {
         delete(&tx, sql, (&run, listing), occasion.at)?;
     }
     Ok(tx.commit()?)
 }
 
-/// Deletes an absent row, if it is still live and has not changed since the run began.
-fn delete(tx: &Connection, sql: &RowSql, absent: (&Run, &ListingId), at: &str) -> Result<(), Error> {
+/// Deletes an absent row, if it is still live and has not changed since the run began. Where the vendor has stated an older
+/// deletion, that is it.
+pub(super) fn delete(tx: &Connection, sql: &RowSql, absent: (&Run, &ListingId), at: &str) -> Result<(), Error> {
     let ((run, listing), table, [feed, id]) = (absent, sql.entity.table, key_columns(sql.entity));
     let stands = format!("SELECT count(*) FROM {table} WHERE {feed} = ?1 AND {id} = ?2 AND deleted_at IS NULL AND changed_at < ?3");
     if !value(tx, &stands, params![run.feed, listing, run.started_at])? {
         return Ok(());
     }
-    apply(tx, sql, Incoming::gone(ListingKey { feed: run.feed.clone(), listing: listing.clone() }, News::Absent), at)?;
+    let key = ListingKey { feed: run.feed.clone(), listing: listing.clone() };
+    match contested::find(tx, &key)? {
+        Some(contested) if contested.deleted => take_back::take_back(tx, sql, absent, at)?,
+        _ => drop(apply(tx, sql, Incoming::gone(key, News::Absent), Hearing { at, run: None })?),
+    }
     tx.prepare_cached("UPDATE reconcile_absent SET applied = 1 WHERE run_id = ?1 AND listing_id = ?2")?
         .execute(params![run.id, listing])?;
     tx.prepare_cached("UPDATE reconcile_runs SET deleted = deleted + 1 WHERE run_id = ?1")?.execute([run.id])?;

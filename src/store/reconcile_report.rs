@@ -41,13 +41,16 @@ pub struct RunReport {
     pub absent: u64,
     /// Of those, rows that became tombstones.
     pub deleted: u64,
+    /// Rows that were newer than what the vendor has now, and hold that again; of a dry run, those that would.
+    pub taken_back: u64,
     /// Why it failed or was withheld.
     pub note: Option<String>,
     /// Absent listings that have a twin with the same address, price and place: at most 1000.
     pub pairs: Vec<Pair>,
 }
 
-const RUN: &str = "run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, note";
+const RUN: &str = "run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, taken_back, \
+     note";
 /// Pairs that are told of a run.
 const PAIRS: u32 = 1000;
 
@@ -64,9 +67,25 @@ pub(super) fn after(connection: &Connection, run: i64) -> rusqlite::Result<Vec<R
 }
 
 fn run_report(connection: &Connection, row: &Row) -> rusqlite::Result<RunReport> {
-    let (run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, note) =
+    let (run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, taken_back, note) =
         row.try_into()?;
     let sql = "SELECT listing_id, twin_id FROM reconcile_absent WHERE run_id = ?1 AND twin_id IS NOT NULL ORDER BY listing_id LIMIT ?2";
     let pairs = rows(connection, sql, params![run_id, PAIRS], |row| Ok(Pair { absent: row.get(0)?, twin: row.get(1)? }))?;
-    Ok(RunReport { run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, note, pairs })
+    Ok(RunReport {
+        run_id,
+        feed_id,
+        state,
+        dry_run,
+        started_at,
+        ended_at,
+        read,
+        missing,
+        stale,
+        live_before,
+        absent,
+        deleted,
+        taken_back,
+        note,
+        pairs,
+    })
 }

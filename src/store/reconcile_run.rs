@@ -2,20 +2,43 @@
 
 use super::database::Database;
 use super::error::Error;
-use super::query::{rows, value};
-use super::row::Incoming;
+use super::query::rows;
 use super::windows;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
-use crate::record::{FeedId, ListingId, Window};
+use crate::record::{FeedId, ListingId, Stamp, Window};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Whose run it is, and the mirror's clock.
 #[derive(Clone, Copy)]
 pub(super) struct Occasion<'a> {
     pub(super) feed: &'a FeedId,
     pub(super) at: &'a str,
+}
+
+/// What the vendor said of a row, asked for it by its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// It does not have it.
+    Gone,
+    /// A record that looks deleted.
+    Deleted,
+    /// A live record of this stamp: the row stays, unless it is this record that contests it.
+    Present(Option<Stamp>),
+    /// No usable answer: the row stays.
+    Unclear,
+}
+
+/// A listing that a run's scan was shown.
+pub(super) struct Seen {
+    pub(super) listing: ListingId,
+    /// By a stream of live listings.
+    pub(super) live: bool,
+    /// As the row holds it, or newer.
+    pub(super) present: bool,
+    /// What became of its row.
+    pub(super) kind: ActionKind,
 }
 
 /// A run that can still change something.
@@ -59,38 +82,31 @@ pub(super) fn numbered(connection: &Connection, run: i64) -> rusqlite::Result<Op
     connection.query_row(&format!("{RUN} WHERE run_id = ?1"), [run], read_run).optional()
 }
 
-/// Takes note of the live listings of a page that a run has read; tells which it had not seen before.
-pub(super) fn saw(tx: &Connection, run: &Run, records: &[Incoming]) -> rusqlite::Result<BTreeSet<ListingId>> {
-    let mut seen = tx.prepare_cached("INSERT OR IGNORE INTO reconcile_seen (run_id, listing_id) VALUES (?1, ?2)")?;
-    let mut fresh = BTreeSet::new();
-    for record in records {
-        if seen.execute(params![run.id, record.key.listing])? > 0 {
-            fresh.insert(record.key.listing.clone());
+/// Takes note of the listings of a page that a run has read; counts, by what became of their rows, those that it sees live for the
+/// first time.
+pub(super) fn saw(tx: &Connection, run: &Run, seen: &[Seen]) -> rusqlite::Result<BTreeMap<ActionKind, u64>> {
+    let mut known = tx.prepare_cached("SELECT live FROM reconcile_seen WHERE run_id = ?1 AND listing_id = ?2")?;
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO reconcile_seen (run_id, listing_id, live, present) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (run_id, listing_id) DO UPDATE SET live = live OR ?3, present = present OR ?4 WHERE live < ?3 OR present < ?4",
+    )?;
+    let mut fresh = BTreeMap::new();
+    for Seen { listing, live, present, kind } in seen {
+        let was_live = known.query_row(params![run.id, listing], |row| row.get(0)).optional()?.unwrap_or(false);
+        if *live && !was_live {
+            *fresh.entry(*kind).or_default() += 1;
         }
+        statement.execute(params![run.id, listing, live, present])?;
     }
     Ok(fresh)
 }
 
-/// Counts what a page that a run has read did to the rows of listings that it had not seen before.
+/// Counts what a page that a run has read did to the rows.
 pub(super) fn count(tx: &Connection, run: &Run, counts: &BTreeMap<ActionKind, u64>) -> rusqlite::Result<()> {
     let of = |kinds: &[ActionKind]| kinds.iter().filter_map(|kind| counts.get(kind)).sum::<u64>();
     tx.prepare_cached("UPDATE reconcile_runs SET read = read + ?2, missing = missing + ?3, stale = stale + ?4 WHERE run_id = ?1")?
         .execute(params![run.id, counts.values().sum::<u64>(), of(&[ActionKind::Insert]), of(&[ActionKind::Update, ActionKind::Revive])])
         .map(drop)
-}
-
-/// Ends the run under way, whose absent rows were asked about as far as the budget went.
-pub(super) fn end(database: &mut Database, occasion: Occasion) -> Result<(), Error> {
-    let (tx, _) = database.begin()?;
-    let run = under_way(&tx, occasion.feed)?;
-    let left: u64 = value(&tx, "SELECT count(*) FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'", [run.id])?;
-    let note = (left > 0).then(|| {
-        format!(
-            "{left} absent rows were not asked about: the budget of requests was spent, or the vendor did not answer; the next run goes on"
-        )
-    });
-    tx.execute("UPDATE reconcile_runs SET state = 'done', note = ?2, ended_at = ?3 WHERE run_id = ?1", params![run.id, note, occasion.at])?;
-    Ok(tx.commit()?)
 }
 
 /// Ends the run that is under way, if there is one, because its process is not there to go on with it, or asks for another.
@@ -108,8 +124,9 @@ pub(super) fn abandon(connection: &Connection, occasion: Occasion) -> rusqlite::
     connection.execute(fail, params![feed, at]).map(drop)
 }
 
-/// The rows that a run's reading lacks and that were not asked about yet.
+/// The rows that a run's reading lacks or contests and that were not asked about yet.
 pub(super) fn unasked(connection: &Connection, run: i64) -> rusqlite::Result<Vec<ListingId>> {
-    let sql = "SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked' ORDER BY listing_id";
+    let sql = "SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'
+         UNION SELECT listing_id FROM contested WHERE run_id = ?1 ORDER BY listing_id";
     rows(connection, sql, [run], |row| row.get(0))
 }

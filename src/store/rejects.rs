@@ -3,8 +3,9 @@
 use super::database::Database;
 use super::error::Error;
 use super::feeds;
+use super::incoming::{Hearing, Incoming};
 use super::query::{rows, value};
-use super::row::{Incoming, apply};
+use super::row::apply;
 use crate::record::{FeedId, ListingId, Reject, Stream, printable};
 use rusqlite::{Connection, params};
 use serde::Serialize;
@@ -113,7 +114,7 @@ pub(super) fn replay(database: &mut Database, records: Vec<Replayed>, at: &str) 
     let (tx, sql) = database.begin()?;
     for Replayed { reject_id, record } in records {
         feeds::check_mirrored(&tx, &record.key.feed)?;
-        apply(&tx, sql, record, at)?;
+        apply(&tx, sql, record, Hearing { at, run: None })?;
         tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([reject_id])?;
     }
     Ok(tx.commit()?)

@@ -3,9 +3,10 @@
 use super::database::Database;
 use super::error::Error;
 use super::feeds::check_mirrored;
+use super::incoming::{Hearing, Incoming};
 use super::query::rows;
 use super::reconcile_run::{self, Occasion};
-use super::row::{Incoming, apply};
+use super::row::apply;
 use super::row_sql::key_columns;
 use crate::entity::Entity;
 use crate::plan::merge::News;
@@ -36,7 +37,8 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
         after = last.clone();
         removed += batch.len() as u64;
         for listing in batch {
-            apply(&tx, sql, Incoming::gone(ListingKey { feed: feed.clone(), listing }, News::FeedRemoved), at)?;
+            let gone = Incoming::gone(ListingKey { feed: feed.clone(), listing }, News::FeedRemoved);
+            apply(&tx, sql, gone, Hearing { at, run: None })?;
         }
         tx.commit()?;
     }
@@ -55,6 +57,7 @@ fn forget(database: &mut Database, feed: &FeedId, at: &str) -> rusqlite::Result<
         "DELETE FROM covered WHERE feed_id = ?1",
         "DELETE FROM known_gaps WHERE feed_id = ?1",
         "DELETE FROM lookbacks WHERE feed_id = ?1",
+        "DELETE FROM contested WHERE feed_id = ?1",
         "DELETE FROM notices WHERE feed_id = ?1",
         "DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE feed_id = ?1 AND state = 'open')",
         "DELETE FROM windows WHERE feed_id = ?1 AND state = 'open'",

@@ -1,44 +1,16 @@
 //! The one function through which every row changes: page, reconcile, replay of rejects, removal of a feed.
 
+use super::contested::{self, Contested};
 use super::error::Error;
 use super::feeds;
+use super::incoming::{Hearing, Incoming};
 use super::row_sql::{NewRow, RowSql, Stored};
-use crate::plan::merge::{Action, ActionKind, News, merge};
-use crate::record::{Content, Hash, ListingKey, Stamp};
+use crate::plan::merge::{Action, ActionKind, merge};
+use crate::record::{Content, ListingKey, Stamp};
 use rusqlite::{Connection, params};
 
 /// The longest `extra` that is kept, in bytes: unknown fields must not flood the file.
 const LONGEST_EXTRA: usize = 256 * 1024;
-
-/// What was heard of a listing, on its way into the file.
-#[derive(Clone, Debug)]
-pub(crate) struct Incoming {
-    pub key: ListingKey,
-    /// What was heard, and from whom.
-    pub news: News,
-    /// Its stamp; `None` where it has none that can be read.
-    pub stamp: Option<Stamp>,
-    /// Hash of the record as sent.
-    pub raw_hash: Hash,
-    /// Its content; `None` if the stored row was made of a record with the same hash, and for the deletion of a row.
-    pub content: Option<Content>,
-}
-
-impl Incoming {
-    /// The vendor says nothing of it any more.
-    pub(super) fn gone(key: ListingKey, news: News) -> Incoming {
-        Incoming { key, news, stamp: None, raw_hash: Hash::default(), content: None }
-    }
-
-    /// The word for it in `deleted_cause`.
-    fn cause(&self) -> &'static str {
-        match self.news {
-            News::Live | News::Deleted => "vendor",
-            News::Absent => "absent",
-            News::FeedRemoved => "feed_removed",
-        }
-    }
-}
 
 /// What became of a row.
 pub(super) struct Applied {
@@ -58,45 +30,70 @@ enum Likeness {
     Other,
 }
 
-/// Merges what was heard of a listing into its row, and adds the change where consumers see one.
-pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, at: &str) -> Result<Applied, Error> {
+/// Merges what was heard of a listing into its row, and adds the change where consumers see one. What is older than the row is
+/// noted: heard again, or by a whole scan, it is the truth.
+pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, hearing: Hearing) -> Result<Applied, Error> {
+    let at = hearing.at;
     let stored = sql.find(tx, &heard.key)?;
+    let contested = contested::find(tx, &heard.key)?;
+    let taken_back = is_taken_back(tx, sql, (stored.as_ref(), contested.as_ref()), &mut heard, at)?;
     let extra_cut = heard.content.as_mut().is_some_and(cut_extra);
     let likeness = stored.as_ref().map_or(Ok(Likeness::Other), |stored| likeness(tx, sql, stored, &mut heard))?;
     let signed_anew = likeness == Likeness::SignedAnew;
     let same = likeness == Likeness::Same || signed_anew && sql.ignores_queries;
-    let known = stored.map(|stored| stored.known(same));
+    let known = stored.as_ref().map(|stored| stored.known(same, taken_back));
     let earlier = known.and_then(|known| known.stamp);
-    let cause = heard.cause();
-    let Incoming { key, news, stamp, raw_hash, content } = heard;
+    let (key, raw_hash, content) = (&heard.key, heard.raw_hash, heard.content.as_ref());
     // The URL of before may not work any more.
-    let fresh = (signed_anew && same).then(|| content.clone()).flatten();
+    let fresh = content.filter(|_| signed_anew && same);
     // Another process may have changed the row since the hashes were asked for.
     let changed = || Error::Strange(format!("the row of {} changed while its page was read", key.listing));
-    let action = merge(known, news, stamp, content).ok_or_else(changed)?;
-    let (kind, stamp) = (action.kind(), stamp.max(earlier));
-    let new = |content, change_seq| NewRow { key: &key, content, raw_hash, stamp, at, change_seq, deleted: false };
-    match &action {
-        Action::Insert(content) => sql.insert(tx, &new(content, change(tx, &key, "insert", at)?))?,
-        Action::InsertTombstone(content) => {
-            sql.insert(tx, &NewRow { deleted: true, ..new(content, change(tx, &key, "tombstone", at)?) })?;
-        }
-        Action::Update(content) => sql.update(tx, &new(content, change(tx, &key, "update", at)?))?,
-        Action::Revive(content) => sql.update(tx, &new(content, change(tx, &key, "revive", at)?))?,
-        Action::Tombstone => sql.tombstone(tx, &key, (cause, stamp), (at, change(tx, &key, "tombstone", at)?))?,
-        Action::Restamp => sql.restamp(tx, &key, stamp)?,
+    let action = merge(known, heard.news, heard.stamp, content).ok_or_else(changed)?;
+    let kind = action.kind();
+    let stamp = if taken_back { heard.stamp } else { heard.stamp.max(earlier) };
+    let new = |content, change_seq| NewRow { key, content, raw_hash, stamp, at, change_seq, deleted: false };
+    let change = |kind| change(tx, key, kind, (at, taken_back));
+    match action {
+        Action::Insert(content) => sql.insert(tx, &new(content, change("insert")?))?,
+        Action::InsertTombstone(content) => sql.insert(tx, &NewRow { deleted: true, ..new(content, change("tombstone")?) })?,
+        Action::Update(content) => sql.update(tx, &new(content, change("update")?))?,
+        Action::Revive(content) => sql.update(tx, &new(content, change("revive")?))?,
+        Action::Tombstone => sql.tombstone(tx, key, (heard.cause(), stamp), (at, change("tombstone")?))?,
+        Action::Restamp => sql.restamp(tx, key, stamp)?,
         // The file was taken over for another source, which has the same: from now on older answers of it are old.
-        Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, &key, (stamp, raw_hash))?,
+        Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, key, (stamp, raw_hash))?,
         Action::Unchanged | Action::Superseded => {}
     }
-    if let Some(fresh) = &fresh {
+    if let Some(fresh) = fresh {
         sql.refresh(tx, &new(fresh, 0))?;
     }
     let writes = matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Revive);
     if extra_cut && writes {
         feeds::count_extra_cut(tx, &key.feed)?;
     }
+    match (kind, &stored) {
+        (ActionKind::Superseded, Some(stored)) => contested::note(tx, sql, &heard, stored, hearing)?,
+        _ if contested.is_some() => contested::forget(tx, key)?,
+        _ => {}
+    }
     Ok(Applied { kind, earlier, signed_anew })
+}
+
+/// Whether the vendor is known not to have any more what the row holds, but this. Its content is then given.
+fn is_taken_back(
+    tx: &Connection,
+    sql: &RowSql,
+    (stored, contested): (Option<&Stored>, Option<&Contested>),
+    heard: &mut Incoming,
+    at: &str,
+) -> Result<bool, Error> {
+    let Some(stored) = stored else { return Ok(false) };
+    let again = |contested: &Contested| contested.is_seen_twice(tx, heard, stored, at);
+    let taken_back = heard.proven || contested.map_or(Ok(false), again)?;
+    if taken_back && heard.content.is_none() && stored.raw_hash == heard.raw_hash {
+        heard.content = sql.cells(tx, &heard.key)?;
+    }
+    Ok(taken_back)
 }
 
 /// Puts a note in the place of an `extra` that is too long; tells whether it was.
@@ -133,8 +130,9 @@ fn likeness(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming
     })
 }
 
-/// Adds a change; tells its number.
-fn change(tx: &Connection, key: &ListingKey, kind: &str, at: &str) -> rusqlite::Result<i64> {
-    let mut statement = tx.prepare_cached("INSERT INTO changes (feed_id, listing_id, kind, changed_at) VALUES (?1, ?2, ?3, ?4)")?;
-    statement.insert(params![key.feed, key.listing, kind, at])
+/// Adds a change, with the mirror's clock and whether the vendor has gone back to an older version; tells its number.
+fn change(tx: &Connection, key: &ListingKey, kind: &str, (at, taken_back): (&str, bool)) -> rusqlite::Result<i64> {
+    let mut statement =
+        tx.prepare_cached("INSERT INTO changes (feed_id, listing_id, kind, changed_at, taken_back) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    statement.insert(params![key.feed, key.listing, kind, at, taken_back])
 }

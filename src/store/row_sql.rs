@@ -37,9 +37,14 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn known(&self, same: bool) -> Known {
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted_cause.is_some()
+    }
+
+    pub(super) fn known(&self, same: bool, taken_back: bool) -> Known {
         let cause = self.deleted_cause.as_deref();
-        Known { stamp: self.stamp, deleted: cause.is_some(), inferred: cause.is_some_and(|cause| cause != "vendor"), same }
+        let inferred = cause.is_some_and(|cause| cause != "vendor");
+        Known { stamp: self.stamp, deleted: cause.is_some(), inferred, same, taken_back }
     }
 }
 

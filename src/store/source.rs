@@ -35,6 +35,7 @@ const FORGET: &str = "
     DELETE FROM covered;
     DELETE FROM known_gaps;
     DELETE FROM lookbacks;
+    DELETE FROM contested;
     DELETE FROM windows;
     DELETE FROM window_marks;
     DELETE FROM reconcile_seen;

@@ -22,6 +22,8 @@ pub(crate) struct WhyReport {
     pub feed: Option<FeedKnown>,
     /// The row; null if the listing was never stored.
     pub row: Option<RowReport>,
+    /// What the vendor says of it that is older than the row; null where it says nothing such.
+    pub contested: Option<ContestedReport>,
     /// Its real changes, newest first.
     pub changes: Vec<ChangeReport>,
     /// The windows in whose reading its newest stamp lies, newest first.
@@ -72,6 +74,17 @@ pub(crate) struct ChangeReport {
     /// insert, update, tombstone, revive.
     pub kind: String,
     pub changed_at: String,
+    /// Whether the vendor had gone back to an older version.
+    pub taken_back: bool,
+}
+
+/// An answer that was older than the row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ContestedReport {
+    /// Whether it is a deletion; else a live copy.
+    pub deleted: bool,
+    pub stamp: Option<String>,
+    pub first_seen_at: String,
 }
 
 /// A window that claims the listing's stamp.
@@ -128,6 +141,7 @@ pub(crate) fn why(path: &Path, key: &ListingKey) -> Result<WhyReport, ReportErro
             feed_id: key.feed.clone(),
             listing_id: key.listing.0.clone(),
             feed: feed_known(connection, &key.feed)?,
+            contested: contested(connection, key)?,
             changes: changes(connection, key)?,
             windows: stamp.map_or(Ok(Vec::new()), |stamp| windows(connection, &key.feed, stamp))?,
             late: late(connection, key)?,
@@ -161,11 +175,17 @@ fn row_report(connection: &Connection, key: &ListingKey) -> rusqlite::Result<Opt
     connection.query_row(sql, params![key.feed, key.listing], report).optional()
 }
 
+fn contested(connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<ContestedReport>> {
+    let sql = "SELECT deleted, stamp, first_seen_at FROM contested WHERE feed_id = ?1 AND listing_id = ?2";
+    let report = |row: &Row| Ok(ContestedReport { deleted: row.get(0)?, stamp: row.get(1)?, first_seen_at: row.get(2)? });
+    connection.query_row(sql, params![key.feed, key.listing], report).optional()
+}
+
 fn changes(connection: &Connection, key: &ListingKey) -> rusqlite::Result<Vec<ChangeReport>> {
-    let sql = "SELECT change_seq, kind, changed_at FROM changes
+    let sql = "SELECT change_seq, kind, changed_at, taken_back FROM changes
          WHERE feed_id = ?1 AND listing_id = ?2 ORDER BY change_seq DESC LIMIT ?3";
     rows(connection, sql, params![key.feed, key.listing, TOLD], |row| {
-        Ok(ChangeReport { change_seq: row.get(0)?, kind: row.get(1)?, changed_at: row.get(2)? })
+        Ok(ChangeReport { change_seq: row.get(0)?, kind: row.get(1)?, changed_at: row.get(2)?, taken_back: row.get(3)? })
     })
 }
 

@@ -7,7 +7,7 @@ use crate::plan::options::Purpose;
 use crate::plan::page::{Mark, PageFacts, PageSeen};
 use crate::plan::window::FromRule;
 use crate::plan::zone::ZoneFinding;
-use crate::record::{Content, FeedId, Hash, ListingKey, Page, PageRequest, Presence, Record, Stamp};
+use crate::record::{FeedId, Hash, ListingKey, Page, PageRequest, Presence, Record, Stamp};
 use crate::store::{Committed, Error, Incoming, PageCommit, Store};
 use std::collections::BTreeMap;
 
@@ -100,7 +100,7 @@ fn prepare(entity: &Entity, page: Page, known: &BTreeMap<ListingKey, Hash>, chec
         // A deletion of a row that is there needs no content: the row keeps what it last had.
         let needed = hash.is_none_or(|hash| *hash != record.raw_hash && presence == Presence::Live);
         match needed.then(|| (entity.decode)(&record)).transpose() {
-            Ok(content) => commit.records.push(incoming(record, presence, content)),
+            Ok(content) => commit.records.push(Incoming::new(record, presence.into(), content)),
             Err(reject) => commit.rejects.push(reject),
         }
     }
@@ -118,10 +118,6 @@ fn one_per_key(records: impl Iterator<Item = Record>) -> impl Iterator<Item = Re
         }
     }
     chosen.into_values()
-}
-
-fn incoming(record: Record, presence: Presence, content: Option<Content>) -> Incoming {
-    Incoming { key: record.key, news: presence.into(), stamp: record.stamp, raw_hash: record.raw_hash, content }
 }
 
 #[cfg(test)]

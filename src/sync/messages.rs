@@ -78,7 +78,10 @@ pub enum Command {
     /// Save the known gaps of the feed in the place of those that were saved: `GapsSaved` or `StoreFailed`.
     SaveGaps(Vec<KnownGap>),
     /// End the reconcile run: `ScanEnded` or `StoreFailed`.
-    EndScan,
+    EndScan {
+        /// What the vendor has by its key alone, as two runs in a row have found, is deleted.
+        delete_detail_only: bool,
+    },
     /// Read what the database remembers of the feed: `Loaded` or `StoreFailed`.
     Load,
     /// Tell people.

@@ -38,8 +38,6 @@ fn decoded(entity: &Entity, reject: &KeptReject) -> Option<Replayed> {
     let mut record = (entity.read)(&reject.raw).ok().filter(|record| record.key.feed.is(&reject.feed))?;
     record.key.feed = reject.feed.clone();
     let content = (entity.decode)(&record).ok()?;
-    let presence = reject.stream.presence();
-    let record =
-        Incoming { key: record.key, news: presence.into(), stamp: record.stamp, raw_hash: record.raw_hash, content: Some(content) };
+    let record = Incoming::new(record, reject.stream.presence().into(), Some(content));
     Some(Replayed { reject_id: reject.reject_id, record })
 }

@@ -36,6 +36,8 @@ pub struct SessionOptions {
     pub brake: BrakeLimits,
     /// The limits above which stated deletions are reported.
     pub burst: BurstLimits,
+    /// Whether listings are deleted that no stream returns, and that the vendor still answers one by one.
+    pub delete_detail_only: bool,
 }
 
 /// The session of one feed.
@@ -95,7 +97,7 @@ impl Session {
             Step::BeginScan(range, wanted) => Command::BeginScan(range, wanted),
             Step::Judge { unread } => Command::Judge { unread, limits: self.options.brake },
             Step::Confirm(listing) => Command::FetchOne(listing),
-            Step::EndScan => Command::EndScan,
+            Step::EndScan => Command::EndScan { delete_detail_only: self.options.delete_detail_only },
             // After the report the plan is asked again: an event that came meanwhile must not be slept through.
             Step::Wait(_) if !was_waiting => Command::Tell(Report::Waiting),
             Step::Wait(until) => Command::Wait(until),
@@ -202,11 +204,11 @@ impl Session {
             }
         };
         self.plan.on_single_answer();
-        let said = match record.as_ref().map(|record| (self.entity.decode)(record)) {
+        let said = match record.map(|record| (record.stamp, (self.entity.decode)(&record))) {
             None => Confirmation::Gone,
-            Some(Ok(content)) if (self.entity.looks_deleted)(&content) => Confirmation::Deleted,
-            Some(Ok(_)) => Confirmation::Present,
-            Some(Err(_)) => Confirmation::Unclear,
+            Some((_, Ok(content))) if (self.entity.looks_deleted)(&content) => Confirmation::Deleted,
+            Some((stamp, Ok(_))) => Confirmation::Present(stamp),
+            Some((_, Err(_))) => Confirmation::Unclear,
         };
         self.pending.push_back(Command::Confirm(listing, said));
     }
@@ -294,7 +296,13 @@ mod tests {
             seed: 1,
         };
         let brake = BrakeLimits { count: 10, share: 0.5, budget: 10 };
-        let options = SessionOptions { plan, zone: TimestampZone::default(), brake, burst: BurstLimits { count: 1, share: 0.1 } };
+        let options = SessionOptions {
+            plan,
+            zone: TimestampZone::default(),
+            brake,
+            burst: BurstLimits { count: 1, share: 0.1 },
+            delete_detail_only: false,
+        };
         Session::resume(&LISTINGS, FeedId("A".to_owned()), options, Saved::default(), now(0))
     }
 
@@ -424,7 +432,7 @@ mod tests {
         };
         assert_eq!(said(Ok(None)), Some(Confirmation::Gone));
         assert_eq!(said(Ok(Some(record("Deleted")))), Some(Confirmation::Deleted));
-        assert_eq!(said(Ok(Some(record("Active")))), Some(Confirmation::Present));
+        assert_eq!(said(Ok(Some(record("Active")))), Some(Confirmation::Present(record("Active").stamp)));
         assert_eq!(said(Err(Failure::Refused)), Some(Confirmation::Unclear));
         assert_eq!(said(Err(Failure::Unavailable)), None, "it is asked again");
     }

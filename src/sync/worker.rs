@@ -161,8 +161,8 @@ impl Worker {
                 store.save_gaps(&self.feed, gaps).await?;
                 Event::GapsSaved
             }
-            Command::EndScan => {
-                store.end_run(&self.feed, mirror_time()).await?;
+            Command::EndScan { delete_detail_only } => {
+                store.end_run(&self.feed, delete_detail_only, mirror_time()).await?;
                 Event::ScanEnded
             }
             Command::Load => Event::Loaded(store.load(&self.feed).await?),

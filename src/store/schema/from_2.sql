@@ -1,4 +1,4 @@
--- Version 2 to 3. Known gaps are kept; a feed may have a window open for each stream; misfits are counted.
+-- Version 2 to 3. Known gaps are kept; a feed may have a window open for each stream; misfits are counted; what the vendor has taken back gives way.
 
 CREATE TABLE known_gaps (
     feed_id TEXT NOT NULL,
@@ -40,3 +40,29 @@ WHERE lower(member.key) IN (SELECT replace(name, '_', '') FROM pragma_table_info
     AND NOT (member.type = 'text' AND length(member.value) > 17 AND member.value GLOB '[-0-9]*')
 UNION
 SELECT feed_id, listing_id, 'MlsUpdateDate' FROM listings WHERE stamp IS NULL;
+
+-- What the vendor says that is older than the row.
+ALTER TABLE changes ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE reconcile_runs ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0;
+CREATE TEMP TABLE seen_before AS SELECT run_id, listing_id FROM reconcile_seen;
+DROP TABLE reconcile_seen;
+CREATE TABLE reconcile_seen (
+    run_id INTEGER NOT NULL,
+    listing_id TEXT NOT NULL,
+    live INTEGER NOT NULL,
+    present INTEGER NOT NULL,
+    PRIMARY KEY (run_id, listing_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO reconcile_seen (run_id, listing_id, live, present) SELECT run_id, listing_id, 1, 1 FROM seen_before;
+DROP TABLE seen_before;
+CREATE TABLE contested (
+    feed_id TEXT NOT NULL,
+    listing_id TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    stamp TEXT,
+    raw_hash BLOB NOT NULL,
+    raw TEXT,
+    first_seen_at TEXT NOT NULL,
+    run_id INTEGER,
+    PRIMARY KEY (feed_id, listing_id)
+) STRICT;
