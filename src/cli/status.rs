@@ -135,8 +135,9 @@ fn since(report: &FeedReport, configured: &str) -> Option<String> {
 
 /// What is not as it should be, and how far the file was checked.
 fn details(report: &FeedReport, config: &Config) -> Vec<String> {
-    let mut details: Vec<String> =
-        report.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))).collect();
+    // The known gaps are told below, each by itself.
+    let notices = report.notices.iter().filter(|notice| notice.kind != "known_gap");
+    let mut details: Vec<String> = notices.map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))).collect();
     details.extend(since(report, &config.backfill.since.0.to_string()));
     let unread = || report.gaps.iter().filter(|gap| !report.known_gaps.iter().any(|known| known.covers(gap.status, &gap.from, &gap.to)));
     details.extend(unread().take(GAPS).map(|gap| format!("Status={} still unread: {} .. {}", gap.status, gap.from, gap.to)));

@@ -1,5 +1,6 @@
 //! What a session is told to do, from the configuration and the command line.
 
+use super::seed::seed;
 use super::supervisor::Supervisor;
 use crate::config::{Config, DetailOnly};
 use crate::plan::brake::BrakeLimits;
@@ -36,9 +37,4 @@ impl Supervisor {
             delete_detail_only: reconcile.detail_only == DetailOnly::Delete,
         }
     }
-}
-
-/// Differs from process to process, so that clients that failed together come back apart.
-pub(super) fn seed() -> u64 {
-    u64::from(std::process::id()) << 20 ^ chrono::Utc::now().timestamp_subsec_nanos() as u64
 }

@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::dispatcher::Dispatcher;
 use super::run::{RunOptions, RunOutcome};
+use super::seed::seed;
 use super::{first_load, key_watch, watchdog};
 use crate::config::Config;
 use crate::plan::discover::search_again_after;
@@ -204,7 +205,7 @@ impl Supervisor {
     }
 
     fn scope(&self, stream: Stream) -> Scope {
-        Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: super::session_options::seed() }
+        Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: seed() }
     }
 
     /// Starts workers for these feeds, and for those that had to wait.

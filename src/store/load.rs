@@ -17,7 +17,7 @@ pub(crate) struct Load {
 
 /// How far each feed is that is mirrored.
 pub(super) fn loads(connection: &Connection) -> rusqlite::Result<Vec<Load>> {
-    rows(connection, "SELECT feed_id, complete_until FROM coverage ORDER BY feed_id", [], |row| {
+    rows(connection, "SELECT feed_id, complete_but_for_known_gaps_until FROM coverage ORDER BY feed_id", [], |row| {
         let (feed, complete_until): (FeedId, Option<String>) = row.try_into()?;
         let back_to = if complete_until.is_none() { back_to(connection, &feed)? } else { None };
         Ok(Load { feed, complete_until, back_to })

@@ -15,12 +15,11 @@ pub(super) fn known_gaps(gaps: &[KnownGap]) -> Option<String> {
         count => format!(", and {} more (see the table known_gaps)", count - 1),
     };
     Some(format!(
-        "records of Status={} dated {} cannot be read: {}; tried {} times, next at {}Z{others}. All else goes on",
+        "records of Status={} dated {} cannot be read: {}; it is tried again after {}Z{others}. All else goes on",
         gap.stream.number(),
         gap.claim,
         gap.reason,
-        gap.tried,
-        gap.retry_at,
+        gap.retry_at.to_wire(),
     ))
 }
 
