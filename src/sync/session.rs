@@ -408,7 +408,7 @@ mod tests {
         };
         assert_eq!(said(Ok(None)), Some(Confirmation::Gone));
         assert_eq!(said(Ok(Some(record("Deleted")))), Some(Confirmation::Deleted));
-        assert_eq!(said(Ok(Some(record("Active")))), Some(Confirmation::Present));
+        assert_eq!(said(Ok(Some(record("Active")))), Some(Confirmation::Present(Some(now(0).vendor.minus(MINUTE)))));
         assert_eq!(said(Err(Failure::Refused)), Some(Confirmation::Unclear));
         assert_eq!(said(Err(Failure::Unavailable)), None, "it is asked again");
     }
