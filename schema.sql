@@ -571,7 +571,7 @@ CREATE TABLE reconcile_runs (  -- public
     to_date                         TEXT NOT NULL,  -- date-time
     started_at                      TEXT NOT NULL,
     ended_at                        TEXT,           -- null while it runs
-    read                            INTEGER NOT NULL DEFAULT 0,  -- live records seen, repetitions included
+    read                            INTEGER NOT NULL DEFAULT 0,  -- live listings seen
     missing                         INTEGER NOT NULL DEFAULT 0,  -- listings that the file lacked; stored
     stale                           INTEGER NOT NULL DEFAULT 0,  -- listings that the file had an older version of; renewed
     live_before                     INTEGER NOT NULL DEFAULT 0,  -- live rows that were there before it began

@@ -8,6 +8,7 @@ mod housekeeper;
 mod key_watch;
 pub(crate) mod question;
 mod run;
+mod session_options;
 mod socket;
 mod supervisor;
 mod watchdog;

@@ -44,14 +44,15 @@
 //!   and what follows from it. **look-back**: reading again what was complete, for listings that came late.
 //! - **purpose**: a kind of work (poll, look-back, fill, scan). **round**: one poll of each stream, up to one moment.
 //! - **supervisor**: starts one worker per feed. **dispatcher**: hands control requests to workers. **control request**: what
-//!   another command asks of the running daemon. **reporter**: writes logs, notes and notices.
+//!   another command asks of the running daemon. **reporter**: writes logs, notes and notices. **trouble**: failures of one kind over all feeds, from the
+//!   first until every feed is answered again; the log tells its beginning and its end.
 //! - **limiter**: the budget of one credential. **gate**: closed by a 429. **budget**: requests per hour and per day.
 //!
 //! # Decisions
 //!
 //! - *A session between plan and IO.* It takes one event and gives one command at a time, and never sees a socket, a clock or
 //!   the database. So the simulation drives the very code that the worker drives.
-//! - *No row ids in the plan.* A feed has at most one open window for each kind of work, and at most one reconcile run under
+//! - *No row ids in the plan.* A feed has at most one open window for each kind of work and stream, and at most one reconcile run under
 //!   way; the store finds both by that. Whatever the plan was told is saved once it is committed; where a commit fails, the
 //!   plan is read from the file anew.
 //! - *One function changes rows* (`store::row::apply`): pages, scans, replayed rejects and removed feeds go through it.
@@ -71,8 +72,14 @@
 //!   So each worker says what it does (`sync::heartbeat`), and systemd hears of the process only while none is overdue.
 //! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, in small blocks: a crash wastes a
 //!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
-//! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together; a
-//!   refusal concerns its own kind alone (`plan::attempts`).
+//! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together, made
+//!   for what has failed least; a refusal concerns its own kind and stream alone (`plan::attempts`).
+//! - *Proof gates the claim, never the progress.* A window that fails while others of its stream are answered is halved, and the
+//!   smallest stretch is left as a known gap (`plan::narrowing`, `plan::known_gaps`).
+//! - *One answer is one moment.* Where listings come late, and in each second reading, a window counts only if one answer held
+//!   it whole, or two passes agree; a total alone does not tell one that came from one that left.
+//! - *Idle polls are written together.* The checkpoints of polls that found nothing wait up to 10 seconds for each other: what is
+//!   lost of them in a crash is read again.
 //! - *Claimed by the earlier clock.* A poll ends by the vendor's clock and claims no further than ours, so that a `Date` that
 //!   runs ahead claims nothing that is to come.
 //! - *Every commit is synced.* A power cut that took back commits would use a `change_seq` twice, and a consumer that had seen

@@ -803,19 +803,11 @@ async fn why_says_of_a_listing_never_seen_whether_it_could_have_been() {
 #[tokio::test(flavor = "multi_thread")]
 async fn status_shows_each_kind_of_doubt() {
     let mirror = Mirror::loaded(small()).await;
-    let window = "INSERT INTO windows (feed_id, status, purpose, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
-            total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at, closed_at)
-         SELECT 'GAMLS', 0, 'fill', column1, column2, column3, column2, column3, 1, 200, 12, 12, 9, 4, 0, 0, column3, column3, column3 FROM";
-    // The first is proven later by two windows together, the others never.
-    for (state, from, to) in [
-        ("suspect", "2020-01-01T00:00:00", "2020-01-03T00:00:00"),
-        ("suspect", "2021-01-01T00:00:00", "2021-01-03T00:00:00"),
-        ("suspect", "2022-01-01T00:00:00", "2022-01-03T00:00:00"),
-        ("complete", "2020-01-01T00:00:00", "2020-01-02T00:00:00"),
-        ("complete", "2020-01-02T00:00:00", "2020-01-04T00:00:00"),
-        ("complete", "2021-01-01T00:00:00", "2021-01-02T00:00:00"),
-    ] {
-        mirror.execute(&format!("{window} (VALUES ('{state}', '{from}', '{to}'))"));
+    for (day, reason) in [(1, "HTTP 500"), (2, "the vendor counts 12 records and shows 9")] {
+        mirror.execute(&format!(
+            "INSERT INTO known_gaps VALUES ('GAMLS', 0, '202{day}-01-01T00:00:00', '202{day}-01-01T00:00:04', '{reason}', {day},
+                 '2026-05-01T12:00:00.000Z', '2026-05-01T12:10:00.000Z')"
+        ));
     }
     for (seconds, found_by) in [(10, "poll"), (20, "poll"), (30, "poll"), (40, "poll"), (600, "lookback")] {
         mirror.execute(&format!(
@@ -831,7 +823,11 @@ async fn status_shows_each_kind_of_doubt() {
     let status = mirror.status().await;
     let feed = &status["feeds"][0];
     assert_eq!((&feed["complete_until"], feed["gaps"].as_array().unwrap().len() as i64), (&Value::Null, view), "{status}");
-    assert_eq!((&feed["suspect_windows"], &feed["newest_suspect"]["from"]), (&json!(2), &json!("2022-01-01T00:00:00")), "{status}");
+    assert_eq!(
+        (feed["known_gaps"].as_array().unwrap().len(), &feed["known_gaps"][0]["from"]),
+        (2, &json!("2022-01-01T00:00:00")),
+        "{status}"
+    );
     let late = json!({ "count": 5, "half_s": 30.0, "nine_tenths_s": 600.0, "most_s": 600.0, "beyond_overlap": 1 });
     assert_eq!(feed["late"], late);
     assert_eq!(feed["notices"][0]["kind"], json!("clock"), "{status}");
@@ -841,7 +837,8 @@ async fn status_shows_each_kind_of_doubt() {
         "! vendor: the machine is \\u{1b} ill",
         "! clock: the vendor's clock is",
         "Status=0 still unread: 2019-02-01T00:00:00 .. 2019-03-01T00:00:00",
-        "2 windows could not be proven whole; the newest: fill of Status=0, 2022-01-01T00:00:00 .. 2022-01-03T00:00:00, 9 of 12 records seen",
+        "known gap: Status=0 from 2022-01-01T00:00:00 to 2022-01-01T00:00:04 cannot be read: the vendor counts 12 records and shows 9; tried 2 times, next at 2026-05-01T12:10:00.000Z",
+        "cannot be read: HTTP 500; tried once, next at 2026-05-01T12:10:00.000Z",
         "late: 5 listings, half within 30s, 9 of 10 within 10m, at most 10m; poll.overlap = 2m is too short for 1 of them",
     ] {
         assert!(text.contains(shown), "{shown}\nis not in\n{text}");

@@ -159,7 +159,8 @@ fn a_killed_load_goes_on_without_asking_again_for_what_is_complete() {
         }
         let asked = mirror.requests();
         total += asked.len();
-        for asked in &asked {
+        // A look ahead of the clock names no end.
+        for asked in asked.iter().filter(|asked| asked.to.is_some()) {
             let (from, to) = (at(asked.from.as_deref().unwrap()), at(asked.to.as_deref().unwrap()));
             let window = (asked.status, on_the_wire(from), on_the_wire(to));
             assert!(!complete.contains(&window), "kill {round}: a complete window was asked for again: {asked:?}");

@@ -4,7 +4,7 @@ use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
 use crate::record::{Source, printable};
 use crate::store::report::{self, FeedReport, Status};
-use crate::store::{AccountReport, Holder, Lateness, RunReport, SuspectWindow};
+use crate::store::{AccountReport, Holder, KnownGapReport, Lateness, RunReport};
 use chrono::{DateTime, Utc};
 use std::cmp::Ordering;
 use std::process::ExitCode;
@@ -111,9 +111,11 @@ fn line(report: &FeedReport, width: usize, now: DateTime<Utc>) -> String {
 
 /// How far a feed was read. That nothing is missing of a feed of which nothing was ever seen is no news.
 fn reach(report: &FeedReport) -> String {
-    match (&report.complete_until, &report.back_to) {
+    // What is known to be unreadable is told in lines of its own.
+    let gaps = if report.known_gaps.is_empty() { "" } else { ", but for known gaps" };
+    match (&report.complete_but_for_known_gaps_until, &report.back_to) {
         (Some(_), _) if report.is_unknown() => "unknown to the vendor?".to_owned(),
-        (Some(until), _) => format!("complete until {until}"),
+        (Some(until), _) => format!("complete until {until}{gaps}"),
         (None, Some(back)) => format!("loading, back to {back}"),
         (None, None) => "loading".to_owned(),
     }
@@ -136,14 +138,18 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
     let mut details: Vec<String> =
         report.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))).collect();
     details.extend(since(report, &config.backfill.since.0.to_string()));
-    details.extend(report.gaps.iter().take(GAPS).map(|gap| format!("Status={} still unread: {} .. {}", gap.status, gap.from, gap.to)));
-    if report.gaps.len() > GAPS {
-        details.push(format!("and {} more gaps", report.gaps.len() - GAPS));
+    let unread = || report.gaps.iter().filter(|gap| !report.known_gaps.iter().any(|known| known.covers(gap.status, &gap.from, &gap.to)));
+    details.extend(unread().take(GAPS).map(|gap| format!("Status={} still unread: {} .. {}", gap.status, gap.from, gap.to)));
+    let more = unread().count().saturating_sub(GAPS);
+    if more > 0 {
+        details.push(format!("and {more} more gaps"));
     }
-    if let Some(SuspectWindow { status, purpose, from, to, total, keys_seen, .. }) = &report.newest_suspect {
-        let [windows, seen, total] = [report.suspect_windows, *keys_seen, *total].map(grouped);
-        let newest = format!("{purpose} of Status={status}, {from} .. {to}, {seen} of {total} records seen");
-        details.push(format!("{windows} windows could not be proven whole; the newest: {newest}"));
+    details.extend(report.known_gaps.iter().take(GAPS).map(known_gap));
+    if report.known_gaps.len() > GAPS {
+        details.push(format!("and {} more known gaps: see the table known_gaps", report.known_gaps.len() - GAPS));
+    }
+    if let Some(late) = report.late_s {
+        details.push(format!("rows come up to {} late here, so completeness is told up to that long ago", span(late)));
     }
     details.extend(report.late.iter().map(|late| lateness(late, config.poll.overlap.0)));
     details.extend(report.last_reconcile.iter().map(reconciled));
@@ -162,6 +168,12 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
         details.push(format!("the unknown fields of {} records were too long to be kept", grouped(report.extra_cut)));
     }
     details
+}
+
+fn known_gap(gap: &KnownGapReport) -> String {
+    let KnownGapReport { status, from, to, reason, tried, retry_at, .. } = gap;
+    let times = if *tried == 1 { "once".to_owned() } else { format!("{tried} times") };
+    format!("known gap: Status={status} from {from} to {to} cannot be read: {}; tried {times}, next at {retry_at}", printable(reason, NOTE))
 }
 
 fn lateness(late: &Lateness, overlap: Duration) -> String {
@@ -220,8 +232,10 @@ mod tests {
             rejects_cut: 0,
             extra_cut: 0,
             misfits: Vec::new(),
-            suspect_windows: 0,
-            newest_suspect: None,
+            known_gaps: Vec::new(),
+            complete_but_for_known_gaps_until: Some("2024-05-01T12:00:00".to_owned()),
+            late_s: None,
+            proven_at: Some("2024-05-01T10:00:00.000Z".to_owned()),
             notices: Vec::new(),
             late: None,
             last_reconcile: None,

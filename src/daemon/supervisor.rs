@@ -4,17 +4,13 @@ use super::control::Control;
 use super::dispatcher::Dispatcher;
 use super::run::{RunOptions, RunOutcome};
 use super::{first_load, key_watch, watchdog};
-use crate::config::{Config, DetailOnly};
-use crate::plan::brake::BrakeLimits;
-use crate::plan::burst::BurstLimits;
+use crate::config::Config;
 use crate::plan::discover::search_again_after;
-use crate::plan::options::{LookbackRule, Options};
-use crate::record::{FeedId, Presence, Stamp, Stream, spoken};
+use crate::record::{FeedId, Presence, Stream, spoken};
 use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
 use crate::sync::heartbeat::Beat;
-use crate::sync::session::SessionOptions;
 use crate::sync::tools::Tools;
 use crate::sync::worker::{Ended, Worker};
 use anyhow::Context;
@@ -71,7 +67,6 @@ impl Supervisor {
             (false, true) => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
             (false, false) => self.options.feeds.clone(),
         };
-        self.tools.store.tell_of_dropped(self.config.constellation1.feeds.clone(), mirror_time()).await?;
         if !self.options.once {
             self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));
         }
@@ -209,7 +204,7 @@ impl Supervisor {
     }
 
     fn scope(&self, stream: Stream) -> Scope {
-        Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: seed() }
+        Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: super::session_options::seed() }
     }
 
     /// Starts workers for these feeds, and for those that had to wait.
@@ -225,7 +220,10 @@ impl Supervisor {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        match self.tools.store.tell_of_dropped(self.config.constellation1.feeds.clone(), mirror_time()).await {
+            Err(error) if self.is_tolerable(&error) => Ok(()),
+            told => told,
+        }
     }
 
     async fn start_one(&mut self, feed: &FeedId) -> Result<(), StoreError> {
@@ -257,34 +255,6 @@ impl Supervisor {
         });
         Ok(())
     }
-
-    fn session_options(&self, since: Stamp, scan_now: bool, feed: &FeedId) -> SessionOptions {
-        let Config { constellation1, poll, backfill, lookback, reconcile, .. } = &self.config;
-        let plan = Options {
-            streams: constellation1.streams.clone(),
-            deletions: self.tools.entity.deletions,
-            interval: poll.interval.0,
-            overlap: poll.overlap.0,
-            settle: poll.settle.0,
-            since,
-            window_pages: backfill.window_pages,
-            lookbacks: lookback.ladder.iter().map(|rung| LookbackRule { every: rung.every.0, reach: rung.reach.0 }).collect(),
-            ahead_every: Some(lookback.ahead.0).filter(|every| !every.is_zero()),
-            scan_every: Some(reconcile.every.0).filter(|every| !every.is_zero()),
-            scan_now,
-            dry_run: self.options.dry_run,
-            confirm_budget: reconcile.confirm_budget,
-            once: self.options.once,
-            seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
-        };
-        SessionOptions {
-            plan,
-            zone: constellation1.timestamp_zone,
-            brake: BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget },
-            burst: BurstLimits { count: reconcile.burst_count, share: reconcile.burst_share },
-            delete_detail_only: reconcile.detail_only == DetailOnly::Delete,
-        }
-    }
 }
 
 async fn join<T: 'static>(mut tasks: JoinSet<T>) {
@@ -293,9 +263,4 @@ async fn join<T: 'static>(mut tasks: JoinSet<T>) {
             tracing::error!(%error, "a task did not end as it should");
         }
     }
-}
-
-/// Differs from process to process, so that clients that failed together come back apart.
-fn seed() -> u64 {
-    u64::from(std::process::id()) << 20 ^ chrono::Utc::now().timestamp_subsec_nanos() as u64
 }

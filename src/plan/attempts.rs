@@ -78,7 +78,13 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     pub(super) fn new(patience: Patience) -> Attempts {
-        Attempts { patience, streaks: BTreeMap::new(), single: Streak::default(), outage: Streak::default(), failed_in_outage: BTreeSet::new() }
+        Attempts {
+            patience,
+            streaks: BTreeMap::new(),
+            single: Streak::default(),
+            outage: Streak::default(),
+            failed_in_outage: BTreeSet::new(),
+        }
     }
 
     /// Takes in a failed request. `reason` is for people.

@@ -16,7 +16,7 @@ pub struct BrakeLimits {
 pub(crate) struct Finding {
     /// Every window was proven whole.
     pub proven: bool,
-    /// Live records that were read, repetitions included.
+    /// Live listings that were read.
     pub read: u64,
     /// Live rows that were there before the run began.
     pub live_before: u64,

@@ -4,7 +4,8 @@ use super::coverage::Coverage;
 use super::known_gaps::KnownGap;
 use super::options::Purpose;
 use super::page::Mark;
-use super::paging::{Progress, Reading};
+use super::paging::Reading;
+use super::progress::Progress;
 use super::window::{StreamState, Task};
 use crate::record::{FeedId, ListingId, Stamp, Stream, Window};
 use std::collections::BTreeMap;
@@ -20,6 +21,14 @@ pub struct Open {
     pub opened: Stamp,
     /// Whether a checkpoint has told the database of it.
     pub saved: bool,
+}
+
+impl Open {
+    /// What is saved of a window that is read no further.
+    pub(super) fn ended(self, state: WindowState) -> WindowSave {
+        let Open { task, reading, opened, saved } = self;
+        WindowSave { state, task, opened, progress: reading.progress(), begins: !saved, forget_marks: true, marks: Vec::new() }
+    }
 }
 
 /// What became of a window.

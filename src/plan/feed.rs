@@ -8,8 +8,6 @@ mod outcome;
 mod schedule;
 mod trouble;
 
-pub(crate) use trouble::Trouble;
-
 use super::attempts::{Attempts, Patience, Retry, Work};
 use super::checkpoint::{Checkpoint, Open, Saved, WindowSave};
 use super::clock::Now;
@@ -20,7 +18,8 @@ use super::narrowing::Narrowing;
 use super::observations::Observations;
 use super::options::{Options, Purpose};
 use super::page::PageSeen;
-use super::paging::{Expected, PageStep, Reading};
+use super::paging::Reading;
+use super::progress::{Expected, PageStep};
 use super::rounds::Rounds;
 use super::scans::{ScanRequest, ScanStep, Scans};
 use super::step::{Step, Verdict};
@@ -31,6 +30,9 @@ use std::time::Duration;
 
 /// A stretch of live listings as long as this, or longer, is expected to hold some.
 const LONG_STRETCH: Duration = Duration::from_secs(24 * 3600);
+
+/// 1900-01-01: a mirror that begins then, or earlier, is to hold everything.
+const OLDEST_SINCE: Stamp = Stamp(-22_089_888_000_000_000);
 
 /// The plan of one feed.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(crate) struct FeedPlan {
     lookbacks: Lookbacks,
     pub(crate) scans: Scans,
     observations: Observations,
+    /// Requests for polls, while polls are always due, for which no fill has made up yet.
+    polls_ahead: u32,
 }
 
 impl FeedPlan {
@@ -67,6 +71,7 @@ impl FeedPlan {
             scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
             observations: Observations::new(options.window_pages, options.interval),
             options,
+            polls_ahead: 0,
         };
         for (stream, state) in &plan.streams {
             state.coverage.windows().iter().for_each(|window| plan.known_gaps.proven(*stream, *window));
@@ -96,7 +101,9 @@ impl FeedPlan {
 
     /// Decides what to do next.
     pub(crate) fn next(&mut self, now: Now) -> Step {
-        for (purpose, stream) in self.candidates(now) {
+        let mut candidates = self.candidates(now);
+        self.share_with_fills(&mut candidates);
+        for (purpose, stream) in candidates {
             let step = match stream {
                 Some(stream) => Some(self.ask(Work { purpose, stream })),
                 None => self.begin_next(purpose, now),
@@ -142,11 +149,22 @@ impl FeedPlan {
     }
 
     fn begin(&mut self, work: Work, task: Task, now: Now) {
+        let task = self.from_first_date(task);
         self.open.insert(work, Open { task, reading: Reading::new(), opened: now.vendor, saved: false });
+    }
+
+    /// Stamps of the year 1 are slips that stand before all: whoever mirrors everything asks for them, too.
+    fn from_first_date(&self, task: Task) -> Task {
+        let is_oldest = task.claim.from == self.options.since && self.options.since <= OLDEST_SINCE;
+        match is_oldest && self.observations.may_ask_first_date() {
+            true => Task { asked: Window { from: Stamp::FIRST, ..task.asked }, ..task },
+            false => task,
+        }
     }
 
     /// Takes in an answered page.
     pub(crate) fn on_page(&mut self, work: Work, page: PageSeen, now: Now) -> Verdict {
+        self.count_share(work.purpose);
         let Some(mut open) = self.open.remove(&work) else {
             return Verdict::Refuse(Failure::Malformed, "a page came although none was asked for", Retry::default());
         };
@@ -161,14 +179,24 @@ impl FeedPlan {
             self.look_at_stamps(purpose, &open, &page.stamps, now);
             return self.store(work, (None, false), before);
         }
+        self.observations.saw_newest(stream, &page);
+        if page.facts.page == 1 && page.facts.total > page.facts.marks.len() as u64 {
+            self.observations.saw_page_size(page.facts.marks.len() as u64);
+        }
         let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
-        if let PageStep::Unreadable(reason) = step {
-            return self.refuse(work, open, Failure::Malformed, reason, now);
+        match step {
+            PageStep::Unreadable(reason) => return self.refuse(work, open, Failure::Malformed, reason, now),
+            PageStep::Doubtful(reason) => {
+                self.open.insert(work, open);
+                self.attempts.failed_alone(work, reason, now.monotonic);
+                self.attempts.asks_otherwise(work, now.monotonic);
+                return Verdict::Refuse(Failure::Malformed, reason, Retry::default());
+            }
+            _ => {}
         }
         self.attempts.answered(work);
         self.others_answered(work);
         self.look_at_stamps(purpose, &open, &page.stamps, now);
-        self.observations.saw_page_size(open.reading.progress().page_size);
         let followed = self.follow(work, open, step, now);
         self.store(work, followed, before)
     }
@@ -178,6 +206,8 @@ impl FeedPlan {
         Expected {
             deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
             something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
+            // Where nothing of the stream was seen yet, all of it may be missing.
+            doubts: if self.observations.has_seen(work.stream) { 1 } else { 2 },
         }
     }
 
@@ -244,7 +274,8 @@ impl FeedPlan {
             missing.push("the last poll could not be proven complete; the next run reads the same changes again".to_owned());
         }
         let known = self.known_gaps.all().iter();
-        missing.extend(known.map(|gap| format!("records of Status={} dated {} are unread: {}", gap.stream.number(), gap.claim, gap.reason)));
+        missing
+            .extend(known.map(|gap| format!("records of Status={} dated {} are unread: {}", gap.stream.number(), gap.claim, gap.reason)));
         for (stream, state) in &self.streams {
             let known = self.known_gaps.all().iter().filter(|gap| gap.stream == *stream).map(|gap| gap.claim);
             let unread = self.range(now).unread(state, known);
@@ -262,7 +293,7 @@ mod tests {
     use crate::plan::checkpoint::WindowState;
     use crate::plan::options::LookbackRule;
     use crate::plan::page::PageFacts;
-    use crate::plan::paging::Progress;
+    use crate::plan::progress::Progress;
     use std::collections::BTreeSet;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -391,6 +422,21 @@ mod tests {
         assert_eq!(asked(&mut plan, 60).0, Purpose::Poll);
     }
 
+    /// Each request takes as long as the interval, so a poll is always due.
+    #[test]
+    fn where_polls_are_always_due_every_third_request_fills_a_gap() {
+        use Purpose::{Fill, Poll};
+        let without = Options { lookbacks: Vec::new(), ahead_every: None, ..options(false) };
+        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), without, Saved::default(), now(0));
+        let seen = (0..9).map(|count| {
+            let (purpose, request) = asked(&mut plan, count * 60);
+            let total = if purpose == Fill { 40 } else { 0 };
+            plan.on_page(of(purpose, &request), page(&request, total, &["a", "b"][..total.min(2) as usize]), now(count * 60));
+            purpose
+        });
+        assert_eq!(seen.collect::<Vec<_>>(), [Poll, Poll, Fill, Poll, Poll, Fill, Poll, Poll, Fill]);
+    }
+
     #[test]
     fn a_window_that_ends_ahead_of_the_vendors_clock_is_opened_anew() {
         let mut plan = plan(false);
@@ -483,8 +529,8 @@ mod tests {
     fn a_failure_of_one_kind_of_work_does_not_stop_another() {
         let mut plan = plan(false);
         settle(&mut plan, 0);
-        let (purpose, request) = asked(&mut plan, 1_195);
-        plan.on_failure(of(purpose, &request), &Failure::Refused, "HTTP 400", now(1_195));
+        let (purpose, request) = asked(&mut plan, 1_199);
+        plan.on_failure(of(purpose, &request), &Failure::Refused, "HTTP 400", now(1_199));
         assert_eq!(settle(&mut plan, 1_201), [(Purpose::Lookback, Stream::Deleted), (Purpose::Lookback, Stream::All)].repeat(2));
     }
 

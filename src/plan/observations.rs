@@ -2,8 +2,10 @@
 
 use super::clock::Now;
 use super::options::Purpose;
+use super::page::{Mark, PageSeen};
+use super::window::PAD;
 use super::zone::{self, ZoneFinding, ZoneWatch};
-use crate::record::{Stamp, Stream};
+use crate::record::{Presence, Stamp, Stream, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ const USUAL_PAGE: u64 = 200;
 
 /// How full a window is to be of what may be read in one: fuller ones often turn out too deep.
 const FILLED: f64 = 0.8;
+/// Polls in a row that may lack the newest record before it is taken to be gone.
+const MOST_LACKING: u32 = 2;
 /// A limit that is longer than this is none.
 const LONGEST_SPAN: Duration = Duration::from_secs(3_000 * 366 * 86_400);
 
@@ -30,6 +34,12 @@ pub(super) struct Observations {
     most: BTreeMap<Stream, u64>,
     /// Streams whose order was seen to change from page to page.
     disordered: BTreeSet<Stream>,
+    /// The newest record of each stream: a poll whose window holds its stamp must show it.
+    newest: BTreeMap<Stream, (Stamp, Mark)>,
+    /// Polls in a row that did not.
+    lacking: BTreeMap<Stream, u32>,
+    /// The vendor takes no dates as early as 0001-01-01.
+    no_first_date: bool,
     zone: ZoneWatch,
     /// What the stamps of polls have shown of the zone.
     zone_found: Option<ZoneFinding>,
@@ -48,6 +58,9 @@ impl Observations {
             spans: BTreeMap::new(),
             most: BTreeMap::new(),
             disordered: BTreeSet::new(),
+            newest: BTreeMap::new(),
+            lacking: BTreeMap::new(),
+            no_first_date: false,
             zone: ZoneWatch::default(),
             zone_found: None,
             ahead: None,
@@ -71,8 +84,14 @@ impl Observations {
         records.div_ceil(self.page_size)
     }
 
+    /// A first page that was followed by others held so many records.
     pub(super) fn saw_page_size(&mut self, records: u64) {
-        self.page_size = self.page_size.max(records);
+        self.page_size = records.max(1);
+    }
+
+    /// Whether anything of a stream was seen.
+    pub(super) fn has_seen(&self, stream: Stream) -> bool {
+        self.newest.contains_key(&stream)
     }
 
     pub(super) fn saw_disorder(&mut self, stream: Stream) {
@@ -110,6 +129,43 @@ impl Observations {
         if purpose == Purpose::Poll {
             self.zone_found = self.zone.look(stream, stamps, now.vendor, self.interval).or(self.zone_found);
         }
+    }
+
+    /// Takes note of the newest record of a page. Deletions tell that a listing is not to be expected any more.
+    pub(super) fn saw_newest(&mut self, stream: Stream, page: &PageSeen) {
+        if stream.presence() == Presence::Deleted {
+            self.newest.retain(|of, (_, mark)| *of == stream || !page.facts.marks.contains(mark));
+        }
+        if let Some(newest) = &page.newest
+            && self.newest.get(&stream).is_none_or(|known| known < newest)
+        {
+            self.newest.insert(stream, newest.clone());
+        }
+    }
+
+    /// Whether a poll of this window lacks the newest record that was seen before. It may be an answer that is stale or falsely
+    /// empty, so it is asked for again, twice; then the record is gone without a word.
+    pub(super) fn lacks_newest(&mut self, stream: Stream, asked: Window, shows: impl Fn(&Mark) -> bool) -> bool {
+        let inside = |(stamp, _): &&(Stamp, Mark)| asked.from.plus(PAD) < *stamp && *stamp < asked.to.minus(PAD);
+        let lacks = self.newest.get(&stream).filter(inside).is_some_and(|(_, mark)| !shows(mark));
+        let times = self.lacking.entry(stream).or_default();
+        *times = if lacks { *times + 1 } else { 0 };
+        if *times > MOST_LACKING {
+            self.newest.remove(&stream);
+            *times = 0;
+            return false;
+        }
+        lacks
+    }
+
+    /// The vendor did not answer a window that begins on 0001-01-01.
+    pub(super) fn saw_no_first_date(&mut self) {
+        self.no_first_date = true;
+    }
+
+    /// Whether windows of the oldest stretch may begin on 0001-01-01.
+    pub(super) fn may_ask_first_date(&self) -> bool {
+        !self.no_first_date
     }
 
     /// A poll was proven.

@@ -26,6 +26,8 @@ pub struct PageSeen {
     pub facts: PageFacts,
     /// The stamps of the feed's own records.
     pub stamps: Vec<Stamp>,
+    /// The newest of them, with its mark.
+    pub newest: Option<(Stamp, Mark)>,
     /// How many records are of feeds that were not asked for.
     pub foreign: usize,
     /// The vendor's clock, in the zone of its dates, if the answer told it.

@@ -5,70 +5,17 @@
 //! at a page edge for each that left; reading from the last page to the first misses none, whatever the order, as
 //! long as the order stays. When the order does not stay, only a set that did not change and was seen in full is proof.
 
+mod salvage;
+mod strange;
+
 use super::page::{Mark, PageFacts};
+use super::progress::{Expected, PageStep, Progress};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages that come back empty although the total promises them, before the total is not believed any more.
 const MAX_HOLLOW_PAGES: u32 = 3;
-/// A strange answer is asked for again this often before it is believed.
-const MAX_DOUBTS: u32 = 2;
-/// A total that falls by no more than this, or by a twentieth, is not strange.
-const FALL: u64 = 100;
-/// While what can be read is read, this many pages in a row may fail.
-const MAX_FAILED_PAGES: u32 = 3;
 /// No window is read deeper than this, even where it cannot be cut.
 const MAX_PAGES: u64 = 20_000;
-
-/// What follows from a page for its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageStep {
-    /// Ask for [`Progress::next_page`].
-    Continue,
-    /// The window is proven whole.
-    Complete,
-    /// The window has more pages than the limit: cut it into a shorter stretch of time, or, if that cannot be done, read it
-    /// as it is.
-    TooDeep {
-        /// How many pages it has.
-        pages: u64,
-    },
-    /// A pass ended without proof: cut the window smaller, or read it again with [`Reading::again`].
-    Unproven,
-    /// The answer contradicts itself, or what was answered before, and does not count as read; why, for people.
-    Unreadable(&'static str),
-    /// All that can be read of a window that cannot be proven was read.
-    Salvaged,
-}
-
-/// What is known of a window before it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// The number of pages above which to cut.
-    pub deepest: u64,
-    /// Whether it would be strange if nothing matched.
-    pub something: bool,
-}
-
-/// Where the reading of a window stands, as far as it is saved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// The page to ask for next.
-    pub next_page: u32,
-    /// Records on a page, as the first page showed; 0 before it was read.
-    pub page_size: u64,
-    /// The total that the first page of this pass claimed.
-    pub total_first: u64,
-    /// The total that the last answer claimed.
-    pub total_last: u64,
-    /// Distinct marks that count for the proof.
-    pub keys_seen: u64,
-    /// Passes that ended without proof.
-    pub passes: u32,
-    /// The total rose during this pass: the set is not frozen.
-    pub grew: bool,
-    /// The order is known to change from page to page, so only a constant set seen in full is proof.
-    pub strict: bool,
-}
 
 /// The reading of one window: where it stands, and what it has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +43,7 @@ pub struct Reading {
     disordered: bool,
     /// This pass has shown a mark that no pass before had shown.
     progressed: bool,
-    /// The marks of the pass before, where two passes must agree.
+    /// The marks of the passes before, where two passes must agree.
     agreed: Option<BTreeSet<Mark>>,
     /// While what can be read is read, page by page: the pages in a row that failed.
     salvage: Option<u32>,
@@ -113,6 +60,11 @@ impl Reading {
     #[must_use]
     pub fn resume(at: Progress, seen: BTreeSet<Mark>) -> Reading {
         Reading { at, seen, ..Reading::default() }
+    }
+
+    /// Whether this mark was seen.
+    pub(super) fn has_seen(&self, mark: &Mark) -> bool {
+        self.seen.contains(mark)
     }
 
     /// Where it stands.
@@ -139,11 +91,12 @@ impl Reading {
 
     /// Takes in the answer to the page that was asked for.
     pub fn on_answer(&mut self, answer: PageFacts, expected: Expected) -> PageStep {
-        if let Some(reason) = self.strange(&answer, expected) {
+        if let Some(doubt) = self.strange(&answer, expected) {
             // It may be a slip of one answer, which must neither hide records nor prove anything.
-            if answer.page == 1 && answer.marks.is_empty() && answer.total > 0 || self.doubts < MAX_DOUBTS {
+            let contradicts = matches!(doubt, PageStep::Unreadable(_)) && answer.page == 1;
+            if contradicts || self.doubts < expected.doubts {
                 self.doubts += 1;
-                return PageStep::Unreadable(reason);
+                return doubt;
             }
         }
         self.doubts = 0;
@@ -155,21 +108,6 @@ impl Reading {
             return PageStep::Complete;
         }
         if self.at.page_size == 0 { self.on_start(answer, expected.deepest) } else { self.on_page(answer) }
-    }
-
-    /// Why an answer is hard to believe.
-    fn strange(&self, answer: &PageFacts, expected: Expected) -> Option<&'static str> {
-        let before = self.at.total_last;
-        let empty = answer.marks.is_empty();
-        match answer.total {
-            0 if before > 0 && empty => Some("nothing matches, although the answer before counted records"),
-            0 if empty && answer.page == 1 && expected.something => Some("nothing matches in a long stretch of time"),
-            total if before > 0 && fell(before, total) => Some("the Total fell by more than a change in between explains"),
-            total if empty && u64::from(answer.page) <= total.div_ceil(self.at.page_size.max(1)) => {
-                Some("the page is empty although its Total is not zero")
-            }
-            _ => None,
-        }
     }
 
     fn on_start(&mut self, answer: PageFacts, deepest: u64) -> PageStep {
@@ -298,13 +236,13 @@ impl Reading {
         PageStep::Unproven
     }
 
-    /// Whether a pass in which no answer could prove the window is confirmed by the pass before: a change that left the total
-    /// as it was cannot hide a record from both.
+    /// Whether a pass in which no answer could prove the window has shown nothing that the passes before did not show: a change
+    /// that left the total as it was cannot hide a record from both.
     pub(super) fn agrees(&mut self) -> bool {
-        let (agreed, seen) = (self.agreed.take(), self.seen.clone());
-        let agrees = agreed.as_ref() == Some(&seen);
-        self.at.passes += u32::from(agreed.is_some() && !agrees);
-        self.agreed = Some(seen);
+        let before = self.agreed.take();
+        let agrees = before.as_ref().is_some_and(|before| self.seen.is_subset(before));
+        self.at.passes += u32::from(before.is_some() && !agrees);
+        self.agreed = Some(before.into_iter().flatten().chain(self.seen.iter().cloned()).collect());
         agrees
     }
 
@@ -321,33 +259,6 @@ impl Reading {
     /// Whether this pass has shown anything new.
     pub(super) fn progressed(&self) -> bool {
         self.progressed
-    }
-
-    /// From now on what can be read is read, from the second page on; nothing is proven by it.
-    pub(super) fn salvage(&mut self) {
-        self.salvage = Some(0);
-        self.at.next_page = 2;
-    }
-
-    /// Whether only what can be read is read.
-    pub(super) fn is_salvaging(&self) -> bool {
-        self.salvage.is_some()
-    }
-
-    /// Passes over a page that failed while what can be read is read; `false` if there is no sense in going on.
-    pub(super) fn skip_page(&mut self) -> bool {
-        self.at.next_page += 1;
-        let failed = self.salvage.map_or(0, |failed| failed + 1);
-        self.salvage = Some(failed);
-        failed < if self.at.page_size == 0 { 1 } else { MAX_FAILED_PAGES }
-    }
-
-    fn on_salvaged(&mut self, answer: &PageFacts) -> PageStep {
-        self.see(&answer.marks);
-        self.at.next_page = answer.page.saturating_add(1);
-        self.salvage = Some(0);
-        let more = answer.more || u64::from(answer.page) < answer.total.div_ceil(self.at.page_size.max(1));
-        if answer.marks.is_empty() || !more { PageStep::Salvaged } else { PageStep::Continue }
     }
 
     /// Begins another pass. What was seen keeps counting only where the set is proven by being constant.
@@ -384,12 +295,6 @@ impl Reading {
     pub fn may_go_deep(&self) -> bool {
         self.pages() <= MAX_PAGES
     }
-}
-
-/// Whether a total fell by more than is likely to have left the window between two answers.
-fn fell(before: u64, now: u64) -> bool {
-    let lost = before.saturating_sub(now);
-    lost > FALL && lost * 20 > before
 }
 
 #[cfg(test)]
@@ -430,7 +335,7 @@ mod tests {
             read.extend(answer.marks.iter().cloned());
             match reading.on_answer(answer, up_to(u64::MAX)) {
                 // The same page is asked for again.
-                PageStep::Continue | PageStep::Unreadable(_) => {}
+                PageStep::Continue | PageStep::Unreadable(_) | PageStep::Doubtful(_) => {}
                 PageStep::Complete => return (read, request as u32 + 1),
                 PageStep::Unproven => reading.again(),
                 other => panic!("{other:?}"),
@@ -478,7 +383,7 @@ mod tests {
     }
 
     fn up_to(deepest: u64) -> Expected {
-        Expected { deepest, something: false }
+        Expected { deepest, something: false, doubts: 2 }
     }
 
     fn page(page: u32, marks: &[&str], total: u64, more: bool) -> PageFacts {
@@ -556,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_total_that_falls_to_nothing_is_asked_for_again_before_it_is_believed() {
-        let gone = PageStep::Unreadable("nothing matches, although the answer before counted records");
+        let gone = PageStep::Doubtful("nothing matches, although the answer before counted records");
         let begin = [(page(1, &["a", "b"], 5, true), PageStep::Continue), (page(3, &[], 0, false), gone)];
         check(&[&begin[..], &[(page(3, &["e"], 5, false), PageStep::Continue)]].concat());
         check(&[&begin[..], &[(page(3, &[], 0, false), gone), (page(3, &[], 0, false), PageStep::Continue)]].concat());
@@ -565,9 +470,9 @@ mod tests {
     #[test]
     fn a_long_stretch_without_records_is_asked_for_again_before_it_is_believed() {
         let mut reading = Reading::new();
-        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true });
-        assert!(matches!(answer(), PageStep::Unreadable(_)));
-        assert!(matches!(answer(), PageStep::Unreadable(_)));
+        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true, doubts: 2 });
+        assert!(matches!(answer(), PageStep::Doubtful(_)));
+        assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert_eq!(answer(), PageStep::Complete);
     }
 
@@ -583,9 +488,9 @@ mod tests {
     }
 
     #[test]
-    fn two_passes_agree_only_if_they_show_the_same() {
+    fn two_passes_agree_if_the_second_shows_nothing_new() {
         let mut reading = Reading::new();
-        for (marks, agrees) in [(["a", "b"], false), (["a", "c"], false), (["a", "c"], true)] {
+        for (marks, agrees) in [(["a", "b"], false), (["a", "c"], false), (["a", "c"], true), (["b", "c"], true)] {
             reading.on_answer(page(1, &marks, 2, false), up_to(9));
             assert_eq!(reading.agrees(), agrees, "{marks:?}");
             reading.again();

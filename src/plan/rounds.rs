@@ -3,8 +3,8 @@
 use super::checkpoint::Open;
 use super::clock::Now;
 use super::due::Due;
-use super::options::Options;
 use super::known_gaps::ONCE_READINGS;
+use super::options::Options;
 use super::window::{PAD, StreamState, Task, task_for};
 use crate::record::{Presence, Stamp, Stream, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,6 +185,11 @@ impl Rounds {
         self.ended > 0
     }
 
+    /// Whether one is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Whether the newest changes could not be proven complete.
     pub(super) fn is_doubtful(&self) -> bool {
         self.doubtful_in_a_row > 0
@@ -192,7 +197,17 @@ impl Rounds {
 }
 
 fn round(to: Stamp, left: Vec<Stream>, begun: Now) -> Round {
-    Round { to, left, begun, reopened: 0, resumed: false, open: BTreeSet::new(), cut: BTreeSet::new(), deletions_from: None, doubtful: false }
+    Round {
+        to,
+        left,
+        begun,
+        reopened: 0,
+        resumed: false,
+        open: BTreeSet::new(),
+        cut: BTreeSet::new(),
+        deletions_from: None,
+        doubtful: false,
+    }
 }
 
 /// Deletions first: a tombstone must stand before the stream of everything can show its listing.

@@ -5,7 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::options::Purpose;
 use super::scans::ScanRequest;
 use super::zone::ZoneFinding;
-use crate::record::{Failure, ListingId, PageRequest, Window};
+use crate::record::{Failure, ListingId, PageRequest, Stream, Window};
 use std::time::Duration;
 
 /// What to do next.
@@ -37,4 +37,15 @@ pub(crate) enum Verdict {
     Store(Box<Checkpoint>, Option<ZoneFinding>),
     /// It does not count as read; the plan has taken it as this failure.
     Refuse(Failure, &'static str, Retry),
+}
+
+/// Requests that fail again and again while the vendor answers others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// What is read.
+    pub(crate) purpose: Purpose,
+    /// Of which stream.
+    pub(crate) stream: Stream,
+    /// Why they fail, for people.
+    pub(crate) reason: String,
 }

@@ -129,7 +129,7 @@ impl StreamState {
 /// The task that asks for enough to claim `claim`.
 #[must_use]
 pub(super) fn task_for(stream: Stream, claim: Window) -> Task {
-    Task { stream, asked: Window { from: claim.from.minus(PAD), to: claim.to.plus(PAD) }, claim }
+    Task { stream, asked: Window { from: claim.from.minus(PAD).max(Stamp::FIRST), to: claim.to.plus(PAD) }, claim }
 }
 
 /// One stream's part of what is to be read: the bounds, and what need not be read inside them.

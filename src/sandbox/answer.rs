@@ -68,6 +68,10 @@ impl Answer {
         self
     }
 
+    pub(super) fn passes(&self, test: impl FnOnce(&[u8]) -> bool) -> bool {
+        test(&self.body)
+    }
+
     pub(super) fn edited(mut self, edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Answer {
         self.body = edit(&self.body);
         self

@@ -52,6 +52,8 @@ pub enum Fault {
     EditRecords(Edit),
     /// The normal answer, its text edited.
     EditText(TextEdit),
+    /// This HTTP status in place of each normal answer that passes the test, which sees the request and the answer.
+    StatusIf(u16, Test),
     /// 302 to this place.
     Redirect(String),
     /// The normal answer, of which a byte comes ten times a second: it does not end while anybody lives.
@@ -73,6 +75,11 @@ impl Fault {
     /// The normal answer, its JSON (the whole page, `Results` and all) edited.
     pub fn edit(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Fault {
         Fault::EditRecords(Edit(Arc::new(edit)))
+    }
+
+    /// This HTTP status where the request and its normal answer pass the test.
+    pub fn status_if(status: u16, test: impl Fn(&Value, &Value) -> bool + Send + Sync + 'static) -> Fault {
+        Fault::StatusIf(status, Test(Arc::new(test)))
     }
 
     /// The normal answer, its text edited: to what is no JSON, or not even text.
@@ -114,6 +121,23 @@ impl Edit {
 impl fmt::Debug for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Edit(..)")
+    }
+}
+
+/// A test of a request and of its normal answer.
+#[derive(Clone)]
+pub struct Test(Arc<dyn Fn(&Value, &Value) -> bool + Send + Sync>);
+
+impl Test {
+    /// Whether it is passed; an answer that is no JSON never is.
+    pub(super) fn is_passed(&self, request: &Value, body: &[u8]) -> bool {
+        serde_json::from_slice(body).is_ok_and(|answer| (self.0)(request, &answer))
+    }
+}
+
+impl fmt::Debug for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Test(..)")
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) async fn answer(shared: &SharedState, endpoint: Endpoint, parameters:
         Some(Fault::WrongLength) => normal().half(),
         Some(Fault::EditRecords(edit)) => normal().edited(|body| edit.apply(body)),
         Some(Fault::EditText(edit)) => normal().edited(|body| edit.apply(body)),
+        Some(Fault::StatusIf(status, test)) => {
+            let (answer, page_size) = (normal(), shared.lock().world.options.page_size);
+            if answer.passes(|body| test.is_passed(&parameters.echo(page_size), body)) { Answer::bare(status) } else { answer }
+        }
         Some(Fault::NullResults) => {
             let total = normal().total.unwrap_or(0).max(1);
             Answer::json(200, json!({ "Results": null, "Total": total, "Count": 0, "NextPage": null }).to_string())

@@ -16,8 +16,11 @@ pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> rusqli
         save_state(tx, feed, checkpoint.stream, state)?;
     }
     for (name, times) in &checkpoint.lookbacks {
-        tx.prepare_cached("INSERT OR REPLACE INTO lookbacks (feed_id, name, begun_at, done_at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![feed, name, times.begun, times.done])?;
+        tx.prepare_cached(
+            "INSERT INTO lookbacks (feed_id, name, begun_at, done_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (feed_id, name) DO UPDATE SET begun_at = ?3, done_at = ?4 WHERE (begun_at, done_at) IS NOT (?3, ?4)",
+        )?
+        .execute(params![feed, name, times.begun, times.done])?;
     }
     if checkpoint.round_proven {
         tx.prepare_cached("UPDATE feeds SET polled_at = ?2 WHERE feed_id = ?1")?.execute(params![feed, at])?;
@@ -31,7 +34,8 @@ pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> rusqli
 fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamState) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO cursors (feed_id, status, cursor, newest, aligned, from_rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (feed_id, status) DO UPDATE SET cursor = ?3, newest = ?4, aligned = ?5, from_rule = ?6",
+         ON CONFLICT (feed_id, status) DO UPDATE SET cursor = ?3, newest = ?4, aligned = ?5, from_rule = ?6
+             WHERE (cursor, newest, aligned, from_rule) IS NOT (?3, ?4, ?5, ?6)",
     )?
     .execute(params![feed, stream, state.cursor, state.newest, state.aligned, state.from_rule])?;
     if load_coverage(tx, feed, stream)? != state.coverage {

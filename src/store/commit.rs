@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::error::Error;
+use super::idle::Idle;
 use super::incoming::{Hearing, Incoming};
 use super::reconcile_run::Seen;
 use super::rejects::Origin;
@@ -11,7 +12,7 @@ use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
 use crate::record::{Hash, ListingKey, Presence, Reject, Stamp};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use std::collections::BTreeMap;
 
 /// One page on its way into the file.
@@ -45,7 +46,8 @@ const KEPT_LATE: i64 = 100_000;
 
 /// Stores a page.
 pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Committed, Error> {
-    let (mut tx, sql) = database.begin()?;
+    let Database { connection, sql, idle } = database;
+    let mut tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let PageCommit { records, rejects, checkpoint, vendor_now, at } = page;
     let feed = &checkpoint.feed;
     feeds::check_mirrored(&tx, feed)?;
@@ -70,7 +72,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         let changed = matches!(applied.kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone | ActionKind::Restamp);
         undated |= stamp.is_none() || changed && applied.earlier.is_none();
         committed.signed_anew += u64::from(applied.signed_anew && applied.kind == ActionKind::Update);
-        seen.push(Seen { listing: key.listing, live: reads_live, present: applied.kind != ActionKind::Superseded });
+        seen.push(Seen { listing: key.listing, live: reads_live, present: applied.kind != ActionKind::Superseded, kind: applied.kind });
         *committed.counts.entry(applied.kind).or_default() += 1;
     }
     // A dry run sees what it would do, and takes it back.
@@ -84,15 +86,43 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         }
     }
     if let Some(run) = &run {
-        reconcile_run::saw(&tx, run, &seen)?;
-    }
-    if let Some(run) = run.filter(|_| reads_live) {
-        reconcile_run::count(&tx, &run, &committed.counts)?;
+        let counts = reconcile_run::saw(&tx, run, &seen)?;
+        reconcile_run::count(&tx, run, &counts)?;
     }
     committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
+    if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) {
+        tx.commit()?;
+        idle.hold(checkpoint, at);
+        if idle.is_due() {
+            write_idle(database)?;
+        }
+        return Ok(committed);
+    }
+    save_held(&tx, idle)?;
     checkpoint::save(&tx, &checkpoint, &at)?;
     tx.commit()?;
+    idle.written();
     Ok(committed)
+}
+
+/// Writes the checkpoints that were held back.
+pub(super) fn write_idle(database: &mut Database) -> rusqlite::Result<()> {
+    let Database { connection, idle, .. } = database;
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    save_held(&tx, idle)?;
+    tx.commit()?;
+    idle.written();
+    Ok(())
+}
+
+fn save_held(tx: &Connection, idle: &Idle) -> rusqlite::Result<()> {
+    for (checkpoint, at) in idle.held() {
+        // A feed that was removed meanwhile stays as it is.
+        if feeds::check_mirrored(tx, &checkpoint.feed).is_ok() {
+            checkpoint::save(tx, checkpoint, at)?;
+        }
+    }
+    Ok(())
 }
 
 /// A change that comes from a stretch that had been read whole was published after it was stamped. A change that

@@ -79,15 +79,7 @@ pub(super) fn note(tx: &Connection, sql: &RowSql, heard: &Incoming, stored: &Sto
              first_seen_at = iif(deleted = ?3 AND stamp IS ?4, first_seen_at, ?7)
          WHERE deleted <> ?3 OR stamp IS NOT ?4 OR raw_hash <> ?5",
     )?
-    .execute(params![
-        heard.key.feed,
-        heard.key.listing,
-        heard.news == News::Deleted,
-        heard.stamp,
-        heard.raw_hash,
-        raw,
-        hearing.at
-    ])
+    .execute(params![heard.key.feed, heard.key.listing, heard.news == News::Deleted, heard.stamp, heard.raw_hash, raw, hearing.at])
     .map(drop)
 }
 

@@ -1,5 +1,6 @@
 //! The open file, as those who write into it need it.
 
+use super::idle::Idle;
 use super::row_sql::RowSql;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -7,6 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(super) struct Database {
     pub(super) connection: Connection,
     pub(super) sql: RowSql,
+    pub(super) idle: Idle,
 }
 
 impl Database {

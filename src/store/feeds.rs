@@ -6,7 +6,7 @@ use super::query::{rows, value};
 use super::windows;
 use crate::plan::options::Purpose;
 use crate::record::{FeedId, Stamp};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// What a feed is doing, for `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,13 +55,17 @@ pub(super) fn tell_of_dropped(connection: &Connection, named: &[String], at: &st
     for feed in mirrored(connection)? {
         let last = "SELECT coalesce(polled_at, activity_at) FROM feeds WHERE feed_id = ?1";
         let since: String = value(connection, last, [&feed])?;
+        let told = "SELECT note FROM notices WHERE feed_id = ?1 AND kind = 'dropped'";
+        let told: Option<String> = connection.query_row(told, [&feed], |row| row.get(0)).optional()?;
         let note = (!named.is_empty() && !named.contains(&feed.0)).then(|| {
             format!(
                 "not mirrored since {since}: constellation1.feeds does not name it. Its rows stay as they were; if it is gone for good: \
                  mls-sync feeds remove {feed}"
             )
         });
-        notice::save(connection, &Notice { feed: Some(feed), kind: "dropped", note, at: at.to_owned() })?;
+        if note != told {
+            notice::save(connection, &Notice { feed: Some(feed), kind: "dropped", note, at: at.to_owned() })?;
+        }
     }
     Ok(())
 }

@@ -98,8 +98,12 @@ fn find(tx: &Connection, entity: &Entity, run: &Run, unread: &[Window]) -> rusql
     )?;
     pair_twins(tx, entity, run)?;
     Ok(Finding {
-        proven: value(tx, "SELECT NOT EXISTS (SELECT 1 FROM reconcile_runs AS run, json_each(?2) AS unread
-                 WHERE run_id = ?1 AND unread.value ->> 0 <= from_date AND unread.value ->> 1 >= to_date)", params![run.id, bounds])?,
+        proven: value(
+            tx,
+            "SELECT NOT EXISTS (SELECT 1 FROM reconcile_runs AS run, json_each(?2) AS unread
+                 WHERE run_id = ?1 AND unread.value ->> 0 <= from_date AND unread.value ->> 1 >= to_date)",
+            params![run.id, bounds],
+        )?,
         read: number("SELECT read FROM reconcile_runs WHERE run_id = ?1")?,
         live_before: value(tx, &format!("SELECT count(*) FROM {stood} WHERE run.run_id = ?1"), params![run.id, bounds])?,
         absent: number("SELECT count(*) FROM reconcile_absent WHERE run_id = ?1")?,

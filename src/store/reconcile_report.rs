@@ -29,7 +29,7 @@ pub struct RunReport {
     pub started_at: String,
     /// When it ended; null while it runs.
     pub ended_at: Option<String>,
-    /// Live records read, repetitions included.
+    /// Live listings that were read.
     pub read: u64,
     /// Listings that the file lacked.
     pub missing: u64,
@@ -71,5 +71,21 @@ fn run_report(connection: &Connection, row: &Row) -> rusqlite::Result<RunReport>
         row.try_into()?;
     let sql = "SELECT listing_id, twin_id FROM reconcile_absent WHERE run_id = ?1 AND twin_id IS NOT NULL ORDER BY listing_id LIMIT ?2";
     let pairs = rows(connection, sql, params![run_id, PAIRS], |row| Ok(Pair { absent: row.get(0)?, twin: row.get(1)? }))?;
-    Ok(RunReport { run_id, feed_id, state, dry_run, started_at, ended_at, read, missing, stale, live_before, absent, deleted, taken_back, note, pairs })
+    Ok(RunReport {
+        run_id,
+        feed_id,
+        state,
+        dry_run,
+        started_at,
+        ended_at,
+        read,
+        missing,
+        stale,
+        live_before,
+        absent,
+        deleted,
+        taken_back,
+        note,
+        pairs,
+    })
 }

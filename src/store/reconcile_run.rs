@@ -37,6 +37,8 @@ pub(super) struct Seen {
     pub(super) live: bool,
     /// As the row holds it, or newer.
     pub(super) present: bool,
+    /// What became of its row.
+    pub(super) kind: ActionKind,
 }
 
 /// A run that can still change something.
@@ -80,16 +82,23 @@ pub(super) fn numbered(connection: &Connection, run: i64) -> rusqlite::Result<Op
     connection.query_row(&format!("{RUN} WHERE run_id = ?1"), [run], read_run).optional()
 }
 
-/// Takes note of the listings of a page that a run has read.
-pub(super) fn saw(tx: &Connection, run: &Run, seen: &[Seen]) -> rusqlite::Result<()> {
+/// Takes note of the listings of a page that a run has read; counts, by what became of their rows, those that it sees live for the
+/// first time.
+pub(super) fn saw(tx: &Connection, run: &Run, seen: &[Seen]) -> rusqlite::Result<BTreeMap<ActionKind, u64>> {
+    let mut known = tx.prepare_cached("SELECT live FROM reconcile_seen WHERE run_id = ?1 AND listing_id = ?2")?;
     let mut statement = tx.prepare_cached(
         "INSERT INTO reconcile_seen (run_id, listing_id, live, present) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (run_id, listing_id) DO UPDATE SET live = live OR ?3, present = present OR ?4 WHERE live < ?3 OR present < ?4",
     )?;
-    for Seen { listing, live, present } in seen {
+    let mut fresh = BTreeMap::new();
+    for Seen { listing, live, present, kind } in seen {
+        let was_live = known.query_row(params![run.id, listing], |row| row.get(0)).optional()?.unwrap_or(false);
+        if *live && !was_live {
+            *fresh.entry(*kind).or_default() += 1;
+        }
         statement.execute(params![run.id, listing, live, present])?;
     }
-    Ok(())
+    Ok(fresh)
 }
 
 /// Counts what a page that a run has read did to the rows.

@@ -1,8 +1,9 @@
 //! What `status` shows, read from the file as any consumer would.
 
 use super::error::Error;
-use super::health::{self, Lateness, SuspectWindow};
 use super::holder::Holder;
+use super::known_gaps::{self, KnownGapReport};
+use super::lateness::{self, Lateness};
 use super::ledger::{self, AccountReport};
 use super::long_readers::{self, Reader};
 use super::misfits::{self, MisfitCount};
@@ -52,10 +53,15 @@ pub struct FeedReport {
     pub extra_cut: u64,
     /// The fields whose values did not fit their columns, and in how many stored listings, the most frequent first.
     pub misfits: Vec<MisfitCount>,
-    /// Windows that could not be proven whole and that nothing has proven since; at most 1000.
-    pub suspect_windows: u64,
-    /// The newest of them.
-    pub newest_suspect: Option<SuspectWindow>,
+    /// Stretches that could not be read, the newest first. They are tried again, ever more seldom.
+    pub known_gaps: Vec<KnownGapReport>,
+    /// The same as `complete_until`, but for the known gaps.
+    pub complete_but_for_known_gaps_until: Option<String>,
+    /// Listings come up to so many seconds after their stamp, as was seen during the last day; null if none came late. The dates of
+    /// completeness are earlier by this.
+    pub late_s: Option<f64>,
+    /// When the last scan began that proved the history; null if there was none, so that it was only read.
+    pub proven_at: Option<String>,
     /// What a person should know.
     pub notices: Vec<NoticeReport>,
     /// How late late listings came; null when none did.
@@ -188,12 +194,25 @@ pub enum ReportError {
 
 /// The view `coverage` decides how far a feed is complete, so that `status` and consumers never disagree.
 fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
-    let sql = "SELECT feeds.feed_id, feeds.since, activity, activity_at, note, feeds.polled_at, rejects_cut, extra_cut, complete_until
+    let sql = "SELECT feeds.feed_id, feeds.since, activity, activity_at, note, feeds.polled_at, rejects_cut, extra_cut, complete_until,
+             complete_but_for_known_gaps_until, late_s, proven_at
          FROM feeds JOIN coverage USING (feed_id) ORDER BY feeds.feed_id";
     rows(connection, sql, [], |row| {
-        let (feed_id, since, activity, activity_at, note, polled_at, rejects_cut, extra_cut, complete_until) = row.try_into()?;
+        let (
+            feed_id,
+            since,
+            activity,
+            activity_at,
+            note,
+            polled_at,
+            rejects_cut,
+            extra_cut,
+            complete_until,
+            but_for_gaps,
+            late_s,
+            proven_at,
+        ) = row.try_into()?;
         let (live, deleted) = counts(connection, &feed_id)?;
-        let suspects = health::suspects(connection, &feed_id)?;
         let complete_until: Option<String> = complete_until;
         let back_to = if complete_until.is_none() { load::back_to(connection, &feed_id)? } else { None };
         Ok(FeedReport {
@@ -211,10 +230,12 @@ fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
             rejects_cut,
             extra_cut,
             misfits: misfits::counts(connection, &feed_id)?,
-            suspect_windows: suspects.len() as u64,
-            newest_suspect: suspects.into_iter().next(),
+            known_gaps: known_gaps::report(connection, &feed_id)?,
+            complete_but_for_known_gaps_until: but_for_gaps,
+            late_s,
+            proven_at,
             notices: notice::of(connection, Some(&feed_id))?,
-            late: health::lateness(connection, &feed_id)?,
+            late: lateness::of(connection, &feed_id)?,
             last_reconcile: reconcile_report::last(connection, &feed_id)?,
             feed_id,
         })

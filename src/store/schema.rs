@@ -52,7 +52,8 @@ fn step(connection: &mut Connection, from: u32, sql: &str) -> rusqlite::Result<(
 fn renew_views(tx: &Connection) -> rusqlite::Result<()> {
     let fresh = Connection::open_in_memory()?;
     fresh.execute_batch(SCHEMA)?;
-    let drops: Vec<String> = rows(tx, "SELECT format('DROP VIEW \"%w\"', name) FROM sqlite_schema WHERE type = 'view'", [], |row| row.get(0))?;
+    let drops: Vec<String> =
+        rows(tx, "SELECT format('DROP VIEW \"%w\"', name) FROM sqlite_schema WHERE type = 'view'", [], |row| row.get(0))?;
     let views: Vec<String> = rows(&fresh, "SELECT sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid", [], |row| row.get(0))?;
     drops.iter().chain(&views).try_for_each(|sql| tx.execute_batch(sql))
 }

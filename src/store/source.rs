@@ -50,8 +50,14 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Option<Source>> 
     connection.query_row("SELECT vendor, place, client FROM source", [], read).optional()
 }
 
-/// Writes down whom the file mirrors from now on, if it may.
+/// Writes down whom the file mirrors from now on, if it may. Mostly there is nothing to write: another program that writes at this
+/// moment is no reason not to start.
 pub(super) fn take(database: &mut Database, intent: &Intent) -> rusqlite::Result<Taken> {
+    let known = "SELECT count(*) FROM source WHERE (vendor, place, client, since) = (?1, ?2, ?3, ?4)";
+    let Source { vendor, place, client } = &intent.source;
+    if value(&database.connection, known, params![vendor, place, client, intent.since])? {
+        return Ok(Taken::Ours);
+    }
     let (tx, sql) = database.begin()?;
     let table = sql.entity.table;
     let other = load(&tx)?.filter(|known| *known != intent.source);

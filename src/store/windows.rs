@@ -4,7 +4,8 @@
 use super::query::{rows, value};
 use crate::plan::checkpoint::{Checkpoint, Open, WindowSave, WindowState};
 use crate::plan::options::Purpose;
-use crate::plan::paging::{Progress, Reading};
+use crate::plan::paging::Reading;
+use crate::plan::progress::Progress;
 use crate::plan::window::Task;
 use crate::record::{FeedId, Stream, Window};
 use rusqlite::{Connection, params};

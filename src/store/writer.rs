@@ -3,11 +3,12 @@
 use super::database::Database;
 use super::error::Error;
 use super::files::Files;
+use super::idle::Idle;
 use super::instance::Instance;
 use super::notice::{self, Notice};
 use super::open_error::{OpenError, unusable};
 use super::row_sql::RowSql;
-use super::{long_readers, schema, sqlite};
+use super::{commit, long_readers, schema, sqlite};
 use crate::entity::Entity;
 use rusqlite::Connection;
 use std::path::Path;
@@ -48,7 +49,7 @@ impl Writer {
             files.watch(instance.path());
             instance.opened();
         }
-        let database = Database { connection, sql: RowSql::new(entity) };
+        let database = Database { connection, sql: RowSql::new(entity), idle: Idle::default() };
         Ok(Writer { database, files, instance, backlog: None, hurry, hurries: false })
     }
 
@@ -58,6 +59,9 @@ impl Writer {
         }
         // What others use is not folded together with what was taken away.
         if self.files.check().is_ok() {
+            if let Err(error) = commit::write_idle(&mut self.database) {
+                tracing::debug!(%error, "the last polls could not be written down");
+            }
             close(&self.database.connection);
         }
     }
@@ -80,6 +84,9 @@ impl Writer {
     /// written already: that it succeeds does not say that anything new can be.
     pub(super) fn tidy(&mut self, at: String) -> Result<(), Error> {
         self.files.check()?;
+        if self.database.idle.is_due() {
+            commit::write_idle(&mut self.database)?;
+        }
         let backlog = long_readers::tidy(&self.database.connection)?;
         // Told anew when it has grown by a quarter: it is never the same twice.
         let same = match (self.backlog, backlog) {

@@ -31,6 +31,7 @@ pub fn describe(feed: &FeedId, request: &PageRequest, page: &Page, vendor_now: O
             more: page.next_page.is_some_and(|next| next > request.page),
         },
         stamps: page.records.iter().filter(own).filter_map(|record| record.stamp).collect(),
+        newest: page.records.iter().filter(own).filter_map(|record| Some((record.stamp?, mark(record)))).max(),
         foreign: page.records.iter().filter(|record| !own(record)).count(),
         vendor_now,
     }

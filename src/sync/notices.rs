@@ -1,8 +1,10 @@
-//! What the notices about a feed's known gaps and about failing requests say.
+//! The words of notices about a feed: known gaps, requests that fail, a zone that does not agree.
 
-use crate::plan::feed::Trouble;
+use super::clock::Clock;
 use crate::plan::known_gaps::KnownGap;
 use crate::plan::options::Purpose;
+use crate::plan::step::Trouble;
+use crate::plan::zone::ZoneFinding;
 use crate::record::Presence;
 
 /// The notice of known gaps; `None` where there is none.
@@ -33,4 +35,17 @@ pub(super) fn trouble(trouble: &Trouble) -> String {
         (Purpose::Scan, _) => "the reconcile run does not get on",
     };
     format!("{what}. Requests for Status={} fail: {reason}. They are tried again, and all else goes on", stream.number())
+}
+
+/// The notice of a zone that the vendor's dates do not agree with; `None` where they agree.
+pub(super) fn zone(clock: &Clock, finding: ZoneFinding) -> Option<String> {
+    let ZoneFinding::Off { minutes } = finding else { return None };
+    let direction = if minutes > 0 { "ahead of" } else { "behind" };
+    let hours = minutes.unsigned_abs() as f64 / 60.0;
+    let likely = clock.zone().likely(minutes, clock.vendor_utc());
+    Some(format!(
+        "read as timestamp_zone = \"{}\", the vendor's dates are {hours} h {direction} its clock; set timestamp_zone, \
+         probably to \"{likely}\"",
+        clock.zone()
+    ))
 }

@@ -3,6 +3,7 @@
 use super::clock::mirror_time;
 use super::intake::Stored;
 use super::messages::Report;
+use super::notices;
 use super::pace::Round;
 use super::tools::Tools;
 use super::trouble_log::{Kind, log_failure};
@@ -49,7 +50,17 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub(super) fn new(tools: Tools, feed: FeedId, (interval, round_requests): (Duration, usize)) -> Reporter {
-        Reporter { tools, feed, noted: None, notices: BTreeMap::new(), skew_s: None, interval, round_requests, polled: None, signed_anew: 0 }
+        Reporter {
+            tools,
+            feed,
+            noted: None,
+            notices: BTreeMap::new(),
+            skew_s: None,
+            interval,
+            round_requests,
+            polled: None,
+            signed_anew: 0,
+        }
     }
 
     /// Writes a report. If the database refuses it for now, that is logged and the worker goes on.
@@ -257,7 +268,7 @@ impl Reporter {
         });
         self.notice("clock", skewed).await?;
         if let Some(finding) = zone {
-            self.notice("zone", self.zone_note(finding)).await?;
+            self.notice("zone", notices::zone(&self.tools.clock, finding)).await?;
         }
         let from = match from_rule {
             FromRule::Exact => return Ok(()),
@@ -265,19 +276,6 @@ impl Reporter {
             FromRule::Ignored => "the vendor does not obey FromUpdatedDate: nothing is lost, but every poll reads everything",
         };
         self.notice("from", Some(from.to_owned())).await
-    }
-
-    fn zone_note(&self, finding: ZoneFinding) -> Option<String> {
-        let ZoneFinding::Off { minutes } = finding else { return None };
-        let clock = &self.tools.clock;
-        let direction = if minutes > 0 { "ahead of" } else { "behind" };
-        let hours = minutes.unsigned_abs() as f64 / 60.0;
-        let likely = clock.zone().likely(minutes, clock.vendor_utc());
-        Some(format!(
-            "read as timestamp_zone = \"{}\", the vendor's dates are {hours} h {direction} its clock; set timestamp_zone, \
-             probably to \"{likely}\"",
-            clock.zone()
-        ))
     }
 
     /// Puts up a notice, or takes it back.

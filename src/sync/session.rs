@@ -11,10 +11,10 @@ use crate::plan::brake::{BrakeLimits, Ruling};
 use crate::plan::burst::{Burst, BurstLimits};
 use crate::plan::checkpoint::Saved;
 use crate::plan::clock::Now;
-use crate::plan::feed::{FeedPlan, Trouble};
+use crate::plan::feed::FeedPlan;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::{Options, Purpose};
-use crate::plan::step::{Step, Verdict};
+use crate::plan::step::{Step, Trouble, Verdict};
 use crate::record::zone::TimestampZone;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Record};
 use crate::store::{Confirmation, Judgement};
@@ -66,7 +66,18 @@ impl Session {
     pub fn resume(entity: &'static Entity, feed: FeedId, options: SessionOptions, saved: Saved, now: Now) -> Session {
         let plan = FeedPlan::resume(feed.clone(), options.plan.clone(), saved, now);
         let burst = Burst::new(options.burst);
-        Session { entity, feed, options, plan, burst, pending: VecDeque::new(), store_fails: 0, reload_at: None, waiting: false, trouble: None }
+        Session {
+            entity,
+            feed,
+            options,
+            plan,
+            burst,
+            pending: VecDeque::new(),
+            store_fails: 0,
+            reload_at: None,
+            waiting: false,
+            trouble: None,
+        }
     }
 
     /// Decides what to do next.
@@ -258,8 +269,12 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn now(minutes: u32) -> Now {
-        let at = Stamp::parse("2024-06-01T12:00:00").expect("a date").plus(MINUTE * minutes);
-        Now { vendor: at, earliest: at, ours: at, monotonic: MINUTE * minutes }
+        at(MINUTE * minutes)
+    }
+
+    fn at(up: Duration) -> Now {
+        let at = Stamp::parse("2024-06-01T12:00:00").expect("a date").plus(up);
+        Now { vendor: at, earliest: at, ours: at, monotonic: up }
     }
 
     fn session(once: bool) -> Session {
@@ -281,7 +296,13 @@ mod tests {
             seed: 1,
         };
         let brake = BrakeLimits { count: 10, share: 0.5, budget: 10 };
-        let options = SessionOptions { plan, zone: TimestampZone::default(), brake, burst: BurstLimits { count: 1, share: 0.1 }, delete_detail_only: false };
+        let options = SessionOptions {
+            plan,
+            zone: TimestampZone::default(),
+            brake,
+            burst: BurstLimits { count: 1, share: 0.1 },
+            delete_detail_only: false,
+        };
         Session::resume(&LISTINGS, FeedId("A".to_owned()), options, Saved::default(), now(0))
     }
 
@@ -340,17 +361,20 @@ mod tests {
     #[test]
     fn an_order_that_comes_while_people_are_told_of_a_wait_is_not_slept_through() {
         let mut session = session(false);
-        loop {
-            match session.next(now(0)) {
-                Command::Fetch(purpose, request) => session.on(Event::Page(purpose, request, page(&[])), now(0)),
-                Command::Store(arrival) => session.on(stored(&arrival, 0), now(0)),
-                Command::Tell(Report::Waiting) => break,
+        let mut time = Duration::ZERO;
+        let told = loop {
+            match session.next(at(time)) {
+                Command::Fetch(purpose, request) => session.on(Event::Page(purpose, request, page(&[])), at(time)),
+                Command::Store(arrival) => session.on(stored(&arrival, 0), at(time)),
+                // An empty answer to a long stretch is asked for again after a while.
+                Command::Tell(Report::Waiting) if time > Duration::from_secs(1) => break time,
                 Command::Tell(_) => {}
+                Command::Wait(until) => time = until,
                 other => panic!("{other:?}"),
             }
-        }
-        session.on(Event::ScanRequested(ScanRequest { asker: Some(1), dry_run: false }), now(0));
-        assert!(matches!(session.next(now(0)), Command::BeginScan(..)));
+        };
+        session.on(Event::ScanRequested(ScanRequest { asker: Some(1), dry_run: false }), at(told));
+        assert!(matches!(session.next(at(told)), Command::BeginScan(..)));
     }
 
     #[test]
@@ -408,7 +432,7 @@ mod tests {
         };
         assert_eq!(said(Ok(None)), Some(Confirmation::Gone));
         assert_eq!(said(Ok(Some(record("Deleted")))), Some(Confirmation::Deleted));
-        assert_eq!(said(Ok(Some(record("Active")))), Some(Confirmation::Present(Some(now(0).vendor.minus(MINUTE)))));
+        assert_eq!(said(Ok(Some(record("Active")))), Some(Confirmation::Present(record("Active").stamp)));
         assert_eq!(said(Err(Failure::Refused)), Some(Confirmation::Unclear));
         assert_eq!(said(Err(Failure::Unavailable)), None, "it is asked again");
     }
@@ -420,10 +444,12 @@ mod tests {
         session.on(Event::ScanRequested(wanted), now(0));
         session.on(Event::StoreFailed("full".to_owned()), now(0));
         session.on(Event::Loaded(Saved::default()), now(1));
+        let mut minute = 1;
         let range = loop {
-            match next(&mut session, 1) {
-                Command::Fetch(purpose, request) => session.on(Event::Page(purpose, request, page(&[])), now(1)),
-                Command::Store(arrival) => session.on(stored(&arrival, 0), now(1)),
+            match next(&mut session, minute) {
+                Command::Fetch(purpose, request) => session.on(Event::Page(purpose, request, page(&[])), now(minute)),
+                Command::Store(arrival) => session.on(stored(&arrival, 0), now(minute)),
+                Command::Wait(_) => minute += 1,
                 Command::BeginScan(range, asked) => {
                     assert_eq!(asked, Some(wanted));
                     break range;

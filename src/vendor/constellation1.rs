@@ -1,5 +1,6 @@
 //! The Constellation1 (Market Leader) partner API.
 
+mod answer;
 mod auth;
 mod body;
 mod canonical;

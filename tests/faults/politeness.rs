@@ -262,6 +262,24 @@ fn polls_go_before_a_backfill() {
     assert!(mirror.live("GAMLS") < 2900, "the load was over before, so nothing was shown");
 }
 
+#[test]
+fn while_listings_are_missing_a_third_of_the_requests_loads_them_and_the_log_says_once_that_polls_are_late() {
+    let mirror =
+        Mirror::new(Options { listings: 2000, ..small() }).with(|settings| (settings.requests_per_second, settings.discover) = (5.0, "1h"));
+    let start = mirror.sandbox.with_world(|world| world.now()).to_string();
+    let daemon = mirror.start(&["run"]);
+    eventually("it has asked for a while", LIMIT, || mirror.requests().len() >= 80);
+    // Only a poll reaches beyond the moment at which all began.
+    let asked = mirror.requests();
+    // The first requests are also look-backs.
+    let fills = asked.iter().skip(20).take(60).filter(|asked| asked.to.as_ref().is_some_and(|to| *to < start)).count();
+    assert!((18..=24).contains(&fills), "{fills} of 60 requests");
+    let log = daemon.stderr();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("poll.interval")).collect();
+    assert!(told.len() == 1 && told[0].contains("polls come every ") && told[0].contains("instead of every 0.2 s"), "{log}");
+    assert!(told[0].contains("they need 10.00 requests a second, the rate is 5.00"), "{log}");
+}
+
 /// The 429s of a storm of faults have nothing to do with the rate, and must not keep it low when the storm is over.
 #[test]
 fn after_429s_among_other_faults_the_mirror_catches_up_within_a_minute_of_calm() {

@@ -123,7 +123,7 @@ fn an_outage_is_one_line_at_its_beginning_and_one_at_its_end_however_many_feeds_
     eventually("the end is told", LIMIT, || daemon.stderr().contains("the vendor answers again"));
     let log = daemon.stderr();
     let began = lines(&log, &["WARN", "HTTP 500"]);
-    assert!(began.len() == 1 && ["host=\"127.0.0.1\"", "retry_in=\"0.5 s\"", "feed="].iter().all(|word| began[0].contains(word)), "{log}");
+    assert!(began.len() == 1 && ["host=\"127.0.0.1\"", "retry_in=\"0.", "feed="].iter().all(|word| began[0].contains(word)), "{log}");
     let ended = lines(&log, &["INFO", "the vendor answers again, after", "requests failed (feeds: GAMLS, NWMLS, SFAR)"]);
     assert!(ended.len() == 1 && lines(&log, &["answers again"]).len() == 1, "{log}");
 }
@@ -203,7 +203,7 @@ fn a_vendor_that_is_not_there_yet_is_waited_for() {
 fn no_tls(url: &str, words: &[&str], variables: &[(&str, &str)]) {
     let mirror = Mirror::new(small()).with(|settings| settings.base_url = url.to_owned());
     let variables = [&[("MLS_SYNC_SYSTEM_ACCESS_KEY", KEY)], variables].concat();
-    let mut daemon = mirror.start_bare(&["--config", mirror.config().to_str().unwrap(), "run"], &variables);
+    let mut daemon = mirror.start_bare(&["--config", mirror.config().to_str().unwrap(), "run", "-v"], &variables);
     eventually(&format!("{url}: status says why"), LIMIT, || mirror.is_ready() && !note(&mirror, "GAMLS").is_empty());
     let note = note(&mirror, "GAMLS");
     assert!(words.iter().all(|word| note.contains(word)), "{url}: {note}");
@@ -254,7 +254,7 @@ fn a_name_that_cannot_be_resolved_is_told_in_words_and_tried_again() {
 fn an_answer_that_never_ends_is_given_up_in_time_and_holds_nobody_up_for_longer() {
     let mirror = Mirror::new(feeds(&["BAD", "GOOD"])).with(|settings| (settings.timeout, settings.max_in_flight) = ("1s", 1));
     mirror.sandbox.set_fault(Some("BAD".to_owned()), Some(Fault::Drip));
-    let mut daemon = mirror.start(&["run"]);
+    let mut daemon = mirror.start(&["run", "-v"]);
     eventually("the good feed is loaded", LIMIT, || mirror.live("GOOD") == 300);
     eventually("the log says why", LIMIT, || daemon.stderr().matches("the answer did not end in time").count() >= 3);
     eventually("status says why", LIMIT, || note(&mirror, "BAD").contains("did not end in time"));
@@ -279,7 +279,7 @@ fn an_answer_that_unfolds_to_a_gigabyte_is_refused_at_the_limit_in_little_memory
     drop(daemon);
     let mirror = mirror.with(|settings| settings.max_body_bytes = 4 << 20);
     mirror.sandbox.set_fault(None, Some(Fault::Bomb { blocks: 64 }));
-    let mut daemon = mirror.start(&["run"]);
+    let mut daemon = mirror.start(&["run", "-v"]);
     eventually("the log names the limit", LIMIT, || daemon.stderr().matches("longer than the limit of 4194304 bytes").count() >= 2);
     assert!(note(&mirror, "GAMLS").contains("longer than the limit of 4194304 bytes"));
     let peak = peak(&daemon);

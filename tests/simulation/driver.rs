@@ -340,7 +340,8 @@ impl Driver {
         let started = self.time;
         let clock = VendorClock::default();
         let now = clock.now(Local { ours: self.ours(), monotonic: Duration::ZERO }, self.scenario.zone);
-        let options = SessionOptions { plan: self.options.clone(), zone: self.scenario.zone, brake: BRAKE, burst: BURST, delete_detail_only: false };
+        let options =
+            SessionOptions { plan: self.options.clone(), zone: self.scenario.zone, brake: BRAKE, burst: BURST, delete_detail_only: false };
         let session = Session::resume(&LISTINGS, feed, options, saved.expect("the file is read"), now);
         let file = oracle::look(&self.path());
         self.process = Some(Process { store, writer, session, clock, file, started, throttled: started });

@@ -5,7 +5,7 @@ use crate::plan::attempts::Work;
 use crate::plan::checkpoint::{Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::options::Purpose;
-use crate::plan::paging::PageStep;
+use crate::plan::progress::PageStep;
 use crate::plan::window::{StreamState, Task, task_for};
 use crate::record::Window;
 
@@ -20,11 +20,16 @@ type Followed = (Option<WindowSave>, bool);
 impl FeedPlan {
     pub(super) fn follow(&mut self, work: Work, mut open: Open, step: PageStep, now: Now) -> Followed {
         match step {
-            PageStep::Continue | PageStep::Unreadable(_) => (Some(self.keep(work, open)), false),
+            PageStep::Continue | PageStep::Unreadable(_) | PageStep::Doubtful(_) => (Some(self.keep(work, open)), false),
             PageStep::Complete if self.must_agree(work, &mut open, now) => self.pass_again(work, open, now),
+            PageStep::Complete if self.lacks_newest(work, &open) => {
+                self.attempts.failed_alone(work, "the newest listing is missing from the answer", now.monotonic);
+                open.reading.again();
+                (Some(self.keep(work, open)), false)
+            }
             PageStep::Complete => {
                 let proven = self.complete(work, &open, now);
-                (Some(save(open, WindowState::Complete)), proven)
+                (Some(open.ended(WindowState::Complete)), proven)
             }
             PageStep::Salvaged => (Some(self.give_up(work, open, now)), false),
             PageStep::TooDeep { pages } => {
@@ -35,7 +40,10 @@ impl FeedPlan {
                         (None, false)
                     }
                     None if open.reading.may_go_deep() => (Some(self.keep(work, open)), false),
-                    None => (Some(self.give_up(work, open, now)), false),
+                    None => {
+                        self.narrowing.entry(work).or_default().note("it has more pages than can be believed");
+                        (Some(self.give_up(work, open, now)), false)
+                    }
                 }
             }
             PageStep::Unproven => self.unproven(work, open, now),
@@ -49,8 +57,13 @@ impl FeedPlan {
         open.reading.is_paged() && !looks_ahead && self.is_snapshot(work.purpose, open.task.claim, now) && !open.reading.agrees()
     }
 
+    fn lacks_newest(&mut self, work: Work, open: &Open) -> bool {
+        work.purpose == Purpose::Poll && self.observations.lacks_newest(work.stream, open.task.asked, |mark| open.reading.has_seen(mark))
+    }
+
     fn pass_again(&mut self, work: Work, mut open: Open, now: Now) -> Followed {
         if open.reading.progress().passes > MAX_STRICT_PASSES {
+            self.narrowing.entry(work).or_default().note("its listings change from reading to reading");
             return (Some(self.give_up(work, open, now)), false);
         }
         open.reading.again();
@@ -66,11 +79,12 @@ impl FeedPlan {
         }
         let unsettled = if progress.strict { open.reading.progressed() } else { progress.passes < MAX_PASSES };
         // In parts it is more likely to stand still, or what it lacks can be found.
-        if pages > 1 && (progress.strict || !unsettled)
+        if pages > 1
+            && (progress.strict || !unsettled)
             && let Some(smaller) = self.cut(work, &open, pages, 1, now)
         {
             self.begin(work, smaller, now);
-            return (open.saved.then(|| save(open, WindowState::Cut)), false);
+            return (open.saved.then(|| open.ended(WindowState::Cut)), false);
         }
         if unsettled && progress.passes < MAX_STRICT_PASSES {
             return self.pass_again(work, open, now);
@@ -147,10 +161,4 @@ impl FeedPlan {
         self.open.insert(work, open);
         WindowSave { state: WindowState::Open, task, opened, progress, begins, forget_marks, marks }
     }
-}
-
-/// What is saved of a window that is read no further.
-pub(super) fn save(open: Open, state: WindowState) -> WindowSave {
-    let Open { task, reading, opened, saved } = open;
-    WindowSave { state, task, opened, progress: reading.progress(), begins: !saved, forget_marks: true, marks: Vec::new() }
 }

@@ -9,6 +9,10 @@ use crate::plan::window::{Task, next_gap, task_for};
 use crate::record::{Presence, Stream, Window};
 use std::time::Duration;
 
+/// After so many requests for polls, one fills a gap if there is one, although a poll is due. The limiter keeps the same share
+/// for fills that wait; here it is kept where polls are due so often that no fill would ever wait.
+const POLLS_PER_FILL: u32 = 2;
+
 impl FeedPlan {
     /// When a kind of work has a new window to open, apart from failures that hold it back.
     ///
@@ -33,7 +37,9 @@ impl FeedPlan {
             },
             Purpose::Scan if self.scans.is_scanning() => Due::Now,
             // A scan is set against a file that is complete otherwise.
-            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now || self.is_open(Purpose::Fill) => Due::Never,
+            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now || self.is_open(Purpose::Fill) => {
+                Due::Never
+            }
             Purpose::Scan => self.scans.due(now).once(once),
         }
     }
@@ -57,9 +63,31 @@ impl FeedPlan {
         candidates.into_iter().map(|(_, candidate)| candidate).collect()
     }
 
+    /// Between rounds, a fill goes before a poll that is due if polls have taken more than their share.
+    pub(super) fn share_with_fills(&mut self, candidates: &mut [(Purpose, Option<Stream>)]) {
+        if !candidates.iter().any(|(purpose, _)| *purpose == Purpose::Poll) {
+            // Polls keep up with their interval, so they take nothing from the fills.
+            self.polls_ahead = 0;
+        }
+        if self.polls_ahead >= POLLS_PER_FILL && !self.rounds.is_under_way() {
+            candidates.sort_by_key(|(purpose, _)| *purpose != Purpose::Fill);
+        }
+    }
+
+    /// A page was answered: polls are set against the fills.
+    pub(super) fn count_share(&mut self, purpose: Purpose) {
+        match purpose {
+            Purpose::Poll => self.polls_ahead = self.polls_ahead.saturating_add(1),
+            Purpose::Fill => self.polls_ahead = self.polls_ahead.saturating_sub(POLLS_PER_FILL),
+            Purpose::Lookback | Purpose::Scan => {}
+        }
+    }
+
     /// When something may be done again; `None` when a one-shot run has nothing left. What may be done now has just been tried.
     pub(super) fn wake_at(&self, now: Now) -> Option<Duration> {
-        let works = Purpose::ALL.into_iter().flat_map(|purpose| self.streams_of(purpose).iter().map(move |stream| Work { purpose, stream: *stream }));
+        let works = Purpose::ALL
+            .into_iter()
+            .flat_map(|purpose| self.streams_of(purpose).iter().map(move |stream| Work { purpose, stream: *stream }));
         let ready = works.filter_map(|work| {
             let due = if self.open.contains_key(&work) { Due::Now } else { self.due(work.purpose, now) };
             Some(due.time(now)?.max(self.attempts.not_before(work)?))
@@ -121,7 +149,8 @@ impl FeedPlan {
 
     /// The next gap that may be read.
     pub(super) fn next_fill(&self, streams: &[Stream], now: Now) -> Option<Task> {
-        let unread = |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, self.known_gaps.barred(*stream, now))));
+        let unread =
+            |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, self.known_gaps.barred(*stream, now))));
         let unread = streams.iter().filter_map(unread).collect();
         let recent = self.settled(now).minus(self.options.longest_reach());
         // What must be proven by single answers is read in windows of its own.

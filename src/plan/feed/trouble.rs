@@ -1,29 +1,18 @@
 //! What follows from requests that fail: the window is asked for again, narrowed, or given up as a known gap.
 
 use super::FeedPlan;
-use super::outcome::save;
 use crate::plan::attempts::{Retry, Work};
 use crate::plan::checkpoint::{Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::narrowing::{Narrowing, Remedy};
 use crate::plan::options::Purpose;
+use crate::plan::step::Trouble;
 use crate::plan::window::{SMALLEST_SPAN, Task, task_for};
-use crate::record::{Failure, Presence, Stream, Window};
+use crate::record::{Failure, Presence, Stamp, Window};
 use std::time::Duration;
 
 /// Refusals of a later page of a window before the trouble is taken to be the window's own.
 const MAX_REFUSALS: u32 = 3;
-
-/// Requests that fail again and again while the vendor answers others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
-    /// What is read.
-    pub(crate) purpose: Purpose,
-    /// Of which stream.
-    pub(crate) stream: Stream,
-    /// Why they fail, for people.
-    pub(crate) reason: String,
-}
 
 impl FeedPlan {
     /// Takes in a failed request for a page. `reason` is for people.
@@ -79,6 +68,11 @@ impl FeedPlan {
             return self.attempts.asks_otherwise(work, now.monotonic);
         }
         let claim = open.task.claim;
+        if open.task.asked.from == Stamp::FIRST && self.observations.may_ask_first_date() && self.attempts.stands_apart(work) {
+            self.observations.saw_no_first_date();
+            self.begin(work, task_for(work.stream, claim), now);
+            return self.attempts.asks_otherwise(work, now.monotonic);
+        }
         let smallest = self.is_smallest(work, claim);
         let begun = !open.reading.is_at_start();
         let narrowing = self.narrowing.entry(work).or_default();
@@ -133,7 +127,7 @@ impl FeedPlan {
             }
             Remedy::Halve => {
                 self.attempts.asks_otherwise(work, now.monotonic);
-                let saved = open.saved.then(|| save(open.clone(), WindowState::Cut));
+                let saved = open.saved.then(|| open.clone().ended(WindowState::Cut));
                 self.ask_for_less(work, open, remedy, now);
                 (saved, false)
             }
@@ -153,7 +147,7 @@ impl FeedPlan {
         if work.purpose == Purpose::Poll {
             self.rounds.polled(work.stream, false);
         }
-        save(open, WindowState::Suspect)
+        open.ended(WindowState::Suspect)
     }
 
     /// The vendor answered a request for this work: what fails meanwhile has a trouble of its own.

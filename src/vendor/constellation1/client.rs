@@ -1,22 +1,19 @@
 //! One signed request over HTTP.
 
-use super::refusal::{self, Refusal};
+use super::answer::{Answer, ERROR_BODY};
 use super::{auth, body, charset, wire};
-use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream, printable};
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream};
 use crate::vendor::error::{Error, Unanswered};
-use chrono::{DateTime, Datelike, Utc};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url};
+use chrono::Utc;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-/// An error's body is a few hundred bytes; more of it is not read.
-const ERROR_BODY: usize = 64 * 1024;
-/// The longest wait for it.
+/// The longest wait for the body of an error.
 const ERROR_TIME: Duration = Duration::from_secs(2);
 
 /// A firewall may forget a silent connection after a minute or so; what is sent on it then is answered by nobody.
@@ -26,12 +23,6 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 /// When a connection is given up on which nothing that is sent arrives.
 #[cfg(target_os = "linux")]
 const UNHEARD: Duration = Duration::from_secs(10);
-
-/// A `Date` outside these years comes from a machine whose clock is not set, and is ignored.
-const YEARS: RangeInclusive<i32> = 2020..=2099;
-
-/// A connection on which nothing that was sent is acknowledged is dead after this: a firewall on the way may have forgotten it.
-const DEAD_AFTER: Duration = Duration::from_secs(10);
 
 /// Where and as whom to ask.
 #[derive(Debug)]
@@ -218,60 +209,6 @@ impl Client {
     }
 }
 
-/// A response with its body read.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    /// The host that a redirect names.
-    target: Option<String>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn of(response: &Response) -> Answer {
-        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-        let target = location.and_then(|location| response.url().join(location).ok());
-        let target = target.and_then(|target| target.host_str().map(|host| printable(host, 100)));
-        Answer { status: response.status(), headers: response.headers().clone(), target, body: Vec::new() }
-    }
-
-    fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    fn vendor_now(&self) -> Option<DateTime<Utc>> {
-        let date = DateTime::parse_from_rfc2822(self.header(DATE)?).ok()?.to_utc();
-        YEARS.contains(&date.year()).then_some(date)
-    }
-
-    fn vendor_stamp(&self) -> Option<Stamp> {
-        self.vendor_now().map(Stamp::from_utc)
-    }
-
-    /// An answer other than 200, or a 429 that a proxy sends on as a 200.
-    fn refused(&self) -> Result<(), Error> {
-        let is_throttled = self.status == StatusCode::OK && self.body.len() <= ERROR_BODY && refusal::says_too_many(&self.body);
-        if self.status == StatusCode::OK && !is_throttled {
-            return Ok(());
-        }
-        let refusal = Refusal {
-            status: if is_throttled { StatusCode::TOO_MANY_REQUESTS } else { self.status },
-            retry_after: self.header(RETRY_AFTER),
-            target: self.target.as_deref(),
-            body: &self.body,
-            vendor_now: self.vendor_now(),
-            now: Utc::now(),
-        };
-        Err(refusal.error())
-    }
-
-    /// The type tells a person whether a proxy's or a login page answered in the vendor's place.
-    fn malformed(&self, what: &str) -> Error {
-        let kind = self.header(CONTENT_TYPE).unwrap_or("of no type");
-        Error::new(Failure::Malformed, &format!("{what} ({} bytes, {kind})", self.body.len())).at(self.vendor_stamp())
-    }
-}
-
 /// The value of the `Status` parameter. The numbers of streams in the file are the same, because this vendor was the first.
 fn status(stream: Stream) -> u8 {
     match stream {
@@ -302,7 +239,6 @@ fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
     let builder = reqwest::Client::builder()
         .timeout(options.timeout)
         .connect_timeout(options.connect_timeout)
-        .tcp_user_timeout(DEAD_AFTER)
         .user_agent(&options.user_agent)
         // A followed redirect would carry the key to wherever it points.
         .redirect(reqwest::redirect::Policy::none())
@@ -372,18 +308,6 @@ mod tests {
         assert!(client.set_key("a b".into()).is_err());
         assert!(client.set_key("ab".into()).is_ok());
         assert!(!format!("{client:?}").contains("ab\""));
-    }
-
-    #[test]
-    fn a_date_of_another_age_is_none() {
-        let dated = |date: &str| {
-            let headers = HeaderMap::from_iter([(DATE, date.parse().expect("a header"))]);
-            Answer { status: StatusCode::OK, headers, target: None, body: Vec::new() }.vendor_now().is_some()
-        };
-        assert!(dated("Fri, 01 May 2026 12:00:00 GMT") && dated("Wed, 01 Jan 2020 00:00:00 GMT"));
-        for date in ["Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "yesterday", ""] {
-            assert!(!dated(date), "{date}");
-        }
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! Checkpoints of polls that found nothing: held back for a moment, so that many are written together.
+//!
+//! What is lost of them in a crash is read again. Whoever reads the file sees how far a feed is complete a few seconds later.
+
+use crate::plan::checkpoint::{Checkpoint, WindowState};
+use crate::plan::merge::ActionKind;
+use crate::plan::options::Purpose;
+use crate::record::{FeedId, Stream};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// The longest that a checkpoint is held back while there is work.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// The checkpoints that are held back, the last of each stream, with the mirror's clock.
+#[derive(Default)]
+pub(super) struct Idle {
+    held: BTreeMap<(FeedId, Stream), (Checkpoint, String)>,
+    since: Option<Instant>,
+}
+
+impl Idle {
+    /// Whether a page found nothing, and its checkpoint tells nothing but how far the feed is complete.
+    pub(super) fn may_hold(checkpoint: &Checkpoint, counts: &BTreeMap<ActionKind, u64>, new_rejects: usize) -> bool {
+        let in_one = checkpoint.window.as_ref().is_some_and(|window| window.state == WindowState::Complete && window.begins);
+        let changes = counts.keys().any(|kind| *kind != ActionKind::Unchanged);
+        checkpoint.purpose == Purpose::Poll && !checkpoint.dry_run && in_one && !changes && new_rejects == 0
+    }
+
+    pub(super) fn hold(&mut self, checkpoint: Checkpoint, at: String) {
+        self.since.get_or_insert_with(Instant::now);
+        let key = (checkpoint.feed.clone(), checkpoint.stream);
+        // Which window was asked for need not be known of a poll that found nothing.
+        let earlier = self.held.insert(key.clone(), (Checkpoint { window: None, ..checkpoint }, at));
+        if let (Some((earlier, polled_at)), Some(held)) = (earlier, self.held.get_mut(&key))
+            && earlier.round_proven
+            && !held.0.round_proven
+        {
+            *held = (Checkpoint { round_proven: true, ..held.0.clone() }, polled_at);
+        }
+    }
+
+    /// Whether something is held back that has waited long enough.
+    pub(super) fn is_due(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= LONGEST)
+    }
+
+    /// What is held back.
+    pub(super) fn held(&self) -> impl Iterator<Item = &(Checkpoint, String)> {
+        self.held.values()
+    }
+
+    /// What was held back is written.
+    pub(super) fn written(&mut self) {
+        *self = Idle::default();
+    }
+}

@@ -1,0 +1,133 @@
+//! One window, or one stream, that cannot be read stops nothing else.
+
+use crate::support::{LIMIT, Mirror, Program, eventually, small};
+use mls_sync::record::{ListingId, Stamp};
+use mls_sync::sandbox::Fault;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const FEED: &str = "GAMLS";
+
+/// The vendor's live listings, the newest first, with their stamps.
+fn by_age(mirror: &Mirror) -> Vec<(ListingId, Stamp)> {
+    let truth = mirror.sandbox.with_world(|world| world.truth(FEED));
+    let mut live: Vec<_> = truth.into_iter().filter(|(_, truth)| !truth.deleted).map(|(id, truth)| (id, truth.stamp)).collect();
+    live.sort_by_key(|(_, stamp)| std::cmp::Reverse(*stamp));
+    live
+}
+
+fn stored(mirror: &Mirror) -> BTreeSet<String> {
+    mirror.keys("SELECT listing_id, feed_id FROM live_listings").into_iter().map(|(listing, _)| listing).collect()
+}
+
+/// Loads under a fault until all but these are there; the daemon, which goes on.
+fn loaded_but_for(mirror: &Mirror, left_out: &[&ListingId]) -> Program {
+    let wanted: BTreeSet<String> = by_age(mirror).into_iter().filter(|(id, _)| !left_out.contains(&id)).map(|(id, _)| id.0).collect();
+    let daemon = mirror.start(&["run"]);
+    eventually("all but the trouble is loaded", LIMIT, || mirror.is_ready() && wanted.is_subset(&stored(mirror)));
+    daemon
+}
+
+/// The known gap that has this reason, as `status` tells it.
+fn known_gap(mirror: &Mirror, reason: &str) -> Value {
+    let gap = || {
+        let gaps = mirror.status_of(FEED)["known_gaps"].clone();
+        gaps.as_array().into_iter().flatten().find(|gap| gap["reason"].as_str().is_some_and(|said| said.contains(reason))).cloned()
+    };
+    eventually(&format!("a known gap because of {reason:?}"), LIMIT, || gap().is_some());
+    gap().unwrap()
+}
+
+fn seconds_long(gap: &Value) -> u64 {
+    let at = |end: &str| Stamp::parse(gap[end].as_str().unwrap()).unwrap();
+    at("to").since(at("from")).as_secs()
+}
+
+fn shows(answer: &Value, listing: &ListingId) -> bool {
+    answer["Results"].as_array().into_iter().flatten().any(|record| record["ListingId"] == json!(listing.0))
+}
+
+#[test]
+fn a_listing_that_is_counted_and_never_shown_keeps_nothing_else_out() {
+    for place in [1, 150] {
+        let mirror = Mirror::new(small());
+        let (phantom, stamp) = by_age(&mirror)[place].clone();
+        let hidden = phantom.clone();
+        mirror.sandbox.set_fault(
+            None,
+            Some(Fault::edit(move |page| {
+                let Some(results) = page["Results"].as_array_mut() else { return };
+                results.retain(|record| record["ListingId"] != json!(hidden.0));
+                page["Count"] = json!(results.len());
+            })),
+        );
+        let daemon = loaded_but_for(&mirror, &[&phantom]);
+        let gap = known_gap(&mirror, "the vendor counts");
+        assert!(seconds_long(&gap) <= 20, "{gap}");
+        let (from, to) = (gap["from"].as_str().unwrap(), gap["to"].as_str().unwrap());
+        assert!(Stamp::parse(from).unwrap() <= stamp && stamp <= Stamp::parse(to).unwrap().plus(crate::seconds(1)), "{stamp} {gap}");
+        let status = mirror.status_of(FEED);
+        assert!(status["complete_but_for_known_gaps_until"].as_str() > Some(to), "{status}");
+        assert!(status["complete_until"].as_str().is_none_or(|until| until <= to), "{status}");
+        daemon.kill();
+    }
+}
+
+#[test]
+fn a_record_that_the_vendor_cannot_send_keeps_nothing_else_out() {
+    let mirror = Mirror::new(small());
+    let poison = by_age(&mirror)[140].0.clone();
+    let bad = poison.clone();
+    mirror.sandbox.set_fault(None, Some(Fault::status_if(500, move |_, answer| shows(answer, &bad))));
+    let daemon = loaded_but_for(&mirror, &[&poison]);
+    let gap = known_gap(&mirror, "500");
+    assert!(seconds_long(&gap) <= 60, "{gap}");
+    let notices = mirror.status_of(FEED)["notices"].to_string();
+    assert!(notices.contains("known_gap") && notices.contains("500"), "{notices}");
+    // Polls go on past it.
+    let added = mirror.sandbox.with_world(|world| world.add(FEED));
+    eventually("a new listing comes", LIMIT, || stored(&mirror).contains(&added.0));
+    daemon.kill();
+}
+
+#[test]
+fn a_window_that_is_too_wide_for_the_vendor_is_asked_for_in_parts() {
+    let mirror = Mirror::new(small());
+    mirror.sandbox.set_fault(None, Some(Fault::status_if(504, |_, answer| answer["Total"].as_u64().is_some_and(|total| total > 60))));
+    let daemon = loaded_but_for(&mirror, &[]);
+    eventually("it is complete", LIMIT, || mirror.status_of(FEED)["complete_until"].is_string());
+    assert_eq!(mirror.status_of(FEED)["known_gaps"], json!([]));
+    let requests = mirror.requests().len();
+    assert!(requests < 150, "{requests} requests for {} pages", 300 / 25);
+    daemon.kill();
+}
+
+#[test]
+fn deletions_that_fail_stop_no_listing_and_are_told() {
+    for status in [500, 400] {
+        let mirror = Mirror::new(small());
+        mirror.sandbox.set_fault(None, Some(Fault::status_if(status, |request, _| request["Status"] == json!(3))));
+        let daemon = loaded_but_for(&mirror, &[]);
+        let notice = || mirror.status_of(FEED)["notices"].to_string();
+        eventually("it is told", LIMIT, || notice().contains("deletions are not heard") && notice().contains(&status.to_string()));
+        mirror.sandbox.set_fault(None, None);
+        daemon.kill();
+    }
+}
+
+#[test]
+fn an_answer_that_is_falsely_empty_proves_nothing() {
+    let mirror = Mirror::new(small());
+    let answers = std::sync::atomic::AtomicU32::new(0);
+    mirror.sandbox.set_fault(
+        None,
+        Some(Fault::edit(move |page| {
+            if answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 4 == 1 {
+                *page = json!({ "Results": [], "Total": 0, "Count": 0, "NextPage": null });
+            }
+        })),
+    );
+    mirror.backfill().exited(0);
+    mirror.sandbox.set_fault(None, None);
+    mirror.verify("loaded although every fourth answer was empty");
+}
