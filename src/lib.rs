@@ -90,6 +90,10 @@
 //!   at the newest stamp that was seen, less the time its window had been open; so a wrong zone costs requests, and no
 //!   listing ([`plan::window`]).
 //! - *A deleted row keeps its values.* A deletion may come as a key and a date alone, so it only marks the row.
+//! - *Newest wins between answers whose order is uncertain*, and is no reason to keep what the vendor has taken back. An older
+//!   answer is noted (the table `contested`). It holds when it comes again ten minutes later or more, while the vendor was asked
+//!   for what the row holds and did not show it; or when a whole scan shows it and nothing of the row. Rows that are younger
+//!   than ten minutes are first asked for by themselves, so that a copy of the vendor's database that lags takes none back.
 //! - *A tombstone that was inferred gives way* to any live copy that is not older; one that the vendor stated only to a
 //!   later one (`plan::merge`).
 //! - *The same version in two shapes is one version.* Answers may follow the document's table or its class. Where the

@@ -9,6 +9,8 @@ mod machine;
 #[path = "faults/politeness.rs"]
 mod politeness;
 mod support;
+#[path = "faults/taken_back.rs"]
+mod taken_back;
 #[path = "faults/vendor.rs"]
 mod vendor;
 #[path = "faults/windows.rs"]

@@ -102,3 +102,70 @@ fn asked_for(tx: &Connection, key: &ListingKey, stored: &Stored, since: &str) ->
         params![key.feed, stored.is_deleted(), stamp, since],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+    use crate::record::{FeedId, ListingId};
+
+    const SINCE: &str = "2024-06-01T12:00:00.000Z";
+
+    /// Whether the vendor was asked for a row of June, live or deleted, in a file that holds this.
+    fn asked(deleted: bool, holds: &str) -> bool {
+        let mut file = Connection::open_in_memory().expect("a file");
+        schema::create(&mut file).expect("the schema");
+        file.execute_batch(holds).expect("what it holds");
+        let key = ListingKey { feed: FeedId("A".to_owned()), listing: ListingId("1".to_owned()) };
+        let stored = Stored {
+            stamp: Stamp::parse("2024-06-01T11:00:00"),
+            raw_hash: Hash::default(),
+            content_hash: Hash::default(),
+            deleted_cause: deleted.then(|| "vendor".to_owned()),
+        };
+        asked_for(&file, &key, &stored, SINCE).expect("an answer")
+    }
+
+    /// Both streams are polled, and were read up to this hour.
+    fn read_until(hour: u32) -> String {
+        format!(
+            "INSERT INTO cursors (feed_id, status, aligned, from_rule) VALUES ('A', 0, 1, 'exact'), ('A', 3, 1, 'exact');
+             INSERT INTO covered VALUES ('A', 0, '1900-01-01T00:00:00', '2024-06-01T{hour}:00:00'),
+                 ('A', 3, '1900-01-01T00:00:00', '2024-06-01T{hour}:00:00');"
+        )
+    }
+
+    /// A window of a stream over the row's hour, of this state, opened at this minute past twelve.
+    fn window(status: u8, state: &str, minute: u32) -> String {
+        format!(
+            "INSERT INTO windows (feed_id, status, purpose, run_id, state, from_date, to_date, claim_from, claim_to, next_page, page_size,
+                 total_first, total_last, keys_seen, passes, grew, strict, opened, opened_at, closed_at)
+             VALUES ('A', {status}, 'scan', 1, '{state}', '', '', '2024-06-01T10:00:00', '2024-06-01T12:00:00', 1, 1, 1, 1, 1, 0, 0, 0, '',
+                 '2024-06-01T12:{minute:02}:00.000Z', '2024-06-01T12:30:00.000Z');"
+        )
+    }
+
+    #[test]
+    fn a_row_was_asked_for_where_its_own_stream_was_read_with_proof_since_then() {
+        for (deleted, status, other) in [(false, 0, 3), (true, 3, 0)] {
+            let with = |window: String| asked(deleted, &(read_until(12) + &window));
+            assert!(with(window(status, "complete", 1)), "Status={status}");
+            assert!(!with(window(other, "complete", 1)), "another stream shows no such row");
+            assert!(!with(window(status, "suspect", 1)), "nothing was proven");
+            assert!(!with(window(status, "complete", 0).replace("12:00:00.000Z", "11:59:00.000Z")), "that was before");
+            assert!(!asked(deleted, &read_until(12)), "nobody has asked");
+        }
+    }
+
+    #[test]
+    fn the_reading_of_a_dry_run_does_not_count() {
+        let dry = "INSERT INTO reconcile_runs (run_id, feed_id, state, dry_run, from_date, to_date, started_at)
+             VALUES (1, 'A', 'done', 1, '', '', '');";
+        assert!(!asked(false, &(read_until(12) + &window(0, "complete", 1) + dry)));
+    }
+
+    #[test]
+    fn what_lies_behind_everything_that_is_read_is_not_waited_for() {
+        assert!(asked(false, &read_until(10)), "its date lies in the future");
+    }
+}

@@ -33,7 +33,7 @@ pub(super) struct Stored {
     pub(super) stamp: Option<Stamp>,
     pub(super) raw_hash: Hash,
     pub(super) content_hash: Hash,
-    deleted_cause: Option<String>,
+    pub(super) deleted_cause: Option<String>,
 }
 
 impl Stored {

@@ -150,6 +150,12 @@ impl Oracle {
             file.prepare("SELECT listing_id, change_seq, deleted_at IS NULL FROM listings").map_err(|error| error.to_string())?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)));
         let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(|error| error.to_string())?;
+        // The stamps of this world only rise.
+        let taken_back: i64 =
+            file.query_row("SELECT count(*) FROM changes WHERE taken_back", [], |row| row.get(0)).map_err(|error| error.to_string())?;
+        if taken_back > 0 {
+            return Err(format!("{taken_back} changes took back what the vendor has"));
+        }
         if rows.len() != self.views.len() {
             return Err(format!("{} rows, {} listings in changes", rows.len(), self.views.len()));
         }
