@@ -81,12 +81,12 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
     for report in reports.iter().filter(|report| counters.contains_key(&report.feed_id)) {
         println!("{}", summary(report, &counters[&report.feed_id]));
         let mut missing = outcome.feeds.get(&report.feed_id).cloned().unwrap_or_default();
-        if report.is_unknown() {
+        if report.live + report.deleted == 0 {
             let rejects = report::rejects(database, Some(&report.feed_id))?;
             missing.extend(rejects.first().map(|reject| format!("all that came was rejected (`mls-sync rejects`): {}", reject.reason)));
-            if missing.is_empty() {
-                println!("{:<10}   nothing of this feed was ever seen: is its name right?", "");
-            }
+        }
+        if report.is_unknown() && missing.is_empty() {
+            println!("{:<10}   nothing of this feed was ever seen: is its name right?", "");
         }
         for missing in &missing {
             println!("{:<10}   not complete: {missing}", "");
