@@ -236,7 +236,8 @@ fn a_403_or_a_400_ends_a_one_shot_run_with_1_and_its_reason() {
             mirror.sandbox.set_fault(Some("BAD".to_owned()), Some(fault.clone()));
             let ended = mirror.run(&["run", mode]).exited(1);
             assert!(ended.stdout.contains("not complete") && ended.stdout.contains(word), "{}", ended.stdout);
-            assert!(mirror.requests_of("BAD") <= 2);
+            // Each kind of work with each stream is confirmed by itself where the request is refused.
+            assert!(mirror.requests_of("BAD") <= 8, "{}", mirror.requests_of("BAD"));
             assert_eq!((mirror.live("GOOD"), mirror.live("BAD")), (300, 0));
         }
     }

@@ -180,7 +180,7 @@ impl FeedPlan {
             return self.store(work, (None, false), before);
         }
         self.observations.saw_newest(stream, &page);
-        if page.facts.page == 1 && page.facts.total > page.facts.marks.len() as u64 {
+        if page.facts.page == 1 && page.facts.more {
             self.observations.saw_page_size(page.facts.marks.len() as u64);
         }
         let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
@@ -343,6 +343,31 @@ mod tests {
         let marks = marks.iter().map(|mark| (*mark).into()).collect();
         let more = total > 0 && u64::from(request.page) * 2 < total;
         PageSeen { facts: PageFacts { page: request.page, marks, total, more }, ..PageSeen::default() }
+    }
+
+    #[test]
+    fn a_phantom_makes_no_window_shorter_than_it_must() {
+        let mut plan = plan(false);
+        let phantom = now(0).vendor.minus(SECOND * 40_000_000);
+        let mut requests = 0;
+        for at in 0..600 {
+            while let Step::Fetch(purpose, request) = plan.next(now(at)) {
+                let holds = request.stream == Stream::All && request.window.from <= phantom && phantom <= request.window.to;
+                let seen = if holds {
+                    PageSeen { facts: PageFacts { total: 1, page: request.page, ..PageFacts::default() }, ..PageSeen::default() }
+                } else {
+                    page(&request, 0, &[])
+                };
+                requests += u32::from(purpose == Purpose::Fill);
+                plan.on_page(of(purpose, &request), seen, now(at));
+            }
+        }
+        let state = &plan.streams[&Stream::All];
+        let unread = plan.range(now(600)).unread(state, plan.known_gaps.all().iter().map(|gap| gap.claim));
+        assert!(unread.coverage.gaps(unread.bounds).is_empty(), "{:?}", unread.coverage.gaps(unread.bounds));
+        let [gap] = plan.known_gaps.all() else { panic!("{:?}", plan.known_gaps.all()) };
+        assert!(gap.claim.to.since(gap.claim.from) <= SECOND * 12 && gap.claim.from <= phantom.plus(SECOND), "{gap:?}");
+        assert!(requests < 150, "{requests} requests");
     }
 
     /// A window that was saved, as another process finds it.

@@ -100,6 +100,11 @@ impl KnownGaps {
         }
     }
 
+    /// How many a stream has.
+    pub(super) fn of(&self, stream: Stream) -> usize {
+        self.gaps.iter().filter(|gap| gap.stream == stream).count()
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> &[KnownGap] {
         &self.gaps

@@ -3,7 +3,7 @@
 use super::clock::Now;
 use super::options::Purpose;
 use super::page::{Mark, PageSeen};
-use super::window::PAD;
+use super::window::{PAD, SMALLEST_SPAN};
 use super::zone::{self, ZoneFinding, ZoneWatch};
 use crate::record::{Presence, Stamp, Stream, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,9 +111,10 @@ impl Observations {
     /// A window was proven that held so many records: the next one is to hold a little less than what may be read in one.
     pub(super) fn proven(&mut self, stream: Stream, snapshot: bool, records: u64) {
         let most = self.most.get_mut(&stream).map(|most| std::mem::replace(most, records.max(*most)).max(records));
-        let limit = (self.deepest(stream, snapshot) * self.page_size).min(most.unwrap_or(u64::MAX));
+        // A quarter more than what was sent is tried, so that a single bad record does not make all windows short for ever.
+        let limit = (self.deepest(stream, snapshot) * self.page_size).min(most.map_or(u64::MAX, |most| most + most / 4));
         let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(0.5, 2.0);
-        self.spans.entry((stream, snapshot)).and_modify(|span| *span = span.mul_f64(factor).min(LONGEST_SPAN));
+        self.spans.entry((stream, snapshot)).and_modify(|span| *span = span.mul_f64(factor).clamp(SMALLEST_SPAN, LONGEST_SPAN));
     }
 
     /// The server does not obey From: a short window is as deep as a long one.

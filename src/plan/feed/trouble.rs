@@ -11,6 +11,8 @@ use crate::plan::window::{SMALLEST_SPAN, Task, task_for};
 use crate::record::{Failure, Presence, Stamp, Window};
 use std::time::Duration;
 
+/// So many known gaps of a stream are no single bad records.
+const MANY_GAPS: usize = 6;
 /// Refusals of a later page of a window before the trouble is taken to be the window's own.
 const MAX_REFUSALS: u32 = 3;
 
@@ -33,7 +35,7 @@ impl FeedPlan {
         }
         let retry = self.attempts.failed(work, failure, reason, now.monotonic);
         if *failure != Failure::Unauthorized {
-            self.on_trouble(work, reason, now);
+            self.on_trouble(work, failure, reason, now);
         }
         let alone = self.narrowing.get(&work).is_some_and(Narrowing::is_alone);
         if alone && work.stream.presence() == Presence::Deleted && self.attempts.stands_apart(work) {
@@ -58,7 +60,7 @@ impl FeedPlan {
         true
     }
 
-    fn on_trouble(&mut self, work: Work, reason: &str, now: Now) {
+    fn on_trouble(&mut self, work: Work, failure: &Failure, reason: &str, now: Now) {
         let Some(mut open) = self.open.remove(&work) else { return };
         if open.reading.is_salvaging() {
             match open.reading.skip_page() {
@@ -81,7 +83,7 @@ impl FeedPlan {
         match remedy {
             Remedy::Again => return drop(self.open.insert(work, open)),
             Remedy::Test | Remedy::Halve => {
-                if !begun {
+                if !begun && *failure == Failure::Unavailable {
                     self.observations.saw_too_wide(work.stream);
                 }
                 self.ask_for_less(work, open, remedy, now);
@@ -117,7 +119,11 @@ impl FeedPlan {
         let smallest = self.is_smallest(work, claim);
         let narrowing = self.narrowing.entry(work).or_default();
         narrowing.note(&reason);
-        let remedy = narrowing.failed(claim, smallest, true);
+        let mut remedy = narrowing.failed(claim, smallest, true);
+        // Where this comes again and again it is how the vendor counts: all was read, and only the proof is missing.
+        if remedy == Remedy::Halve && self.known_gaps.of(work.stream) >= MANY_GAPS {
+            remedy = Remedy::GiveUp;
+        }
         self.attempts.failed_alone(work, &reason, now.monotonic);
         match remedy {
             Remedy::GiveUp => (Some(self.give_up(work, open, now)), false),
