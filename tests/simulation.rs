@@ -54,6 +54,8 @@ mod driver;
 mod oracle;
 #[path = "simulation/scenario.rs"]
 mod scenario;
+#[path = "simulation/wild.rs"]
+mod wild;
 
 use driver::{Sabotage, Stats, run};
 use std::io::Write;
