@@ -11,10 +11,7 @@ use crate::record::{Stamp, Stream, Window};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Stamps that are ahead of the vendor's clock by more than this have a look-back of their own: no window that ends now
-/// contains them.
-const AHEAD: Duration = Duration::from_secs(5 * 60);
-/// The name of that look-back.
+/// The name of the look-back for stamps that are ahead of the vendor's clock: no window that ends now contains them.
 const AHEAD_NAME: &str = "ahead";
 /// A look-back that was broken off is not begun again before this.
 const BEGIN_AGAIN: Duration = Duration::from_secs(10 * 60);
@@ -85,7 +82,7 @@ impl Lookbacks {
         if self.current.is_none() {
             let Some(entry) = self.entries.iter().find(|entry| self.due_of(entry, now) == Due::Now).cloned() else { return };
             let range = match entry.reach {
-                None => Window { from: now.vendor.plus(AHEAD), to: Stamp::NO_END },
+                None => Window { from: settled, to: Stamp::NO_END },
                 Some(reach) => Window { from: settled.minus(reach), to: settled },
             };
             let done = self.times.get(&entry.name).map_or(Stamp(0), |times| times.done);

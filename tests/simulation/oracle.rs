@@ -43,8 +43,6 @@ struct View {
 struct Opened {
     request: u64,
     at: Stamp,
-    /// Requests for it.
-    asked: u64,
     /// The answers that were falsely empty, in a row.
     emptied: u32,
 }
@@ -80,12 +78,11 @@ impl Oracle {
         if world_moved {
             self.follow(world);
         }
-        let opened = Opened { request: self.requests, at: world.utc(), asked: 0, emptied: 0 };
+        let opened = Opened { request: self.requests, at: world.utc(), emptied: 0 };
         let key = (purpose, request.stream, request.window);
         if request.page == 1 {
             self.opened.entry(key).or_insert(opened);
         }
-        self.opened.entry(key).and_modify(|opened| opened.asked += 1);
     }
 
     /// Whether an answer was falsely empty.
