@@ -127,7 +127,7 @@ fn a_file_of_version_1_keeps_its_answers() {
         "SELECT * FROM listing_photos",
         "SELECT change_seq, feed_id, listing_id, kind, changed_at FROM changes",
         "SELECT * FROM feeds",
-        "SELECT * FROM coverage",
+        "SELECT feed_id, since, complete_until, gaps, polled_at FROM coverage",
         "SELECT run_id, feed_id, state, dry_run, from_date, to_date, read, missing, stale, live_before, absent, deleted, note FROM reconcile_runs",
         "SELECT * FROM request_counts",
         "SELECT * FROM cursors",

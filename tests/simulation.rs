@@ -13,12 +13,19 @@
 //! - A window that is claimed whole holds every version that requests could see since before it was opened. Not promised
 //!   where another version entered the window meanwhile (published late, or because the window's end lay ahead of the
 //!   vendor's clock), since it can hide from the total one that leaves; nor where one left it and the order is unstable.
+//!   Where Total lags or replicas are stale, "since before" and "meanwhile" begin as much earlier; a window of less than a day,
+//!   and one of deletions, may be believed to be empty at the first falsely empty answer, a longer one at the third.
 //! - The cursor lies in what was read.
 //!
 //! And when the world stands still:
 //! - Without late listings, silent removals and unstable orders, and with a Date header that does not run ahead, the file
 //!   is the world before any scan (`Scenario::true_without_scan`).
 //! - After one scan the file is the world, field by field, whatever happened before.
+//!
+//! A share of the seeds has a vendor that does not keep to its document (`simulation/wild.rs`). A listing that is never shown,
+//! or whose page cannot be sent, and windows too wide to be answered (all three only where From is obeyed) go on in the quiet:
+//! then what lies in a known gap may differ, and known gaps are a minute in all. The others end, and no known gap is left.
+//! `MLS_SYNC_SIM_WILD=poison,stale` gives every seed these (phantom, poison, wide, lag, stale, empty, none).
 //!
 //! A listing that is deleted and revived with one and the same stamp stays deleted until its next change: at a tie the
 //! deletion stands, because `Status=0` may return the deleted listing too. The world's clock ticks between the two.
@@ -54,6 +61,8 @@ mod driver;
 mod oracle;
 #[path = "simulation/scenario.rs"]
 mod scenario;
+#[path = "simulation/wild.rs"]
+mod wild;
 
 use driver::{Sabotage, Stats, run};
 use std::io::Write;

@@ -18,7 +18,7 @@ const ONCE_THROTTLES: u32 = 20;
 /// A one-shot run asks again once, after this, before it takes a refusal for meant.
 const ONCE_REFUSAL: Duration = Duration::from_secs(2);
 const ONCE_REFUSALS: u32 = 2;
-/// A scan gives up asking for single listings after this many failures in a row.
+/// A scan leaves a listing that it asks about after this many failures in a row; and all others, if the next one fails as well.
 const SINGLE_FAULTS: u32 = 4;
 /// A stream that has failed this often in a row stands apart: the others no longer wait for it.
 const APART: u32 = 3;
@@ -111,8 +111,18 @@ impl Attempts {
             // The next question is about another listing.
             (self.single.not_before, retry.wait) = (monotonic, Duration::ZERO);
         }
-        let throttled = matches!(failure, Failure::Throttled { .. });
-        (retry, !throttled && retry.fails >= SINGLE_FAULTS)
+        let left = self.leaves_single(failure, retry);
+        // The first that was left may have a trouble of its own; another one right after it shows that all have.
+        (retry, left && retry.fails > if *failure == Failure::Refused { SINGLE_FAULTS - 1 } else { SINGLE_FAULTS })
+    }
+
+    /// Whether a listing is left for the next scan after this failure, so that the others are asked about.
+    pub(crate) fn leaves_single(&self, failure: &Failure, retry: Retry) -> bool {
+        match failure {
+            Failure::Refused => true,
+            Failure::Throttled { .. } => false,
+            Failure::Unauthorized | Failure::Unavailable | Failure::Malformed => retry.fails >= SINGLE_FAULTS,
+        }
     }
 
     /// A request for a single listing was answered, or a scan has ended that asked for them.
@@ -130,10 +140,14 @@ impl Attempts {
         self.streaks.entry(work).or_default().fail(&Failure::Unavailable, reason, monotonic, self.patience)
     }
 
-    /// The next question of this work is another one than the one that failed: it need not wait as long.
+    /// The next question of this work is another one than the one that failed: it need not wait as long, and a one-shot run does
+    /// not give up before it was asked.
     pub(super) fn asks_otherwise(&mut self, work: Work, monotonic: Duration) {
         if let Some(streak) = self.streaks.get_mut(&work) {
             streak.not_before = monotonic + backoff::FIRST;
+        }
+        if self.patience.once {
+            self.streaks.get_mut(&work).into_iter().chain([&mut self.outage]).for_each(Streak::has_another_question);
         }
     }
 
@@ -184,6 +198,11 @@ impl Attempts {
 impl Streak {
     fn is_apart(&self) -> bool {
         self.gave_up || self.fails >= if self.refused { APART_REFUSED } else { APART }
+    }
+
+    fn has_another_question(&mut self) {
+        self.fails = self.fails.min(APART);
+        self.gave_up = false;
     }
 
     fn not_before(&self) -> Option<Duration> {

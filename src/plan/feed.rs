@@ -599,6 +599,34 @@ mod tests {
     }
 
     #[test]
+    fn a_one_shot_run_narrows_a_window_that_fails_and_does_not_give_up_before_it_has_read_the_rest() {
+        let mut plan = plan(true);
+        let poison = now(0).vendor.minus(SECOND * 90_000);
+        let mut requests = 0;
+        let missing = loop {
+            let at = requests * 120;
+            let (purpose, request) = match plan.next(now(at)) {
+                Step::Fetch(purpose, request) => (purpose, request),
+                Step::Wait(_) => {
+                    requests += 1;
+                    continue;
+                }
+                Step::Finished(missing) => break missing,
+                other => panic!("{other:?}"),
+            };
+            requests += 1;
+            assert!(requests < 400, "it never ends");
+            let holds = request.window.from <= poison && poison <= request.window.to;
+            match holds && request.stream == Stream::All {
+                true => drop(plan.on_failure(of(purpose, &request), &Failure::Unavailable, "HTTP 500", now(at))),
+                false => drop(plan.on_page(of(purpose, &request), page(&request, 0, &[]), now(at))),
+            }
+        };
+        assert_eq!(missing.len(), 1, "{missing:?}");
+        assert!(missing[0].contains("are unread: HTTP 500"), "{missing:?}");
+    }
+
+    #[test]
     fn in_an_outage_one_request_at_a_time_asks_ever_more_seldom_and_then_everything_goes_on() {
         for failure in [Failure::Unavailable, Failure::Malformed] {
             let mut plan = plan(false);

@@ -83,6 +83,11 @@ impl KnownGaps {
         self.gaps = rest;
     }
 
+    /// Whether a stretch lies inside a known gap.
+    pub(super) fn holds(&self, stream: Stream, claim: Window) -> bool {
+        self.gaps.iter().any(|gap| gap.stream == stream && gap.claim.from <= claim.from && claim.to <= gap.claim.to)
+    }
+
     /// The gaps of a stream that may not be read yet.
     pub(super) fn barred(&self, stream: Stream, now: Now) -> impl Iterator<Item = Window> {
         self.gaps.iter().filter(move |gap| gap.stream == stream && !self.is_due(gap, now)).map(|gap| gap.claim)

@@ -119,6 +119,11 @@ impl Narrowing {
         self.vendor_answers && self.fails >= PATIENCE
     }
 
+    /// Whether the stream fails while the vendor answers others: the newest few seconds were asked for, and failed as well.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_alone() && self.fails > PATIENCE && !self.stream_answers
+    }
+
     /// Whether only the newest few seconds are asked for.
     pub(super) fn tests(&self) -> bool {
         let may_test = self.vendor_answers || self.fails >= LONG_PATIENCE;

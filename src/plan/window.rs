@@ -178,7 +178,8 @@ impl MirrorRange {
     /// The part of it that gaps are filled in; what is newer is the polls' part. `barred` may not be read yet.
     #[must_use]
     pub(super) fn unread(self, state: &StreamState, barred: impl Iterator<Item = Window>) -> Unread {
-        let to = state.coverage.end().unwrap_or_else(|| self.now.minus(FIRST_POLL));
+        // Until a poll is proven, the end must not move with the clock: the newest second would be read again and again.
+        let to = state.coverage.end().unwrap_or_else(|| self.now.minus(FIRST_POLL).midnight());
         let mut coverage = state.coverage.clone();
         barred.for_each(|window| coverage.insert(window));
         Unread { coverage, bounds: Window { from: self.since, to } }

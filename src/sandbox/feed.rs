@@ -18,6 +18,7 @@ pub(super) struct Moment {
     pub(super) visible_at: Stamp,
 }
 
+#[derive(Clone)]
 pub(super) struct Listing {
     id: Arc<str>,
     identity: u64,
@@ -49,6 +50,7 @@ impl Listing {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Feed {
     name: Arc<str>,
     seed: u64,

@@ -39,6 +39,7 @@ type Written = BTreeMap<(Arc<str>, Version, Presentation), Arc<str>>;
 ///
 /// A feed that does not exist has no listings: changing one of them answers `false`, and the same goes for a listing
 /// that is not there or is not in the state that the change needs.
+#[derive(Clone)]
 pub struct World {
     pub(super) options: Options,
     pub(super) feeds: BTreeMap<String, Feed>,

@@ -196,8 +196,8 @@ impl Session {
             Ok(record) => record,
             Err(error) => {
                 let retry = self.plan.on_single_failure(&error.failure, &error.message, now);
-                // The same question would be refused again; it is left for the next run.
-                if error.failure == Failure::Refused {
+                // It is left for the next run, so that the others are asked about.
+                if self.plan.attempts.leaves_single(&error.failure, retry) {
                     self.pending.push_back(Command::Confirm(listing.clone(), Confirmation::Unclear));
                 }
                 return self.tell(Report::OneFailed(listing, error, retry));

@@ -41,8 +41,12 @@ impl Driver {
         if !self.quiet && self.dice.percent(self.scenario.fail_percent) {
             return Err([Failure::Unavailable, Failure::Unauthorized, Failure::Refused][self.dice.index(3)].clone());
         }
+        if self.is_poison(listing) {
+            return Err(Failure::Unavailable);
+        }
         let reply = self.world.answer_detail(&self.feed, listing);
-        if reply.status == 404 || self.hidden.as_ref() == Some(listing) && !self.hidden_tells {
+        if reply.status == 404 || self.wild.phantom.as_ref() == Some(listing) || self.hidden.as_ref() == Some(listing) && !self.hidden_tells
+        {
             return Ok(None);
         }
         constellation1::read_detail(&reply.body).map_err(|_| Failure::Malformed)
@@ -68,7 +72,11 @@ impl Driver {
             return self.fault(&reply.body);
         }
         match reply.status {
-            200 => constellation1::read_page(&reply.body).map(|page| self.without_hidden(page)).map_err(|_| Failure::Malformed),
+            200 => {
+                let page = constellation1::read_page(&reply.body).map_err(|_| Failure::Malformed)?;
+                let page = self.without_hidden(page);
+                self.in_the_wild(purpose, &asked, page)
+            }
             _ => Err(Failure::Refused),
         }
     }

@@ -13,9 +13,13 @@ impl Driver {
             self.ours_off = self.dice.pick(&[-step, 0, step]);
         }
         self.world.set_clock(self.time);
-        if self.dice.percent(45) {
-            return;
+        if !self.dice.percent(45) {
+            self.changes();
         }
+        self.remember();
+    }
+
+    fn changes(&mut self) {
         for _ in 0..=self.dice.below(4) {
             self.change();
             if self.dice.percent(50) {

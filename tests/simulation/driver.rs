@@ -4,6 +4,7 @@
 
 use super::oracle::{self, Oracle};
 use super::scenario::{Dice, FEED, MINUTE, Scenario, begin};
+use super::wild::{Wild, Wilderness};
 use mls_sync::plan::brake::BrakeLimits;
 use mls_sync::plan::burst::BurstLimits;
 use mls_sync::plan::checkpoint::Checkpoint;
@@ -57,6 +58,8 @@ pub(super) struct Stats {
     pub(super) kills: u64,
     pub(super) proofs: u64,
     pub(super) records: u64,
+    /// Requests while the world stood still.
+    pub(super) quiet: u64,
 }
 
 impl Stats {
@@ -65,6 +68,7 @@ impl Stats {
         self.kills += other.kills;
         self.proofs += other.proofs;
         self.records += other.records;
+        self.quiet += other.quiet;
     }
 }
 
@@ -113,6 +117,7 @@ pub(super) struct Driver {
     pub(super) hidden: Option<ListingId>,
     /// It tells of it all the same when it is asked for this listing alone.
     pub(super) hidden_tells: bool,
+    pub(super) wild: Wilderness,
     pub(super) stats: Stats,
 }
 
@@ -123,7 +128,8 @@ enum Going {
 
 pub(super) fn run(seed: u64, sabotage: Sabotage) -> Result<Stats, String> {
     let mut dice = Dice::new(seed);
-    let scenario = Scenario::draw(seed, &mut dice);
+    let mut scenario = Scenario::draw(seed, &mut dice);
+    scenario.wild = Wild::draw(seed, &scenario.vendor);
     let told = format!("{scenario:?}");
     let mut driver = Driver::new(scenario, sabotage, dice);
     let ended = driver.whole();
@@ -232,6 +238,7 @@ impl Driver {
             empty: false,
             hidden: None,
             hidden_tells: false,
+            wild: Wilderness::new(seed),
             stats: Stats::default(),
             scenario,
             sabotage,
@@ -241,26 +248,38 @@ impl Driver {
     }
 
     fn whole(&mut self) -> Result<Stats, String> {
+        self.begin_in_the_wild();
         self.start(false);
-        for _ in 0..self.scenario.commands {
+        for command in 0..self.scenario.commands {
             self.meddle();
+            self.spoil_in_the_wild(command);
             self.step()?;
             if self.dice.percent(self.scenario.kill_percent) {
                 self.kill();
             }
         }
+        let asked = self.stats.requests;
         self.calm()?;
         if self.scenario.true_without_scan() {
             let file = oracle::look(&self.path());
-            let same = self.oracle.same_stamps(&file, &self.world);
+            let same = self.oracle.same_stamps(&file, &self.world, &self.excused());
             same.map_err(|what| format!("after quiet, before any scan:\n{what}"))?;
         }
         self.scan()?;
         let file = oracle::look(&self.path());
         self.oracle.sequence(&file)?;
-        let verdict = verify::compare(&self.path(), &self.world.truths(), &self.scenario.vendor).map_err(|error| error.to_string())?;
+        let verdict = verify::compare(&self.path(), &self.truths(), &self.scenario.vendor).map_err(|error| error.to_string())?;
         self.stats.proofs = self.oracle.proofs;
-        if verdict.agrees() { Ok(self.stats) } else { Err(format!("after a whole scan: {verdict}")) }
+        self.stats.quiet = self.stats.requests - asked;
+        let excused = self.excused();
+        self.known_gaps_are_small()?;
+        let differs: Vec<String> = verdict
+            .differences
+            .iter()
+            .filter(|difference| !excused.contains(&difference.listing))
+            .map(|difference| format!("{}: {}", difference.listing, difference.what))
+            .collect();
+        if differs.is_empty() { Ok(self.stats) } else { Err(format!("after a whole scan:\n{}", differs.join("\n"))) }
     }
 
     /// The world stands still, and the mirror gets the time that it needs.
@@ -297,7 +316,11 @@ impl Driver {
         self.kill_and(self.options.scan_now);
         for _ in 0..MOST_COMMANDS {
             if let Going::Finished(missing) = self.step()? {
-                return if missing.is_empty() { Ok(()) } else { Err(format!("a quiet run is not complete: {missing:?}")) };
+                return if missing.is_empty() || self.scenario.wild.stays() {
+                    Ok(())
+                } else {
+                    Err(format!("a quiet run is not complete: {missing:?}"))
+                };
             }
             let began_after = self.runs().into_iter().skip(before.len()).find(|state| !matches!(state.as_str(), "scanning" | "confirming"));
             match began_after.as_deref() {
@@ -322,7 +345,7 @@ impl Driver {
 
     // The process.
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join(format!("{}.db", self.generation))
     }
 

@@ -4,25 +4,28 @@ use super::scenario::{FEED, Scenario};
 use mls_sync::plan::checkpoint::{Checkpoint, WindowState};
 use mls_sync::plan::options::Purpose;
 use mls_sync::plan::window::{PAD, Task};
-use mls_sync::record::{PageRequest, Stamp, Stream, Window};
+use mls_sync::record::{ListingId, PageRequest, Presence, Stamp, Stream, Window};
 use mls_sync::sandbox::{FromMode, World};
 use rusqlite::{Connection, OpenFlags, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 /// A version of a listing that requests can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version {
     stamp: Stamp,
     deleted: bool,
-    /// The first request that could see it.
+    /// The first request that could see it, and when that was.
     since: u64,
+    seen_at: Stamp,
 }
 
 /// At a request, a listing's version went and another came.
 #[derive(Debug)]
 struct Event {
     request: u64,
+    at: Stamp,
     gone: Option<Version>,
     came: Option<Version>,
 }
@@ -35,13 +38,24 @@ struct View {
     revived: u64,
 }
 
+/// The reading of a window.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    request: u64,
+    at: Stamp,
+    /// Requests for it.
+    asked: u64,
+    /// The answers that were falsely empty, in a row.
+    emptied: u32,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     requests: u64,
     visible: BTreeMap<String, Version>,
     events: Vec<Event>,
     /// When each window was asked for first.
-    opened: BTreeMap<(Purpose, Stream, Window), u64>,
+    opened: BTreeMap<(Purpose, Stream, Window), Opened>,
     views: BTreeMap<String, View>,
     last_seq: i64,
     /// How often the world revived a listing.
@@ -66,23 +80,33 @@ impl Oracle {
         if world_moved {
             self.follow(world);
         }
+        let opened = Opened { request: self.requests, at: world.utc(), asked: 0, emptied: 0 };
+        let key = (purpose, request.stream, request.window);
         if request.page == 1 {
-            self.opened.entry((purpose, request.stream, request.window)).or_insert(self.requests);
+            self.opened.entry(key).or_insert(opened);
         }
+        self.opened.entry(key).and_modify(|opened| opened.asked += 1);
+    }
+
+    /// Whether an answer was falsely empty.
+    pub(super) fn emptied(&mut self, purpose: Purpose, request: &PageRequest, emptied: bool) {
+        let opened = self.opened.entry((purpose, request.stream, request.window));
+        opened.and_modify(|opened| opened.emptied = if emptied { opened.emptied + 1 } else { 0 });
     }
 
     fn follow(&mut self, world: &World) {
+        let now = world.utc();
         let mut left = std::mem::take(&mut self.visible);
         for (listing, stamp, deleted) in world.visible(FEED) {
             let before = left.remove(&listing.0);
             let same = before.filter(|before| (before.stamp, before.deleted) == (stamp, deleted));
-            let version = same.unwrap_or(Version { stamp, deleted, since: self.requests });
+            let version = same.unwrap_or(Version { stamp, deleted, since: self.requests, seen_at: now });
             if same.is_none() {
-                self.events.push(Event { request: self.requests, gone: before, came: Some(version) });
+                self.events.push(Event { request: self.requests, at: now, gone: before, came: Some(version) });
             }
             self.visible.insert(listing.0, version);
         }
-        self.events.extend(left.into_values().map(|gone| Event { request: self.requests, gone: Some(gone), came: None }));
+        self.events.extend(left.into_values().map(|gone| Event { request: self.requests, at: now, gone: Some(gone), came: None }));
     }
 
     /// A page was stored.
@@ -96,7 +120,7 @@ impl Oracle {
         let task = window.task;
         let opened = self.opened.remove(&(checkpoint.purpose, task.stream, task.asked));
         match (window.state, opened) {
-            (WindowState::Complete, Some(opened)) => self.claim(file, scenario, task, opened),
+            (WindowState::Complete, Some(opened)) => self.claim(file, scenario, checkpoint.purpose, task, opened),
             (WindowState::Complete, None) => Err(format!("a window was proven that was never asked for: {task:?}")),
             (WindowState::Suspect | WindowState::Cut | WindowState::Open, _) => Ok(()),
         }
@@ -184,12 +208,13 @@ impl Oracle {
 
     /// A window that is claimed whole holds every version that could be seen since before it was opened. Where others
     /// entered it meanwhile, or left it while the order was not stable, that is not promised.
-    fn claim(&mut self, file: &Connection, scenario: &Scenario, task: Task, opened: u64) -> Result<(), String> {
+    fn claim(&mut self, file: &Connection, scenario: &Scenario, purpose: Purpose, task: Task, opened: Opened) -> Result<(), String> {
         let inside = |version: &Version| in_stream(scenario, task.stream, version) && in_window(scenario, task.asked, version.stamp);
-        let meanwhile = || self.events.iter().filter(|event| event.request > opened);
+        let since = opened.at.minus(scenario.wild.staleness());
+        let meanwhile = || self.events.iter().filter(|event| event.request > opened.request || event.at > since);
         let grew = meanwhile().any(|event| event.came.as_ref().is_some_and(inside));
         let shrank = meanwhile().any(|event| event.gone.as_ref().is_some_and(inside));
-        if grew || (shrank && !scenario.stable_order()) {
+        if grew || (shrank && !scenario.stable_order()) || opened.emptied >= doubts(purpose, task) {
             return Ok(());
         }
         self.proofs += 1;
@@ -198,7 +223,8 @@ impl Oracle {
             .map_err(|error| error.to_string())?;
         let claimed = |version: &Version| task.claim.from <= version.stamp && version.stamp <= task.claim.to;
         for (listing, version) in &self.visible {
-            if version.since > opened || !claimed(version) || !in_stream(scenario, task.stream, version) {
+            if version.since > opened.request || version.seen_at > since || !claimed(version) || !in_stream(scenario, task.stream, version)
+            {
                 continue;
             }
             let row = find.query_row(params![FEED, listing], |row| {
@@ -211,7 +237,7 @@ impl Oracle {
             if !right {
                 let row = row.map(|row| (row.stamp.map(|stamp| stamp.to_string()), row.deleted));
                 return Err(format!(
-                    "a window was claimed whole, but {listing} (stamped {}, deleted {}, visible since request {} of {}, window opened at {opened}) is {row:?} in the file: {task:?}",
+                    "a window was claimed whole, but {listing} (stamped {}, deleted {}, visible since request {} of {}, window opened at {opened:?}) is {row:?} in the file: {task:?}",
                     version.stamp, version.deleted, version.since, self.requests
                 ));
             }
@@ -220,7 +246,7 @@ impl Oracle {
     }
 
     /// Rows and world are the same, as far as stamps tell.
-    pub(super) fn same_stamps(&mut self, file: &Connection, world: &World) -> Result<(), String> {
+    pub(super) fn same_stamps(&mut self, file: &Connection, world: &World, excused: &BTreeSet<ListingId>) -> Result<(), String> {
         self.follow(world);
         let mut statement = file.prepare("SELECT listing_id, stamp FROM live_listings").map_err(|error| error.to_string())?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)));
@@ -231,19 +257,36 @@ impl Oracle {
             .filter(|(_, version)| !version.deleted)
             .map(|(listing, version)| (listing.clone(), Some(version.stamp.to_string())))
             .collect();
+        let is_excused = |listing: &String| excused.contains(&ListingId(listing.clone()));
         let differs: Vec<_> = rows
             .iter()
-            .filter(|(listing, stamp)| world.get(*listing) != Some(stamp))
+            .filter(|(listing, stamp)| world.get(*listing) != Some(stamp) && !is_excused(listing))
             .map(|(listing, stamp)| format!("{listing}: {stamp:?} in the file, {:?} at the vendor", world.get(listing)))
             .chain(
                 world
                     .keys()
-                    .filter(|listing| !rows.contains_key(*listing))
+                    .filter(|listing| !rows.contains_key(*listing) && !is_excused(listing))
                     .map(|listing| format!("{listing}: {:?} is missing", world[listing])),
             )
             .collect();
         if differs.is_empty() { Ok(()) } else { Err(differs.join("\n")) }
     }
+}
+
+/// How often a window must be answered falsely with nothing before that may be believed. A short stretch may be empty, and one
+/// of deletions.
+fn doubts(purpose: Purpose, task: Task) -> u32 {
+    let is_long = task.claim.to.since(task.claim.from) >= Duration::from_secs(24 * 3600);
+    let is_live = task.stream.presence() == Presence::Live;
+    if matches!(purpose, Purpose::Fill | Purpose::Scan) && is_long && is_live { 3 } else { 1 }
+}
+
+/// The known gaps of the file.
+pub(super) fn known_gaps(file: &Connection) -> Vec<Window> {
+    let mut statement = file.prepare("SELECT from_date, to_date FROM known_gaps").expect("the table");
+    let stamp = |row: &rusqlite::Row<'_>, column| row.get::<_, String>(column).map(|text| Stamp::parse(&text).expect("a date"));
+    let gaps = statement.query_map([], |row| Ok(Window { from: stamp(row, 0)?, to: stamp(row, 1)? }));
+    gaps.and_then(Iterator::collect).expect("the known gaps")
 }
 
 fn in_stream(scenario: &Scenario, stream: Stream, version: &Version) -> bool {

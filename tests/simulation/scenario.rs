@@ -1,5 +1,6 @@
 //! What a seed stands for: a vendor, a mirror's settings, and how rough the sea is.
 
+use super::wild::Wild;
 use mls_sync::entity;
 use mls_sync::plan::options::{LookbackRule, Options as PlanOptions};
 use mls_sync::record::zone::TimestampZone;
@@ -51,6 +52,9 @@ pub(super) const FEED: &str = "GAMLS";
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
+/// A known gap is read again after this at the latest.
+const LONGEST_GAP: Duration = Duration::from_secs(6 * 3600);
+
 /// What a seed stands for.
 #[derive(Debug)]
 pub(super) struct Scenario {
@@ -75,6 +79,7 @@ pub(super) struct Scenario {
     pub(super) clock_step: Duration,
     /// Of a hundred transactions, so many are refused by the database.
     pub(super) refuse_percent: u64,
+    pub(super) wild: Wild,
 }
 
 impl Scenario {
@@ -143,6 +148,7 @@ impl Scenario {
             clock_step: if dice.percent(70) { Duration::ZERO } else { seconds(dice, &[5, 300, 7200]) },
             // From dice of its own, so that seeds of earlier versions stand for the same worlds.
             refuse_percent: Dice::new(!seed).pick(&[0, 0, 4]),
+            wild: Wild::default(),
         }
     }
 
@@ -158,6 +164,7 @@ impl Scenario {
     /// time with the vendor's stamps, because a window may then end in their future.
     pub(super) fn true_without_scan(&self) -> bool {
         !self.silent
+            && !self.wild.passes()
             && self.late_percent == 0
             && self.stable_order()
             && self.date_skew <= 0
@@ -175,7 +182,8 @@ impl Scenario {
         let zone = if self.zone_matches() { Duration::ZERO } else { HOUR * 16 };
         let late = if self.late_percent > 0 { self.latest } else { Duration::ZERO };
         let clocks = Duration::from_secs(self.date_skew.unsigned_abs()) + self.clock_step * 2;
-        HOUR + zone + late + clocks + self.plan.settle + self.plan.interval
+        let gaps = if self.wild.any() { LONGEST_GAP } else { Duration::ZERO };
+        HOUR + zone + late + clocks + gaps + self.plan.settle + self.plan.interval
     }
 }
 

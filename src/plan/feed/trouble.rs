@@ -37,8 +37,8 @@ impl FeedPlan {
         if *failure != Failure::Unauthorized {
             self.on_trouble(work, failure, reason, now);
         }
-        let alone = self.narrowing.get(&work).is_some_and(Narrowing::is_alone);
-        if alone && work.stream.presence() == Presence::Deleted && self.attempts.stands_apart(work) {
+        let silent = self.narrowing.get(&work).is_some_and(Narrowing::is_silent);
+        if silent && work.stream.presence() == Presence::Deleted && self.attempts.stands_apart(work) {
             self.leave_out(work, now);
         }
         retry
@@ -78,6 +78,10 @@ impl FeedPlan {
         let smallest = self.is_smallest(work, claim);
         let begun = !open.reading.is_at_start();
         let narrowing = self.narrowing.entry(work).or_default();
+        if work.purpose == Purpose::Fill && self.known_gaps.holds(work.stream, claim) {
+            // It failed before while others were answered; a one-shot run may have nothing else to ask.
+            narrowing.others_answered(true);
+        }
         let remedy = narrowing.failed(claim, smallest, begun);
         narrowing.note(reason);
         match remedy {
@@ -119,6 +123,8 @@ impl FeedPlan {
         let smallest = self.is_smallest(work, claim);
         let narrowing = self.narrowing.entry(work).or_default();
         narrowing.note(&reason);
+        // The stream answers: no other window of it need show that.
+        narrowing.others_answered(true);
         let mut remedy = narrowing.failed(claim, smallest, true);
         // Where this comes again and again it is how the vendor counts: all was read, and only the proof is missing.
         if remedy == Remedy::Halve && self.known_gaps.of(work.stream) >= MANY_GAPS {
