@@ -149,12 +149,12 @@ impl FeedPlan {
     }
 
     fn begin(&mut self, work: Work, task: Task, now: Now) {
-        let task = self.from_first_date(task);
+        let task = self.reaching_first_date(task);
         self.open.insert(work, Open { task, reading: Reading::new(), opened: now.vendor, saved: false });
     }
 
     /// Stamps of the year 1 are slips that stand before all: whoever mirrors everything asks for them, too.
-    fn from_first_date(&self, task: Task) -> Task {
+    fn reaching_first_date(&self, task: Task) -> Task {
         let is_oldest = task.claim.from == self.options.since && self.options.since <= OLDEST_SINCE;
         match is_oldest && self.observations.may_ask_first_date() {
             true => Task { asked: Window { from: Stamp::FIRST, ..task.asked }, ..task },

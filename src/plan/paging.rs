@@ -129,7 +129,8 @@ impl Reading {
         self.at.next_page = u32::try_from(pages).unwrap_or(u32::MAX);
         match pages {
             1 => self.finish(),
-            _ if pages > deepest.min(MAX_PAGES) && self.at.passes == 0 => PageStep::TooDeep { pages },
+            // A next page behind all that is counted does not make a window deep; it is looked at.
+            _ if self.pages() > deepest.min(MAX_PAGES) && self.at.passes == 0 => PageStep::TooDeep { pages },
             _ => PageStep::Continue,
         }
     }

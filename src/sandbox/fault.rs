@@ -124,9 +124,12 @@ impl fmt::Debug for Edit {
     }
 }
 
+/// What a test looks at: the request, and its normal answer.
+type Looks = dyn Fn(&Value, &Value) -> bool + Send + Sync;
+
 /// A test of a request and of its normal answer.
 #[derive(Clone)]
-pub struct Test(Arc<dyn Fn(&Value, &Value) -> bool + Send + Sync>);
+pub struct Test(Arc<Looks>);
 
 impl Test {
     /// Whether it is passed; an answer that is no JSON never is.

@@ -175,7 +175,9 @@ pub(super) fn delete(tx: &Connection, sql: &RowSql, absent: (&Run, &ListingId), 
     let key = ListingKey { feed: run.feed.clone(), listing: listing.clone() };
     match contested::find(tx, &key)? {
         Some(contested) if contested.deleted => take_back::take_back(tx, sql, absent, at)?,
-        _ => drop(apply(tx, sql, Incoming::gone(key, News::Absent), Hearing { at, run: None })?),
+        _ => {
+            apply(tx, sql, Incoming::gone(key, News::Absent), Hearing { at, run: None })?;
+        }
     }
     tx.prepare_cached("UPDATE reconcile_absent SET applied = 1 WHERE run_id = ?1 AND listing_id = ?2")?
         .execute(params![run.id, listing])?;

@@ -89,6 +89,8 @@ impl FeedPlan {
             Remedy::Test | Remedy::Halve => {
                 if !begun && *failure == Failure::Unavailable {
                     self.observations.saw_too_wide(work.stream);
+                    let half = claim.to.since(claim.from) / 2;
+                    self.observations.cut_to(work.stream, self.is_snapshot(work.purpose, claim, now), half.max(SMALLEST_SPAN));
                 }
                 self.ask_for_less(work, open, remedy, now);
             }
