@@ -204,10 +204,10 @@ impl Mirror {
 
     /// One cycle that reads everything again, whatever was read already.
     pub fn reread(&self) {
-        let settings = Settings { overlap: "500d", window_pages: 100, ..self.settings.clone() };
-        fs::write(self.config(), settings.text(&self.database())).unwrap();
+        let file = Connection::open(self.database()).unwrap();
+        file.execute_batch("DELETE FROM covered; DELETE FROM cursors; UPDATE windows SET state = 'cut' WHERE state = 'open'").unwrap();
+        drop(file);
         self.once();
-        self.configure();
     }
 
     /// The feeds of `status --json`.
