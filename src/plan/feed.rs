@@ -206,8 +206,6 @@ impl FeedPlan {
         Expected {
             deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
             something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
-            // Where nothing of the stream was seen yet, all of it may be missing.
-            doubts: if self.observations.has_seen(work.stream) { 1 } else { 2 },
         }
     }
 

@@ -89,11 +89,6 @@ impl Observations {
         self.page_size = records.max(1);
     }
 
-    /// Whether anything of a stream was seen.
-    pub(super) fn has_seen(&self, stream: Stream) -> bool {
-        self.newest.contains_key(&stream)
-    }
-
     pub(super) fn saw_disorder(&mut self, stream: Stream) {
         self.disordered.insert(stream);
     }
@@ -108,12 +103,13 @@ impl Observations {
         self.most.entry(stream).or_insert(self.page_size);
     }
 
-    /// A window was proven that held so many records: the next one is to hold a little less than what may be read in one.
+    /// A window was proven that held so many records: the next one may hold a little less than what may be read in one. One
+    /// that turns out too deep is cut.
     pub(super) fn proven(&mut self, stream: Stream, snapshot: bool, records: u64) {
         let most = self.most.get_mut(&stream).map(|most| std::mem::replace(most, records.max(*most)).max(records));
         // A quarter more than what was sent is tried, so that a single bad record does not make all windows short for ever.
         let limit = (self.deepest(stream, snapshot) * self.page_size).min(most.map_or(u64::MAX, |most| most + most / 4));
-        let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(0.5, 2.0);
+        let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(1.0, 2.0);
         self.spans.entry((stream, snapshot)).and_modify(|span| *span = span.mul_f64(factor).clamp(SMALLEST_SPAN, LONGEST_SPAN));
     }
 

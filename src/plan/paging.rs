@@ -5,6 +5,7 @@
 //! at a page edge for each that left; reading from the last page to the first misses none, whatever the order, as
 //! long as the order stays. When the order does not stay, only a set that did not change and was seen in full is proof.
 
+mod agreement;
 mod salvage;
 mod strange;
 
@@ -14,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages that come back empty although the total promises them, before the total is not believed any more.
 const MAX_HOLLOW_PAGES: u32 = 3;
+/// A strange answer is asked for again this often before it is believed.
+const MAX_DOUBTS: u32 = 2;
 /// No window is read deeper than this, even where it cannot be cut.
 const MAX_PAGES: u64 = 20_000;
 
@@ -94,7 +97,7 @@ impl Reading {
         if let Some(doubt) = self.strange(&answer, expected) {
             // It may be a slip of one answer, which must neither hide records nor prove anything.
             let contradicts = matches!(doubt, PageStep::Unreadable(_)) && answer.page == 1;
-            if contradicts || self.doubts < expected.doubts {
+            if contradicts || self.doubts < MAX_DOUBTS {
                 self.doubts += 1;
                 return doubt;
             }
@@ -237,16 +240,6 @@ impl Reading {
         PageStep::Unproven
     }
 
-    /// Whether a pass in which no answer could prove the window has shown nothing that the passes before did not show: a change
-    /// that left the total as it was cannot hide a record from both.
-    pub(super) fn agrees(&mut self) -> bool {
-        let before = self.agreed.take();
-        let agrees = before.as_ref().is_some_and(|before| self.seen.is_subset(before));
-        self.at.passes += u32::from(before.is_some() && !agrees);
-        self.agreed = Some(before.into_iter().flatten().chain(self.seen.iter().cloned()).collect());
-        agrees
-    }
-
     /// Whether the window has more pages than one answer holds.
     pub(super) fn is_paged(&self) -> bool {
         self.pages() > 1
@@ -384,7 +377,7 @@ mod tests {
     }
 
     fn up_to(deepest: u64) -> Expected {
-        Expected { deepest, something: false, doubts: 2 }
+        Expected { deepest, something: false }
     }
 
     fn page(page: u32, marks: &[&str], total: u64, more: bool) -> PageFacts {
@@ -471,7 +464,7 @@ mod tests {
     #[test]
     fn a_long_stretch_without_records_is_asked_for_again_before_it_is_believed() {
         let mut reading = Reading::new();
-        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true, doubts: 2 });
+        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true });
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert_eq!(answer(), PageStep::Complete);

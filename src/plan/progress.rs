@@ -30,8 +30,6 @@ pub struct Expected {
     pub deepest: u64,
     /// Whether it would be strange if nothing matched.
     pub something: bool,
-    /// How often in a row a strange answer is asked for again before it is believed.
-    pub doubts: u32,
 }
 
 /// Where the reading of a window stands, as far as it is saved.

@@ -6,13 +6,16 @@ use crate::plan::checkpoint::{Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::options::Purpose;
 use crate::plan::progress::PageStep;
-use crate::plan::window::{StreamState, Task, task_for};
-use crate::record::Window;
+use crate::plan::window::{FromRule, StreamState, Task, task_for};
+use crate::record::{Stream, Window};
+use std::time::Duration;
 
 /// Passes over a window whose set changes while it is read, before it is read in parts.
 const MAX_PASSES: u32 = 2;
 /// The same where the order is known to change and the window cannot be cut: each pass sees another part.
 const MAX_STRICT_PASSES: u32 = 16;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What is to be saved of a window, and whether a round of polls is proven with it.
 type Followed = (Option<WindowSave>, bool);
@@ -99,7 +102,9 @@ impl FeedPlan {
         match (work.purpose, self.streams.get_mut(&work.stream)) {
             (Purpose::Poll, Some(state)) => Some(self.rounds.shorten(state, open.task, newer)),
             (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Scan, _) => {
-                self.observations.cut_to(work.stream, snapshot, newer.to.since(newer.from));
+                // Where the server rounds From down to midnight, a shorter window would read the whole day all the same.
+                let least = if self.rule_of(work.stream) == FromRule::Exact { Duration::ZERO } else { DAY };
+                self.observations.cut_to(work.stream, snapshot, newer.to.since(newer.from).max(least));
                 Some(task_for(work.stream, newer))
             }
         }
@@ -110,8 +115,11 @@ impl FeedPlan {
         if work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
             return None;
         }
-        let from_rule = self.streams.get(&work.stream).map_or(Default::default(), |state| state.from_rule);
-        StreamState { from_rule, ..StreamState::default() }.cut(claim, pages, deepest)
+        StreamState { from_rule: self.rule_of(work.stream), ..StreamState::default() }.cut(claim, pages, deepest)
+    }
+
+    pub(super) fn rule_of(&self, stream: Stream) -> FromRule {
+        self.streams.get(&stream).map_or(FromRule::Exact, |state| state.from_rule)
     }
 
     /// A window is proven whole; tells whether a round of polls is proven with it.

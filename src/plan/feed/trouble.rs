@@ -7,7 +7,7 @@ use crate::plan::clock::Now;
 use crate::plan::narrowing::{Narrowing, Remedy};
 use crate::plan::options::Purpose;
 use crate::plan::step::Trouble;
-use crate::plan::window::{SMALLEST_SPAN, Task, task_for};
+use crate::plan::window::{FromRule, SMALLEST_SPAN, Task, task_for};
 use crate::record::{Failure, Presence, Stamp, Window};
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl FeedPlan {
         match remedy {
             Remedy::Again => return drop(self.open.insert(work, open)),
             Remedy::Test | Remedy::Halve => {
-                if !begun && *failure == Failure::Unavailable {
+                if !begun && *failure == Failure::Unavailable && self.rule_of(work.stream) == FromRule::Exact {
                     self.observations.saw_too_wide(work.stream);
                     let half = claim.to.since(claim.from) / 2;
                     self.observations.cut_to(work.stream, self.is_snapshot(work.purpose, claim, now), half.max(SMALLEST_SPAN));
