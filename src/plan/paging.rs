@@ -62,7 +62,9 @@ impl Reading {
     /// Goes on where an earlier process was.
     #[must_use]
     pub fn resume(at: Progress, seen: BTreeSet<Mark>) -> Reading {
-        Reading { at, seen, ..Reading::default() }
+        // Where no first page was answered, nothing else can be made sense of.
+        let next_page = if at.page_size == 0 { 1 } else { at.next_page };
+        Reading { at: Progress { next_page, ..at }, seen, ..Reading::default() }
     }
 
     /// Whether this mark was seen.
@@ -530,6 +532,12 @@ mod tests {
         assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), up_to(9)), PageStep::Continue);
         assert_eq!(reading.on_answer(page(2, &["a", "b"], 4, false), up_to(9)), PageStep::Continue);
         assert_eq!(reading.on_answer(page(1, &["d", "a"], 4, true), up_to(9)), PageStep::Complete);
+    }
+
+    #[test]
+    fn a_reading_that_had_no_first_page_begins_with_it() {
+        let at = Progress { next_page: 23, total_last: 23, ..Progress::default() };
+        assert_eq!(Reading::resume(at, BTreeSet::new()).progress().next_page, 1);
     }
 
     #[test]

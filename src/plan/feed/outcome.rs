@@ -80,7 +80,8 @@ impl FeedPlan {
         if open.reading.is_disordered() {
             self.observations.saw_disorder(work.stream);
         }
-        let unsettled = if progress.strict { open.reading.progressed() } else { progress.passes < MAX_PASSES };
+        let another_part = open.reading.progressed() || open.reading.is_disordered();
+        let unsettled = if progress.strict { another_part } else { progress.passes < MAX_PASSES };
         // In parts it is more likely to stand still, or what it lacks can be found.
         if pages > 1
             && (progress.strict || !unsettled)
