@@ -131,11 +131,11 @@ fn a_control_socket_survives_what_other_programs_send() {
         assert!(read.starts_with("{\"failed\":") && read.ends_with('\n') && read.contains(told), "{told}: {read}");
     }
     drop(silent);
-    side_by_side((0..8).collect(), |_| {
+    side_by_side((0..3).collect(), |_| {
         let ended = mirror.start(&["reconcile", "--dry-run"]).wait(LIMIT).succeeded();
         assert!(ended.stdout.contains("done"), "{}", ended.both());
     });
-    assert_eq!(mirror.number("SELECT count(*) FROM reconcile_runs WHERE dry_run AND state = 'done'"), 8);
+    assert_eq!(mirror.number("SELECT count(*) FROM reconcile_runs WHERE dry_run AND state = 'done'"), 3);
     daemon.signal("TERM");
     daemon.wait(seconds(5)).succeeded();
     assert!(!mirror.dir().join("mls.db.sock").exists(), "the socket goes with its process");
