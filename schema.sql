@@ -446,7 +446,8 @@ CREATE TABLE feeds (  -- public
 ) STRICT, WITHOUT ROWID;
 
 -- One row per feed: up to when it is complete. Everything stamped from `since` to `complete_until` was read whole; it is null
--- while the beginning is unread. `gaps` counts the unread stretches between what was read; the mirror fills them.
+-- while the beginning is unread. `gaps` counts, over all streams, the unread stretches before something that was read; the
+-- mirror fills them.
 CREATE VIEW coverage AS  -- public
 WITH read AS (
     SELECT feed_id, status, from_date, to_date, 0 AS gap FROM covered
@@ -500,8 +501,9 @@ SELECT
     -- Listings come up to so many seconds after their stamp, as was seen during the last day; null if none came late.
     -- The two dates above are earlier by this.
     late_s,
-    -- When the last reading began in which each answer held its whole window, so that no change meanwhile could hide a listing;
-    -- null if there was none: old history was read in long windows, page by page.
+    -- When the last reconcile run began that did not fail; null if there was none: old history was then read in long windows, page
+    -- by page. Such a run reads each window in one answer, or twice with the same result, so that no change meanwhile can hide a
+    -- listing. Stretches that it could not prove are left out.
     (
         SELECT max(started_at) FROM reconcile_runs
         WHERE reconcile_runs.feed_id = feeds.feed_id AND NOT dry_run AND state IN ('confirming', 'done', 'withheld', 'approved')
@@ -519,7 +521,7 @@ CREATE TABLE known_gaps (  -- public
     from_date                       TEXT NOT NULL,  -- date-time
     to_date                         TEXT NOT NULL,  -- date-time
     reason                          TEXT NOT NULL,  -- for a person
-    tried                           INTEGER NOT NULL,  -- how often it was tried
+    tried                           INTEGER NOT NULL,  -- how often it was tried as it is now; one-shot runs count anew
     found_at                        TEXT NOT NULL,
     retry_at                        TEXT NOT NULL,  -- when it is tried again
     PRIMARY KEY (feed_id, status, from_date)
@@ -577,7 +579,8 @@ CREATE TABLE reconcile_runs (  -- public
     live_before                     INTEGER NOT NULL DEFAULT 0,  -- live rows that were there before it began
     absent                          INTEGER NOT NULL DEFAULT 0,  -- of those, rows that the reading lacks
     deleted                         INTEGER NOT NULL DEFAULT 0,  -- of those, rows that became tombstones
-    note                            TEXT,           -- why it failed or was withheld, for a person; null otherwise
+    note                            TEXT,           -- for a person: why it failed or was withheld, or how many rows
+                                                    -- were not asked about; null otherwise
     taken_back                      INTEGER NOT NULL DEFAULT 0  -- rows that were newer than what the vendor has now, and hold
                                                     -- that again; of a dry run, those that would
 ) STRICT;

@@ -35,5 +35,5 @@ pub struct Entity {
     /// Whether a record that was asked for by its key says that the thing is deleted.
     pub looks_deleted: fn(&Content) -> bool,
     /// Whether two contents differ in nothing but the queries of URLs, as they do where URLs are signed anew in every answer.
-    pub differ_in_queries: fn(&Content, &Content) -> bool,
+    pub same_but_for_queries: fn(&Content, &Content) -> bool,
 }

@@ -42,6 +42,9 @@
 //!   of a deleted listing. **change**: a row of the change history. **reject**: a record that could not be stored.
 //! - **merge**: a record set against the row of its key. **scan**: a proven reading of the whole set. **reconcile**: a scan
 //!   and what follows from it. **look-back**: reading again what was complete, for listings that came late.
+//! - **known gap**: a shortest stretch that could not be read or proven. **second reading**: a look-back or a scan. **mark**: what
+//!   tells one record of a window from another. **contested**: a row of which the vendor gave an older answer. **take back**: put
+//!   that answer in the place of the row.
 //! - **purpose**: a kind of work (poll, look-back, fill, scan). **round**: one poll of each stream, up to one moment.
 //! - **supervisor**: starts one worker per feed. **dispatcher**: hands control requests to workers. **control request**: what
 //!   another command asks of the running daemon. **reporter**: writes logs, notes and notices. **trouble**: failures of one kind over all feeds, from the

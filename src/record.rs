@@ -16,6 +16,11 @@ pub use spoken::spoken;
 pub use stamp::{DayTime, Stamp};
 
 use serde::{Deserialize, Serialize};
+
+/// After so many requests for polls, one is made for other work that waits: where the vendor takes fewer requests than polls
+/// alone want, a third of them reads the past all the same. The plan keeps this share where polls are due so often that nothing
+/// else would ever wait, and the limiter among those that wait.
+pub(crate) const POLLS_PER_OTHER: u32 = 2;
 use std::fmt;
 use std::time::Duration;
 

@@ -837,8 +837,8 @@ async fn status_shows_each_kind_of_doubt() {
         "! vendor: the machine is \\u{1b} ill",
         "! clock: the vendor's clock is",
         "Status=0 still unread: 2019-02-01T00:00:00 .. 2019-03-01T00:00:00",
-        "known gap: Status=0 from 2022-01-01T00:00:00 to 2022-01-01T00:00:04 cannot be read: the vendor counts 12 records and shows 9; tried 2 times, next at 2026-05-01T12:10:00.000Z",
-        "cannot be read: HTTP 500; tried once, next at 2026-05-01T12:10:00.000Z",
+        "known gap: Status=0 from 2022-01-01T00:00:00 to 2022-01-01T00:00:04: the vendor counts 12 records and shows 9; tried 2 times, next at 2026-05-01T12:10:00.000Z",
+        "to 2021-01-01T00:00:04: HTTP 500; tried once, next at 2026-05-01T12:10:00.000Z",
         "late: 5 listings, half within 30s, 9 of 10 within 10m, at most 10m; poll.overlap = 2m is too short for 1 of them",
     ] {
         assert!(text.contains(shown), "{shown}\nis not in\n{text}");

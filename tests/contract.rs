@@ -415,6 +415,35 @@ fn a_database_of_the_program_can_be_read_by_others_when_the_program_has_stopped(
     assert_eq!(live, 0);
 }
 
+/// Up to when the feed A is complete, and up to when but for its known gaps.
+fn complete(db: &Connection) -> [Option<String>; 2] {
+    let sql = "SELECT complete_until, complete_but_for_known_gaps_until FROM coverage";
+    db.query_row(sql, [], |row| Ok([row.get(0)?, row.get(1)?])).expect("a feed")
+}
+
+#[test]
+fn coverage_passes_over_known_gaps_in_a_column_of_its_own_and_steps_back_by_what_came_late() {
+    let db = schema();
+    let run = |sql: &str| db.execute_batch(sql).expect(sql);
+    run("INSERT INTO feeds (feed_id, since, added_at, activity, activity_at) VALUES ('A', '1900-01-01T00:00:00', '', 'new', '');
+        INSERT INTO cursors (feed_id, status, aligned, from_rule) VALUES ('A', 0, 0, 'exact'), ('A', 3, 0, 'exact')");
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(complete(&db), [None, None]);
+    run("INSERT INTO covered VALUES ('A', 3, '1900-01-01T00:00:00', '2026-01-09T00:00:00'),
+        ('A', 0, '1900-01-01T00:00:00', '2026-01-02T00:00:00'), ('A', 0, '2026-01-03T00:00:00', '2026-01-04T00:00:00'),
+        ('A', 0, '2026-01-05T00:00:00', '2026-01-08T00:00:00')");
+    assert_eq!(complete(&db), [some("2026-01-02T00:00:00"), some("2026-01-02T00:00:00")]);
+    run("INSERT INTO known_gaps VALUES ('A', 0, '2026-01-02T00:00:00', '2026-01-03T00:00:00', 'HTTP 500', 1, '', '')");
+    assert_eq!(complete(&db), [some("2026-01-02T00:00:00"), some("2026-01-04T00:00:00")]);
+    run("INSERT INTO known_gaps VALUES ('A', 0, '2026-01-04T00:00:00', '2026-01-05T00:00:00', 'HTTP 500', 1, '', '')");
+    assert_eq!(complete(&db), [some("2026-01-02T00:00:00"), some("2026-01-08T00:00:00")]);
+    run("INSERT INTO late_listings (feed_id, listing_id, stamp, late_s, found_by, found_at)
+        VALUES ('A', 'x', '', 8.5, 'poll', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), ('A', 'y', '', 9000.0, 'scan', '2020-01-01T00:00:00.000Z')");
+    assert_eq!(complete(&db), [some("2026-01-01T23:59:51.500"), some("2026-01-07T23:59:51.500")]);
+    run("DELETE FROM covered WHERE status = 3");
+    assert_eq!(complete(&db), [None, None], "deletions were not read");
+}
+
 #[test]
 fn the_file_holds_what_schema_sql_says() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -389,6 +389,31 @@ fn a_daemon_takes_over_the_vendors_clock() {
     drop(daemon);
 }
 
+/// Each commit of its own would be many times the data itself.
+#[test]
+fn polls_that_find_nothing_are_written_together_and_soon() {
+    let mirror = Mirror::new(small());
+    let daemon = mirror.start(&["run"]);
+    eventually("it is complete", LIMIT, || {
+        mirror.is_ready() && mirror.number("SELECT count(*) FROM coverage WHERE complete_until > ''") == 1
+    });
+    mirror.sandbox.clear_requests();
+    eventually("look-backs are over", LIMIT, || mirror.requests().len() > 20);
+    let polled = || mirror.text("SELECT polled_at FROM feeds");
+    let (mut writes, mut before) = (0, polled());
+    mirror.sandbox.clear_requests();
+    let begun = Instant::now();
+    while begun.elapsed() < seconds(12) {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = polled();
+        writes += usize::from(now != before);
+        before = now;
+    }
+    let rounds = mirror.requests().len() / 2;
+    assert!(rounds > 20 && (1..=3).contains(&writes), "{writes} writes for {rounds} rounds");
+    drop(daemon);
+}
+
 /// What systemd is told next; `None` if that takes longer than the socket waits.
 fn next_word(systemd: &UnixDatagram) -> Option<String> {
     let mut word = [0; 4096];

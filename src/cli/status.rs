@@ -174,7 +174,7 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
 fn known_gap(gap: &KnownGapReport) -> String {
     let KnownGapReport { status, from, to, reason, tried, retry_at, .. } = gap;
     let times = if *tried == 1 { "once".to_owned() } else { format!("{tried} times") };
-    format!("known gap: Status={status} from {from} to {to} cannot be read: {}; tried {times}, next at {retry_at}", printable(reason, NOTE))
+    format!("known gap: Status={status} from {from} to {to}: {}; tried {times}, next at {retry_at}", printable(reason, NOTE))
 }
 
 fn lateness(late: &Lateness, overlap: Duration) -> String {

@@ -189,9 +189,8 @@ impl Attempts {
     /// Why a one-shot run has given up, each reason once.
     pub(super) fn reasons(&self) -> Vec<String> {
         let given_up = self.streaks.values().chain([&self.outage]).filter(|streak| streak.gave_up);
-        let mut reasons: Vec<String> = given_up.map(|streak| streak.reason.clone()).collect();
-        reasons.dedup();
-        reasons
+        let reasons: BTreeSet<String> = given_up.map(|streak| streak.reason.clone()).collect();
+        reasons.into_iter().collect()
     }
 }
 

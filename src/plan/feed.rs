@@ -49,7 +49,7 @@ pub(crate) struct FeedPlan {
     lookbacks: Lookbacks,
     pub(crate) scans: Scans,
     observations: Observations,
-    /// Requests for polls, while polls are always due, for which no fill has made up yet.
+    /// Requests for polls, while polls are always due, for which no other request has made up yet.
     polls_ahead: u32,
 }
 
@@ -101,8 +101,11 @@ impl FeedPlan {
 
     /// Decides what to do next.
     pub(crate) fn next(&mut self, now: Now) -> Step {
-        let mut candidates = self.candidates(now);
-        self.share_with_fills(&mut candidates);
+        let candidates = self.candidates(now);
+        if !candidates.iter().any(|(purpose, _)| *purpose == Purpose::Poll) {
+            // Polls keep up with their interval, so they take nothing from other work.
+            self.polls_ahead = 0;
+        }
         for (purpose, stream) in candidates {
             let step = match stream {
                 Some(stream) => Some(self.ask(Work { purpose, stream })),
@@ -460,6 +463,100 @@ mod tests {
         assert_eq!(seen.collect::<Vec<_>>(), [Poll, Poll, Fill, Poll, Poll, Fill, Poll, Poll, Fill]);
     }
 
+    /// A page of one record.
+    fn showing(request: &PageRequest, listing: &str, stamp: Stamp) -> PageSeen {
+        PageSeen { newest: Some((stamp, listing.into())), stamps: vec![stamp], ..page(request, 1, &[listing]) }
+    }
+
+    #[test]
+    fn a_poll_that_lacks_the_newest_listing_is_asked_for_again_twice_before_it_counts() {
+        let mut plan = plan(false);
+        let newest = now(0).vendor.minus(SECOND * 30);
+        let (_, deletions) = asked(&mut plan, 0);
+        plan.on_page(of(Purpose::Poll, &deletions), page(&deletions, 0, &[]), now(0));
+        let (_, listings) = asked(&mut plan, 0);
+        plan.on_page(of(Purpose::Poll, &listings), showing(&listings, "a", newest), now(0));
+        settle(&mut plan, 0);
+        let mut answers = 0;
+        for at in 60..70 {
+            while let Step::Fetch(Purpose::Poll, request) = plan.next(now(at)) {
+                answers += u32::from(request.stream == Stream::All);
+                plan.on_page(of(Purpose::Poll, &request), page(&request, 0, &[]), now(at));
+            }
+        }
+        assert_eq!(answers, 3);
+        // It is gone without a word: the next poll is not asked for again.
+        let (_, request) = asked(&mut plan, 130);
+        plan.on_page(of(Purpose::Poll, &request), page(&request, 0, &[]), now(130));
+        let (_, request) = asked(&mut plan, 130);
+        let Verdict::Store(checkpoint, _) = plan.on_page(of(Purpose::Poll, &request), page(&request, 0, &[]), now(130)) else { panic!() };
+        assert!(checkpoint.round_proven);
+    }
+
+    #[test]
+    fn a_poll_that_lacks_a_listing_whose_deletion_was_heard_counts_at_once() {
+        let mut plan = plan(false);
+        let newest = now(0).vendor.minus(SECOND * 30);
+        for (listing, at) in [("a", 0), ("gone", 60)] {
+            let (_, request) = asked(&mut plan, at);
+            let deletions = if at == 0 { page(&request, 0, &[]) } else { page(&request, 1, &["a"]) };
+            plan.on_page(of(Purpose::Poll, &request), deletions, now(at));
+            let (_, request) = asked(&mut plan, at);
+            let listings = if at == 0 { showing(&request, listing, newest) } else { page(&request, 0, &[]) };
+            let Verdict::Store(checkpoint, _) = plan.on_page(of(Purpose::Poll, &request), listings, now(at)) else { panic!() };
+            assert!(checkpoint.round_proven, "at {at}");
+            settle(&mut plan, at);
+        }
+    }
+
+    #[test]
+    fn the_oldest_window_asks_from_the_first_date_as_long_as_the_vendor_accepts_it() {
+        let mut plan = plan(false);
+        let request = until(&mut plan, Purpose::Fill);
+        assert_eq!(request.window.from, Stamp::FIRST);
+        for at in [1, 20, 100] {
+            let (purpose, again) = asked(&mut plan, at);
+            if again.window.from == Stamp::FIRST {
+                plan.on_failure(of(purpose, &again), &Failure::Refused, "HTTP 400", now(at));
+            }
+        }
+        let asked: Vec<Stamp> = (101..200)
+            .filter_map(|at| match plan.next(now(at)) {
+                Step::Fetch(purpose, request) => {
+                    plan.on_page(of(purpose, &request), page(&request, 0, &[]), now(at));
+                    (purpose == Purpose::Fill && request.stream == Stream::Deleted).then_some(request.window.from)
+                }
+                _ => None,
+            })
+            .collect();
+        assert!(asked.contains(&plan.options.since.minus(SECOND)) && !asked.contains(&Stamp::FIRST), "{asked:?}");
+    }
+
+    #[test]
+    fn a_look_back_is_proven_by_single_answers_or_by_passes_that_agree() {
+        let mut plan = plan(false);
+        settle(&mut plan, 0);
+        let mut passes: BTreeMap<Window, u32> = BTreeMap::new();
+        for _ in 0..200 {
+            let Step::Fetch(purpose, request) = plan.next(now(1_200)) else { break };
+            // Four listings of one second, two on a page: the window can be cut down to some seconds, and no further.
+            let (from, to) = (request.window.from, request.window.to);
+            let bulk = now(1_000).vendor;
+            let holds = purpose == Purpose::Lookback && request.stream == Stream::All && from <= bulk && bulk <= to && to < Stamp::NO_END;
+            let seen = match (holds, request.page) {
+                (false, _) => page(&request, 0, &[]),
+                (true, 1) => page(&request, 4, &["a", "b"]),
+                (true, _) => page(&request, 4, &["c", "d"]),
+            };
+            if holds && request.page == 2 {
+                *passes.entry(request.window).or_default() += 1;
+                assert!(to.since(from) <= SECOND * 8, "a window of two pages was read although it could be cut: {request:?}");
+            }
+            plan.on_page(of(purpose, &request), seen, now(1_200));
+        }
+        assert!(!passes.is_empty() && passes.values().all(|passes| *passes == 2), "one pass over two pages is no proof: {passes:?}");
+    }
+
     #[test]
     fn a_window_that_ends_ahead_of_the_vendors_clock_is_opened_anew() {
         let mut plan = plan(false);
@@ -576,7 +673,7 @@ mod tests {
             assert!(count(Purpose::Fill, Stream::All) > 0 && count(Purpose::Lookback, Stream::All) > 0, "{failure:?} {asked:?}");
             let refused = asked.iter().filter(|(_, stream)| *stream == Stream::Deleted).count();
             assert!(refused < 60, "{refused} requests for deletions");
-            assert_eq!(plan.trouble().map(|trouble| trouble.stream), Some(Stream::Deleted));
+            assert_eq!(plan.failing().map(|failing| failing.stream), Some(Stream::Deleted));
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) struct KnownGaps {
 }
 
 impl KnownGaps {
-    /// Those that were saved. A one-shot run tries each once more.
+    /// Those that were saved. A one-shot run counts the tries of each anew.
     pub(super) fn resume(gaps: Vec<KnownGap>, once: bool, now: Now) -> KnownGaps {
         let due = |gap: KnownGap| match once {
             true => KnownGap { tried: 0, retry_at: now.ours, ..gap },
@@ -118,5 +118,61 @@ impl KnownGaps {
     /// All of them, if they changed since they were last taken.
     pub(super) fn take_changed(&mut self) -> Option<Vec<KnownGap>> {
         std::mem::take(&mut self.changed).then(|| self.gaps.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now(minutes: u64) -> Now {
+        let up = Duration::from_secs(60 * minutes);
+        let at = Stamp(0).plus(up);
+        Now { vendor: at, earliest: at, ours: at, monotonic: up }
+    }
+
+    fn window(from: i64, to: i64) -> Window {
+        Window { from: Stamp(from), to: Stamp(to) }
+    }
+
+    fn claims(gaps: &KnownGaps) -> Vec<(i64, i64)> {
+        let mut claims: Vec<_> = gaps.all().iter().map(|gap| (gap.claim.from.0, gap.claim.to.0)).collect();
+        claims.sort_unstable();
+        claims
+    }
+
+    #[test]
+    fn a_known_gap_is_tried_after_10_minutes_and_then_ever_more_seldom() {
+        let mut gaps = KnownGaps::default();
+        let mut at = 0;
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            gaps.add(Stream::All, window(10, 20), String::new(), now(at));
+            let wait = (1..).find(|wait| gaps.barred(Stream::All, now(at + wait)).next().is_none()).expect("some time");
+            waits.push(wait);
+            at += wait;
+        }
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 360, 360, 360]);
+    }
+
+    #[test]
+    fn a_part_that_fails_again_puts_off_the_whole_gap_and_one_beside_it_is_new() {
+        let mut gaps = KnownGaps::default();
+        gaps.add(Stream::All, window(10, 20), String::new(), now(0));
+        gaps.add(Stream::All, window(15, 20), String::new(), now(10));
+        assert_eq!((claims(&gaps), gaps.all()[0].tried), (vec![(10, 20)], 2));
+        gaps.add(Stream::All, window(5, 10), String::new(), now(10));
+        assert_eq!((claims(&gaps), gaps.all()[0].tried, gaps.all()[0].found_at), (vec![(5, 20)], 1, now(0).ours));
+    }
+
+    #[test]
+    fn what_was_proven_is_no_gap_any_more() {
+        let mut gaps = KnownGaps::default();
+        gaps.add(Stream::All, window(10, 40), String::new(), now(0));
+        gaps.proven(Stream::Deleted, window(0, 50));
+        gaps.proven(Stream::All, window(20, 30));
+        assert_eq!(claims(&gaps), [(10, 20), (30, 40)]);
+        gaps.proven(Stream::All, window(0, 50));
+        assert!(claims(&gaps).is_empty());
     }
 }

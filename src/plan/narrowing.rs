@@ -16,7 +16,7 @@ const LONG_PATIENCE: u32 = 5;
 /// The trouble of one kind of work with one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Narrowing {
-    /// How often the window failed before it was halved.
+    /// Failures since the search began, of the window and of its parts.
     fails: u32,
     /// The vendor has answered something since.
     vendor_answers: bool,
@@ -70,8 +70,8 @@ impl Narrowing {
         &self.reason
     }
 
-    /// The trouble is certainly the window's own.
-    pub(super) fn is_own(&mut self) {
+    /// Takes note that the trouble is certainly the window's own.
+    pub(super) fn take_as_own(&mut self) {
         self.fails = self.fails.max(PATIENCE);
         self.stream_answers = true;
     }
@@ -125,8 +125,47 @@ impl Narrowing {
     }
 
     /// Whether only the newest few seconds are asked for.
-    pub(super) fn tests(&self) -> bool {
+    fn tests(&self) -> bool {
         let may_test = self.vendor_answers || self.fails >= LONG_PATIENCE;
         self.trouble.is_none() && self.fails >= PATIENCE && !self.stream_answers && may_test
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn window(from: u64, to: u64) -> Window {
+        let at = |seconds| Stamp(0).plus(Duration::from_secs(seconds));
+        Window { from: at(from), to: at(to) }
+    }
+
+    #[test]
+    fn nothing_is_halved_before_the_stream_has_answered_something_else() {
+        let mut narrowing = Narrowing::default();
+        let remedies: Vec<Remedy> = (0..5).map(|_| narrowing.failed(window(0, 800), false, false)).collect();
+        assert_eq!(remedies, [Remedy::Again, Remedy::Again, Remedy::Again, Remedy::Again, Remedy::Test], "perhaps all is down");
+        assert_eq!(narrowing.limit(window(0, 800).to), Some(window(796, 800).from));
+        narrowing.others_answered(false);
+        assert!(narrowing.is_silent(), "the vendor answers others, and the stream nothing");
+        narrowing.others_answered(true);
+        assert_eq!(narrowing.failed(window(0, 800), false, false), Remedy::Halve);
+    }
+
+    #[test]
+    fn what_is_proven_leaves_less_to_search() {
+        let mut narrowing = Narrowing::default();
+        narrowing.failed(window(0, 800), false, true);
+        narrowing.take_as_own();
+        assert_eq!(narrowing.failed(window(0, 800), false, true), Remedy::Halve);
+        assert_eq!(narrowing.limit(window(0, 800).to), Some(window(400, 800).from));
+        assert!(!narrowing.proven(window(400, 800)));
+        assert_eq!(narrowing.limit(window(0, 400).to), Some(window(200, 400).from));
+        assert_eq!(narrowing.failed(window(200, 400), false, true), Remedy::Halve, "a part that fails is halved at once");
+        assert_eq!(narrowing.limit(window(0, 400).to), Some(window(300, 400).from));
+        assert_eq!(narrowing.failed(window(396, 400), true, true), Remedy::GiveUp);
+        narrowing.gave_up();
+        assert_eq!(narrowing.failed(window(392, 396), true, true), Remedy::Again, "it has to be shown again that the stream answers");
     }
 }

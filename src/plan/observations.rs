@@ -106,7 +106,10 @@ impl Observations {
     /// A window was proven that held so many records: the next one may hold a little less than what may be read in one. One
     /// that turns out too deep is cut.
     pub(super) fn proven(&mut self, stream: Stream, snapshot: bool, records: u64) {
-        let most = self.most.get_mut(&stream).map(|most| std::mem::replace(most, records.max(*most)).max(records));
+        let most = self.most.get_mut(&stream).map(|most| {
+            *most = records.max(*most);
+            *most
+        });
         // A quarter more than what was sent is tried, so that a single bad record does not make all windows short for ever.
         let limit = (self.deepest(stream, snapshot) * self.page_size).min(most.map_or(u64::MAX, |most| most + most / 4));
         let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(1.0, 2.0);

@@ -242,7 +242,7 @@ impl Reading {
         PageStep::Unproven
     }
 
-    /// Whether the window has more pages than one answer holds.
+    /// Whether the window has more records than one answer holds.
     pub(super) fn is_paged(&self) -> bool {
         self.pages() > 1
     }

@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
 
 /// Requests that fail again and again while the vendor answers others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
+pub(crate) struct Failing {
     /// What is read.
     pub(crate) purpose: Purpose,
     /// Of which stream.

@@ -17,7 +17,14 @@ pub fn spoken(span: Duration) -> String {
         return format!("{tenths} s");
     }
     let seconds = span.as_secs() + u64::from(span.subsec_millis() >= 500);
-    let seconds = if seconds < COARSE { seconds } else { (seconds + 30) / 60 * 60 };
+    let grain = if seconds < COARSE {
+        1
+    } else if seconds < 86_400 {
+        60
+    } else {
+        3600
+    };
+    let seconds = (seconds + grain / 2) / grain * grain;
     let at = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(UNITS.len() - 1);
     let mut left = seconds;
     let parts = UNITS[at..].iter().take(2).map(|(unit, word)| {
@@ -47,7 +54,7 @@ mod tests {
             (3_599_000, "1 h"),
             (7_500_000, "2 h 5 min"),
             (86_400_000, "1 d"),
-            (100_000_000, "1 d 3 h"),
+            (100_000_000, "1 d 4 h"),
         ] {
             assert_eq!(spoken(Duration::from_millis(millis)), expected, "{millis}");
         }

@@ -29,7 +29,7 @@ impl Contested {
     /// The same as something to be stored, proven. Nothing where its content was not kept, or cannot be read any more.
     pub(super) fn proven(self, tx: &Connection, sql: &RowSql, key: &ListingKey) -> rusqlite::Result<Option<Incoming>> {
         let Contested { deleted, stamp, raw_hash, raw, .. } = self;
-        let heard = Incoming { stamp, raw_hash, proven: true, ..Incoming::gone(key.clone(), News::Deleted) };
+        let heard = Incoming { stamp, raw_hash, proven: true, ..Incoming::without_record(key.clone(), News::Deleted) };
         if deleted {
             return Ok(Some(heard));
         }

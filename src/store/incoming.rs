@@ -33,8 +33,8 @@ impl Incoming {
         Incoming { key, news, stamp, raw_hash, content, raw, proven: false }
     }
 
-    /// The vendor says nothing of it any more.
-    pub(super) fn gone(key: ListingKey, news: News) -> Incoming {
+    /// What is heard without a record: that a listing is gone, for this reason.
+    pub(super) fn without_record(key: ListingKey, news: News) -> Incoming {
         Incoming { key, news, stamp: None, raw_hash: Hash::default(), content: None, raw: None, proven: false }
     }
 

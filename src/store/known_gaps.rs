@@ -7,6 +7,10 @@ use crate::record::{FeedId, Stamp, Window};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
+/// The known gaps of a feed, the newest stretch first.
+const GAPS: &str = "SELECT status, from_date, to_date, reason, tried, found_at, retry_at FROM known_gaps
+     WHERE feed_id = ?1 ORDER BY from_date DESC, status";
+
 /// A stretch that could not be read, as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KnownGapReport {
@@ -35,9 +39,7 @@ impl KnownGapReport {
 
 /// The known gaps of a feed for `status`, the newest stretch first.
 pub(super) fn report(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Vec<KnownGapReport>> {
-    let sql = "SELECT status, from_date, to_date, reason, tried, found_at, retry_at FROM known_gaps
-         WHERE feed_id = ?1 ORDER BY from_date DESC, status";
-    rows(connection, sql, [feed], |row| {
+    rows(connection, GAPS, [feed], |row| {
         let (status, from, to, reason, tried, found_at, retry_at) = row.try_into()?;
         Ok(KnownGapReport { status, from, to, reason, tried, found_at, retry_at })
     })
@@ -69,8 +71,7 @@ pub(super) fn save(database: &mut Database, feed: &FeedId, gaps: &[KnownGap]) ->
 
 /// The known gaps of a feed.
 pub(super) fn load(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Vec<KnownGap>> {
-    let sql = "SELECT status, from_date, to_date, reason, tried, found_at, retry_at FROM known_gaps WHERE feed_id = ?1";
-    rows(connection, sql, [feed], |row| {
+    rows(connection, GAPS, [feed], |row| {
         let (stream, from, to, reason, tried, found_at, retry_at) = row.try_into()?;
         Ok(KnownGap { stream, claim: Window { from, to }, reason, tried, found_at, retry_at })
     })

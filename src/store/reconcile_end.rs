@@ -29,7 +29,9 @@ pub(super) fn end(database: &mut Database, occasion: Occasion, delete_detail_onl
     notice::save(&tx, &Notice { feed: Some(feed.clone()), kind: "detail_only", note: note(&detail_only), at: at.to_owned() })?;
     let left = unasked(&tx, run.id)?.len();
     let note = (left > 0).then(|| {
-        format!("{left} rows were not asked about: the budget of requests was spent, or the vendor did not answer; the next run goes on")
+        format!(
+            "{left} rows were not asked about: reconcile.confirm_budget was used up, or the vendor did not answer; the next run goes on"
+        )
     });
     tx.execute("UPDATE reconcile_runs SET state = 'done', note = ?2, ended_at = ?3 WHERE run_id = ?1", params![run.id, note, at])?;
     Ok(tx.commit()?)
@@ -50,8 +52,8 @@ fn note(listings: &[ListingId]) -> Option<String> {
     let more = if listings.len() > NAMED { ", ..." } else { "" };
     (!listings.is_empty()).then(|| {
         format!(
-            "two whole readings in a row did not return {} live listings that GetListingDetail still answers: {}{more}. They are kept; \
-             reconcile.detail_only = \"delete\" takes such listings down",
+            "live listings that two whole readings in a row did not return, and that GetListingDetail still answers: {} ({}{more}). They \
+             are kept; reconcile.detail_only = \"delete\" makes them tombstones",
             listings.len(),
             named.join(", "),
         )

@@ -37,7 +37,7 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
         after = last.clone();
         removed += batch.len() as u64;
         for listing in batch {
-            let gone = Incoming::gone(ListingKey { feed: feed.clone(), listing }, News::FeedRemoved);
+            let gone = Incoming::without_record(ListingKey { feed: feed.clone(), listing }, News::FeedRemoved);
             apply(&tx, sql, gone, Hearing { at, run: None })?;
         }
         tx.commit()?;

@@ -121,7 +121,7 @@ fn likeness(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming
         && let Some(earlier) = sql.cells(tx, &heard.key)?
     {
         content.fill_absent_from(&earlier, sql.entity.fields);
-        signed_anew = (sql.entity.differ_in_queries)(&earlier, content);
+        signed_anew = (sql.entity.same_but_for_queries)(&earlier, content);
     }
     Ok(match content.hash() == stored.content_hash {
         true => Likeness::Same,

@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use crate::plan::known_gaps::KnownGap;
 use crate::plan::options::Purpose;
-use crate::plan::step::Trouble;
+use crate::plan::step::Failing;
 use crate::plan::zone::ZoneFinding;
 use crate::record::Presence;
 
@@ -15,7 +15,7 @@ pub(super) fn known_gaps(gaps: &[KnownGap]) -> Option<String> {
         count => format!(", and {} more (see the table known_gaps)", count - 1),
     };
     Some(format!(
-        "records of Status={} dated {} cannot be read: {}; it is tried again after {}Z{others}. All else goes on",
+        "Status={} is not known to be complete for {}: {}; it is tried again after {}Z{others}. All else goes on",
         gap.stream.number(),
         gap.claim,
         gap.reason,
@@ -24,14 +24,14 @@ pub(super) fn known_gaps(gaps: &[KnownGap]) -> Option<String> {
 }
 
 /// The notice of requests that fail again and again while others are answered.
-pub(super) fn trouble(trouble: &Trouble) -> String {
-    let Trouble { purpose, stream, reason } = trouble;
+pub(super) fn failing(failing: &Failing) -> String {
+    let Failing { purpose, stream, reason } = failing;
     let what = match (purpose, stream.presence()) {
         (Purpose::Poll, Presence::Deleted) => "deletions are not heard: what the vendor deletes meanwhile stays live here",
         (Purpose::Poll, Presence::Live) => "changes of listings are not heard",
         (Purpose::Lookback, _) => "listings that come late are not looked for",
-        (Purpose::Fill, _) => "the reading of history does not get on",
-        (Purpose::Scan, _) => "the reconcile run does not get on",
+        (Purpose::Fill, _) => "history is not being loaded",
+        (Purpose::Scan, _) => "the reconcile run makes no progress",
     };
     format!("{what}. Requests for Status={} fail: {reason}. They are tried again, and all else goes on", stream.number())
 }

@@ -1,12 +1,12 @@
 //! Whether polls come as often as they should, and what is said where the rate does not allow it.
 
-use crate::record::spoken;
+use crate::record::{POLLS_PER_OTHER, spoken};
 use std::time::Duration;
 
 /// A round that comes later than this many intervals after the last is late.
 const LATE: f64 = 1.5;
-/// What polls may use of the rate while the past is read: of three requests, one is kept for it.
-const SHARE: f64 = 2.0 / 3.0;
+/// What polls may use of the rate while the past is read: the rest is kept for it.
+const SHARE: f64 = POLLS_PER_OTHER as f64 / (POLLS_PER_OTHER + 1) as f64;
 
 /// A feed's round of polls that is over.
 #[derive(Clone, Copy, Debug)]

@@ -182,10 +182,10 @@ impl Reporter {
         );
         let until = chrono::Utc::now() + wait;
         let note = match &error.failure {
-            Failure::Throttled { wait: said } => {
+            Failure::Throttled { .. } => {
                 // Without the date, a time is unambiguous for half a day only.
                 let form = if wait.as_secs() < 12 * 3600 { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
-                format!("no request until {} (vendor said {:.1} s)", until.format(form), said.as_secs_f64())
+                format!("{}; no request until {}", error.message, until.format(form))
             }
             Failure::Unavailable | Failure::Unauthorized | Failure::Refused | Failure::Malformed => error.message.clone(),
         };

@@ -14,7 +14,7 @@ use crate::plan::clock::Now;
 use crate::plan::feed::FeedPlan;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::{Options, Purpose};
-use crate::plan::step::{Step, Trouble, Verdict};
+use crate::plan::step::{Failing, Step, Verdict};
 use crate::record::zone::TimestampZone;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Record};
 use crate::store::{Confirmation, Judgement};
@@ -56,8 +56,8 @@ pub struct Session {
     reload_at: Option<Duration>,
     /// People were told that there is nothing to do.
     waiting: bool,
-    /// The trouble that people were told of.
-    trouble: Option<Trouble>,
+    /// The failing requests that people were told of.
+    failing: Option<Failing>,
 }
 
 impl Session {
@@ -76,7 +76,7 @@ impl Session {
             store_fails: 0,
             reload_at: None,
             waiting: false,
-            trouble: None,
+            failing: None,
         }
     }
 
@@ -122,10 +122,10 @@ impl Session {
             self.tell(Report::Gaps(notices::known_gaps(&gaps)));
             self.pending.push_back(Command::SaveGaps(gaps));
         }
-        let trouble = self.plan.trouble();
-        if trouble != self.trouble {
-            self.tell(Report::Trouble(trouble.as_ref().map(notices::trouble)));
-            self.trouble = trouble;
+        let failing = self.plan.failing();
+        if failing != self.failing {
+            self.tell(Report::Trouble(failing.as_ref().map(notices::failing)));
+            self.failing = failing;
         }
     }
 

@@ -18,7 +18,7 @@ const NAMED: usize = 5;
 
 /// What is to be logged.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum Line {
     /// This failure, as the first one.
     Begins,
     /// How long and how often requests have failed.
@@ -60,7 +60,7 @@ impl Trouble {
     }
 
     /// Something failed; of no feed, where it concerns none.
-    pub(super) fn failed(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<News> {
+    pub(super) fn failed(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<Line> {
         self.stretch.take_if(|stretch| stretch.is_over && now.saturating_sub(stretch.last_failure) > RELAPSE);
         let is_new = self.stretch.is_none();
         let stretch = self.stretch.get_or_insert_with(|| Stretch { began: now, ..Stretch::default() });
@@ -74,11 +74,11 @@ impl Trouble {
             return None;
         }
         stretch.told = now;
-        Some(if is_new || joins { News::Begins } else { News::Lasts(stretch.summary(self.what, now)) })
+        Some(if is_new || joins { Line::Begins } else { Line::Lasts(stretch.summary(self.what, now)) })
     }
 
     /// Something was done as it should be.
-    pub(super) fn answered(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<News> {
+    pub(super) fn answered(&mut self, feed: Option<&FeedId>, now: Duration) -> Option<Line> {
         let stretch = self.stretch.as_mut()?;
         feed.map(|feed| stretch.failing.remove(feed));
         let is_calm = !stretch.relapsed || now.saturating_sub(stretch.last_failure) >= CALM;
@@ -86,7 +86,7 @@ impl Trouble {
             return None;
         }
         stretch.is_over = true;
-        Some(News::Ends(stretch.summary(self.what, now)))
+        Some(Line::Ends(stretch.summary(self.what, now)))
     }
 
     /// A feed is not mirrored any more.
@@ -124,9 +124,9 @@ mod tests {
             let (now, feed) = (Duration::from_secs(second), feed(&event[1..]));
             let news = if event.starts_with('-') { trouble.failed(Some(&feed), now) } else { trouble.answered(Some(&feed), now) };
             told.extend(news.map(|news| match news {
-                News::Begins => format!("{second} {event}"),
-                News::Lasts(what) => format!("{second} for {what}"),
-                News::Ends(what) => format!("{second} after {what}"),
+                Line::Begins => format!("{second} {event}"),
+                Line::Lasts(what) => format!("{second} for {what}"),
+                Line::Ends(what) => format!("{second} after {what}"),
             }));
         }
         told
@@ -171,10 +171,10 @@ mod tests {
     #[test]
     fn a_feed_that_is_gone_and_a_search_for_feeds_hold_no_end_up() {
         let (mut trouble, second) = (Trouble::new("request", 1), Duration::from_secs);
-        assert_eq!(trouble.failed(Some(&feed("A")), second(1)), Some(News::Begins));
+        assert_eq!(trouble.failed(Some(&feed("A")), second(1)), Some(Line::Begins));
         assert_eq!(trouble.failed(None, second(2)), None);
         assert_eq!(trouble.answered(Some(&feed("B")), second(3)), None);
         trouble.forget(&feed("A"));
-        assert!(matches!(trouble.answered(Some(&feed("B")), second(4)), Some(News::Ends(_))));
+        assert!(matches!(trouble.answered(Some(&feed("B")), second(4)), Some(Line::Ends(_))));
     }
 }

@@ -1,7 +1,7 @@
 //! The troubles of all feeds together, and their lines in the log.
 
 use super::pace::{Pace, Round};
-use super::trouble::{News, Trouble};
+use super::trouble::{Line, Trouble};
 use crate::record::{Failure, FeedId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,19 +67,19 @@ impl TroubleLog {
             Kind::Database => (&mut troubles.database, "the database could not be used"),
         };
         let news = trouble.failed(feed, now);
-        if let Some(News::Lasts(summary)) = &news {
+        if let Some(Line::Lasts(summary)) = &news {
             tracing::warn!(host = self.0.host, "{what} for {summary}; the last reason: {reason}");
         }
-        news == Some(News::Begins)
+        news == Some(Line::Begins)
     }
 
     /// A request of a feed, or of none, was answered as it should be.
     pub(crate) fn answered(&self, feed: Option<&FeedId>) {
         let (mut troubles, now) = self.locked();
-        if let Some(News::Ends(summary)) = troubles.outage.answered(feed, now) {
+        if let Some(Line::Ends(summary)) = troubles.outage.answered(feed, now) {
             tracing::info!(host = self.0.host, "the vendor answers again, after {summary}");
         }
-        if let Some(News::Ends(summary)) = troubles.refusal.answered(feed, now) {
+        if let Some(Line::Ends(summary)) = troubles.refusal.answered(feed, now) {
             tracing::info!(host = self.0.host, "the vendor refuses nothing any more, after {summary}");
         }
     }
@@ -87,7 +87,7 @@ impl TroubleLog {
     /// Something was stored for a feed, or for none.
     pub(crate) fn stored(&self, feed: Option<&FeedId>) {
         let (mut troubles, now) = self.locked();
-        if let Some(News::Ends(summary)) = troubles.database.answered(feed, now) {
+        if let Some(Line::Ends(summary)) = troubles.database.answered(feed, now) {
             tracing::info!("the database can be used again, after {summary}");
         }
     }

@@ -6,12 +6,8 @@ use crate::plan::clock::Now;
 use crate::plan::due::Due;
 use crate::plan::options::Purpose;
 use crate::plan::window::{Task, next_gap, task_for};
-use crate::record::{Presence, Stream, Window};
+use crate::record::{POLLS_PER_OTHER, Presence, Stream, Window};
 use std::time::Duration;
-
-/// After so many requests for polls, one fills a gap if there is one, although a poll is due. The limiter keeps the same share
-/// for fills that wait; here it is kept where polls are due so often that no fill would ever wait.
-const POLLS_PER_FILL: u32 = 2;
 
 impl FeedPlan {
     /// When a kind of work has a new window to open, apart from failures that hold it back.
@@ -59,27 +55,17 @@ impl FeedPlan {
                 candidates.push((rank, (purpose, None)));
             }
         }
-        candidates.sort_by_key(|(rank, _)| *rank);
+        // Between rounds, other work goes before a poll that is due if polls have taken more than their share.
+        let gives_way = |purpose: Purpose| purpose == Purpose::Poll && self.polls_ahead >= POLLS_PER_OTHER && !self.rounds.is_under_way();
+        candidates.sort_by_key(|(rank, (purpose, _))| (*rank, gives_way(*purpose)));
         candidates.into_iter().map(|(_, candidate)| candidate).collect()
     }
 
-    /// Between rounds, a fill goes before a poll that is due if polls have taken more than their share.
-    pub(super) fn share_with_fills(&mut self, candidates: &mut [(Purpose, Option<Stream>)]) {
-        if !candidates.iter().any(|(purpose, _)| *purpose == Purpose::Poll) {
-            // Polls keep up with their interval, so they take nothing from the fills.
-            self.polls_ahead = 0;
-        }
-        if self.polls_ahead >= POLLS_PER_FILL && !self.rounds.is_under_way() {
-            candidates.sort_by_key(|(purpose, _)| *purpose != Purpose::Fill);
-        }
-    }
-
-    /// A page was answered: polls are set against the fills.
+    /// A page was answered: polls are set against other work.
     pub(super) fn count_share(&mut self, purpose: Purpose) {
         match purpose {
             Purpose::Poll => self.polls_ahead = self.polls_ahead.saturating_add(1),
-            Purpose::Fill => self.polls_ahead = self.polls_ahead.saturating_sub(POLLS_PER_FILL),
-            Purpose::Lookback | Purpose::Scan => {}
+            Purpose::Lookback | Purpose::Fill | Purpose::Scan => self.polls_ahead = self.polls_ahead.saturating_sub(POLLS_PER_OTHER),
         }
     }
 

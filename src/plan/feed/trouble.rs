@@ -6,7 +6,7 @@ use crate::plan::checkpoint::{Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::narrowing::{Narrowing, Remedy};
 use crate::plan::options::Purpose;
-use crate::plan::step::Trouble;
+use crate::plan::step::Failing;
 use crate::plan::window::{FromRule, SMALLEST_SPAN, Task, task_for};
 use crate::record::{Failure, Presence, Stamp, Window};
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl FeedPlan {
             return false;
         }
         if open.reading.count_refusal() >= MAX_REFUSALS {
-            self.narrowing.entry(work).or_default().is_own();
+            self.narrowing.entry(work).or_default().take_as_own();
             return false;
         }
         open.reading.again();
@@ -65,6 +65,7 @@ impl FeedPlan {
         if open.reading.is_salvaging() {
             match open.reading.skip_page() {
                 true => drop(self.open.insert(work, open)),
+                // No page came with which this could be saved: until the next window is, a restart would read this one again.
                 false => drop(self.give_up(work, open, now)),
             }
             return self.attempts.asks_otherwise(work, now.monotonic);
@@ -120,7 +121,11 @@ impl FeedPlan {
     /// A window was answered on every page, and lacks records that its Total counts, or does not stand still.
     pub(super) fn lacks_records(&mut self, work: Work, mut open: Open, now: Now) -> (Option<WindowSave>, bool) {
         let progress = open.reading.progress();
-        let reason = format!("the vendor counts {} records and shows {}", progress.total_last, progress.keys_seen);
+        let (counted, shown) = (progress.total_last, progress.keys_seen);
+        let reason = match shown < counted {
+            true => format!("the vendor counts {counted} records and shows {shown}"),
+            false => "its listings change while they are read".to_owned(),
+        };
         let claim = open.task.claim;
         let smallest = self.is_smallest(work, claim);
         let narrowing = self.narrowing.entry(work).or_default();
@@ -233,8 +238,8 @@ impl FeedPlan {
     }
 
     /// What fails again and again while the vendor answers others.
-    pub(crate) fn trouble(&self) -> Option<Trouble> {
+    pub(crate) fn failing(&self) -> Option<Failing> {
         let (work, narrowing) = self.narrowing.iter().find(|(_, narrowing)| narrowing.is_alone())?;
-        Some(Trouble { purpose: work.purpose, stream: work.stream, reason: narrowing.reason().to_owned() })
+        Some(Failing { purpose: work.purpose, stream: work.stream, reason: narrowing.reason().to_owned() })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::decode::{decode, looks_deleted};
 use super::fields::LISTING_DETAILS;
-use super::media::differ_in_queries;
+use super::media::same_but_for_queries;
 use super::wire::replay;
 use crate::entity::{Deletions, Entity};
 
@@ -18,5 +18,5 @@ pub static LISTINGS: Entity = Entity {
     read: replay,
     decode,
     looks_deleted,
-    differ_in_queries,
+    same_but_for_queries,
 };

@@ -62,7 +62,7 @@ fn is_photo(photos: &str) -> bool {
 }
 
 /// Whether two contents differ in nothing but the queries of photo URLs.
-pub(super) fn differ_in_queries(one: &Content, other: &Content) -> bool {
+pub(super) fn same_but_for_queries(one: &Content, other: &Content) -> bool {
     hash_without_queries(one) == hash_without_queries(other)
 }
 
@@ -102,12 +102,12 @@ mod tests {
             Content { cells: cells.collect(), extra: None }
         };
         let one = content(r#"{"Photos":[{"LargeSizeUrl":"https://p/1.jpg?sig=a","Sequence":1}]}"#, 5);
-        assert!(differ_in_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/1.jpg?sig=b&t=\"2","Sequence":1}]}"#, 5)));
-        assert!(differ_in_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/1.jpg","Sequence":1}]}"#, 5)));
-        assert!(!differ_in_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/2.jpg?sig=a","Sequence":1}]}"#, 5)));
-        assert!(!differ_in_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/1.jpg?sig=b","Sequence":1}]}"#, 6)));
+        assert!(same_but_for_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/1.jpg?sig=b&t=\"2","Sequence":1}]}"#, 5)));
+        assert!(same_but_for_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/1.jpg","Sequence":1}]}"#, 5)));
+        assert!(!same_but_for_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/2.jpg?sig=a","Sequence":1}]}"#, 5)));
+        assert!(!same_but_for_queries(&one, &content(r#"{"Photos":[{"LargeSizeUrl":"https://p/1.jpg?sig=b","Sequence":1}]}"#, 6)));
         let captions = [r#"{"Caption":"a?b"}"#, r#"{"Caption":"a?c"}"#].map(|media| content(media, 5));
-        assert!(!differ_in_queries(&captions[0], &captions[1]));
+        assert!(!same_but_for_queries(&captions[0], &captions[1]));
     }
 
     fn check_media(value: &str, expected: Option<&str>) {

@@ -1,10 +1,7 @@
 //! The queue of those who want to send a request, in the order in which they go.
 
+use crate::record::POLLS_PER_OTHER;
 use std::collections::BTreeSet;
-
-/// After so many polls that went before a waiting fill, one fill goes: where the vendor takes fewer requests than polls alone
-/// want, a third of them reads the past all the same, and the polls wait longer for their turn.
-const POLLS_PER_FILL: u32 = 2;
 
 /// Who goes first when several wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +34,7 @@ impl Queue {
 
     /// Who goes next. Where `fill_may_go` is false, as when the budget of fills is spent, no fill stands in a poll's way.
     pub(super) fn next(&self, fill_may_go: bool) -> Option<Ticket> {
-        let fill = self.first_fill().filter(|_| fill_may_go && self.passed_over >= POLLS_PER_FILL);
+        let fill = self.first_fill().filter(|_| fill_may_go && self.passed_over >= POLLS_PER_OTHER);
         fill.or_else(|| self.waiting.first().copied())
     }
 
