@@ -246,7 +246,7 @@ fn a_listing_that_only_getlistingdetail_has_is_told_after_two_reconciles_and_del
     assert_eq!(reconcile(&mirror, &[])["absent"], json!(2));
     assert!(!notices().contains("detail_only"), "once may be chance");
     reconcile(&mirror, &[]);
-    assert!(notices().contains("did not return 2 live listings that GetListingDetail still answers"), "{}", notices());
+    assert!(notices().contains("did not return, and that GetListingDetail still answers: 2 ("), "{}", notices());
     assert_eq!(mirror.live(FEED), 300);
     let config = std::fs::read_to_string(mirror.config()).unwrap();
     std::fs::write(mirror.config(), config + "[reconcile]\ndetail_only = \"delete\"\n").unwrap();

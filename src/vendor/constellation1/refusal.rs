@@ -2,7 +2,7 @@
 
 use super::json::{Members, text};
 use super::throttle;
-use crate::record::{Failure, Stamp};
+use crate::record::{Failure, Stamp, spoken};
 use crate::vendor::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
@@ -66,7 +66,7 @@ impl Refusal<'_> {
     fn hint(&self, failure: &Failure) -> Option<String> {
         match failure {
             Failure::Unauthorized => Some(format!("check the client name and the system access key{}", self.skew())),
-            Failure::Throttled { wait } => Some(format!("waiting {:.3} s", wait.as_secs_f64())),
+            Failure::Throttled { wait } => Some(format!("waiting {}", spoken(*wait))),
             Failure::Unavailable if self.status.is_redirection() => {
                 let host = self.target.unwrap_or("an unreadable place");
                 Some(format!("it points to {host}, and redirects are not followed, for they would carry the key there"))
@@ -199,7 +199,7 @@ mod tests {
         let body = r#"{"Message":"Too many requests. Api will be available in 20.6250626 seconds","Data":{"Errors":null}}"#;
         let error = error(429, body);
         assert_eq!(error.failure, Failure::Throttled { wait: Duration::from_millis(20_626) });
-        assert!(error.message.ends_with("waiting 20.626 s"));
+        assert!(error.message.ends_with("waiting 21 s"));
     }
 
     #[test]
