@@ -230,7 +230,7 @@ fn a_403_for_everything_leaves_the_daemon_alive() {
 
 #[test]
 fn a_403_or_a_400_ends_a_one_shot_run_with_1_and_its_reason() {
-    for (fault, word) in [(Fault::Forbidden, "403"), (Fault::BadRequest, "400")] {
+    side_by_side(vec![(Fault::Forbidden, "403"), (Fault::BadRequest, "400")], |(fault, word)| {
         for mode in ["--once", "--backfill"] {
             let mirror = Mirror::new(feeds(&["BAD", "GOOD"]));
             mirror.sandbox.set_fault(Some("BAD".to_owned()), Some(fault.clone()));
@@ -240,7 +240,7 @@ fn a_403_or_a_400_ends_a_one_shot_run_with_1_and_its_reason() {
             assert!(mirror.requests_of("BAD") <= 8, "{}", mirror.requests_of("BAD"));
             assert_eq!((mirror.live("GOOD"), mirror.live("BAD")), (300, 0));
         }
-    }
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A vendor that goes back to older versions: a backup put back, a mass deletion undone, a date of the future corrected.
 
-use crate::support::{Mirror, small};
+use crate::support::{Mirror, side_by_side, small};
 use mls_sync::record::ListingId;
 use mls_sync::sandbox::{Backup, Fault, Options};
 use rusqlite::Connection;
@@ -216,7 +216,7 @@ fn older_deletions_of_very_many_listings_wait_for_a_person() {
 
 #[test]
 fn a_listing_that_comes_back_with_the_stamp_of_its_deletion_is_found_by_a_reconcile_that_sees_no_deletion() {
-    for all_includes_deleted in [false, true] {
+    side_by_side(vec![false, true], |all_includes_deleted| {
         let mirror = loaded(Options { all_includes_deleted, ..small() });
         let listing = live(&mirror, 1);
         mirror.sandbox.with_world(|world| assert!(world.delete(FEED, &listing[0])));
@@ -234,7 +234,7 @@ fn a_listing_that_comes_back_with_the_stamp_of_its_deletion_is_found_by_a_reconc
         assert_eq!((contested(&mirror), mirror.live(FEED)), (0, 299));
         assert_eq!(reconcile(&mirror, &[])["taken_back"], json!(1));
         mirror.verify("after the reconcile");
-    }
+    });
 }
 
 #[test]
