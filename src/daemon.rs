@@ -66,7 +66,7 @@ impl Daemon {
         let (vendor, store, writer) = open(&config, key.clone(), &options).await?;
         let clock = Arc::new(Clock::new(config.constellation1.timestamp_zone));
         let troubles = TroubleLog::new(vendor.host());
-        let tools = Tools { entity: &LISTINGS, vendor, store, clock, progress: Progress::default(), troubles, stop };
+        let tools = Tools { entity: &LISTINGS, vendor, store, clock, progress: Progress::default(), troubles, shared: None, stop };
         Ok(Daemon { supervisor: Supervisor::new(config, options, tools), key, writer })
     }
 

@@ -22,6 +22,7 @@ pub(crate) mod progress;
 mod rounds;
 pub mod scans;
 mod second_reading;
+pub mod sharing;
 pub(crate) mod step;
 pub mod window;
 pub(crate) mod zone;

@@ -13,6 +13,7 @@ pub(crate) mod progress;
 pub(crate) mod replay;
 mod reporter;
 pub mod session;
+pub(crate) mod shared;
 pub(crate) mod tools;
 mod trouble;
 pub(crate) mod trouble_log;

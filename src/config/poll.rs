@@ -12,6 +12,7 @@ pub(crate) struct Poll {
     pub(crate) overlap: Span,
     pub(crate) settle: Span,
     pub(crate) discover: Span,
+    pub(crate) shared: bool,
 }
 
 impl Poll {

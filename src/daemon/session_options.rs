@@ -27,6 +27,7 @@ impl Supervisor {
             dry_run: self.options.dry_run,
             confirm_budget: reconcile.confirm_budget,
             once: self.options.once,
+            shared: self.tools.shared.is_some(),
             seed: seed() ^ crate::record::raw_hash(feed.0.as_bytes()).iter().fold(0, |seed, byte| (seed << 4) ^ u64::from(*byte)),
         };
         SessionOptions {

@@ -12,6 +12,7 @@ use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
 use crate::sync::heartbeat::Beat;
+use crate::sync::shared::{self, Shared};
 use crate::sync::tools::Tools;
 use crate::sync::worker::{Ended, Worker};
 use anyhow::Context;
@@ -68,6 +69,11 @@ impl Supervisor {
             (false, true) => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
             (false, false) => self.options.feeds.clone(),
         };
+        if !self.options.once && self.config.poll.shared && (self.discovering || first.len() > 1) {
+            let (shared, waiting) = Shared::new();
+            self.tools.shared = Some(shared);
+            self.services.spawn(shared::serve(self.tools.clone(), waiting));
+        }
         if !self.options.once {
             self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));
         }

@@ -31,6 +31,9 @@ use std::time::Duration;
 /// A stretch of live listings as long as this, or longer, is expected to hold some.
 const LONG_STRETCH: Duration = Duration::from_secs(24 * 3600);
 
+/// So long after a listing that came late, others are expected.
+const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// 1900-01-01: a mirror that begins then, or earlier, is to hold everything.
 const OLDEST_SINCE: Stamp = Stamp(-22_089_888_000_000_000);
 
@@ -51,6 +54,10 @@ pub(crate) struct FeedPlan {
     observations: Observations,
     /// Requests for polls, while polls are always due, for which no other request has made up yet.
     polls_ahead: u32,
+    /// Until this time of [`Now::monotonic`], polls begin at the newest stamp, because listings have come late.
+    late_until: Duration,
+    /// Where polls begin at the last one's end: the period in which one last reached further back.
+    doubted: BTreeMap<Stream, u64>,
 }
 
 impl FeedPlan {
@@ -72,6 +79,8 @@ impl FeedPlan {
             observations: Observations::new(options.window_pages, options.interval),
             options,
             polls_ahead: 0,
+            late_until: Duration::ZERO,
+            doubted: BTreeMap::new(),
         };
         for (stream, state) in &plan.streams {
             state.coverage.windows().iter().for_each(|window| plan.known_gaps.proven(*stream, *window));
@@ -250,6 +259,14 @@ impl FeedPlan {
         }
     }
 
+    /// Listings have come so much later than their stamp.
+    pub(crate) fn saw_late(&mut self, late: Duration, now: Now) {
+        // The next poll finds by itself what is within its overlap.
+        if late > self.options.overlap + self.options.interval + self.options.settle {
+            self.late_until = now.monotonic + LATE_FOR;
+        }
+    }
+
     /// A scan has begun; tells who had asked for it.
     pub(crate) fn scan_begun(&mut self, range: Window, now: Now) -> Option<ScanRequest> {
         self.scans.begun(range, self.known_gaps.all(), now)
@@ -321,6 +338,7 @@ mod tests {
             dry_run: false,
             confirm_budget: 100,
             once,
+            shared: false,
             seed: 1,
         }
     }

@@ -6,6 +6,7 @@ use super::due::Due;
 use super::known_gaps::KnownGap;
 use super::options::{LookbackRule, Options};
 use super::second_reading::SecondReading;
+use super::sharing::LONGEST;
 use super::window::Task;
 use crate::record::{Stamp, Stream, Window};
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub(super) struct Lookbacks {
     current: Option<(Entry, SecondReading)>,
     /// From the beginning of one poll to the beginning of the next.
     interval: Duration,
+    /// Feeds share the requests of short look-backs, so these are due at the same moments in all.
+    shared: bool,
 }
 
 impl Lookbacks {
@@ -46,7 +49,7 @@ impl Lookbacks {
             // A new look-back waits for its first interval: what it would read is just being read for the first time.
             times.entry(entry.name.clone()).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
         }
-        Lookbacks { entries, times, current: None, interval: options.interval }
+        Lookbacks { entries, times, current: None, interval: options.interval, shared: options.shared }
     }
 
     /// When look-backs were begun and done, to be saved.
@@ -114,6 +117,13 @@ impl Lookbacks {
         self.current.as_ref().is_some_and(|(entry, _)| entry.reach.is_none())
     }
 
+    /// When a look-back that ends now counts as done.
+    fn moment(&self, entry: &Entry, now: Stamp) -> Stamp {
+        let short = entry.reach.is_none_or(|reach| reach < LONGEST);
+        let since = now.0.rem_euclid(i64::try_from(entry.every.as_nanos() / 100).unwrap_or(i64::MAX).max(1));
+        if self.shared && short { Stamp(now.0 - since) } else { now }
+    }
+
     /// A window was read, with or without proof. `found_ahead` tells, when a look ahead is over, whether it found stamps.
     pub(super) fn on_window(&mut self, (stream, claim): (Stream, Window), proven: bool, found_ahead: impl FnOnce() -> bool, now: Now) {
         let Some((_, reading)) = &mut self.current else { return };
@@ -125,7 +135,7 @@ impl Lookbacks {
         // While stamps are seen ahead of the clock, they are looked for as often as the others are polled.
         let sooner = entry.reach.is_none() && found_ahead();
         let every = if sooner { self.interval.min(entry.every) } else { entry.every };
-        let done = now.ours.minus(entry.every.saturating_sub(every));
+        let done = self.moment(&entry, now.ours).minus(entry.every.saturating_sub(every));
         self.times.insert(entry.name, LookbackTimes { begun: done, done });
     }
 }
@@ -148,7 +158,7 @@ mod tests {
     fn check(ours: Stamp, expected: Due) {
         let entry = Entry { name: "7200s".to_owned(), every: HOUR, reach: Some(HOUR * 2) };
         let times = BTreeMap::from([(entry.name.clone(), LookbackTimes { begun: noon(), done: noon() })]);
-        let lookbacks = Lookbacks { entries: vec![entry], times, current: None, interval: HOUR };
+        let lookbacks = Lookbacks { entries: vec![entry], times, current: None, interval: HOUR, shared: false };
         assert_eq!(lookbacks.due(now(ours)), expected, "{ours}");
     }
 

@@ -35,6 +35,9 @@ pub struct Options {
     pub confirm_budget: u64,
     /// Stop when everything is read, instead of polling for ever.
     pub once: bool,
+    /// Polls and short look-backs share their requests with other feeds: they begin at the same moments, and polls begin where
+    /// the last one ended.
+    pub shared: bool,
     /// Spreads clients that failed together.
     pub seed: u64,
 }

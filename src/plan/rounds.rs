@@ -94,7 +94,7 @@ impl Rounds {
         now: Now,
     ) -> Option<Task> {
         if self.current.as_ref().is_none_or(|round| round.left.is_empty()) {
-            self.next_at = now.monotonic + options.interval;
+            self.next_at = if options.shared { next_tick(now.monotonic, options.interval) } else { now.monotonic + options.interval };
             self.read_since = false;
             // One that is given up for the next was waiting for polls that stand apart.
             if let Some(round) = &self.current {
@@ -208,6 +208,12 @@ fn round(to: Stamp, left: Vec<Stream>, begun: Now) -> Round {
         deletions_from: None,
         doubtful: false,
     }
+}
+
+/// The next of the moments at which feeds poll that share their requests.
+fn next_tick(monotonic: Duration, interval: Duration) -> Duration {
+    let since = monotonic.as_nanos() % interval.as_nanos().max(1);
+    monotonic + interval.saturating_sub(Duration::from_nanos(u64::try_from(since).unwrap_or_default()))
 }
 
 /// Deletions first: a tombstone must stand before the stream of everything can show its listing.

@@ -73,6 +73,16 @@ impl StreamState {
         Task { stream, asked: Window { from, to }, claim: Window { from: from.plus(PAD), to: to.minus(PAD) } }
     }
 
+    /// The same poll, beginning where the last one ended. Feeds that share a request thus ask for about the same, even those that have
+    /// not changed for long. `doubts` reaches back as far as stamps of any zone can lie.
+    #[must_use]
+    pub(super) fn from_last_end(&self, task: Task, overlap: Duration, doubts: bool) -> Task {
+        let Some(end) = self.coverage.end() else { return task };
+        let trusted = if doubts { end.minus(ZONE_DOUBT) } else { end };
+        let from = trusted.minus(overlap.max(PAD)).min(task.asked.to).max(task.asked.from);
+        Task { asked: Window { from, ..task.asked }, claim: Window { from: from.plus(PAD), ..task.claim }, ..task }
+    }
+
     /// Takes note of a page: the newest stamp, what the server makes of From, and whether the clocks agree.
     pub fn observe(&mut self, stamps: &[Stamp], asked: Window, opened: Stamp, now: Stamp, is_poll: bool) {
         let open_for = now.since(opened);

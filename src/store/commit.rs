@@ -14,6 +14,7 @@ use crate::plan::options::Purpose;
 use crate::record::{Hash, ListingKey, Presence, Reject, Stamp};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// One page on its way into the file.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Committed {
     pub counts: BTreeMap<ActionKind, u64>,
     /// Rejects that were not kept already.
     pub new_rejects: Vec<Reject>,
+    /// How long after its stamp the latest of the late listings came; zero if none did.
+    pub latest: Duration,
     /// How many changes were in the queries of URLs alone.
     pub signed_anew: u64,
     /// Whether the feed has listings without a stamp that can be read; `None` where the page says nothing new of that.
@@ -68,6 +71,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         let applied = apply(&stored, sql, record, hearing)?;
         if let Some(stamp) = late_stamp(stamp, &applied, &checkpoint) {
             note_late(&stored, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;
+            committed.latest = committed.latest.max(vendor_now.since(stamp));
         }
         let changed = matches!(applied.kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone | ActionKind::Restamp);
         undated |= stamp.is_none() || changed && applied.earlier.is_none();

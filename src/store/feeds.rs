@@ -5,7 +5,7 @@ use super::notice::{self, Notice};
 use super::query::{rows, value};
 use super::windows;
 use crate::plan::options::Purpose;
-use crate::record::{FeedId, Stamp};
+use crate::record::{FeedId, ListingId, Stamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// What a feed is doing, for `status`.
@@ -48,6 +48,12 @@ pub(super) fn save_note(connection: &Connection, note: &FeedNote) -> rusqlite::R
 /// The feeds that were not removed.
 pub(super) fn mirrored(connection: &Connection) -> rusqlite::Result<Vec<FeedId>> {
     rows(connection, "SELECT feed_id FROM feeds WHERE removed_at IS NULL ORDER BY feed_id", [], |row| row.get(0))
+}
+
+/// A few live listings of a feed, with their stamps.
+pub(super) fn samples(connection: &Connection, feed: &FeedId, count: usize) -> rusqlite::Result<Vec<(ListingId, Stamp)>> {
+    let sql = "SELECT listing_id, stamp FROM live_listings WHERE feed_id = ?1 AND stamp IS NOT NULL LIMIT ?2";
+    rows(connection, sql, params![feed, count as u64], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Tells of the feeds that the configuration no longer names that they are not mirrored; takes it back where it names them again.

@@ -173,6 +173,12 @@ impl Store {
         self.write(move |db| notice::save(&db.connection, &notice)).await
     }
 
+    /// A few live listings of a feed, with their stamps; those that were in the file first come first.
+    pub(crate) async fn samples(&self, feed: &FeedId, count: usize) -> Result<Vec<(ListingId, Stamp)>, Error> {
+        let feed = feed.clone();
+        self.read(move |db| feeds::samples(&db.connection, &feed, count)).await
+    }
+
     /// How many live rows a feed has.
     pub async fn live(&self, feed: &FeedId) -> Result<u64, Error> {
         let feed = feed.clone();

@@ -179,6 +179,7 @@ impl Session {
 
     fn on_stored(&mut self, stored: Stored, now: Now) {
         self.store_fails = 0;
+        self.plan.saw_late(stored.committed.latest, now);
         let deleted = stored.committed.counts.get(&ActionKind::Tombstone).copied().unwrap_or(0);
         let is_stated = stored.request.stream.presence() == Presence::Deleted;
         self.tell(Report::Stored(stored));
@@ -293,6 +294,7 @@ mod tests {
             dry_run: false,
             confirm_budget: 10,
             once,
+            shared: false,
             seed: 1,
         };
         let brake = BrakeLimits { count: 10, share: 0.5, budget: 10 };

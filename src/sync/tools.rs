@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::progress::Progress;
+use super::shared::Shared;
 use super::trouble_log::TroubleLog;
 use crate::entity::Entity;
 use crate::store::Store;
@@ -22,6 +23,8 @@ pub(crate) struct Tools {
     pub clock: Arc<Clock>,
     /// The counters.
     pub progress: Progress,
+    /// The requests that feeds share; `None` where each asks alone.
+    pub shared: Option<Shared>,
     /// What fails at present.
     pub troubles: TroubleLog,
     /// Ends every wait.

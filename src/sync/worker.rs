@@ -176,8 +176,16 @@ impl Worker {
             Purpose::Lookback | Purpose::Fill | Purpose::Scan => Priority::Fill,
         };
         self.beat(Beat::Queued);
-        let Some(answer) = self.tools.vendor.sync_listings(&request, priority, &self.tools.stop).await else {
-            return Done::Ended(Ended::Stopped);
+        let shared = match &self.tools.shared {
+            Some(shared) => shared.ask(purpose, &request).await,
+            None => None,
+        };
+        let answer = match shared {
+            Some(answer) => answer,
+            None => match self.tools.vendor.sync_listings(&request, priority, &self.tools.stop).await {
+                Some(answer) => answer,
+                None => return Done::Ended(Ended::Stopped),
+            },
         };
         self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
         let vendor_now = answer.as_ref().map_or_else(|error| error.vendor_now, |page| page.vendor_now);

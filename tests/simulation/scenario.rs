@@ -130,6 +130,7 @@ impl Scenario {
             confirm_budget: 10_000,
             dry_run: false,
             once: false,
+            shared: false,
             seed,
         };
         Scenario {

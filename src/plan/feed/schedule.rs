@@ -5,9 +5,13 @@ use crate::plan::attempts::Work;
 use crate::plan::clock::Now;
 use crate::plan::due::Due;
 use crate::plan::options::Purpose;
-use crate::plan::window::{Task, next_gap, task_for};
+use crate::plan::window::{FromRule, StreamState, Task, next_gap, task_for};
 use crate::record::{POLLS_PER_OTHER, Presence, Stream, Window};
 use std::time::Duration;
+
+/// Where polls begin at the last one's end, and it is not proven yet that the stamps agree with the clock, one of them reaches further
+/// back this often.
+const DOUBT_EVERY: Duration = Duration::from_secs(600);
 
 impl FeedPlan {
     /// When a kind of work has a new window to open, apart from failures that hold it back.
@@ -122,7 +126,13 @@ impl FeedPlan {
     /// The next poll of the round. It begins behind what is known to be unreadable, and where the deletions of the round begin.
     pub(super) fn next_poll(&mut self, ready: &[Stream], now: Now) -> Option<Task> {
         let open: Vec<Stream> = self.open.keys().filter(|work| work.purpose == Purpose::Poll).map(|work| work.stream).collect();
-        let task = self.rounds.begin(&self.options, &self.streams, (ready, &open), now)?;
+        let mut task = self.rounds.begin(&self.options, &self.streams, (ready, &open), now)?;
+        if let Some(state) = self.streams.get(&task.stream).filter(|state| self.polls_from_last_end(state, now)) {
+            let round = now.monotonic.as_secs() / DOUBT_EVERY.as_secs();
+            // The first poll of a process doubts, too.
+            let doubts = !state.aligned && self.doubted.insert(task.stream, round) != Some(round);
+            task = state.from_last_end(task, self.options.overlap, doubts);
+        }
         let gaps = self.known_gaps.all().iter().filter(|gap| gap.stream == task.stream && gap.claim.to < task.claim.to);
         let from = gaps.map(|gap| gap.claim.to).chain(self.rounds.deletions_from(task.stream)).max();
         match (from, self.streams.get_mut(&task.stream)) {
@@ -131,6 +141,12 @@ impl FeedPlan {
             }
             _ => Some(task),
         }
+    }
+
+    /// Whether a poll may begin where the last one ended. Where listings came so late that polls did not find them, it begins at the
+    /// newest stamp for a while, which finds what is published in bursts.
+    fn polls_from_last_end(&self, state: &StreamState, now: Now) -> bool {
+        self.options.shared && state.from_rule == FromRule::Exact && self.late_until <= now.monotonic
     }
 
     /// The next gap that may be read.

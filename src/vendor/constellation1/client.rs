@@ -16,6 +16,10 @@ use std::time::Duration;
 /// The longest wait for the body of an error.
 const ERROR_TIME: Duration = Duration::from_secs(2);
 
+/// The longest wait for an answer to a request that several feeds share: the one that makes it slow must not hold up the others for
+/// long.
+const SHARED: Duration = Duration::from_secs(10);
+
 /// A firewall may forget a silent connection after a minute or so; what is sent on it then is answered by nobody.
 const IDLE: Duration = Duration::from_secs(20);
 /// How often a silent connection is asked whether it still stands.
@@ -73,6 +77,7 @@ pub struct Client {
     client: String,
     key: RwLock<SecretString>,
     max_body: usize,
+    timeout: Duration,
     /// Whether the last request was answered. In an outage a lost connection says nothing of the connections that were kept.
     is_well: AtomicBool,
 }
@@ -87,8 +92,8 @@ impl Client {
         ClientOptions::check_client(&options.client)?;
         auth::check("system access key", options.key.expose_secret())?;
         let http = http(&options)?;
-        let ClientOptions { base_url, client, key, max_body, .. } = options;
-        Ok(Client { http, base_url, client, key: RwLock::new(key), max_body, is_well: AtomicBool::new(false) })
+        let ClientOptions { base_url, client, key, max_body, timeout, .. } = options;
+        Ok(Client { http, base_url, client, key: RwLock::new(key), max_body, timeout, is_well: AtomicBool::new(false) })
     }
 
     /// Uses another key from the next request on.
@@ -115,7 +120,7 @@ impl Client {
     }
 
     pub(in crate::vendor) async fn page(&self, request: &PageRequest) -> Result<Page, Unanswered> {
-        let answer = self.get(self.page_url(request)).await?;
+        let answer = self.get(self.page_url(request), (request.feeds.len() > 1).then_some(SHARED)).await?;
         answer.refused()?;
         let mut page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
         page.records.iter_mut().for_each(|record| name_as_asked(&mut record.key.feed, &request.feeds));
@@ -132,7 +137,7 @@ impl Client {
     }
 
     pub(in crate::vendor) async fn listing(&self, feed: &FeedId, listing: &ListingId) -> Result<Option<Record>, Unanswered> {
-        let answer = self.get(self.detail_url(feed, listing)).await?;
+        let answer = self.get(self.detail_url(feed, listing), None).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -180,8 +185,11 @@ impl Client {
         url
     }
 
-    async fn get(&self, url: Url) -> Result<Answer, Unanswered> {
-        let request = self.http.get(url).headers(self.signed()).header(ACCEPT, "application/json");
+    async fn get(&self, url: Url, limit: Option<Duration>) -> Result<Answer, Unanswered> {
+        let mut request = self.http.get(url).headers(self.signed()).header(ACCEPT, "application/json");
+        if let Some(limit) = limit {
+            request = request.timeout(limit.min(self.timeout));
+        }
         let response = request.send().await.map_err(|error| self.unanswered(error))?;
         self.is_well.store(true, Ordering::Relaxed);
         let mut answer = Answer::of(&response);
