@@ -47,6 +47,9 @@ pub struct Options {
     /// What becomes of FromUpdatedDate
     #[arg(long, value_enum, default_value_t = FromMode::Exact)]
     pub from_mode: FromMode,
+    /// Which feeds of a list are heeded
+    #[arg(long, value_enum, default_value_t = FeedList::All)]
+    pub feed_list: FeedList,
     /// Offset from UTC of every date-time in records and filters, in hours
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub zone_hours: i32,
@@ -174,6 +177,17 @@ pub enum FromMode {
     FloorToMidnight,
     /// It is ignored: every request is answered from the beginning of time.
     Ignored,
+}
+
+/// Which feeds of a list are heeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FeedList {
+    /// All, as the document says.
+    All,
+    /// The first.
+    First,
+    /// The last.
+    Last,
 }
 
 /// What a deleted listing's record holds.

@@ -2,7 +2,7 @@
 
 use super::feed::{Feed, Listing};
 use super::listing_state::{ListingState, Version, live_status};
-use super::options::{Bounds, Foreign, FromMode, PagePastEnd, SortOrder};
+use super::options::{Bounds, FeedList, Foreign, FromMode, PagePastEnd, SortOrder};
 use super::parameters::{Layout, Parameters};
 use super::world::World;
 use crate::record::Stamp;
@@ -122,9 +122,14 @@ fn in_stream(status: u8, listing: &Listing, version: &Version, all_includes_dele
 /// The feeds that a request gets: those asked for that are in sight.
 fn feeds<'a>(world: &'a World, parameters: &Parameters) -> Vec<&'a Feed> {
     let seen = world.feeds();
+    let named = match (world.options.feed_list, parameters.feeds.as_slice()) {
+        (FeedList::First, [first, ..]) => std::slice::from_ref(first),
+        (FeedList::Last, [.., last]) => std::slice::from_ref(last),
+        (_, all) => all,
+    };
     let asked: Vec<&Feed> = seen
         .iter()
-        .filter(|feed| parameters.feeds.is_empty() || parameters.feeds.contains(&feed.0))
+        .filter(|feed| named.is_empty() || named.contains(&feed.0))
         .filter_map(|feed| world.feeds.get(&feed.0))
         .collect();
     if asked.is_empty() && world.options.foreign == Foreign::Everything {

@@ -170,3 +170,183 @@ fn divided(page: Page, part: &[Question], asked_from: Stamp) -> Vec<(FeedId, Out
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{ListingId, Window, raw_hash};
+    use std::time::Duration;
+
+    fn noon() -> Stamp {
+        Stamp::parse("2024-06-01T12:00:00").expect("a date")
+    }
+
+    fn minutes(minutes: i64) -> Stamp {
+        Stamp(noon().0 + minutes * 600_000_000)
+    }
+
+    fn name(feed: usize) -> FeedId {
+        FeedId(format!("F{feed:03}"))
+    }
+
+    /// Feeds that ask for the last ten minutes.
+    fn questions(count: usize) -> Vec<Question> {
+        (0..count).map(|feed| Question { feed: name(feed), window: Window { from: minutes(-10), to: noon() } }).collect()
+    }
+
+    fn record(feed: usize, listing: &str, stamp: Stamp) -> Record {
+        let key = ListingKey { feed: name(feed), listing: ListingId(listing.to_owned()) };
+        Record { key, stamp: Some(stamp), raw_hash: raw_hash(listing.as_bytes()), raw: String::new() }
+    }
+
+    fn page(records: Vec<Record>) -> Page {
+        Page { total: records.len() as u64, records, rejects: Vec::new(), next_page: None, vendor_now: None }
+    }
+
+    /// A vendor that gives each feed one listing, and answers as `fails` says of the feeds of a request. What each feed was told, and
+    /// the number of requests.
+    fn round(sharing: &mut Sharing, count: usize, fails: impl Fn(&[usize]) -> Option<Failure>) -> (BTreeMap<FeedId, Outcome>, usize) {
+        let mut gathering = Gathering::begin(sharing, Stream::All, questions(count));
+        let (mut told, mut requests) = (BTreeMap::new(), 0);
+        while let Some(request) = gathering.next(sharing) {
+            requests += 1;
+            let feeds: Vec<usize> = request.feeds.iter().map(|feed| feed.0[1..].parse().expect("a number")).collect();
+            told.extend(match fails(&feeds) {
+                Some(failure) => gathering.failed(&failure),
+                None => gathering.answered(sharing, page(feeds.iter().map(|feed| record(*feed, "1", minutes(-3))).collect())),
+            });
+        }
+        for feed in gathering.end(sharing) {
+            assert!(told.insert(feed, Outcome::Alone).is_none(), "told twice");
+        }
+        (told, requests)
+    }
+
+    fn alone(told: &BTreeMap<FeedId, Outcome>) -> Vec<String> {
+        told.iter().filter(|(_, outcome)| **outcome == Outcome::Alone).map(|(feed, _)| feed.0.clone()).collect()
+    }
+
+    #[test]
+    fn three_hundred_feeds_are_one_request_and_each_gets_its_own_part() {
+        let (told, requests) = round(&mut Sharing::default(), 300, |_| None);
+        assert_eq!((told.len(), requests), (300, 1));
+        for (feed, outcome) in told {
+            let Outcome::Page(page) = outcome else { panic!("{feed} was not answered") };
+            assert_eq!((page.total, page.records.len(), &page.records[0].key.feed), (1, 1, &feed));
+        }
+    }
+
+    #[test]
+    fn a_list_that_an_address_cannot_hold_is_cut() {
+        assert_eq!(round(&mut Sharing::default(), 1_000, |_| None).1, 3);
+    }
+
+    #[test]
+    fn a_feed_that_is_refused_is_found_by_parts_costs_the_others_nothing_and_is_left_out_then() {
+        for failure in [Failure::Refused, Failure::Unauthorized, Failure::Unavailable, Failure::Malformed] {
+            let mut sharing = Sharing::default();
+            let fails = |feeds: &[usize]| feeds.contains(&17).then(|| failure.clone());
+            let (told, requests) = round(&mut sharing, 300, fails);
+            assert_eq!((alone(&told), told.len()), (vec!["F017".to_owned()], 300), "{failure:?}");
+            assert!(requests <= 28, "{requests} requests");
+            let (told, requests) = round(&mut sharing, 300, fails);
+            assert_eq!((alone(&told), requests), (vec!["F017".to_owned()], 1), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_feed_that_was_left_out_comes_back_and_is_left_out_for_longer_if_it_still_fails() {
+        let mut sharing = Sharing::default();
+        let rounds: Vec<usize> = (0..14).map(|_| round(&mut sharing, 40, |feeds| feeds.contains(&3).then_some(Failure::Refused)).1).collect();
+        let tries: Vec<usize> = rounds.iter().enumerate().filter(|(_, requests)| **requests > 1).map(|(at, _)| at).collect();
+        assert_eq!(tries, [0, 4, 12]);
+        (0..20).for_each(|_| drop(round(&mut sharing, 40, |_| None)));
+        assert_eq!(alone(&round(&mut sharing, 40, |_| None).0), Vec::<String>::new(), "it is well again");
+    }
+
+    #[test]
+    fn an_outage_is_two_requests_and_everybody_is_told() {
+        for failure in [Failure::Unavailable, Failure::Unauthorized] {
+            let (told, requests) = round(&mut Sharing::default(), 300, |_| Some(failure.clone()));
+            assert_eq!(requests, 2);
+            assert!(told.len() == 300 && told.values().all(|outcome| *outcome == Outcome::Failed));
+        }
+        let throttled = Failure::Throttled { wait: Duration::from_secs(1) };
+        assert_eq!(round(&mut Sharing::default(), 300, |_| Some(throttled.clone())).1, 1);
+    }
+
+    #[test]
+    fn a_vendor_that_refuses_long_lists_is_asked_by_shorter_ones() {
+        let mut sharing = Sharing::default();
+        let refuses = |feeds: &[usize]| (feeds.len() > 40).then_some(Failure::Refused);
+        assert_eq!(alone(&round(&mut sharing, 300, refuses).0).len(), 0);
+        let (told, requests) = round(&mut sharing, 300, refuses);
+        assert_eq!((alone(&told).len(), requests), (0, 8));
+    }
+
+    #[test]
+    fn a_vendor_that_refuses_every_list_is_asked_for_each_feed_alone_and_tried_again_ever_more_seldom() {
+        let mut sharing = Sharing::default();
+        let refuses = |feeds: &[usize]| (feeds.len() > 1).then_some(Failure::Refused);
+        let spent: Vec<usize> = (0..200).map(|_| round(&mut sharing, 300, refuses).1).collect();
+        assert!(spent.iter().sum::<usize>() <= 400, "{}", spent.iter().sum::<usize>());
+        let (told, _) = round(&mut sharing, 300, refuses);
+        assert_eq!(told.len(), 300);
+    }
+
+    #[test]
+    fn an_answer_that_holds_less_than_its_total_proves_nothing_for_anybody() {
+        let mut sharing = Sharing::default();
+        let mut gathering = Gathering::begin(&mut sharing, Stream::All, questions(20));
+        gathering.next(&sharing).expect("a request");
+        let short = Page { total: 3, next_page: Some(2), ..page(vec![record(1, "1", noon()), record(2, "1", noon())]) };
+        assert_eq!(gathering.answered(&mut sharing, short), []);
+        assert!(gathering.next(&sharing).expect("a part").feeds.len() < 20);
+    }
+
+    #[test]
+    fn records_of_feeds_that_nobody_asked_for_prove_nothing() {
+        let mut sharing = Sharing::default();
+        let mut gathering = Gathering::begin(&mut sharing, Stream::All, questions(20));
+        gathering.next(&sharing).expect("a request");
+        assert_eq!(gathering.answered(&mut sharing, page(vec![record(77, "1", noon())])), []);
+    }
+
+    #[test]
+    fn each_feed_sees_no_more_than_it_would_have_seen_alone() {
+        let mut sharing = Sharing::default();
+        let mut asked = questions(2);
+        asked[1].window.from = minutes(-5);
+        let mut gathering = Gathering::begin(&mut sharing, Stream::All, asked);
+        let request = gathering.next(&sharing).expect("a request");
+        assert_eq!(request.window, Window { from: minutes(-10), to: noon() });
+        let sent = [(0, "a", -8), (1, "b", -8), (1, "c", -2), (1, "d", -99)];
+        let sent = sent.map(|(feed, listing, at)| record(feed, listing, minutes(at)));
+        let told: BTreeMap<_, _> = gathering.answered(&mut sharing, page(sent.to_vec())).into_iter().collect();
+        let shown = |feed: usize| match &told[&name(feed)] {
+            Outcome::Page(page) => page.records.iter().map(|record| record.key.listing.0.as_str()).collect::<Vec<_>>(),
+            outcome => panic!("{outcome:?}"),
+        };
+        // What is older than anybody asked for tells its feed what the vendor makes of From.
+        assert_eq!((shown(0), shown(1)), (vec!["a"], vec!["c", "d"]));
+    }
+
+    #[test]
+    fn an_answer_without_the_newest_record_is_asked_for_again_twice() {
+        let mut sharing = Sharing::default();
+        round(&mut sharing, 3, |_| None);
+        let answers = |sharing: &mut Sharing| {
+            let mut gathering = Gathering::begin(sharing, Stream::All, questions(3));
+            let mut answers = 0;
+            while gathering.next(sharing).is_some() {
+                answers += 1;
+                gathering.answered(sharing, page(Vec::new()));
+            }
+            answers
+        };
+        assert_eq!((answers(&mut sharing), answers(&mut sharing)), (3, 1), "then it is gone");
+        round(&mut sharing, 3, |_| None);
+        sharing.forget(&(0..3).map(|feed| record(feed, "1", noon()).key).collect());
+        assert_eq!(answers(&mut sharing), 1, "its deletion is known");
+    }
+}
