@@ -180,7 +180,7 @@ mod tests {
         let expected = "3 faults\n  \
                         line 1: databse: there is no key databse; did you mean database?\n  \
                         line 2: pol: there is no key pol; did you mean poll?\n  \
-                        line 7: poll.every: there is no key every; the keys here are interval, overlap, settle, discover";
+                        line 7: poll.every: there is no key every; the keys here are interval, overlap, settle, discover, shared";
         assert_eq!(told(text), expected);
         check(
             "[lookback]\nladder = [\n{ every = \"1m\", reech = \"1h\" }]",

@@ -24,7 +24,7 @@
 //! | [`plan`] | every decision, pure: time and seed are arguments | `record`, `entity` |
 //! | [`vendor`] | a vendor's API becomes pages of records, within the budget of the credential | `record`, `entity` |
 //! | [`store`] | the SQLite file: its schema, its rows, what readers ask of it | `record`, `entity`, `plan` |
-//! | [`sync`] | one feed kept true: session (pure), worker (IO), reporter | all of the above |
+//! | [`sync`] | one feed kept true: session (pure), worker (IO), shared requests, reporter | all of the above |
 //! | [`config`] | the configuration file | `record`, `vendor` |
 //! | `daemon` | the process: supervisor, control requests, key watch, watchdog | all of the above |
 //! | `cli` | words become calls, results become prints and exit codes | all of the above |
@@ -87,6 +87,11 @@
 //!   runs ahead claims nothing that is to come.
 //! - *Every commit is synced.* A power cut that took back commits would use a `change_seq` twice, and a consumer that had seen
 //!   the first would never see the second.
+//! - *An answer that many feeds share is worth each feed's own.* A list of feeds that is answered whole, in one page, holds what each
+//!   would have been answered alone, so each gets its part as such, and the plan of a feed knows of no list (`plan::sharing`). Such polls
+//!   begin where the last one ended instead of at the newest stamp; every ten minutes one reaches back as far as stamps of another
+//!   zone could lie, until the feed's stamps and the clock were seen to agree. The feeds are always named: an answer for all feeds would
+//!   also hold those that nobody mirrors.
 //! - *Deletions first.* `Status=0` may or may not return deleted listings. For every stretch of time the deletions are
 //!   read before the listings, up to the same moment, so that no consumer sees a deleted listing come up.
 //! - *The cursor follows the stamps, not the clock.* The zone of the vendor's dates is not documented. The next poll begins

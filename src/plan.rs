@@ -10,6 +10,7 @@ pub(crate) mod coverage;
 pub(crate) mod discover;
 mod due;
 pub(crate) mod feed;
+pub mod gathering;
 pub(crate) mod known_gaps;
 mod lookbacks;
 pub(crate) mod merge;

@@ -42,8 +42,8 @@ pub use fault::{Edit, Fault, TextEdit};
 pub use in_memory::Reply;
 pub use key::Key;
 pub use options::{
-    Bounds, DeletedContent, DeletedDetail, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, PagePastEnd, RetryAfter, Shape,
-    SortOrder, StampGrain,
+    Bounds, DeletedContent, DeletedDetail, FeedList, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, PagePastEnd, RetryAfter,
+    Shape, SortOrder, StampGrain,
 };
 pub use shared_state::Asked;
 pub use truth::{Truth, Truths};

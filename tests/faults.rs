@@ -8,6 +8,8 @@ mod data;
 mod machine;
 #[path = "faults/politeness.rs"]
 mod politeness;
+#[path = "faults/shared.rs"]
+mod shared;
 mod support;
 #[path = "faults/taken_back.rs"]
 mod taken_back;

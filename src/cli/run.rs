@@ -4,12 +4,13 @@ use super::exit::reached_end;
 use super::print::grouped;
 use super::{privacy, show};
 use crate::config::Config;
-use crate::daemon::{Daemon, RunOptions, RunOutcome, delegate};
+use crate::daemon::{Daemon, RunOptions, RunOutcome, StartError, delegate};
 use crate::plan::merge::ActionKind;
-use crate::record::{DayTime, FeedId};
+use crate::record::{DayTime, FeedId, Stamp};
 use crate::store::report::{self, FeedReport};
 use crate::sync::progress::{FeedProgress, Progress};
 use anyhow::Context;
+use chrono::Utc;
 use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -41,6 +42,9 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = Config::read(path)?;
+    if let Some(since) = arguments.since.filter(|since| since.0 > Stamp::from_utc(Utc::now())) {
+        return Err(StartError::Refused(format!("--since {} lies in the future, so nothing would be loaded", since.0)).into());
+    }
     let stop = stop_on_signals()?;
     let one_shot = arguments.once || arguments.backfill;
     // A backfill sets the oldest stamp that the mirror is to hold; one cycle leaves it as it is.

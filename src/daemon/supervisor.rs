@@ -11,8 +11,9 @@ use crate::record::{FeedId, Presence, Stream, spoken};
 use crate::store::{Error as StoreError, Notice};
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
+use crate::sync::gatherer;
 use crate::sync::heartbeat::Beat;
-use crate::sync::shared::{self, Shared};
+use crate::sync::shared::Shared;
 use crate::sync::tools::Tools;
 use crate::sync::worker::{Ended, Worker};
 use anyhow::Context;
@@ -72,7 +73,7 @@ impl Supervisor {
         if !self.options.once && self.config.poll.shared && (self.discovering || first.len() > 1) {
             let (shared, waiting) = Shared::new();
             self.tools.shared = Some(shared);
-            self.services.spawn(shared::serve(self.tools.clone(), waiting));
+            self.services.spawn(gatherer::serve(self.tools.clone(), waiting));
         }
         if !self.options.once {
             self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));

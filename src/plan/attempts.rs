@@ -107,21 +107,22 @@ impl Attempts {
     /// answer for one listing is asked for pages all the same.
     pub(super) fn single_failed(&mut self, failure: &Failure, reason: &str, monotonic: Duration) -> (Retry, bool) {
         let mut retry = self.single.fail(failure, reason, monotonic, self.patience);
-        if *failure == Failure::Refused {
+        let is_refusal = matches!(failure, Failure::Refused | Failure::Unauthorized);
+        if is_refusal {
             // The next question is about another listing.
             (self.single.not_before, retry.wait) = (monotonic, Duration::ZERO);
         }
         let left = self.leaves_single(failure, retry);
         // The first that was left may have a trouble of its own; another one right after it shows that all have.
-        (retry, left && retry.fails > if *failure == Failure::Refused { SINGLE_FAULTS - 1 } else { SINGLE_FAULTS })
+        (retry, left && retry.fails > if is_refusal { SINGLE_FAULTS - 1 } else { SINGLE_FAULTS })
     }
 
     /// Whether a listing is left for the next scan after this failure, so that the others are asked about.
     pub(crate) fn leaves_single(&self, failure: &Failure, retry: Retry) -> bool {
         match failure {
-            Failure::Refused => true,
+            Failure::Refused | Failure::Unauthorized => true,
             Failure::Throttled { .. } => false,
-            Failure::Unauthorized | Failure::Unavailable | Failure::Malformed => retry.fails >= SINGLE_FAULTS,
+            Failure::Unavailable | Failure::Malformed => retry.fails >= SINGLE_FAULTS,
         }
     }
 

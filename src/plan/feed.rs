@@ -31,9 +31,6 @@ use std::time::Duration;
 /// A stretch of live listings as long as this, or longer, is expected to hold some.
 const LONG_STRETCH: Duration = Duration::from_secs(24 * 3600);
 
-/// So long after a listing that came late, others are expected.
-const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
-
 /// 1900-01-01: a mirror that begins then, or earlier, is to hold everything.
 const OLDEST_SINCE: Stamp = Stamp(-22_089_888_000_000_000);
 
@@ -256,14 +253,6 @@ impl FeedPlan {
         }
         if state.from_rule == FromRule::Ignored {
             self.observations.saw_from_ignored(stream);
-        }
-    }
-
-    /// Listings have come so much later than their stamp.
-    pub(crate) fn saw_late(&mut self, late: Duration, now: Now) {
-        // The next poll finds by itself what is within its overlap.
-        if late > self.options.overlap + self.options.interval + self.options.settle {
-            self.late_until = now.monotonic + LATE_FOR;
         }
     }
 

@@ -4,10 +4,6 @@
 //! feed is given its part as if it had asked alone, and proves its window with it as ever. Any other answer is no proof for anybody:
 //! the feeds are asked in smaller parts, until those that cause it stand alone.
 
-mod gathering;
-
-pub use gathering::{Gathering, Outcome};
-
 use crate::record::{FeedId, ListingKey, Page, Stamp, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -93,7 +89,7 @@ impl Default for Sharing {
 
 impl Sharing {
     /// Divides the questions of a round: those to be asked together, part by part, and the feeds that ask alone.
-    fn divide(&mut self, questions: Vec<Question>) -> (Vec<Vec<Question>>, Vec<FeedId>) {
+    pub(super) fn divide(&mut self, questions: Vec<Question>) -> (Vec<Vec<Question>>, Vec<FeedId>) {
         let (mut together, mut alone) = (Vec::new(), Vec::new());
         for question in questions {
             if self.stands_apart(&question.feed) || question.reach() == Reach::Alone {
@@ -115,7 +111,7 @@ impl Sharing {
     }
 
     /// Where a request for these feeds begins, with the newest known record in sight.
-    fn window(&self, part: &[Question]) -> Window {
+    pub(super) fn window(&self, part: &[Question]) -> Window {
         let from = part.iter().map(|question| question.window.from).min().unwrap_or(Stamp::FIRST);
         let to = part.iter().map(|question| question.window.to).max().unwrap_or(Stamp::FIRST);
         let anchor = self.anchor(part, to).map(|(stamp, _)| stamp.minus(super::window::PAD * 2));
@@ -129,7 +125,7 @@ impl Sharing {
     }
 
     /// Whether a whole answer lacks the newest known record; it is believed after a few answers that do.
-    fn lacks_newest(&mut self, part: &[Question], window: Window, page: &Page) -> bool {
+    pub(super) fn lacks_newest(&mut self, part: &[Question], window: Window, page: &Page) -> bool {
         let inside = |stamp: Stamp| window.from.plus(super::window::PAD) < stamp && stamp < window.to.minus(super::window::PAD);
         let anchor = self.anchor(part, window.to).filter(|(stamp, _)| inside(*stamp));
         let lacks = anchor.is_some_and(|(_, key)| !page.records.iter().any(|record| record.key == *key));
@@ -141,8 +137,9 @@ impl Sharing {
         lacks
     }
 
-    fn saw(&mut self, page: &Page, until: Stamp) {
-        let newest = page.records.iter().filter_map(|record| Some((record.stamp?, record.key.clone()))).filter(|(stamp, _)| *stamp <= until).max();
+    pub(super) fn saw(&mut self, page: &Page, until: Stamp) {
+        let newest =
+            page.records.iter().filter_map(|record| Some((record.stamp?, record.key.clone()))).filter(|(stamp, _)| *stamp <= until).max();
         self.newest = self.newest.take().max(newest);
     }
 
@@ -152,7 +149,7 @@ impl Sharing {
     }
 
     /// Learns from a round: how many feeds were asked together at most and answered whole, and which ones were left over.
-    fn learn(&mut self, asked: usize, whole_most: usize, troubled: bool, singled: Vec<FeedId>) {
+    pub(super) fn learn(&mut self, asked: usize, whole_most: usize, troubled: bool, singled: Vec<FeedId>) {
         if !troubled {
             self.apart.retain(|_, apart| apart.left > 0);
             self.calm += 1;
@@ -176,7 +173,7 @@ impl Sharing {
 }
 
 /// Cuts a list into parts of at most so many feeds, with lists that an address may hold.
-fn parts(questions: Vec<Question>, most: usize) -> Vec<Vec<Question>> {
+pub(super) fn parts(questions: Vec<Question>, most: usize) -> Vec<Vec<Question>> {
     let mut parts: Vec<Vec<Question>> = Vec::new();
     let mut bytes = 0;
     for question in questions {

@@ -127,11 +127,8 @@ fn feeds<'a>(world: &'a World, parameters: &Parameters) -> Vec<&'a Feed> {
         (FeedList::Last, [.., last]) => std::slice::from_ref(last),
         (_, all) => all,
     };
-    let asked: Vec<&Feed> = seen
-        .iter()
-        .filter(|feed| named.is_empty() || named.contains(&feed.0))
-        .filter_map(|feed| world.feeds.get(&feed.0))
-        .collect();
+    let asked: Vec<&Feed> =
+        seen.iter().filter(|feed| named.is_empty() || named.contains(&feed.0)).filter_map(|feed| world.feeds.get(&feed.0)).collect();
     if asked.is_empty() && world.options.foreign == Foreign::Everything {
         return seen.iter().filter_map(|feed| world.feeds.get(&feed.0)).collect();
     }

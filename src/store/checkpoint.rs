@@ -4,7 +4,7 @@ use super::query::{rows, value};
 use super::{known_gaps, reconcile_run, windows};
 use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Saved, SavedScan};
 use crate::plan::coverage::Coverage;
-use crate::plan::window::StreamState;
+use crate::plan::window::{FromRule, StreamState};
 use crate::record::{FeedId, Stamp, Stream, Window};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -44,8 +44,13 @@ fn save_state(tx: &Connection, feed: &FeedId, stream: Stream, state: &StreamStat
     Ok(())
 }
 
-/// Marks the streams that are polled.
+/// Marks the streams that are polled. One of which nothing was read yet counts, too: its feed is not complete.
 pub(super) fn poll(connection: &Connection, feed: &FeedId, streams: &[Stream]) -> rusqlite::Result<()> {
+    let begin = "INSERT INTO cursors (feed_id, status, aligned, from_rule) VALUES (?1, ?2, FALSE, ?3) ON CONFLICT DO NOTHING";
+    let mut begin = connection.prepare_cached(begin)?;
+    for stream in streams {
+        begin.execute(params![feed, stream, FromRule::default()])?;
+    }
     let mut statement = connection.prepare_cached("UPDATE cursors SET polled = ?3 WHERE feed_id = ?1 AND status = ?2 AND polled <> ?3")?;
     for stream in [Stream::All, Stream::Active, Stream::Sold, Stream::Deleted] {
         statement.execute(params![feed, stream, streams.contains(&stream)])?;

@@ -179,6 +179,12 @@ impl Store {
         self.read(move |db| feeds::samples(&db.connection, &feed, count)).await
     }
 
+    /// A few listings that the reconcile run under way has read, as their rows hold them.
+    pub(crate) async fn just_read(&self, feed: &FeedId, count: usize) -> Result<Vec<ListingId>, Error> {
+        let feed = feed.clone();
+        self.read(move |db| reconcile_absent::just_read(&db.connection, &feed, count)).await
+    }
+
     /// How many live rows a feed has.
     pub async fn live(&self, feed: &FeedId) -> Result<u64, Error> {
         let feed = feed.clone();

@@ -3,7 +3,7 @@
 use super::database::Database;
 use super::error::Error;
 use super::incoming::{Hearing, Incoming};
-use super::query::value;
+use super::query::{rows, value};
 use super::reconcile_run::{self, Confirmation, Occasion, Run, numbered, under_way};
 use super::row::apply;
 use super::row_sql::{RowSql, key_columns};
@@ -144,6 +144,15 @@ fn count_doubtful(tx: &Connection, run: &Run) -> rusqlite::Result<()> {
     let count = "UPDATE reconcile_runs SET taken_back =
          (SELECT count(*) FROM reconcile_seen AS seen WHERE seen.run_id = ?1 AND NOT seen.present) WHERE run_id = ?1";
     tx.execute(count, [run.id]).map(drop)
+}
+
+/// A few live listings that the run under way has read.
+pub(super) fn just_read(connection: &Connection, feed: &FeedId, count: usize) -> rusqlite::Result<Vec<ListingId>> {
+    let sql = "SELECT listing_id FROM live_listings
+               WHERE feed_id = ?1 AND listing_id NOT IN (
+                   SELECT listing_id FROM reconcile_runs JOIN reconcile_absent USING (run_id) WHERE feed_id = ?1 AND state = 'confirming'
+               ) LIMIT ?2";
+    rows(connection, sql, params![feed, count as u64], |row| row.get(0))
 }
 
 /// Takes note of what the vendor said of a row that the run under way lacks or contests, and does what was confirmed.

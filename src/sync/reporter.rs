@@ -218,7 +218,8 @@ impl Reporter {
     fn round_over(&mut self) {
         let now = Instant::now();
         let Some(last) = self.polled.replace(now) else { return };
-        let needed = (self.tools.progress.feeds() * self.round_requests) as f64 / self.interval.as_secs_f64();
+        let asking = if self.tools.shared.is_some() { 1 } else { self.tools.progress.feeds() };
+        let needed = (asking * self.round_requests) as f64 / self.interval.as_secs_f64();
         let (after, interval, rate) = (now - last, self.interval, self.tools.vendor.rate());
         self.tools.troubles.polled(Round { after, interval, needed, rate });
     }

@@ -10,12 +10,16 @@ use super::session::{Session, SessionOptions};
 use super::tools::Tools;
 use crate::plan::options::Purpose;
 use crate::plan::scans::ScanRequest;
-use crate::record::{FeedId, ListingId, PageRequest, Window};
+use crate::record::{Failure, FeedId, ListingId, PageRequest, Record, Window};
 use crate::store::Error as StoreError;
-use crate::vendor::Priority;
+use crate::vendor::{Error as VendorError, Priority};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// So many listings that a scan has just read are asked for, to see whether the vendor answers for single ones at all: a few of them
+/// may be deleted meanwhile.
+const WITNESSES: usize = 3;
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub(crate) struct Worker {
     askers: BTreeMap<u64, mpsc::Sender<Reply>>,
     /// The number of the next asker.
     next_asker: u64,
+    /// In this scan, the vendor has answered for a single listing that it was asked for.
+    knows_listings: bool,
     /// The last error of the database; the worker ends with it when the session gives up.
     store_error: Option<StoreError>,
 }
@@ -70,7 +76,17 @@ impl Worker {
         let polls = (options.plan.interval, options.plan.streams.len());
         let session = Session::resume(tools.entity, feed.clone(), options, saved, tools.clock.now());
         let reporter = Reporter::new(tools.clone(), feed.clone(), polls);
-        Ok(Worker { tools, feed, session, reporter, orders, askers: BTreeMap::new(), next_asker: 0, store_error: None })
+        Ok(Worker {
+            tools,
+            feed,
+            session,
+            reporter,
+            orders,
+            askers: BTreeMap::new(),
+            next_asker: 0,
+            knows_listings: false,
+            store_error: None,
+        })
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
@@ -133,7 +149,7 @@ impl Worker {
         let store = &self.tools.store;
         let event = match command {
             Command::Fetch(purpose, request) => return Ok(self.fetch(purpose, request).await),
-            Command::FetchOne(listing) => return Ok(self.fetch_one(listing).await),
+            Command::FetchOne(listing) => return self.fetch_one(listing).await,
             Command::Wait(until) => return Ok(self.wait(until).await),
             Command::Tell(report) => {
                 match &report {
@@ -182,12 +198,14 @@ impl Worker {
         };
         let answer = match shared {
             Some(answer) => answer,
-            None => match self.tools.vendor.sync_listings(&request, priority, &self.tools.stop).await {
-                Some(answer) => answer,
-                None => return Done::Ended(Ended::Stopped),
-            },
+            None => {
+                let Some(answer) = self.tools.vendor.sync_listings(&request, priority, &self.tools.stop).await else {
+                    return Done::Ended(Ended::Stopped);
+                };
+                self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
+                answer
+            }
         };
-        self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
         let vendor_now = answer.as_ref().map_or_else(|error| error.vendor_now, |page| page.vendor_now);
         vendor_now.inspect(|utc| self.tools.clock.hear(*utc));
         Done::Told(match answer {
@@ -196,12 +214,34 @@ impl Worker {
         })
     }
 
-    async fn fetch_one(&mut self, listing: ListingId) -> Done {
+    async fn fetch_one(&mut self, listing: ListingId) -> Result<Done, StoreError> {
+        let Some(mut answer) = self.detail(&listing).await else { return Ok(Done::Ended(Ended::Stopped)) };
+        if matches!(answer, Ok(None)) && !self.knows_listings {
+            // A vendor that cannot be asked for single listings lacks all of them. So the first lack counts only if it has another one.
+            for other in self.tools.store.just_read(&self.feed, WITNESSES).await? {
+                answer = match self.detail(&other).await {
+                    None => return Ok(Done::Ended(Ended::Stopped)),
+                    Some(Ok(Some(_))) => {
+                        self.knows_listings = true;
+                        Ok(None)
+                    }
+                    Some(Ok(None)) => Err(knows_none()),
+                    Some(Err(error)) => Err(error),
+                };
+                if self.knows_listings {
+                    break;
+                }
+            }
+        }
+        Ok(Done::Told(Event::One(listing, answer)))
+    }
+
+    /// Asks for one listing; `None` when stopped.
+    async fn detail(&mut self, listing: &ListingId) -> Option<Result<Option<Record>, VendorError>> {
         self.beat(Beat::Queued);
-        let answer = self.tools.vendor.listing_detail(&self.feed, &listing, Priority::Fill, &self.tools.stop).await;
-        let Some(answer) = answer else { return Done::Ended(Ended::Stopped) };
+        let answer = self.tools.vendor.listing_detail(&self.feed, listing, Priority::Fill, &self.tools.stop).await?;
         self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
-        Done::Told(Event::One(listing, answer))
+        Some(answer)
     }
 
     /// Waits until this time of `Now::monotonic`, or until an order comes.
@@ -225,7 +265,14 @@ impl Worker {
             return Ok(Event::ScanWithdrawn);
         }
         let dry_run = wanted.is_some_and(|wanted| wanted.dry_run);
+        self.knows_listings = false;
         let run = self.tools.store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;
         Ok(Event::ScanBegun(run, range))
     }
+}
+
+fn knows_none() -> VendorError {
+    let message = "the vendor says of listings that it has just returned that they do not exist when they are asked for one by one, so this \
+                   says nothing of those that are missing";
+    VendorError { failure: Failure::Refused, message: message.to_owned(), vendor_now: None }
 }

@@ -132,3 +132,32 @@ fn an_answer_that_is_falsely_empty_proves_nothing() {
     mirror.sandbox.set_fault(None, None);
     mirror.verify("loaded although every fourth answer was empty");
 }
+
+#[test]
+fn while_deletions_were_never_read_nothing_is_called_complete() {
+    let mirror = Mirror::new(small());
+    mirror.sandbox.set_fault(None, Some(Fault::status_if(500, |request, _| request["Status"] == json!(3))));
+    let daemon = loaded_but_for(&mirror, &[]);
+    let claims = "SELECT count(complete_until) + count(complete_but_for_known_gaps_until) FROM coverage";
+    assert_eq!(mirror.number(claims), 0);
+    mirror.sandbox.set_fault(None, None);
+    eventually("it is complete once they were read", LIMIT, || mirror.number(claims) == 2);
+    daemon.kill();
+}
+
+#[test]
+fn a_vendor_that_answers_for_no_single_listing_has_none_deleted() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let gone: Vec<ListingId> = by_age(&mirror).into_iter().take(3).map(|(listing, _)| listing).collect();
+    mirror.sandbox.with_world(|world| gone.iter().for_each(|listing| assert!(world.remove_silently(FEED, listing))));
+    let single = |_: &Value, answer: &Value| answer.get("Results").is_none();
+    for status in [404, 403] {
+        mirror.sandbox.set_fault(None, Some(Fault::status_if(status, single)));
+        mirror.run(&["reconcile"]);
+        assert_eq!(mirror.live(FEED), 300, "{status}");
+    }
+    mirror.sandbox.set_fault(None, None);
+    mirror.run(&["reconcile"]).succeeded();
+    assert_eq!(mirror.live(FEED), 297);
+}

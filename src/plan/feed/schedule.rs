@@ -13,7 +13,18 @@ use std::time::Duration;
 /// back this often.
 const DOUBT_EVERY: Duration = Duration::from_secs(600);
 
+/// So long after a listing that came late, others are expected.
+const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
+
 impl FeedPlan {
+    /// Listings have come so much later than their stamp.
+    pub(crate) fn saw_late(&mut self, late: Duration, now: Now) {
+        // The next poll finds by itself what is within its overlap.
+        if late > self.options.overlap + self.options.interval + self.options.settle {
+            self.late_until = now.monotonic + LATE_FOR;
+        }
+    }
+
     /// When a kind of work has a new window to open, apart from failures that hold it back.
     ///
     /// | work | at once | later | not as things stand |

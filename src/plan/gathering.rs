@@ -1,6 +1,6 @@
 //! One round of a shared request: its parts, asked one after the other, and what each feed is told.
 
-use super::{Question, Sharing};
+use super::sharing::{Question, Sharing, parts};
 use crate::record::{Failure, FeedId, ListingKey, Page, PageRequest, Record, Stamp, Stream};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -137,7 +137,7 @@ impl Gathering {
 
     fn split(&mut self, part: Vec<Question>) -> Vec<(FeedId, Outcome)> {
         let most = part.len().div_ceil(PARTS);
-        for smaller in super::parts(part, most).into_iter().rev() {
+        for smaller in parts(part, most).into_iter().rev() {
             self.parts.push_front(smaller);
         }
         Vec::new()
@@ -257,7 +257,8 @@ mod tests {
     #[test]
     fn a_feed_that_was_left_out_comes_back_and_is_left_out_for_longer_if_it_still_fails() {
         let mut sharing = Sharing::default();
-        let rounds: Vec<usize> = (0..14).map(|_| round(&mut sharing, 40, |feeds| feeds.contains(&3).then_some(Failure::Refused)).1).collect();
+        let rounds: Vec<usize> =
+            (0..14).map(|_| round(&mut sharing, 40, |feeds| feeds.contains(&3).then_some(Failure::Refused)).1).collect();
         let tries: Vec<usize> = rounds.iter().enumerate().filter(|(_, requests)| **requests > 1).map(|(at, _)| at).collect();
         assert_eq!(tries, [0, 4, 12]);
         (0..20).for_each(|_| drop(round(&mut sharing, 40, |_| None)));
