@@ -76,7 +76,7 @@ impl StreamState {
     /// The same poll, beginning where the last one ended. Feeds that share a request thus ask for about the same, even those that have
     /// not changed for long. `doubts` reaches back as far as stamps of any zone can lie.
     #[must_use]
-    pub(super) fn from_last_end(&self, task: Task, overlap: Duration, doubts: bool) -> Task {
+    pub(super) fn begun_at_last_end(&self, task: Task, overlap: Duration, doubts: bool) -> Task {
         let Some(end) = self.coverage.end() else { return task };
         let trusted = if doubts { end.minus(ZONE_DOUBT) } else { end };
         let from = trusted.minus(overlap.max(PAD)).min(task.asked.to).max(task.asked.from);

@@ -67,7 +67,7 @@ fn all_feeds_are_polled_with_one_request_for_each_stream_and_every_change_arrive
 
 #[test]
 fn a_feed_that_fails_is_left_out_and_delays_no_other() {
-    let faults = vec![
+    let faults = [
         Fault::Forbidden,
         Fault::BadRequest,
         Fault::Status(500, "{}".to_owned()),

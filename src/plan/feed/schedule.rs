@@ -142,7 +142,7 @@ impl FeedPlan {
             let round = now.monotonic.as_secs() / DOUBT_EVERY.as_secs();
             // The first poll of a process doubts, too.
             let doubts = !state.aligned && self.doubted.insert(task.stream, round) != Some(round);
-            task = state.from_last_end(task, self.options.overlap, doubts);
+            task = state.begun_at_last_end(task, self.options.overlap, doubts);
         }
         let gaps = self.known_gaps.all().iter().filter(|gap| gap.stream == task.stream && gap.claim.to < task.claim.to);
         let from = gaps.map(|gap| gap.claim.to).chain(self.rounds.deletions_from(task.stream)).max();
