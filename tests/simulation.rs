@@ -55,6 +55,8 @@
 mod answers;
 #[path = "simulation/changes.rs"]
 mod changes;
+#[path = "simulation/claims.rs"]
+mod claims;
 #[path = "simulation/driver.rs"]
 mod driver;
 #[path = "simulation/oracle.rs"]

@@ -200,16 +200,12 @@ impl Driver {
         if !self.quiet && !wild.total_lag.is_zero() {
             page.total = self.answered_before(wild.total_lag, request).map_or(page.total, |before| before.total);
         }
-        if !self.quiet && self.is_emptied(purpose, request) {
+        let emptied = !self.quiet && self.wild.dice.percent(wild.empty_percent);
+        if emptied {
             page = constellation1::read_page(br#"{"Results":[],"Total":0,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed)?;
         }
+        self.oracle.claims.answered(purpose, request, &page, emptied);
         Ok(page)
-    }
-
-    fn is_emptied(&mut self, purpose: Purpose, request: &PageRequest) -> bool {
-        let emptied = self.wild.dice.percent(self.scenario.wild.empty_percent);
-        self.oracle.emptied(purpose, request, emptied);
-        emptied
     }
 
     /// What is to be in the file: everything but the listing that is never shown.
