@@ -47,6 +47,8 @@ pub(super) struct Oracle {
     pub(super) last_seq: i64,
     /// How often the world revived a listing.
     pub(super) revivals: BTreeMap<String, u64>,
+    /// The listing that is counted and never shown.
+    pub(super) phantom: Option<String>,
     /// Windows whose proof was checked against the world.
     pub(super) proofs: u64,
     /// Listings that were put back to what they had been before, with the stamp of that.
