@@ -140,10 +140,13 @@ impl Oracle {
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)));
         let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(|error| error.to_string())?;
         // The stamps of this world only rise, but for those of a backup.
-        let taken_back: i64 =
-            file.query_row("SELECT count(*) FROM changes WHERE taken_back", [], |row| row.get(0)).map_err(|error| error.to_string())?;
-        if taken_back > 0 && self.put_back.is_empty() {
-            return Err(format!("{taken_back} changes took back what the vendor has"));
+        let mut statement = file.prepare("SELECT listing_id FROM changes WHERE taken_back").map_err(|error| error.to_string())?;
+        let taken_back: rusqlite::Result<Vec<String>> = statement.query_map([], |row| row.get(0)).and_then(Iterator::collect);
+        let mut taken_back = taken_back.map_err(|error| error.to_string())?;
+        // One that is gone without a word may be taken for what an old answer told of it.
+        taken_back.retain(|listing| self.visible.contains_key(listing));
+        if !taken_back.is_empty() && self.put_back.is_empty() {
+            return Err(format!("what the vendor has was taken back: {taken_back:?}"));
         }
         if rows.len() != self.views.len() {
             return Err(format!("{} rows, {} listings in changes", rows.len(), self.views.len()));
@@ -199,9 +202,22 @@ impl Oracle {
     }
 }
 
-/// The known gaps of the file.
-pub(super) fn known_gaps(file: &Connection) -> Vec<Window> {
-    let mut statement = file.prepare("SELECT from_date, to_date FROM known_gaps").expect("the table");
+/// Which rows the file has, with their stamps.
+pub(super) fn stamps(file: &Connection) -> Vec<(ListingId, Option<Stamp>)> {
+    let mut statement = file.prepare("SELECT listing_id, stamp FROM listings").expect("the table");
+    let rows =
+        statement.query_map([], |row| Ok((ListingId(row.get(0)?), row.get::<_, Option<String>>(1)?.as_deref().and_then(Stamp::parse))));
+    rows.and_then(Iterator::collect).expect("the rows")
+}
+
+/// The known gaps of the file, and what its last scan could not prove.
+pub(super) fn unread(file: &Connection) -> Vec<Window> {
+    let mut statement = file
+        .prepare(
+            "SELECT from_date, to_date FROM known_gaps
+             UNION SELECT claim_from, claim_to FROM windows WHERE state = 'suspect' AND run_id = (SELECT max(run_id) FROM reconcile_runs)",
+        )
+        .expect("the table");
     let stamp = |row: &rusqlite::Row<'_>, column| row.get::<_, String>(column).map(|text| Stamp::parse(&text).expect("a date"));
     let gaps = statement.query_map([], |row| Ok(Window { from: stamp(row, 0)?, to: stamp(row, 1)? }));
     gaps.and_then(Iterator::collect).expect("the known gaps")

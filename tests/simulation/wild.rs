@@ -267,7 +267,7 @@ impl Driver {
         }
         self.oracle.claims.answered(purpose, request, &page, emptied);
         let is_part = page.total > page.records.len() as u64;
-        self.wild.part_of = (is_part && self.wild.dice.percent(wild.swap_percent)).then(|| request.clone());
+        self.wild.part_of = (is_part && wild.swap_percent > 0 && self.wild.dice.percent(wild.swap_percent)).then(|| request.clone());
         Ok(page)
     }
 
@@ -283,16 +283,19 @@ impl Driver {
         if !self.scenario.wild.stays() {
             return BTreeSet::new();
         }
-        let gaps = oracle::known_gaps(&oracle::look(&self.path()));
-        let unread = |stamp: Stamp| gaps.iter().any(|gap| gap.from <= stamp && stamp <= gap.to);
+        let file = oracle::look(&self.path());
+        let gaps = oracle::unread(&file);
+        let is_unread = |stamp: Stamp| gaps.iter().any(|gap| gap.from <= stamp && stamp <= gap.to);
         let truths = self.world.truth(FEED);
-        let unread = truths.iter().filter(|(listing, truth)| unread(truth.stamp) || self.is_poison(listing));
-        unread.map(|(listing, _)| listing.clone()).chain(self.wild.phantom.clone()).collect()
+        let unread = truths.iter().filter(|(listing, truth)| is_unread(truth.stamp) || self.is_poison(listing));
+        // A row stays whose listing is gone without a word, where the scan could not show that.
+        let stays = oracle::stamps(&file).into_iter().filter(|(_, stamp)| stamp.is_some_and(is_unread)).map(|(listing, _)| listing);
+        unread.map(|(listing, _)| listing.clone()).chain(self.wild.phantom.clone()).chain(stays).collect()
     }
 
     /// Known gaps are no more than what the trouble takes.
     pub(super) fn known_gaps_are_small(&self) -> Result<(), String> {
-        let gaps = oracle::known_gaps(&oracle::look(&self.path()));
+        let gaps = oracle::unread(&oracle::look(&self.path()));
         if !self.scenario.wild.stays() {
             return if gaps.is_empty() { Ok(()) } else { Err(format!("known gaps are left of a vendor that is well: {gaps:?}")) };
         }
