@@ -54,6 +54,10 @@
 //!   or in `plan/merge.rs`, `(true, News::Live) if later || known.inferred` without its condition.
 //! - A database that refuses: in `sync/session.rs`, `on_store_failed` without the line that sets `reload_at`.
 //! - Hammering: in `plan/known_gaps.rs`, `FIRST` and `LONGEST` as `Duration::ZERO`, with `MLS_SYNC_SIM_WILD=phantom`.
+//! - An empty answer that nobody doubts: in `plan/paging/strange.rs`, without the arm for `expected.something`; with
+//!   `MLS_SYNC_SIM_WILD=empty`.
+//! - Windows read page by page where one answer must hold them: in `plan/feed.rs`, `is_snapshot` as `false`; or, where they
+//!   cannot be cut, in `plan/paging/agreement.rs`, `agrees` as `true`; with `MLS_SYNC_SIM_WILD=swap`.
 //! - A deletion that nobody confirmed: in `sync/session.rs`, `on_one`, `Confirmation::Gone` in place of `Present`.
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 

@@ -116,7 +116,8 @@ impl Oracle {
             if !inside || version.since > begun.request || version.seen_at > since || self.put_back.get(listing) == Some(&version.stamp) {
                 continue;
             }
-            if !opened.whole && self.phantom.as_ref() == Some(listing) {
+            let is_hidden = self.hidden.as_ref().is_some_and(|hidden| hidden.0 == *listing);
+            if is_hidden || !opened.whole && self.phantom.as_ref() == Some(listing) {
                 continue;
             }
             if !is_right(rows.get(listing), task.stream, version) {
@@ -143,9 +144,10 @@ impl Oracle {
 
     /// What was promised once is in the file for as long as the vendor shows it.
     fn keeps_promises(&mut self) -> Result<(), String> {
-        let visible = &self.visible;
+        let (visible, hidden) = (&self.visible, &self.hidden);
+        let shows = |listing: &String| hidden.as_ref().is_none_or(|hidden| hidden.0 != *listing);
         let rows = &self.claims.rows.1;
-        self.claims.promised.retain(|(_, listing), version| visible.get(listing) == Some(version));
+        self.claims.promised.retain(|(_, listing), version| visible.get(listing) == Some(version) && shows(listing));
         match self.claims.promised.iter().find(|((stream, listing), version)| !is_right(rows.get(listing), *stream, version)) {
             Some(((stream, listing), version)) => {
                 Err(format!("{listing} was in the file as {version:?} of {stream:?}, and now is {:?}", rows.get(listing)))

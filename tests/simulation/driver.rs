@@ -122,9 +122,7 @@ pub(super) struct Driver {
     pub(super) trace: bool,
     /// The vendor answers everything with nothing.
     pub(super) empty: bool,
-    /// The vendor does not tell of this listing.
-    pub(super) hidden: Option<ListingId>,
-    /// It tells of it all the same when it is asked for this listing alone.
+    /// It tells of the listing that it hides all the same when it is asked for this listing alone.
     pub(super) hidden_tells: bool,
     pub(super) wild: Wilderness,
     pub(super) stats: Stats,
@@ -180,7 +178,7 @@ pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
     driver.calm()?;
     let truths = driver.world.truth(FEED);
     let (forgotten, _) = truths.iter().find(|(_, truth)| !truth.deleted).ok_or("no listing lives")?;
-    driver.hidden = Some(forgotten.clone());
+    driver.oracle.hidden = Some(forgotten.clone());
     driver.scan()?;
     let cause = |driver: &Driver| {
         let file = oracle::look(&driver.path());
@@ -188,7 +186,7 @@ pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
         file.query_row(sql, [&forgotten.0], |row| row.get::<_, Option<String>>(0)).expect("its row")
     };
     assert_eq!(cause(&driver).as_deref(), Some("absent"));
-    driver.hidden = None;
+    driver.oracle.hidden = None;
     driver.oracle.revivals.insert(forgotten.0.clone(), 1);
     driver.scan()?;
     assert_eq!(cause(&driver), None);
@@ -207,7 +205,7 @@ pub(super) fn left_out_of_the_pages(seed: u64, sabotage: Sabotage) -> Result<Opt
     driver.calm()?;
     let truths = driver.world.truth(FEED);
     let (left_out, _) = truths.iter().find(|(_, truth)| !truth.deleted).ok_or("no listing lives")?;
-    driver.hidden = Some(left_out.clone());
+    driver.oracle.hidden = Some(left_out.clone());
     driver.hidden_tells = true;
     driver.scan()?;
     let file = oracle::look(&driver.path());
@@ -245,7 +243,6 @@ impl Driver {
             idle: 0,
             trace: std::env::var_os("MLS_SYNC_SIM_TRACE").is_some(),
             empty: false,
-            hidden: None,
             hidden_tells: false,
             wild: Wilderness::new(seed),
             stats: Stats::default(),

@@ -49,6 +49,8 @@ pub(super) struct Oracle {
     pub(super) revivals: BTreeMap<String, u64>,
     /// The listing that is counted and never shown.
     pub(super) phantom: Option<String>,
+    /// The listing that the vendor does not tell of, and does not count.
+    pub(super) hidden: Option<ListingId>,
     /// Windows whose proof was checked against the world.
     pub(super) proofs: u64,
     /// Listings that were put back to what they had been before, with the stamp of that.
