@@ -10,14 +10,18 @@
 //! What is promised, and checked after every commit:
 //! - The change sequence has no hole and no repetition, each row carries its last change, and what a consumer sees makes
 //!   sense: it comes back only as often as the vendor has brought it back.
-//! - A window that is claimed whole holds every version that requests could see since before it was opened. Not promised
-//!   where another version entered the window meanwhile (published late, or because the window's end lay ahead of the
-//!   vendor's clock), since it can hide from the total one that leaves; nor where one left it and the order is unstable.
+//! - A window that is claimed whole holds every version that requests could see since before it was opened; where its last
+//!   answer held it whole, every version that this answer could show, and these stay in the file while the vendor shows them.
+//!   Of windows read page by page this is not promised where one version entered (published late, or because the window's end lay
+//!   ahead of the vendor's clock) while another left, as that hides one from the total, nor where one left and the order is
+//!   unstable; where two readings must agree, only where that happened twice. A listing that is never shown may be missing.
+//! - Whatever `covered` and `coverage` call complete was proven.
 //!   Where Total lags or replicas are stale, "since before" and "meanwhile" begin as much earlier; a window of less than a day,
 //!   and one of deletions, may be believed to be empty at the first falsely empty answer, a longer one at the third.
 //! - The cursor lies in what was read.
 //!
 //! And when the world stands still:
+//! - No more is asked than a small multiple of the pages, for each occasion to read them (`Driver::effort_is_bounded`).
 //! - Without late listings, silent removals and unstable orders, and with a Date header that does not run ahead, the file
 //!   is the world before any scan (`Scenario::true_without_scan`).
 //! - After one scan the file is the world, field by field, whatever happened before.
@@ -25,7 +29,8 @@
 //! A share of the seeds has a vendor that does not keep to its document (`simulation/wild.rs`). A listing that is never shown,
 //! or whose page cannot be sent, and windows too wide to be answered (all three only where From is obeyed) go on in the quiet:
 //! then what lies in a known gap may differ, and known gaps are a minute in all. The others end, and no known gap is left.
-//! `MLS_SYNC_SIM_WILD=poison,stale` gives every seed these (phantom, poison, wide, lag, stale, empty, none).
+//! `MLS_SYNC_SIM_WILD=poison,stale` gives every seed these (phantom, poison, wide, lag, stale, empty, swap, restore, none).
+//! In `swap` a listing leaves a window that is being read while another is published into it; in `restore` a backup is put back.
 //!
 //! A listing that is deleted and revived with one and the same stamp stays deleted until its next change: at a tie the
 //! deletion stands, because `Status=0` may return the deleted listing too. The world's clock ticks between the two.
@@ -48,6 +53,11 @@
 //! - Ties: in `plan/window.rs`, `poll`, `asked: Window { from: self.newest.map_or(from, |n| n.plus(PAD / 1000)), to }`;
 //!   or in `plan/merge.rs`, `(true, News::Live) if later || known.inferred` without its condition.
 //! - A database that refuses: in `sync/session.rs`, `on_store_failed` without the line that sets `reload_at`.
+//! - Hammering: in `plan/known_gaps.rs`, `FIRST` and `LONGEST` as `Duration::ZERO`, with `MLS_SYNC_SIM_WILD=phantom`.
+//! - An empty answer that nobody doubts: in `plan/paging/strange.rs`, without the arm for `expected.something`; with
+//!   `MLS_SYNC_SIM_WILD=empty`.
+//! - Windows read page by page where one answer must hold them: in `plan/feed.rs`, `is_snapshot` as `false`; or, where they
+//!   cannot be cut, in `plan/paging/agreement.rs`, `agrees` as `true`; with `MLS_SYNC_SIM_WILD=swap`.
 //! - A deletion that nobody confirmed: in `sync/session.rs`, `on_one`, `Confirmation::Gone` in place of `Present`.
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
@@ -55,6 +65,8 @@
 mod answers;
 #[path = "simulation/changes.rs"]
 mod changes;
+#[path = "simulation/claims.rs"]
+mod claims;
 #[path = "simulation/driver.rs"]
 mod driver;
 #[path = "simulation/oracle.rs"]

@@ -63,7 +63,8 @@ const SAW_ROW: &str = "SELECT EXISTS (SELECT 1 FROM reconcile_seen WHERE run_id 
 /// Takes note of an answer that did not change its row because it is not newer.
 ///
 /// Where the stream of everything returns deleted listings, too, each deletion has such a copy of the same stamp: it means
-/// something only to a scan that did not see the deletion itself. A copy that looks deleted means nothing.
+/// something only to a scan that did not see the deletion itself, and takes no deletion's place here. A copy that looks deleted
+/// means nothing.
 pub(super) fn note(tx: &Connection, sql: &RowSql, heard: &Incoming, stored: &Stored, hearing: Hearing) -> rusqlite::Result<()> {
     let is_moot = match hearing.run {
         Some(run) => value(tx, SAW_ROW, params![run, heard.key.listing])?,
@@ -77,7 +78,7 @@ pub(super) fn note(tx: &Connection, sql: &RowSql, heard: &Incoming, stored: &Sto
         "INSERT INTO contested (feed_id, listing_id, deleted, stamp, raw_hash, raw, first_seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (feed_id, listing_id) DO UPDATE SET deleted = ?3, stamp = ?4, raw_hash = ?5, raw = ?6, run_id = NULL,
              first_seen_at = iif(deleted = ?3 AND stamp IS ?4, first_seen_at, ?7)
-         WHERE deleted <> ?3 OR stamp IS NOT ?4 OR raw_hash <> ?5",
+         WHERE iif(stamp IS ?4, deleted < ?3 OR deleted = ?3 AND raw_hash <> ?5, TRUE)",
     )?
     .execute(params![heard.key.feed, heard.key.listing, heard.news == News::Deleted, heard.stamp, heard.raw_hash, raw, hearing.at])
     .map(drop)

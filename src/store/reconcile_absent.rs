@@ -85,12 +85,12 @@ fn find(tx: &Connection, entity: &Entity, run: &Run, unread: &[Window]) -> rusql
         ),
         params![run.id, bounds],
     )?;
-    // Wherever their stamps lie: the vendor says of these that they are deleted.
+    // Wherever their stamps lie: the vendor says of these that they are deleted, though the stream of everything may show them.
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO reconcile_absent (run_id, listing_id, verdict)
              SELECT ?1, seen.listing_id, 'unasked' FROM contested JOIN reconcile_seen AS seen
-                 ON seen.run_id = ?1 AND seen.listing_id = contested.listing_id AND NOT seen.live AND NOT seen.present
+                 ON seen.run_id = ?1 AND seen.listing_id = contested.listing_id AND NOT seen.present
              JOIN {table} AS stored ON stored.{feed} = ?2 AND stored.{id} = seen.listing_id AND stored.deleted_at IS NULL
              WHERE contested.feed_id = ?2 AND contested.deleted AND stored.changed_at < ?3"
         ),

@@ -45,7 +45,9 @@ impl Driver {
             return Err(Failure::Unavailable);
         }
         let reply = self.world.answer_detail(&self.feed, listing);
-        if reply.status == 404 || self.wild.phantom.as_ref() == Some(listing) || self.hidden.as_ref() == Some(listing) && !self.hidden_tells
+        if reply.status == 404
+            || self.wild.phantom.as_ref() == Some(listing)
+            || self.oracle.hidden.as_ref() == Some(listing) && !self.hidden_tells
         {
             return Ok(None);
         }
@@ -83,7 +85,7 @@ impl Driver {
 
     fn without_hidden(&self, mut page: Page) -> Page {
         let all = page.records.len();
-        page.records.retain(|record| Some(&record.key.listing) != self.hidden.as_ref());
+        page.records.retain(|record| Some(&record.key.listing) != self.oracle.hidden.as_ref());
         page.total -= (all - page.records.len()) as u64;
         page
     }

@@ -33,6 +33,12 @@ const BURST: BurstLimits = BurstLimits { count: 10, share: 0.1 };
 /// that ignores From costs some hundred for each poll.
 const MOST_COMMANDS: u32 = 40_000;
 
+/// In the quiet, and in the scan after it, each page may be asked for so often for each of the occasions to read it: four, and one
+/// in ten minutes. About twice of what was seen, mostly of vendors whose order changes.
+const MOST_EFFORT: u64 = 16;
+/// The same where there is a trouble that stays, which is narrowed down by every kind of work anew.
+const MOST_IN_TROUBLE: u64 = 26;
+
 /// What is done wrongly on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sabotage {
@@ -58,6 +64,8 @@ pub(super) struct Stats {
     pub(super) kills: u64,
     pub(super) proofs: u64,
     pub(super) records: u64,
+    /// Listings that left a window while another came into it.
+    pub(super) swaps: u64,
     /// Requests while the world stood still.
     pub(super) quiet: u64,
 }
@@ -68,6 +76,7 @@ impl Stats {
         self.kills += other.kills;
         self.proofs += other.proofs;
         self.records += other.records;
+        self.swaps += other.swaps;
         self.quiet += other.quiet;
     }
 }
@@ -113,9 +122,7 @@ pub(super) struct Driver {
     pub(super) trace: bool,
     /// The vendor answers everything with nothing.
     pub(super) empty: bool,
-    /// The vendor does not tell of this listing.
-    pub(super) hidden: Option<ListingId>,
-    /// It tells of it all the same when it is asked for this listing alone.
+    /// It tells of the listing that it hides all the same when it is asked for this listing alone.
     pub(super) hidden_tells: bool,
     pub(super) wild: Wilderness,
     pub(super) stats: Stats,
@@ -171,7 +178,7 @@ pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
     driver.calm()?;
     let truths = driver.world.truth(FEED);
     let (forgotten, _) = truths.iter().find(|(_, truth)| !truth.deleted).ok_or("no listing lives")?;
-    driver.hidden = Some(forgotten.clone());
+    driver.oracle.hidden = Some(forgotten.clone());
     driver.scan()?;
     let cause = |driver: &Driver| {
         let file = oracle::look(&driver.path());
@@ -179,7 +186,7 @@ pub(super) fn forgotten_for_a_while(seed: u64) -> Result<(), String> {
         file.query_row(sql, [&forgotten.0], |row| row.get::<_, Option<String>>(0)).expect("its row")
     };
     assert_eq!(cause(&driver).as_deref(), Some("absent"));
-    driver.hidden = None;
+    driver.oracle.hidden = None;
     driver.oracle.revivals.insert(forgotten.0.clone(), 1);
     driver.scan()?;
     assert_eq!(cause(&driver), None);
@@ -198,7 +205,7 @@ pub(super) fn left_out_of_the_pages(seed: u64, sabotage: Sabotage) -> Result<Opt
     driver.calm()?;
     let truths = driver.world.truth(FEED);
     let (left_out, _) = truths.iter().find(|(_, truth)| !truth.deleted).ok_or("no listing lives")?;
-    driver.hidden = Some(left_out.clone());
+    driver.oracle.hidden = Some(left_out.clone());
     driver.hidden_tells = true;
     driver.scan()?;
     let file = oracle::look(&driver.path());
@@ -236,7 +243,6 @@ impl Driver {
             idle: 0,
             trace: std::env::var_os("MLS_SYNC_SIM_TRACE").is_some(),
             empty: false,
-            hidden: None,
             hidden_tells: false,
             wild: Wilderness::new(seed),
             stats: Stats::default(),
@@ -259,13 +265,14 @@ impl Driver {
             }
         }
         let asked = self.stats.requests;
-        self.calm()?;
+        let awake_at = self.calm()?;
         if self.scenario.true_without_scan() {
             let file = oracle::look(&self.path());
             let same = self.oracle.same_stamps(&file, &self.world, &self.excused());
             same.map_err(|what| format!("after quiet, before any scan:\n{what}"))?;
         }
         self.scan()?;
+        self.effort_is_bounded(self.stats.requests - asked, self.time.since(awake_at))?;
         let file = oracle::look(&self.path());
         self.oracle.sequence(&file)?;
         let verdict = verify::compare(&self.path(), &self.truths(), &self.scenario.vendor).map_err(|error| error.to_string())?;
@@ -282,8 +289,20 @@ impl Driver {
         if differs.is_empty() { Ok(self.stats) } else { Err(format!("after a whole scan:\n{}", differs.join("\n"))) }
     }
 
+    /// While the world stands still, no more is asked than what the file needs, and what polls and look-backs read again.
+    fn effort_is_bounded(&self, asked: u64, awake: Duration) -> Result<(), String> {
+        let truths = self.world.truth(FEED);
+        let deleted = truths.values().filter(|truth| truth.deleted).count();
+        let pages =
+            (truths.len().div_ceil(self.scenario.vendor.page_size) + deleted.div_ceil(self.scenario.vendor.page_size)).max(2) as u64;
+        let occasions = 4 + awake.as_secs() / 600;
+        let most = if self.scenario.wild.stays() { MOST_IN_TROUBLE } else { MOST_EFFORT } * pages * occasions;
+        let told = || format!("{asked} requests in {awake:?} of quiet for {pages} pages; {most} are enough");
+        if asked <= most { Ok(()) } else { Err(told()) }
+    }
+
     /// The world stands still, and the mirror gets the time that it needs.
-    fn calm(&mut self) -> Result<(), String> {
+    fn calm(&mut self) -> Result<Stamp, String> {
         // A world without a live listing cannot be scanned: an empty answer never deletes.
         if self.world.truth(FEED).values().all(|truth| truth.deleted) {
             self.world.add(FEED);
@@ -296,10 +315,11 @@ impl Driver {
         // Mostly it is not running meanwhile, which is the same to the file and less to compute.
         let awake = if self.dice.percent(90) { MINUTE * 40 } else { self.scenario.horizon() };
         self.time = until.minus(awake);
+        let awake_at = self.time;
         self.kill();
         for _ in 0..MOST_COMMANDS {
             if self.time >= until {
-                return Ok(());
+                return Ok(awake_at);
             }
             self.step()?;
         }

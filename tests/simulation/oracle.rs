@@ -1,33 +1,32 @@
 //! What must hold at every moment, told by somebody who sees the world and the file and nothing between them.
 
+use super::claims::{Claims, Moment};
 use super::scenario::{FEED, Scenario};
 use mls_sync::plan::checkpoint::{Checkpoint, WindowState};
 use mls_sync::plan::options::Purpose;
-use mls_sync::plan::window::{PAD, Task};
-use mls_sync::record::{ListingId, PageRequest, Presence, Stamp, Stream, Window};
-use mls_sync::sandbox::{FromMode, World};
-use rusqlite::{Connection, OpenFlags, params};
+use mls_sync::record::{ListingId, PageRequest, Stamp, Window};
+use mls_sync::sandbox::World;
+use rusqlite::{Connection, OpenFlags};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 /// A version of a listing that requests can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
-    stamp: Stamp,
-    deleted: bool,
+pub(super) struct Version {
+    pub(super) stamp: Stamp,
+    pub(super) deleted: bool,
     /// The first request that could see it, and when that was.
-    since: u64,
-    seen_at: Stamp,
+    pub(super) since: u64,
+    pub(super) seen_at: Stamp,
 }
 
 /// At a request, a listing's version went and another came.
 #[derive(Debug)]
-struct Event {
-    request: u64,
-    at: Stamp,
-    gone: Option<Version>,
-    came: Option<Version>,
+pub(super) struct Event {
+    pub(super) request: u64,
+    pub(super) at: Stamp,
+    pub(super) gone: Option<Version>,
+    pub(super) came: Option<Version>,
 }
 
 /// What a consumer knows of a listing who reads `changes` alone.
@@ -38,33 +37,24 @@ struct View {
     revived: u64,
 }
 
-/// The reading of a window.
-#[derive(Clone, Copy, Debug)]
-struct Opened {
-    request: u64,
-    at: Stamp,
-    /// The answers that were falsely empty, in a row.
-    emptied: u32,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
-    requests: u64,
-    visible: BTreeMap<String, Version>,
-    events: Vec<Event>,
-    /// When each window was asked for first.
-    opened: BTreeMap<(Purpose, Stream, Window), Opened>,
+    pub(super) requests: u64,
+    pub(super) visible: BTreeMap<String, Version>,
+    pub(super) events: Vec<Event>,
+    pub(super) claims: Claims,
     views: BTreeMap<String, View>,
-    last_seq: i64,
+    pub(super) last_seq: i64,
     /// How often the world revived a listing.
     pub(super) revivals: BTreeMap<String, u64>,
+    /// The listing that is counted and never shown.
+    pub(super) phantom: Option<String>,
+    /// The listing that the vendor does not tell of, and does not count.
+    pub(super) hidden: Option<ListingId>,
     /// Windows whose proof was checked against the world.
     pub(super) proofs: u64,
-}
-
-struct Row {
-    stamp: Option<Stamp>,
-    deleted: bool,
+    /// Listings that were put back to what they had been before, with the stamp of that.
+    pub(super) put_back: BTreeMap<String, Stamp>,
 }
 
 pub(super) fn look(path: &Path) -> Connection {
@@ -78,17 +68,7 @@ impl Oracle {
         if world_moved {
             self.follow(world);
         }
-        let opened = Opened { request: self.requests, at: world.utc(), emptied: 0 };
-        let key = (purpose, request.stream, request.window);
-        if request.page == 1 {
-            self.opened.entry(key).or_insert(opened);
-        }
-    }
-
-    /// Whether an answer was falsely empty.
-    pub(super) fn emptied(&mut self, purpose: Purpose, request: &PageRequest, emptied: bool) {
-        let opened = self.opened.entry((purpose, request.stream, request.window));
-        opened.and_modify(|opened| opened.emptied = if emptied { opened.emptied + 1 } else { 0 });
+        self.claims.asked(purpose, request, Moment { request: self.requests, at: world.utc() });
     }
 
     fn follow(&mut self, world: &World) {
@@ -110,17 +90,7 @@ impl Oracle {
     pub(super) fn stored(&mut self, file: &Connection, scenario: &Scenario, checkpoint: &Checkpoint) -> Result<(), String> {
         self.changes(file)?;
         self.cursor(scenario, checkpoint)?;
-        let Some(window) = &checkpoint.window else { return Ok(()) };
-        if window.state == WindowState::Open {
-            return Ok(());
-        }
-        let task = window.task;
-        let opened = self.opened.remove(&(checkpoint.purpose, task.stream, task.asked));
-        match (window.state, opened) {
-            (WindowState::Complete, Some(opened)) => self.claim(file, scenario, checkpoint.purpose, task, opened),
-            (WindowState::Complete, None) => Err(format!("a window was proven that was never asked for: {task:?}")),
-            (WindowState::Suspect | WindowState::Cut | WindowState::Open, _) => Ok(()),
-        }
+        self.claimed(file, scenario, checkpoint)
     }
 
     /// The change sequence rises, tells a story that makes sense, and agrees with the rows.
@@ -171,11 +141,14 @@ impl Oracle {
             file.prepare("SELECT listing_id, change_seq, deleted_at IS NULL FROM listings").map_err(|error| error.to_string())?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)));
         let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(|error| error.to_string())?;
-        // The stamps of this world only rise.
-        let taken_back: i64 =
-            file.query_row("SELECT count(*) FROM changes WHERE taken_back", [], |row| row.get(0)).map_err(|error| error.to_string())?;
-        if taken_back > 0 {
-            return Err(format!("{taken_back} changes took back what the vendor has"));
+        // The stamps of this world only rise, but for those of a backup.
+        let mut statement = file.prepare("SELECT listing_id FROM changes WHERE taken_back").map_err(|error| error.to_string())?;
+        let taken_back: rusqlite::Result<Vec<String>> = statement.query_map([], |row| row.get(0)).and_then(Iterator::collect);
+        let mut taken_back = taken_back.map_err(|error| error.to_string())?;
+        // One that is gone without a word may be taken for what an old answer told of it.
+        taken_back.retain(|listing| self.visible.contains_key(listing));
+        if !taken_back.is_empty() && self.put_back.is_empty() {
+            return Err(format!("what the vendor has was taken back: {taken_back:?}"));
         }
         if rows.len() != self.views.len() {
             return Err(format!("{} rows, {} listings in changes", rows.len(), self.views.len()));
@@ -201,45 +174,6 @@ impl Oracle {
             }
             _ => Ok(()),
         }
-    }
-
-    /// A window that is claimed whole holds every version that could be seen since before it was opened. Where others
-    /// entered it meanwhile, or left it while the order was not stable, that is not promised.
-    fn claim(&mut self, file: &Connection, scenario: &Scenario, purpose: Purpose, task: Task, opened: Opened) -> Result<(), String> {
-        let inside = |version: &Version| in_stream(scenario, task.stream, version) && in_window(scenario, task.asked, version.stamp);
-        let since = opened.at.minus(scenario.wild.staleness());
-        let meanwhile = || self.events.iter().filter(|event| event.request > opened.request || event.at > since);
-        let grew = meanwhile().any(|event| event.came.as_ref().is_some_and(inside));
-        let shrank = meanwhile().any(|event| event.gone.as_ref().is_some_and(inside));
-        if grew || (shrank && !scenario.stable_order()) || opened.emptied >= doubts(purpose, task) {
-            return Ok(());
-        }
-        self.proofs += 1;
-        let mut find = file
-            .prepare_cached("SELECT stamp, deleted_at IS NOT NULL FROM listings WHERE feed_id = ?1 AND listing_id = ?2")
-            .map_err(|error| error.to_string())?;
-        let claimed = |version: &Version| task.claim.from <= version.stamp && version.stamp <= task.claim.to;
-        for (listing, version) in &self.visible {
-            if version.since > opened.request || version.seen_at > since || !claimed(version) || !in_stream(scenario, task.stream, version)
-            {
-                continue;
-            }
-            let row = find.query_row(params![FEED, listing], |row| {
-                Ok(Row { stamp: row.get::<_, Option<String>>(0)?.as_deref().and_then(Stamp::parse), deleted: row.get(1)? })
-            });
-            let right = match &row {
-                Err(_) => false,
-                Ok(row) => row.stamp >= Some(version.stamp) && (task.stream == Stream::All || row.deleted == version.deleted),
-            };
-            if !right {
-                let row = row.map(|row| (row.stamp.map(|stamp| stamp.to_string()), row.deleted));
-                return Err(format!(
-                    "a window was claimed whole, but {listing} (stamped {}, deleted {}, visible since request {} of {}, window opened at {opened:?}) is {row:?} in the file: {task:?}",
-                    version.stamp, version.deleted, version.since, self.requests
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Rows and world are the same, as far as stamps tell.
@@ -270,35 +204,23 @@ impl Oracle {
     }
 }
 
-/// How often a window must be answered falsely with nothing before that may be believed. A short stretch may be empty, and one
-/// of deletions.
-fn doubts(purpose: Purpose, task: Task) -> u32 {
-    let is_long = task.claim.to.since(task.claim.from) >= Duration::from_secs(24 * 3600);
-    let is_live = task.stream.presence() == Presence::Live;
-    if matches!(purpose, Purpose::Fill | Purpose::Scan) && is_long && is_live { 3 } else { 1 }
+/// Which rows the file has, with their stamps.
+pub(super) fn stamps(file: &Connection) -> Vec<(ListingId, Option<Stamp>)> {
+    let mut statement = file.prepare("SELECT listing_id, stamp FROM listings").expect("the table");
+    let rows =
+        statement.query_map([], |row| Ok((ListingId(row.get(0)?), row.get::<_, Option<String>>(1)?.as_deref().and_then(Stamp::parse))));
+    rows.and_then(Iterator::collect).expect("the rows")
 }
 
-/// The known gaps of the file.
-pub(super) fn known_gaps(file: &Connection) -> Vec<Window> {
-    let mut statement = file.prepare("SELECT from_date, to_date FROM known_gaps").expect("the table");
+/// The known gaps of the file, and what its last scan could not prove.
+pub(super) fn unread(file: &Connection) -> Vec<Window> {
+    let mut statement = file
+        .prepare(
+            "SELECT from_date, to_date FROM known_gaps
+             UNION SELECT claim_from, claim_to FROM windows WHERE state = 'suspect' AND run_id = (SELECT max(run_id) FROM reconcile_runs)",
+        )
+        .expect("the table");
     let stamp = |row: &rusqlite::Row<'_>, column| row.get::<_, String>(column).map(|text| Stamp::parse(&text).expect("a date"));
     let gaps = statement.query_map([], |row| Ok(Window { from: stamp(row, 0)?, to: stamp(row, 1)? }));
     gaps.and_then(Iterator::collect).expect("the known gaps")
-}
-
-fn in_stream(scenario: &Scenario, stream: Stream, version: &Version) -> bool {
-    match stream {
-        Stream::Deleted => version.deleted,
-        Stream::All | Stream::Active | Stream::Sold => !version.deleted || scenario.vendor.all_includes_deleted,
-    }
-}
-
-/// Whether the vendor counts a stamp to what was asked for.
-fn in_window(scenario: &Scenario, asked: Window, stamp: Stamp) -> bool {
-    let from = match scenario.vendor.from_mode {
-        FromMode::Exact => asked.from.minus(PAD),
-        FromMode::FloorToMidnight => asked.from.midnight(),
-        FromMode::Ignored => Stamp(i64::MIN),
-    };
-    from <= stamp && stamp <= asked.to
 }

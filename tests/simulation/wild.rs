@@ -9,7 +9,7 @@ use super::oracle;
 use super::scenario::{Dice, FEED};
 use mls_sync::plan::options::Purpose;
 use mls_sync::record::{Failure, ListingId, Page, PageRequest, Stamp};
-use mls_sync::sandbox::{FromMode, Options as Vendor, Truths, World};
+use mls_sync::sandbox::{Backup, FromMode, Options as Vendor, Truths, World};
 use mls_sync::vendor::constellation1;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -47,6 +47,10 @@ pub(super) struct Wild {
     pub(super) stale_percent: u64,
     /// Of a hundred answers, so many are falsely empty.
     pub(super) empty_percent: u64,
+    /// After so many of a hundred answers that are a part of a window, one listing leaves it and one is published into it.
+    pub(super) swap_percent: u64,
+    /// A backup is put back, so that stamps go back.
+    pub(super) restores: bool,
 }
 
 impl Wild {
@@ -63,12 +67,16 @@ impl Wild {
             "lag" => 3,
             "stale" => 4,
             "empty" => 5,
-            "none" => 6,
+            "swap" => 6,
+            "restore" => 7,
+            "none" => 8,
             other => panic!("{other} is no fault of MLS_SYNC_SIM_WILD"),
         });
         let mut kinds: Vec<u64> = forced.collect();
         if kinds.is_empty() {
             kinds = (0..faults).map(|_| dice.below(6)).collect();
+            // Most seeds stand for the world that they stood for before there were these.
+            kinds.extend((kinds.is_empty() && seed.is_multiple_of(4)).then(|| dice.pick(&[6, 7])));
         }
         // Where From is not obeyed exactly, a day or all listings have the trouble, and no scan can be proven.
         let exact = vendor.from_mode == FromMode::Exact;
@@ -81,6 +89,8 @@ impl Wild {
                 3 => wild.total_lag = Duration::from_secs(2 + dice.below(20)),
                 4 => wild.stale_percent = dice.pick(&[5, 20, 50]),
                 5 => wild.empty_percent = dice.pick(&[3, 10, 25]),
+                6 => wild.swap_percent = dice.pick(&[20, 80]),
+                7 => wild.restores = true,
                 _ => {}
             }
         }
@@ -89,7 +99,7 @@ impl Wild {
 
     /// Whether any of it ends when the world stands still.
     pub(super) fn passes(&self) -> bool {
-        !self.total_lag.is_zero() || self.stale_percent > 0 || self.empty_percent > 0
+        !self.total_lag.is_zero() || self.stale_percent > 0 || self.empty_percent > 0 || self.swap_percent > 0 || self.restores
     }
 
     /// Whether any of it goes on when the world stands still.
@@ -116,6 +126,9 @@ pub(super) struct Wilderness {
     poison: Option<ListingId>,
     /// The stamp with which it cannot be sent, where that ends with its next change.
     poisoned_until: Option<Stamp>,
+    backup: Option<Backup>,
+    /// The window of the last answer, if that was a part of it alone.
+    part_of: Option<PageRequest>,
     /// The world as it was.
     before: VecDeque<(Stamp, World)>,
 }
@@ -123,7 +136,7 @@ pub(super) struct Wilderness {
 impl Wilderness {
     pub(super) fn new(seed: u64) -> Wilderness {
         let dice = Dice::new(!seed ^ 0x3115);
-        Wilderness { dice, phantom: None, poison: None, poisoned_until: None, before: VecDeque::new() }
+        Wilderness { dice, phantom: None, poison: None, poisoned_until: None, backup: None, part_of: None, before: VecDeque::new() }
     }
 }
 
@@ -132,6 +145,7 @@ impl Driver {
         let wild = self.scenario.wild;
         if wild.phantom {
             self.wild.phantom = self.any_listing();
+            self.oracle.phantom = self.wild.phantom.as_ref().map(|listing| listing.0.clone());
         }
         if matches!(wild.poison, Some(Poison::Ever | Poison::UntilChanged)) {
             self.wild.poison = self.any_listing();
@@ -148,13 +162,61 @@ impl Driver {
         (!all.is_empty()).then(|| all[self.wild.dice.index(all.len())].clone())
     }
 
-    /// Half way through, a listing is changed so that it cannot be sent any more.
+    /// Half way through, a listing is changed so that it cannot be sent any more; a backup is made before that, and put back after.
     pub(super) fn spoil_in_the_wild(&mut self, command: u32) {
+        if self.scenario.wild.restores && command == self.scenario.commands / 4 {
+            self.wild.backup = Some(self.world.backup(FEED));
+        }
+        if command == self.scenario.commands * 3 / 4
+            && let Some(backup) = self.wild.backup.take()
+        {
+            self.put_back(&backup);
+        }
+        self.swap();
         if self.scenario.wild.poison == Some(Poison::Fresh) && command == self.scenario.commands / 2 {
             self.wild.poison = self.any_listing();
             let poison = self.wild.poison.clone();
             self.moved |= poison.is_some_and(|poison| self.world.edit(FEED, &poison));
         }
+    }
+
+    fn put_back(&mut self, backup: &Backup) {
+        let before = self.world.truth(FEED);
+        self.world.put_back(backup);
+        self.moved = true;
+        for (listing, truth) in self.world.truth(FEED) {
+            let was = &before[&listing];
+            if (was.stamp, was.deleted) != (truth.stamp, truth.deleted) {
+                *self.oracle.revivals.entry(listing.0.clone()).or_default() += u64::from(was.deleted && !truth.deleted);
+                self.oracle.put_back.insert(listing.0, truth.stamp);
+            }
+        }
+    }
+
+    /// While a window is read page by page, a listing leaves it and one with a stamp at an edge of it is published into it, so that
+    /// Total stays and the records between them move by one.
+    fn swap(&mut self) {
+        let Some(part_of) = self.wild.part_of.take() else { return };
+        let Some(leaves) = self.last_page.get(self.wild.dice.index(self.last_page.len())).cloned() else { return };
+        let truths = self.world.truth(FEED);
+        let inside = |stamp: &Stamp| part_of.window.from <= *stamp && *stamp <= part_of.window.to;
+        let stamps = truths.values().map(|truth| truth.stamp).filter(inside);
+        let Some((oldest, newest)) = stamps.fold(None, |ends: Option<(Stamp, Stamp)>, stamp| {
+            Some(ends.map_or((stamp, stamp), |(oldest, newest)| (oldest.min(stamp), newest.max(stamp))))
+        }) else {
+            return;
+        };
+        let second = self.wild.dice.pick(&[Duration::ZERO, Duration::from_secs(1)]);
+        let stamp = self.wild.dice.pick(&[oldest.minus(second), newest.plus(second)]);
+        let stamped_at = Stamp(stamp.0 - i64::from(self.scenario.vendor.zone_hours) * 36_000_000_000);
+        if !inside(&stamp) || stamped_at >= self.time || !self.world.edit(FEED, &leaves) {
+            return;
+        }
+        self.world.set_clock(stamped_at);
+        self.world.add_late(FEED, self.time.since(stamped_at));
+        self.world.set_clock(self.time);
+        self.moved = true;
+        self.stats.swaps += 1;
     }
 
     pub(super) fn is_poison(&self, listing: &ListingId) -> bool {
@@ -200,16 +262,14 @@ impl Driver {
         if !self.quiet && !wild.total_lag.is_zero() {
             page.total = self.answered_before(wild.total_lag, request).map_or(page.total, |before| before.total);
         }
-        if !self.quiet && self.is_emptied(purpose, request) {
+        let emptied = !self.quiet && self.wild.dice.percent(wild.empty_percent);
+        if emptied {
             page = constellation1::read_page(br#"{"Results":[],"Total":0,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed)?;
         }
+        self.oracle.claims.answered(purpose, request, &page, emptied);
+        let is_part = page.total > page.records.len() as u64;
+        self.wild.part_of = (is_part && wild.swap_percent > 0 && self.wild.dice.percent(wild.swap_percent)).then(|| request.clone());
         Ok(page)
-    }
-
-    fn is_emptied(&mut self, purpose: Purpose, request: &PageRequest) -> bool {
-        let emptied = self.wild.dice.percent(self.scenario.wild.empty_percent);
-        self.oracle.emptied(purpose, request, emptied);
-        emptied
     }
 
     /// What is to be in the file: everything but the listing that is never shown.
@@ -224,16 +284,19 @@ impl Driver {
         if !self.scenario.wild.stays() {
             return BTreeSet::new();
         }
-        let gaps = oracle::known_gaps(&oracle::look(&self.path()));
-        let unread = |stamp: Stamp| gaps.iter().any(|gap| gap.from <= stamp && stamp <= gap.to);
+        let file = oracle::look(&self.path());
+        let gaps = oracle::unread(&file);
+        let is_unread = |stamp: Stamp| gaps.iter().any(|gap| gap.from <= stamp && stamp <= gap.to);
         let truths = self.world.truth(FEED);
-        let unread = truths.iter().filter(|(listing, truth)| unread(truth.stamp) || self.is_poison(listing));
-        unread.map(|(listing, _)| listing.clone()).chain(self.wild.phantom.clone()).collect()
+        let unread = truths.iter().filter(|(listing, truth)| is_unread(truth.stamp) || self.is_poison(listing));
+        // A row stays whose listing is gone without a word, where the scan could not show that.
+        let stays = oracle::stamps(&file).into_iter().filter(|(_, stamp)| stamp.is_some_and(is_unread)).map(|(listing, _)| listing);
+        unread.map(|(listing, _)| listing.clone()).chain(self.wild.phantom.clone()).chain(stays).collect()
     }
 
     /// Known gaps are no more than what the trouble takes.
     pub(super) fn known_gaps_are_small(&self) -> Result<(), String> {
-        let gaps = oracle::known_gaps(&oracle::look(&self.path()));
+        let gaps = oracle::unread(&oracle::look(&self.path()));
         if !self.scenario.wild.stays() {
             return if gaps.is_empty() { Ok(()) } else { Err(format!("known gaps are left of a vendor that is well: {gaps:?}")) };
         }
