@@ -6,14 +6,7 @@ pub type Hash = [u8; 16];
 /// Hash of a record as it was sent.
 #[must_use]
 pub fn raw_hash(bytes: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(bytes);
-    short(&hasher)
-}
-
-/// The first 128 bits.
-pub(super) fn short(hasher: &blake3::Hasher) -> Hash {
     let mut hash = [0; 16];
-    hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    hash.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
     hash
 }

@@ -25,23 +25,31 @@ pub(super) async fn whole(mut response: reqwest::Response, limit: usize) -> Resu
     unpacked(body, limit)
 }
 
-/// Unpacks a body that is gzip although no header says so.
+/// Unpacks a body that is gzip, whether or not a header says so: once, and whole.
 fn unpacked(body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
     if !body.starts_with(&GZIP) {
         return Ok(body);
     }
-    let mut unpacked = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let outcome = MultiGzDecoder::new(body.as_slice()).take(most).read_to_end(&mut unpacked);
+    let (unpacked, outcome) = unpack(&body, limit.saturating_add(1));
     outcome.map_err(|error| Error::new(Failure::Malformed, &format!("the answer cannot be unpacked: {error}")))?;
     if unpacked.len() > limit { Err(too_long(limit)) } else { Ok(unpacked) }
+}
+
+/// The content of a gzip, at most so many bytes, and whether it is sound.
+fn unpack(packed: &[u8], most: usize) -> (Vec<u8>, io::Result<usize>) {
+    // A gzip ends with its length, which may be a lie.
+    let told = packed.last_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+    let mut content = Vec::with_capacity(told.min(most));
+    let outcome = MultiGzDecoder::new(packed).take(most as u64).read_to_end(&mut content);
+    (content, outcome)
 }
 
 fn too_long(limit: usize) -> Error {
     Error::new(Failure::Malformed, &format!("the answer is longer than the limit of {limit} bytes"))
 }
 
-/// Reads as much of a body as there is, up to the limit: for words about an error that is known already.
+/// Reads as much of a body as there is, up to the limit, of what is unpacked too: for words about an error that is known
+/// already.
 pub(super) async fn beginning(mut response: reqwest::Response, limit: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -51,7 +59,7 @@ pub(super) async fn beginning(mut response: reqwest::Response, limit: usize) -> 
             break;
         }
     }
-    body
+    if body.starts_with(&GZIP) { unpack(&body, limit).0 } else { body }
 }
 
 /// Why a request got no answer at all.
@@ -127,20 +135,8 @@ fn hint_of(causes: &str) -> Option<&'static str> {
 }
 
 fn unread(error: reqwest::Error) -> Error {
-    if is_bad_compression(&error) {
-        return Error::new(Failure::Malformed, &format!("the answer cannot be unpacked: {}", causes(error)));
-    }
     let what = if error.is_timeout() { "the answer did not end in time" } else { "the answer was cut off" };
     Error::new(Failure::Unavailable, &format!("{what}: {}", causes(error)))
-}
-
-/// The decompressor's own errors are `io::Error`s directly below reqwest's; those of the network lie below hyper's.
-fn is_bad_compression(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(inner) = source.filter(|inner| inner.is::<reqwest::Error>()) {
-        source = inner.source();
-    }
-    source.is_some_and(|inner| inner.is::<io::Error>()) && !error.is_timeout()
 }
 
 /// The chain of causes; the outermost says only that a request failed.

@@ -2,7 +2,7 @@
 //!
 //! `serde_json::Value` would round numbers that a double cannot hold; these texts go to consumers as the vendor's values.
 
-use super::json::text;
+use super::json::{Cutter, text};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) type Object<'a> = BTreeMap<Cow<'a, str>, String>;
 /// As [`canonical`]; every object passes through `amend` before it is written, the inner ones first.
 pub(super) fn canonical_with<'a>(json: &'a str, amend: fn(&mut Object<'a>)) -> Option<String> {
     let mut out = String::with_capacity(json.len());
-    let mut walker = Walker { json, at: 0, depth: 0, amend };
+    let mut walker = Walker { json: Cutter::new(json), depth: 0, amend };
     walker.value(&mut out)?;
     Some(out)
 }
@@ -56,15 +56,14 @@ fn push_quoted(text: &str, out: &mut String) {
 }
 
 struct Walker<'a> {
-    json: &'a str,
-    at: usize,
+    json: Cutter<'a>,
     depth: usize,
     amend: fn(&mut Object<'a>),
 }
 
 impl<'a> Walker<'a> {
     fn value(&mut self, out: &mut String) -> Option<()> {
-        match self.peek()? {
+        match self.json.peek()? {
             b'{' => self.nested(|walker| walker.object(out)),
             b'[' => self.nested(|walker| walker.array(out)),
             b'"' => self.string(out),
@@ -77,25 +76,16 @@ impl<'a> Walker<'a> {
         if self.depth > DEEPEST {
             return None;
         }
-        self.at += 1;
+        self.json.pass();
         read(self)?;
-        self.at += 1;
         self.depth -= 1;
         Some(())
     }
 
     fn object(&mut self, out: &mut String) -> Option<()> {
         let mut members = Object::new();
-        while self.peek()? != b'}' {
-            if self.peek()? == b',' {
-                self.at += 1;
-                continue;
-            }
-            let name = text(self.string_as_sent()?)?;
-            if self.peek()? != b':' {
-                return None;
-            }
-            self.at += 1;
+        while self.json.another(b'}')? {
+            let name = self.json.name()?;
             let mut value = String::new();
             self.value(&mut value)?;
             members.insert(name, value);
@@ -107,61 +97,34 @@ impl<'a> Walker<'a> {
 
     fn array(&mut self, out: &mut String) -> Option<()> {
         out.push('[');
-        while self.peek()? != b']' {
-            if self.peek()? == b',' {
-                self.at += 1;
+        let begin = out.len();
+        while self.json.another(b']')? {
+            if out.len() > begin {
                 out.push(',');
-            } else {
-                self.value(out)?;
             }
+            self.value(out)?;
         }
         out.push(']');
         Some(())
     }
 
     fn string(&mut self, out: &mut String) -> Option<()> {
-        let sent = self.string_as_sent()?;
-        if sent.contains('\\') {
-            push_quoted(&text(sent)?, out);
+        let string = self.json.string()?;
+        if string.is_plain {
+            out.push_str(string.sent);
         } else {
-            out.push_str(sent);
+            push_quoted(&text(string.sent)?, out);
         }
         Some(())
-    }
-
-    fn string_as_sent(&mut self) -> Option<&'a str> {
-        if self.peek()? != b'"' {
-            return None;
-        }
-        let start = self.at;
-        let bytes = self.json.as_bytes();
-        let mut end = start + 1;
-        while *bytes.get(end)? != b'"' {
-            end += if bytes[end] == b'\\' { 2 } else { 1 };
-        }
-        self.at = end + 1;
-        self.json.get(start..self.at)
     }
 
     fn scalar(&mut self, out: &mut String) -> Option<()> {
-        let rest = self.json.get(self.at..)?;
-        let scalar = rest.split([',', ']', '}', ' ', '\t', '\r', '\n']).next()?;
+        let scalar = self.json.scalar()?;
         let fits = matches!(scalar, "true" | "false" | "null") || scalar.parse::<f64>().is_ok_and(f64::is_finite);
-        if !fits {
-            return None;
+        if fits {
+            out.push_str(scalar)
         }
-        self.at += scalar.len();
-        out.push_str(scalar);
-        Some(())
-    }
-
-    /// The next byte that is no white space.
-    fn peek(&mut self) -> Option<u8> {
-        let bytes = self.json.as_bytes();
-        while matches!(bytes.get(self.at)?, b' ' | b'\t' | b'\r' | b'\n') {
-            self.at += 1;
-        }
-        bytes.get(self.at).copied()
+        fits.then_some(())
     }
 }
 

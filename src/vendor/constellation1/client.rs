@@ -5,7 +5,7 @@ use super::{auth, body, charset, wire};
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream};
 use crate::vendor::error::{Error, Unanswered};
 use chrono::Utc;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
@@ -186,7 +186,8 @@ impl Client {
     }
 
     async fn get(&self, url: Url, limit: Option<Duration>) -> Result<Answer, Unanswered> {
-        let mut request = self.http.get(url).headers(self.signed()).header(ACCEPT, "application/json");
+        let request = self.http.get(url).headers(self.signed()).header(ACCEPT, "application/json");
+        let mut request = request.header(ACCEPT_ENCODING, "gzip");
         if let Some(limit) = limit {
             request = request.timeout(limit.min(self.timeout));
         }
@@ -253,8 +254,7 @@ fn http(options: &ClientOptions) -> Result<reqwest::Client, String> {
         .pool_idle_timeout(IDLE)
         .tcp_keepalive(KEEPALIVE)
         .tcp_keepalive_interval(KEEPALIVE)
-        .referer(false)
-        .gzip(true);
+        .referer(false);
     // The environment's proxy is for the world outside; it would not even reach this machine's loopback.
     let builder = if is_loopback(&options.base_url) { builder.no_proxy() } else { builder };
     #[cfg(target_os = "linux")]

@@ -31,7 +31,7 @@ static COLUMNS_IN_LOWER_CASE: LazyLock<HashMap<String, usize>> =
 /// # Errors
 /// A reject when the raw text is no JSON object; a [`Record`] from a page always is one.
 pub(super) fn decode(record: &Record) -> Result<Content, Reject> {
-    let members = Members::read(&record.raw).map_err(|_| unreadable(record))?;
+    let members = Members::cut(&record.raw).ok_or_else(|| unreadable(record))?;
     let (mut values, mut others) = sort_out(members);
     resolve_names(&mut values, &mut others);
     let mut extra: Extra = others.into_iter().map(|(name, value)| (name, portable(value))).collect();
@@ -55,13 +55,23 @@ type Extra<'a> = BTreeMap<Cow<'a, str>, String>;
 fn sort_out(members: Members<'_>) -> (Values<'_>, Others<'_>) {
     let mut values = vec![None; LISTING_DETAILS.len()];
     let mut others = BTreeMap::new();
+    let mut next = 0;
     for (name, value) in members.0 {
-        match COLUMNS.get(name.as_ref()) {
-            Some(index) => values[*index] = Some(value),
+        match column(&name, next) {
+            Some(index) => {
+                values[index] = Some(value);
+                next = index + 1;
+            }
             None => drop(others.insert(name, value)),
         }
     }
     (values, others)
+}
+
+/// The place of the field of this name; it is likely the one after the field before.
+fn column(name: &str, likely: usize) -> Option<usize> {
+    let is_likely = LISTING_DETAILS.get(likely).is_some_and(|field| field.wire == name);
+    if is_likely { Some(likely) } else { COLUMNS.get(name).copied() }
 }
 
 /// A field's other names fill it: those of another case, then its alias. Where two speak and disagree, the other stays among

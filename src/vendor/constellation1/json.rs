@@ -5,6 +5,9 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
+/// A listing has some three hundred members.
+const MEMBERS: usize = 400;
+
 /// The members of a JSON object in their order: decoded name, value as sent.
 ///
 /// Values are skipped without recursion, so no depth of nesting exhausts the stack.
@@ -15,6 +18,11 @@ impl<'a> Members<'a> {
     /// The text is not JSON, or not an object.
     pub(super) fn read(text: &'a str) -> serde_json::Result<Members<'a>> {
         serde_json::from_str(text)
+    }
+
+    /// The same of a text that is known to be JSON, which is not judged again. `None` when it is no object.
+    pub(super) fn cut(json: &'a str) -> Option<Members<'a>> {
+        Cutter::new(json).members()
     }
 
     /// The value of a member as sent; the last one where the name is repeated. Names that differ only in case are one
@@ -35,6 +43,153 @@ impl<'a> Members<'a> {
 
     fn in_other_case(&self, name: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name) && known != name).map(|(_, value)| *value)
+    }
+}
+
+/// Cuts a text that is known to be JSON into its parts, without judging it again. Of any other text it makes nothing, or
+/// something.
+pub(super) struct Cutter<'a> {
+    json: &'a str,
+    at: usize,
+}
+
+impl<'a> Cutter<'a> {
+    pub(super) fn new(json: &'a str) -> Cutter<'a> {
+        Cutter { json, at: 0 }
+    }
+
+    /// The next byte that is no white space.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        let bytes = self.json.as_bytes();
+        while matches!(bytes.get(self.at)?, b' ' | b'\t' | b'\r' | b'\n') {
+            self.at += 1;
+        }
+        bytes.get(self.at).copied()
+    }
+
+    /// Goes behind the byte that was peeked.
+    pub(super) fn pass(&mut self) {
+        self.at += 1;
+    }
+
+    /// Whether another member or element follows, before which it then stands; it stands behind `end` otherwise.
+    pub(super) fn another(&mut self, end: u8) -> Option<bool> {
+        while self.peek()? == b',' {
+            self.pass();
+        }
+        let ended = self.peek()? == end;
+        self.at += usize::from(ended);
+        Some(!ended)
+    }
+
+    /// The elements of an array of objects; those that are none have no members.
+    pub(super) fn objects(&mut self) -> Option<Vec<(&'a str, Option<Members<'a>>)>> {
+        if self.peek()? != b'[' {
+            return None;
+        }
+        self.pass();
+        let mut objects = Vec::new();
+        while self.another(b']')? {
+            let start = self.at;
+            let members = self.members();
+            if members.is_none() {
+                self.value()?;
+            }
+            objects.push((self.json.get(start..self.at)?, members));
+        }
+        Some(objects)
+    }
+
+    fn members(&mut self) -> Option<Members<'a>> {
+        if self.peek()? != b'{' {
+            return None;
+        }
+        self.pass();
+        let mut members = Vec::with_capacity(MEMBERS);
+        while self.another(b'}')? {
+            members.push((self.name()?, self.value()?));
+        }
+        Some(Members(members))
+    }
+
+    /// The name of a member; it then stands before its value.
+    pub(super) fn name(&mut self) -> Option<Cow<'a, str>> {
+        let name = self.string()?;
+        let name = if name.is_plain { Cow::Borrowed(name.inner()) } else { text(name.sent)? };
+        if self.peek()? != b':' {
+            return None;
+        }
+        self.pass();
+        self.peek()?;
+        Some(name)
+    }
+
+    /// A value as sent.
+    fn value(&mut self) -> Option<&'a str> {
+        match self.peek()? {
+            b'"' => self.string().map(|string| string.sent),
+            b'{' | b'[' => self.nested(),
+            _ => self.scalar(),
+        }
+    }
+
+    fn nested(&mut self) -> Option<&'a str> {
+        let (start, mut depth) = (self.at, 0_usize);
+        loop {
+            match self.json.as_bytes().get(self.at)? {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            self.pass();
+            if depth == 0 {
+                return self.json.get(start..self.at);
+            }
+        }
+    }
+
+    pub(super) fn string(&mut self) -> Option<CutString<'a>> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let (start, bytes) = (self.at, self.json.as_bytes());
+        let (mut end, mut is_plain) = (start + 1, true);
+        loop {
+            match *bytes.get(end)? {
+                b'"' => break,
+                b'\\' => (end, is_plain) = (end + 2, false),
+                _ => end += 1,
+            }
+        }
+        self.at = end + 1;
+        Some(CutString { sent: self.json.get(start..self.at)?, is_plain })
+    }
+
+    /// A number, a boolean or a null as sent.
+    pub(super) fn scalar(&mut self) -> Option<&'a str> {
+        let rest = self.json.get(self.at..)?;
+        let length = rest.bytes().position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n'));
+        let scalar = &rest[..length.unwrap_or(rest.len())];
+        self.at += scalar.len();
+        (!scalar.is_empty()).then_some(scalar)
+    }
+}
+
+/// A string that was cut out.
+pub(super) struct CutString<'a> {
+    /// As sent, with its quotes.
+    pub(super) sent: &'a str,
+    /// Nothing in it is to be decoded.
+    pub(super) is_plain: bool,
+}
+
+impl<'a> CutString<'a> {
+    fn inner(&self) -> &'a str {
+        self.sent.get(1..self.sent.len() - 1).unwrap_or_default()
     }
 }
 
@@ -107,8 +262,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        // A listing has some three hundred members.
-        let mut members = Vec::with_capacity(400);
+        let mut members = Vec::new();
         while let Some((name, value)) = map.next_entry::<Lenient, &RawValue>()? {
             members.push((name.0, value.get()));
         }
@@ -146,6 +300,33 @@ mod tests {
         assert_eq!((members.get("BB"), members.get("A")), (Some("[ 1 ]"), Some("null")));
         let members = Members::read(r#"{"Total":1,"total":2,"count":null,"COUNT":3,"Count":null}"#).expect("an object");
         assert_eq!((members.known("Total"), members.known("Count")), (Some("1"), Some("3")));
+    }
+
+    #[test]
+    fn cuts_json_as_it_is_read() {
+        for json in
+            [" { } ", r#"{"a":{"b":[1,"]}",{}]},"c":[],"a\"":"\\\\","d":-1.5e3 , "e" : true}"#, r#"{"a":"{[\\\"","\ud800":null,"é":"é"}"#]
+        {
+            let (read, cut) = (Members::read(json).expect("an object"), Members::cut(json).expect("an object"));
+            assert_eq!(read.0, cut.0, "{json}");
+            let list = format!("[{json}, 1 ,[],{json}]");
+            let objects = Cutter::new(&list).objects().expect("a list");
+            assert_eq!(objects.iter().map(|(text, _)| *text).collect::<Vec<_>>(), [json.trim(), "1", "[]", json.trim()]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_cut_without_harm() {
+        let text = r#" [{"a":[1,{"b":"é\u0041\""}],"c":null},{}] "#;
+        for (at, _) in text.char_indices() {
+            for cut in [&text[..at], &text[at..], &format!("{}}}{}", &text[..at], &text[at..])] {
+                Members::cut(cut);
+                Cutter::new(cut).objects();
+            }
+        }
+        for (other, members) in [("[]", false), ("{", false), ("{\"a\"}", false), ("{\"a\":}", false), ("", false), ("{}}", true)] {
+            assert_eq!(Members::cut(other).is_some(), members, "{other}");
+        }
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! The bytes of an answered page, cut into records.
 
 use super::decimal::Decimal;
-use super::json::{Members, text};
+use super::json::{Cutter, Members, text};
 use super::mend::mended;
 use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, printable, raw_hash};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Names of members that the reason of a reject repeats, and the characters of each.
@@ -28,8 +27,8 @@ fn page_of(envelope: &Members) -> Result<Page, String> {
     check_count(envelope, results.len())?;
     let mut page = Page { records: Vec::with_capacity(results.len()), rejects: Vec::new(), total, next_page: None, vendor_now: None };
     page.next_page = next_page(envelope)?;
-    for result in results {
-        match record(result.get()) {
+    for (json, members) in results {
+        match record(json, members) {
             Ok(record) => page.records.push(record),
             Err(reject) => page.rejects.push(*reject),
         }
@@ -58,23 +57,24 @@ pub fn detail(body: &[u8]) -> Result<Option<Record>, String> {
 
 fn detail_of(body: &str, members: &Members) -> Result<Option<Record>, String> {
     let Some(results) = members.get("Results") else {
-        return one(body).map(Some);
+        return one(body, Members::cut(body)).map(Some);
     };
-    let results = if results == "null" { Vec::new() } else { elements(results)? };
-    match results.as_slice() {
-        [] => Ok(None),
-        [result] => one(result.get()).map(Some),
-        _ => Err(format!("the answer about one listing holds {}", results.len())),
+    let mut results = if results == "null" { Vec::new() } else { elements(results)? };
+    match (results.pop(), results.len()) {
+        (None, _) => Ok(None),
+        (Some((result, members)), 0) => one(result, members).map(Some),
+        (Some(_), others) => Err(format!("the answer about one listing holds {}", others + 1)),
     }
 }
 
-fn one(json: &str) -> Result<Record, String> {
-    record(json).map_err(|reject| format!("the answer is no listing: {}", reject.reason))
+fn one(json: &str, members: Option<Members>) -> Result<Record, String> {
+    record(json, members).map_err(|reject| format!("the answer is no listing: {}", reject.reason))
 }
 
 /// One broken byte in a remark costs that character, not two hundred listings.
 fn decoded(body: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(body)
+    // The lossy reading is several times as slow.
+    str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
 }
 
 fn without_bom(body: &str) -> &str {
@@ -109,7 +109,7 @@ fn total(envelope: &Members) -> Result<u64, String> {
     }
 }
 
-fn results<'a>(envelope: &Members<'a>, total: u64) -> Result<Vec<&'a RawValue>, String> {
+fn results<'a>(envelope: &Members<'a>, total: u64) -> Result<Vec<Element<'a>>, String> {
     match envelope.get("Results") {
         Some("null") if total == 0 => Ok(Vec::new()),
         Some(results) if results != "null" => elements(results),
@@ -123,12 +123,14 @@ fn count(value: &str) -> Option<u64> {
     number.parse().ok().or_else(|| u64::try_from(Decimal::parse(&number)?.whole()?).ok())
 }
 
+/// What stands in the place of a listing, as sent, and its members if it is an object.
+type Element<'a> = (&'a str, Option<Members<'a>>);
+
 /// A single result may come without its list.
-fn elements(results: &str) -> Result<Vec<&RawValue>, String> {
-    if Members::read(results).is_ok_and(|members| !members.0.is_empty()) {
-        return serde_json::from_str(results).map(|result| vec![result]).map_err(|error| no_json(&error, "page"));
-    }
-    serde_json::from_str(results).map_err(|_| "the answer is no page: its Results are no array".to_owned())
+fn elements(results: &str) -> Result<Vec<Element<'_>>, String> {
+    let alone = Members::cut(results).filter(|members| !members.0.is_empty());
+    let elements = alone.map(|members| vec![(results, Some(members))]).or_else(|| Cutter::new(results).objects());
+    elements.ok_or_else(|| "the answer is no page: its Results are no array".to_owned())
 }
 
 fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
@@ -154,13 +156,14 @@ fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
 /// # Errors
 /// What is still wrong with it, for a person.
 pub(super) fn replay(raw: &str) -> Result<Record, String> {
-    record(raw).map_err(|reject| reject.reason)
+    let members = Members::read(raw).ok();
+    record(raw, members).map_err(|reject| reject.reason)
 }
 
 /// Reads one result's key and stamp; everything else stays text. The reject is boxed for being the rare, large side.
-fn record(json: &str) -> Result<Record, Box<Reject>> {
+fn record(json: &str, members: Option<Members>) -> Result<Record, Box<Reject>> {
     let reject = |reason: String, listing| Box::new(Reject { reason, listing, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() });
-    let members = Members::read(json).map_err(|_| reject("it is no JSON object".to_owned(), None))?;
+    let members = members.ok_or_else(|| reject("it is no JSON object".to_owned(), None))?;
     let missing = |name| no_member(name, &members);
     let listing = listing_id(members.known("ListingId").ok_or_else(|| reject(missing("ListingId"), None))?);
     let listing = listing.map_err(|reason| reject(reason, None))?;

@@ -1,0 +1,92 @@
+//! How fast a first load is, set against what the machine can do at all with the same bytes.
+//!
+//! ```text
+//! cargo run --release --example throughput -- --listings 20000
+//! ```
+//!
+//! A vendor in this process serves pages that are compressed beforehand. The real program loads them as a child process, so that its
+//! time and its memory are measured apart from the vendor's. The same run measures two bounds: one thread that visits every
+//! JSON value of the same bytes, and SQLite copying the same rows.
+
+mod bounds;
+mod child;
+mod vendor;
+
+use clap::Parser;
+use mls_sync::sandbox::{Options, Shape, World};
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+use vendor::Vendor;
+
+/// Measures a first load.
+#[derive(Parser)]
+struct Arguments {
+    /// How many listings are loaded
+    #[arg(long, default_value_t = 20_000)]
+    listings: usize,
+    /// How many loads are measured; the fastest counts
+    #[arg(long, default_value_t = 3)]
+    runs: u32,
+    /// The vendor sends its pages uncompressed
+    #[arg(long)]
+    plain: bool,
+}
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("run") {
+        return mls_sync::main();
+    }
+    match measure(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let feeds = vec!["GAMLS".to_owned()];
+    let (listings, deleted) = (arguments.listings, arguments.listings / 20);
+    let options = Options { feeds, listings, deleted, page_size: 1000, shape: Shape::Union, ..Options::default() };
+    let vendor = Vendor::of(&mut World::new(options), arguments.plain)?;
+    let count = vendor.listings.len() as f64;
+    let pages = vendor.pages() as f64;
+    println!(
+        "{count} listings on {pages} pages with the deletions; a listing has {:.1} kB as JSON, {:.1} kB as sent",
+        vendor.json_bytes() / count / 1e3,
+        vendor.sent_bytes() / count / 1e3
+    );
+    let scan = bounds::scan(&vendor)?;
+    let vendor = vendor.start()?;
+    let directory = tempfile::tempdir()?;
+    let mut best: Option<child::Load> = None;
+    for run in 0..arguments.runs {
+        let load = child::load(&vendor, &directory.path().join(format!("{run}.db")))?;
+        println!("load {}: {:.2} s, {:.2} CPU s", run + 1, load.wall.as_secs_f64(), load.cpu());
+        if best.as_ref().is_none_or(|best| load.wall < best.wall) {
+            best = Some(load);
+        }
+    }
+    let load = best.ok_or("no load was asked for")?;
+    let copy = bounds::copy(&load.database, &directory.path().join("copy.db"))?;
+    report((count, pages), &load, scan, &copy);
+    Ok(())
+}
+
+fn report((count, pages): (f64, f64), load: &child::Load, scan: Duration, copy: &bounds::Copy) {
+    let speed = |time: Duration| count / time.as_secs_f64();
+    let slower = speed(scan).min(speed(copy.time));
+    println!("\nfirst load        {:>9.0} listings/s, {:.0} pages/s", speed(load.wall), pages / load.wall.as_secs_f64());
+    println!("visit every value {:>9.0} listings/s, one thread", speed(scan));
+    println!("copy the rows     {:>9.0} listings/s", speed(copy.time));
+    println!("load / slower bound {:>7.2}", speed(load.wall) / slower);
+    println!("CPU per 20,000    {:>9.2} s", load.cpu() * 20_000.0 / count);
+    for (thread, seconds) in &load.threads {
+        println!("    {thread:<14}{seconds:>9.2} s");
+    }
+    println!("peak memory       {:>9.0} MB", load.peak_kib as f64 / 1024.0);
+    println!("file / bare rows  {:>9.2}", load.bytes as f64 / copy.bytes as f64);
+    println!("requests / pages  {:>9.2} ({} / {pages})", load.requests as f64 / pages, load.requests);
+}
