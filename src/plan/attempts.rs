@@ -152,6 +152,11 @@ impl Attempts {
         }
     }
 
+    /// Whether nothing was answered since the last request that failed for want of an answer.
+    pub(super) fn is_outage(&self) -> bool {
+        self.outage.fails > 0
+    }
+
     /// The vendor answered a request for this work.
     pub(crate) fn answered(&mut self, work: Work) {
         self.streaks.remove(&work);

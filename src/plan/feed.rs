@@ -203,8 +203,8 @@ impl FeedPlan {
             }
             _ => {}
         }
-        self.attempts.answered(work);
         self.others_answered(work);
+        self.attempts.answered(work);
         self.look_at_stamps(purpose, &open, &page.stamps, now);
         let followed = self.follow(work, open, step, now);
         self.store(work, followed, before)
@@ -682,6 +682,33 @@ mod tests {
             assert!(refused < 60, "{refused} requests for deletions");
             assert_eq!(plan.failing().map(|failing| failing.stream), Some(Stream::Deleted));
         }
+    }
+
+    #[test]
+    fn a_record_that_was_edited_into_poison_does_not_make_the_feed_deaf() {
+        let mut plan = plan(false);
+        settle(&mut plan, 0);
+        // It lies in the newest seconds of the first poll that asks for it.
+        let (poison, edit) = (now(56).vendor, now(70).vendor);
+        let mut heard = None;
+        for at in 60..600 {
+            while let Step::Fetch(purpose, request) = plan.next(now(at)) {
+                let work = of(purpose, &request);
+                let holds = |stamp| request.stream == Stream::All && request.window.from <= stamp && stamp <= request.window.to;
+                match holds(poison) {
+                    true => drop(plan.on_failure(work, &Failure::Unavailable, "HTTP 500", now(at))),
+                    false if holds(edit) => {
+                        heard.get_or_insert(at);
+                        plan.on_page(work, showing(&request, "a", edit), now(at));
+                    }
+                    false => drop(plan.on_page(work, page(&request, 0, &[]), now(at))),
+                }
+            }
+        }
+        assert!(heard.is_some_and(|at| at <= 150), "heard at {heard:?}");
+        let [gap] = plan.known_gaps.all() else { panic!("{:?}", plan.known_gaps.all()) };
+        assert!(gap.claim.from <= poison && poison <= gap.claim.to && gap.claim.to.since(gap.claim.from) <= SECOND * 12, "{gap:?}");
+        assert_eq!(plan.failing(), None, "polls are answered");
     }
 
     /// Fails every request from `from` until `until`; tells which they were and when.

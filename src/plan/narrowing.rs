@@ -2,8 +2,10 @@
 //!
 //! A window that fails again and again may hold a record that the vendor cannot send, or more matches than it can count.
 //! As soon as another window of the stream is answered, the trouble is the window's own, and it is halved: what can be read
-//! is read, and what is left in the end is a known gap. While nothing of the stream is answered, the newest few seconds of
-//! the window are asked for in its place, as the cheapest question that shows whether the stream answers at all.
+//! is read, and what is left in the end is a known gap. Where each half is answered, the window only matched too much. While
+//! nothing of the stream is answered, the newest few seconds of the window are asked for in its place, as the cheapest question
+//! that shows whether the stream answers at all. A poll of which these fail as well asks for the seconds that have come since, as
+//! one bad record may lie in them.
 
 use super::window::SMALLEST_SPAN;
 use crate::record::{Stamp, Window};
@@ -24,6 +26,8 @@ pub(super) struct Narrowing {
     stream_answers: bool,
     /// The stretch in which the trouble lies, once it is being halved.
     trouble: Option<Window>,
+    /// Perhaps that stretch only matched too much, and each half of it can be answered.
+    wide: bool,
     /// Why it failed last, for people.
     reason: String,
 }
@@ -35,6 +39,8 @@ pub(super) enum Remedy {
     Again,
     /// Ask for its newest few seconds instead.
     Test,
+    /// Nothing shows that the stream answers, and its newest few seconds fail as well: ask for others, as time brings them.
+    Later,
     /// Ask for a part of it.
     Halve,
     /// It cannot be halved any more: it is a known gap.
@@ -55,8 +61,9 @@ impl Narrowing {
                 self.trouble = Some(claim);
                 Remedy::Halve
             }
-            (false, false) if self.vendor_answers || self.fails >= LONG_PATIENCE => Remedy::Test,
-            (false, _) => Remedy::Again,
+            (false, _) if !self.may_test() => Remedy::Again,
+            (false, false) => Remedy::Test,
+            (false, true) => Remedy::Later,
         }
     }
 
@@ -70,10 +77,22 @@ impl Narrowing {
         &self.reason
     }
 
+    /// Takes note of whether the window that failed may only have matched too much.
+    pub(super) fn may_be_wide(&mut self, wide: bool) {
+        self.wide = wide;
+    }
+
     /// Takes note that the trouble is certainly the window's own.
     pub(super) fn take_as_own(&mut self) {
         self.fails = self.fails.max(PATIENCE);
         self.stream_answers = true;
+    }
+
+    /// An outage of the vendor has ended. What failed while nothing was answered may have failed for that reason alone.
+    pub(super) fn outage_ended(&mut self) {
+        if !self.vendor_answers {
+            self.fails = self.fails.min(1);
+        }
     }
 
     /// The vendor has answered a request for other work, of the same stream or not.
@@ -87,6 +106,12 @@ impl Narrowing {
     pub(super) fn gave_up(&mut self) {
         self.trouble = None;
         self.stream_answers = false;
+        self.fails = PATIENCE - 1;
+    }
+
+    /// The search goes on in other work of the same stream, which has just answered.
+    pub(super) fn handed_on(self) -> Narrowing {
+        Narrowing { fails: PATIENCE - 1, vendor_answers: true, stream_answers: true, trouble: None, ..self }
     }
 
     /// A window was proven: what trouble there is lies outside of it. Tells whether the search is over.
@@ -94,6 +119,7 @@ impl Narrowing {
         self.others_answered(true);
         match &mut self.trouble {
             Some(trouble) if claim.from <= trouble.from => true,
+            Some(_) if self.wide => false,
             Some(trouble) => {
                 trouble.to = trouble.to.min(claim.from);
                 false
@@ -108,6 +134,8 @@ impl Narrowing {
         match self.trouble {
             Some(trouble) if to <= trouble.from => None,
             Some(trouble) if to > trouble.to => Some(trouble.to),
+            // The newer half was answered. If the older one is as well, the two were only too much for one answer.
+            Some(trouble) if to < trouble.to => Some(trouble.from),
             Some(trouble) => Some(to.minus((to.since(trouble.from) / 2).max(SMALLEST_SPAN)).max(trouble.from)),
             None if self.tests() => Some(to.minus(SMALLEST_SPAN)),
             None => None,
@@ -126,8 +154,11 @@ impl Narrowing {
 
     /// Whether only the newest few seconds are asked for.
     fn tests(&self) -> bool {
-        let may_test = self.vendor_answers || self.fails >= LONG_PATIENCE;
-        self.trouble.is_none() && self.fails >= PATIENCE && !self.stream_answers && may_test
+        self.trouble.is_none() && self.fails >= PATIENCE && !self.stream_answers && self.may_test()
+    }
+
+    fn may_test(&self) -> bool {
+        self.vendor_answers || self.fails >= LONG_PATIENCE
     }
 }
 
@@ -165,7 +196,37 @@ mod tests {
         assert_eq!(narrowing.failed(window(200, 400), false, true), Remedy::Halve, "a part that fails is halved at once");
         assert_eq!(narrowing.limit(window(0, 400).to), Some(window(300, 400).from));
         assert_eq!(narrowing.failed(window(396, 400), true, true), Remedy::GiveUp);
+        assert!(narrowing.is_alone());
         narrowing.gave_up();
-        assert_eq!(narrowing.failed(window(392, 396), true, true), Remedy::Again, "it has to be shown again that the stream answers");
+        assert!(!narrowing.is_alone(), "the known gap tells of it from now on");
+        assert_eq!(narrowing.failed(window(392, 396), true, true), Remedy::Later, "it has to be shown again that the stream answers");
+    }
+
+    #[test]
+    fn what_failed_in_an_outage_is_not_alone_when_it_ends() {
+        let mut narrowing = Narrowing::default();
+        for _ in 0..4 {
+            narrowing.failed(window(0, 800), false, false);
+        }
+        narrowing.outage_ended();
+        narrowing.others_answered(false);
+        assert!(!narrowing.is_alone(), "all had failed");
+        for _ in 0..2 {
+            narrowing.failed(window(0, 800), false, false);
+        }
+        narrowing.outage_ended();
+        assert!(narrowing.is_alone(), "others were answered meanwhile");
+    }
+
+    #[test]
+    fn a_window_whose_halves_are_answered_was_only_too_wide() {
+        let mut narrowing = Narrowing::default();
+        narrowing.failed(window(0, 800), false, false);
+        narrowing.take_as_own();
+        assert_eq!(narrowing.failed(window(0, 800), false, false), Remedy::Halve);
+        narrowing.may_be_wide(true);
+        assert!(!narrowing.proven(window(400, 800)));
+        assert_eq!(narrowing.limit(window(0, 400).to), Some(window(0, 400).from), "the other half is asked for whole");
+        assert!(narrowing.proven(window(0, 400)), "there is nothing to search for");
     }
 }

@@ -100,20 +100,24 @@ impl Observations {
 
     /// The vendor could not answer a window at all: perhaps too much matched.
     pub(super) fn saw_too_wide(&mut self, stream: Stream) {
-        self.most.entry(stream).or_insert(self.page_size);
+        self.most.entry(stream).or_default();
     }
 
     /// A window was proven that held so many records: the next one may hold a little less than what may be read in one. One
-    /// that turns out too deep is cut.
-    pub(super) fn proven(&mut self, stream: Stream, snapshot: bool, records: u64) {
+    /// that turns out too deep is cut. A window that was shorter than it might have been tells nothing of longer ones.
+    pub(super) fn proven(&mut self, stream: Stream, snapshot: bool, claim: Window, records: u64) {
+        // The length of a page may have been learned since the vendor failed.
         let most = self.most.get_mut(&stream).map(|most| {
             *most = records.max(*most);
-            *most
+            self.page_size.max(*most)
         });
         // A quarter more than what was sent is tried, so that a single bad record does not make all windows short for ever.
         let limit = (self.deepest(stream, snapshot) * self.page_size).min(most.map_or(u64::MAX, |most| most + most / 4));
         let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(1.0, 2.0);
-        self.spans.entry((stream, snapshot)).and_modify(|span| *span = span.mul_f64(factor).clamp(SMALLEST_SPAN, LONGEST_SPAN));
+        let limiting = self.spans.get_mut(&(stream, snapshot)).filter(|span| claim.from <= claim.to.minus(**span));
+        if let Some(span) = limiting {
+            *span = span.mul_f64(factor).clamp(SMALLEST_SPAN, LONGEST_SPAN);
+        }
     }
 
     /// The server does not obey From: a short window is as deep as a long one.
@@ -186,5 +190,24 @@ impl Observations {
     /// What the stamps show of the zone.
     pub(super) fn zone(&self) -> Option<ZoneFinding> {
         self.ahead.or(self.zone_found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[test]
+    fn windows_grow_by_what_windows_of_full_length_have_shown_and_by_nothing_shorter() {
+        let mut seen = Observations::new(20, DAY);
+        let span = |seen: &Observations| seen.spans(false)[&Stream::All];
+        let claim = |days: u32| Window { from: Stamp(0), to: Stamp(0).plus(DAY * days) };
+        seen.cut_to(Stream::All, false, DAY * 8);
+        (0..17).for_each(|_| seen.proven(Stream::All, false, claim(1), 1));
+        assert_eq!(span(&seen), DAY * 8);
+        seen.proven(Stream::All, false, claim(8), 1);
+        assert_eq!(span(&seen), DAY * 16);
     }
 }

@@ -110,9 +110,7 @@ impl Rounds {
         round.cut.remove(&stream);
         round.open.insert(stream);
         let task = streams.get(&stream)?.poll(stream, round.to, options.overlap);
-        // Where the clocks differ, the poll ends by the vendor's and claims by the earlier.
-        let past = round.begun.earliest.minus(options.settle + PAD).max(task.claim.from);
-        Some(Task { claim: Window { to: task.claim.to.min(past), ..task.claim }, ..task })
+        Some(ending(task, options.settle, round.begun))
     }
 
     /// Where the deletions of this round begin, if they were cut: listings are not read behind them.
@@ -175,6 +173,13 @@ impl Rounds {
         !round.doubtful
     }
 
+    /// Listings do not wait for deletions that are not answered.
+    pub(super) fn go_ahead_of(&mut self, stream: Stream) {
+        if let Some(round) = self.current.as_mut().filter(|_| stream.presence() == Presence::Deleted) {
+            round.deletions_from = None;
+        }
+    }
+
     /// Something of the past was read.
     pub(super) fn read_past(&mut self) {
         self.read_since = true;
@@ -194,6 +199,19 @@ impl Rounds {
     pub(super) fn is_doubtful(&self) -> bool {
         self.doubtful_in_a_row > 0
     }
+}
+
+/// A poll that claims no further than is past by both clocks: where they differ, it ends by the vendor's and claims by the earlier.
+fn ending(task: Task, settle: Duration, begun: Now) -> Task {
+    let past = begun.earliest.minus(settle + PAD).max(task.claim.from);
+    Task { claim: Window { to: task.claim.to.min(past), ..task.claim }, ..task }
+}
+
+/// The same poll, up to what is past by now.
+pub(super) fn up_to_now(task: Task, settle: Duration, now: Now) -> Task {
+    let to = now.vendor.minus(settle).max(task.asked.to);
+    let longer = Task { asked: Window { to, ..task.asked }, claim: Window { to: to.minus(PAD), ..task.claim }, ..task };
+    ending(longer, settle, now)
 }
 
 fn round(to: Stamp, left: Vec<Stream>, begun: Now) -> Round {

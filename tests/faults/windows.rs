@@ -91,6 +91,22 @@ fn a_record_that_the_vendor_cannot_send_keeps_nothing_else_out() {
 }
 
 #[test]
+fn a_listing_that_becomes_unreadable_by_an_edit_makes_no_feed_deaf() {
+    let mirror = Mirror::new(small());
+    let daemon = loaded_but_for(&mirror, &[]);
+    let poison = by_age(&mirror)[0].0.clone();
+    let bad = poison.clone();
+    // Its edit is the newest of all.
+    mirror.sandbox.set_fault(None, Some(Fault::status_if(500, move |_, answer| shows(answer, &bad))));
+    assert!(mirror.sandbox.with_world(|world| world.edit(FEED, &poison)));
+    known_gap(&mirror, "500");
+    let added = mirror.sandbox.with_world(|world| world.add(FEED));
+    eventually("a new listing comes", LIMIT, || stored(&mirror).contains(&added.0));
+    eventually("nothing is said to be unheard", LIMIT, || !mirror.status_of(FEED)["notices"].to_string().contains("not heard"));
+    daemon.kill();
+}
+
+#[test]
 fn a_window_that_is_too_wide_for_the_vendor_is_asked_for_in_parts() {
     let mirror = Mirror::new(small());
     mirror.sandbox.set_fault(None, Some(Fault::status_if(504, |_, answer| answer["Total"].as_u64().is_some_and(|total| total > 60))));

@@ -138,7 +138,7 @@ impl FeedPlan {
             }
             return self.rounds.polled(stream, true);
         }
-        self.observations.proven(stream, self.is_snapshot(purpose, claim, now), records);
+        self.observations.proven(stream, self.is_snapshot(purpose, claim, now), claim, records);
         match purpose {
             Purpose::Fill => {
                 if let Some(state) = self.streams.get_mut(&stream) {

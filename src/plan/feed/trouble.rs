@@ -6,6 +6,7 @@ use crate::plan::checkpoint::{Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::narrowing::{Narrowing, Remedy};
 use crate::plan::options::Purpose;
+use crate::plan::rounds::up_to_now;
 use crate::plan::step::Failing;
 use crate::plan::window::{FromRule, SMALLEST_SPAN, Task, task_for};
 use crate::record::{Failure, Presence, Stamp, Window};
@@ -78,6 +79,7 @@ impl FeedPlan {
         }
         let smallest = self.is_smallest(work, claim);
         let begun = !open.reading.is_at_start();
+        let may_be_wide = !begun && *failure == Failure::Unavailable && self.rule_of(work.stream) == FromRule::Exact;
         let narrowing = self.narrowing.entry(work).or_default();
         if work.purpose == Purpose::Fill && self.known_gaps.holds(work.stream, claim) {
             // It failed before while others were answered; a one-shot run may have nothing else to ask.
@@ -85,10 +87,14 @@ impl FeedPlan {
         }
         let remedy = narrowing.failed(claim, smallest, begun);
         narrowing.note(reason);
+        narrowing.may_be_wide(may_be_wide);
         match remedy {
-            Remedy::Again => return drop(self.open.insert(work, open)),
+            Remedy::Later if work.purpose == Purpose::Poll && self.rule_of(work.stream) == FromRule::Exact => {
+                return self.ask_for_later(work, open, now);
+            }
+            Remedy::Again | Remedy::Later => return drop(self.open.insert(work, open)),
             Remedy::Test | Remedy::Halve => {
-                if !begun && *failure == Failure::Unavailable && self.rule_of(work.stream) == FromRule::Exact {
+                if may_be_wide {
                     self.observations.saw_too_wide(work.stream);
                     let half = claim.to.since(claim.from) / 2;
                     self.observations.cut_to(work.stream, self.is_snapshot(work.purpose, claim, now), half.max(SMALLEST_SPAN));
@@ -118,6 +124,14 @@ impl FeedPlan {
         }
     }
 
+    /// The newest few seconds of a poll failed like all of it: those that have come since are asked for in their place, so that a
+    /// record that cannot be sent does not hide that the stream answers. What lies before is read by fills.
+    fn ask_for_later(&mut self, work: Work, open: Open, now: Now) {
+        let task = up_to_now(open.task, self.options.settle, now);
+        self.ask_for_less(work, Open { task, ..open }, Remedy::Test, now);
+        self.rounds.go_ahead_of(work.stream);
+    }
+
     /// A window was answered on every page, and lacks records that its Total counts, or does not stand still.
     pub(super) fn lacks_records(&mut self, work: Work, mut open: Open, now: Now) -> (Option<WindowSave>, bool) {
         let progress = open.reading.progress();
@@ -140,7 +154,7 @@ impl FeedPlan {
         self.attempts.failed_alone(work, &reason, now.monotonic);
         match remedy {
             Remedy::GiveUp => (Some(self.give_up(work, open, now)), false),
-            Remedy::Again | Remedy::Test => {
+            Remedy::Again | Remedy::Test | Remedy::Later => {
                 open.reading.again();
                 (Some(self.keep(work, open)), false)
             }
@@ -171,7 +185,11 @@ impl FeedPlan {
 
     /// The vendor answered a request for this work: what fails meanwhile has a trouble of its own.
     pub(super) fn others_answered(&mut self, answered: Work) {
+        let outage_ends = self.attempts.is_outage();
         for (work, narrowing) in self.narrowing.iter_mut().filter(|(work, _)| **work != answered) {
+            if outage_ends {
+                narrowing.outage_ended();
+            }
             narrowing.others_answered(work.stream == answered.stream);
         }
     }
@@ -181,8 +199,15 @@ impl FeedPlan {
         if matches!(work.purpose, Purpose::Poll | Purpose::Fill) {
             self.known_gaps.proven(work.stream, claim);
         }
-        if self.narrowing.get_mut(&work).is_some_and(|narrowing| narrowing.proven(claim)) {
-            self.narrowing.remove(&work);
+        let Some(mut narrowing) = self.narrowing.remove(&work) else { return };
+        if work.purpose != Purpose::Poll {
+            if !narrowing.proven(claim) {
+                self.narrowing.insert(work, narrowing);
+            }
+        } else if narrowing.is_alone() {
+            // What was cut off the poll is read by fills, and so the trouble is theirs.
+            let fill = Work { purpose: Purpose::Fill, ..work };
+            self.narrowing.entry(fill).or_insert(narrowing.handed_on());
         }
     }
 
