@@ -13,7 +13,7 @@
 //! - A window that is claimed whole holds every version that requests could see since before it was opened; where its last
 //!   answer held it whole, every version that this answer could show, and these stay in the file while the vendor shows them.
 //!   Of windows read page by page this is not promised where one version entered (published late, or because the window's end lay
-//!   ahead of the vendor's clock) while another left, as that hides one from the total, nor where one left and the order is
+//!   ahead of the vendor's clock) while another left, as that hides one from the total, nor where one did either and the order is
 //!   unstable; where two readings must agree, only where that happened twice. A listing that is never shown may be missing.
 //! - Whatever `covered` and `coverage` call complete was proven.
 //!   Where Total lags or replicas are stale, "since before" and "meanwhile" begin as much earlier; a window of less than a day,

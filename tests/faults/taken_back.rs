@@ -132,6 +132,22 @@ fn a_mass_deletion_that_is_undone_under_the_old_stamps_is_undone_by_a_reconcile(
 }
 
 #[test]
+fn a_deletion_that_a_backup_brings_back_is_taken_over_where_status_0_shows_its_copy() {
+    let mirror = loaded(Options { all_includes_deleted: true, ..one_page() });
+    let revived = live(&mirror, 3);
+    change(&mirror, &revived, false);
+    let before = backup(&mirror);
+    mirror.sandbox.with_world(|world| assert!(revived.iter().all(|listing| world.revive(FEED, listing))));
+    later(&mirror);
+    mirror.once();
+    put_back(&mirror, &before);
+    mirror.reread();
+    assert_eq!((contested(&mirror), mirror.number("SELECT count(*) FROM contested WHERE deleted")), (3, 3));
+    assert_eq!(reconcile(&mirror, &[])["taken_back"], 3);
+    mirror.verify("after the reconcile");
+}
+
+#[test]
 fn a_scan_alone_takes_back_what_no_copy_of_the_vendor_can_lag_behind() {
     let mirror = loaded(small());
     let before = backup(&mirror);

@@ -96,7 +96,7 @@ impl Oracle {
     ///
     /// What one answer showed whole, it showed at one moment: nothing can hide from it. Where pages were read one after another, a
     /// version that enters the window while another leaves it may hide one more, as Total stays; two readings that must agree hide
-    /// one only where that happens twice. Where the order is not stable, one that leaves is enough.
+    /// one only where that happens twice. Where the order is not stable, and Total may lag, any change is enough.
     fn proves(&mut self, file: &Connection, scenario: &Scenario, purpose: Purpose, task: Task, opened: Opened) -> Result<(), String> {
         if matches!(purpose, Purpose::Poll | Purpose::Fill) {
             let proven = self.claims.proven.entry(task.stream).or_default();
@@ -139,7 +139,7 @@ impl Oracle {
         let went = meanwhile().filter(|event| event.gone.as_ref().is_some_and(inside)).count();
         // A window that lies ahead may grow at any time, and is read once.
         let is_agreed = purpose != Purpose::Fill && task.claim.to < Stamp::NO_END;
-        if scenario.stable_order() { came.min(went) > usize::from(is_agreed) } else { went > 0 }
+        if scenario.stable_order() { came.min(went) > usize::from(is_agreed) } else { came + went > 0 }
     }
 
     /// What was promised once is in the file for as long as the vendor shows it.
