@@ -49,9 +49,9 @@ fn a_full_disk_stops_the_asking_and_the_daemon_goes_on_when_there_is_room() {
     eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") == 300);
     limit(&daemon, "--fsize=30000:unlimited");
     change(&mirror, 100);
-    eventually("status tells it", LIMIT, || trouble(&mirror).is_some());
-    let shown = mirror.run(&["status"]).succeeded().stdout;
-    assert!(shown.contains("! database: ") && shown.contains("disk"), "{shown}");
+    // A little may still be written at times, and the trouble is over for a moment then.
+    let shown = || mirror.run(&["status"]).succeeded().stdout;
+    eventually("status tells it", LIMIT, || shown().lines().any(|line| line.contains("! database: ") && line.contains("disk")));
     let asked = mirror.requests().len();
     always("the vendor is left in peace", seconds(3), || mirror.requests().len() <= asked + 6);
     assert!(daemon.is_running());
