@@ -31,6 +31,8 @@ pub struct Gathering {
     asked: usize,
     requests: u32,
     answered: bool,
+    /// A single feed was not answered, and nothing else was so far.
+    one_failed: bool,
     troubled: bool,
     whole_most: usize,
     singled: Vec<FeedId>,
@@ -49,6 +51,7 @@ impl Gathering {
             asked,
             requests: 0,
             answered: false,
+            one_failed: false,
             troubled: false,
             whole_most: 0,
             singled: Vec::new(),
@@ -79,7 +82,10 @@ impl Gathering {
             self.troubled = true;
             return match part.len() {
                 1 => self.single_out(part),
-                _ => self.split(part),
+                _ => {
+                    self.split(part);
+                    Vec::new()
+                }
             };
         }
         if sharing.lacks_newest(&part, window, &page) {
@@ -97,8 +103,8 @@ impl Gathering {
         self.troubled = true;
         let all_fail = match failure {
             Failure::Throttled { .. } => true,
-            // The vendor answers nobody: one feed alone was tried, or is tried next.
-            Failure::Unavailable | Failure::Unauthorized => part.len() == 1 && !self.answered,
+            // The vendor answers nobody: the list, and two feeds alone. One of them may be the cause of the trouble.
+            Failure::Unavailable | Failure::Unauthorized => part.len() == 1 && self.one_failed && !self.answered,
             Failure::Refused | Failure::Malformed => false,
         };
         if all_fail {
@@ -107,18 +113,28 @@ impl Gathering {
             let left = std::iter::once(part).chain(self.parts.drain(..)).flatten();
             return left.map(|question| (question.feed, Outcome::Failed)).collect();
         }
+        let tries_one = matches!(failure, Failure::Unavailable | Failure::Unauthorized) && !self.answered;
         if part.len() == 1 {
+            self.one_failed |= tries_one;
+            if tries_one && let Some(next) = self.parts.pop_front() {
+                self.one_first(next);
+            }
             return self.single_out(part);
         }
-        let tries_one = matches!(failure, Failure::Unavailable | Failure::Unauthorized) && !self.answered;
-        if tries_one {
-            let mut part = part;
-            let rest = part.split_off(1);
-            self.split(rest);
-            self.parts.push_front(part);
-            return Vec::new();
+        match tries_one {
+            true => self.one_first(part),
+            false => self.split(part),
         }
-        self.split(part)
+        Vec::new()
+    }
+
+    /// The first feed of a part is asked alone, and then the others in smaller parts.
+    fn one_first(&mut self, mut part: Vec<Question>) {
+        let rest = part.split_off(1);
+        if !rest.is_empty() {
+            self.split(rest);
+        }
+        self.parts.push_front(part);
     }
 
     /// Ends the round: the feeds that are to ask alone.
@@ -135,12 +151,11 @@ impl Gathering {
         feeds.into_iter().map(|feed| (feed, Outcome::Alone)).collect()
     }
 
-    fn split(&mut self, part: Vec<Question>) -> Vec<(FeedId, Outcome)> {
+    fn split(&mut self, part: Vec<Question>) {
         let most = part.len().div_ceil(PARTS);
         for smaller in parts(part, most).into_iter().rev() {
             self.parts.push_front(smaller);
         }
-        Vec::new()
     }
 }
 
@@ -255,6 +270,15 @@ mod tests {
     }
 
     #[test]
+    fn the_feed_that_is_tried_first_may_be_the_cause() {
+        for (culprit, count) in [(0, 300), (0, 2), (1, 2)] {
+            let (told, _) = round(&mut Sharing::default(), count, |feeds| feeds.contains(&culprit).then_some(Failure::Unauthorized));
+            assert_eq!((alone(&told), told.len()), (vec![name(culprit).0], count));
+            assert!(told.values().all(|outcome| *outcome != Outcome::Failed));
+        }
+    }
+
+    #[test]
     fn a_feed_that_was_left_out_comes_back_and_is_left_out_for_longer_if_it_still_fails() {
         let mut sharing = Sharing::default();
         let rounds: Vec<usize> =
@@ -266,11 +290,11 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_two_requests_and_everybody_is_told() {
+    fn an_outage_is_three_requests_and_everybody_is_told() {
         for failure in [Failure::Unavailable, Failure::Unauthorized] {
             let (told, requests) = round(&mut Sharing::default(), 300, |_| Some(failure.clone()));
-            assert_eq!(requests, 2);
-            assert!(told.len() == 300 && told.values().all(|outcome| *outcome == Outcome::Failed));
+            assert_eq!((requests, told.len(), alone(&told).len()), (3, 300, 1));
+            assert_eq!(told.values().filter(|outcome| **outcome == Outcome::Failed).count(), 299);
         }
         let throttled = Failure::Throttled { wait: Duration::from_secs(1) };
         assert_eq!(round(&mut Sharing::default(), 300, |_| Some(throttled.clone())).1, 1);
