@@ -41,7 +41,7 @@ pub enum Reach {
     Ahead,
     /// No further than an hour.
     Short,
-    /// No further than [`LONGEST`].
+    /// No further than 15 hours.
     Long,
     /// So far that it holds more than a page for many feeds.
     Alone,
