@@ -456,8 +456,10 @@ async fn a_drip_does_not_end_a_bomb_unfolds_and_a_date_is_as_told() {
     while let Ok(Some(chunk)) = answer.chunk().await {
         folded.extend_from_slice(&chunk);
     }
-    let unfolded = std::io::copy(&mut flate2::read::MultiGzDecoder::new(folded.as_slice()), &mut std::io::sink()).unwrap();
-    assert_eq!(unfolded, 32 << 20);
+    let mut unfolded = Vec::new();
+    // It has no proper end, which is a part of the fault.
+    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(folded.as_slice()), &mut unfolded).ok();
+    assert_eq!(unfolded.len(), 32 << 20);
     with.sandbox.fault_next(Fault::Drip);
     let mut answer = with.ask(url).await.unwrap();
     let mut dripped = 0;
