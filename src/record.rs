@@ -16,13 +16,13 @@ pub use spoken::spoken;
 pub use stamp::{DayTime, Stamp};
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
 
 /// After so many requests for polls, one is made for other work that waits: where the vendor takes fewer requests than polls
 /// alone want, a third of them reads the past all the same. The plan keeps this share where polls are due so often that nothing
 /// else would ever wait, and the limiter among those that wait.
 pub(crate) const POLLS_PER_OTHER: u32 = 2;
-use std::fmt;
-use std::time::Duration;
 
 /// An MLS feed, as the vendor names it (`GAMLS`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

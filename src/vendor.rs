@@ -14,6 +14,9 @@ use secrecy::SecretString;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// The longest wait for an answer that several feeds share.
+const SHARED: Duration = Duration::from_secs(10);
+
 /// A vendor's API under one credential: every request waits its turn in the credential's budget.
 #[derive(Debug)]
 pub struct Vendor {
@@ -33,7 +36,21 @@ impl Vendor {
     /// # Errors
     /// As [`Client::sync_listings`]; a `Throttled` has already closed the gate for everybody.
     pub async fn sync_listings(&self, request: &PageRequest, priority: Priority, stop: &CancellationToken) -> Option<Result<Page, Error>> {
-        self.in_turn(priority, stop, || self.client.page(request)).await
+        self.in_turn(priority, stop, || self.client.page(request, None)).await
+    }
+
+    /// The same for several feeds at once, or to find out which of them causes a trouble. It is given up after ten seconds, so that one
+    /// slow feed does not hold up the others for long.
+    ///
+    /// # Errors
+    /// As [`Vendor::sync_listings`].
+    pub(crate) async fn sync_feeds(
+        &self,
+        request: &PageRequest,
+        priority: Priority,
+        stop: &CancellationToken,
+    ) -> Option<Result<Page, Error>> {
+        self.in_turn(priority, stop, || self.client.page(request, Some(SHARED))).await
     }
 
     /// Asks for one listing in its turn; the outer `None` as soon as `stop` is cancelled.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How often the running program is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A load that takes longer is ended, and told as a failure.
+const LONGEST_LOAD: Duration = Duration::from_secs(3600);
 /// The kernel counts CPU time in hundredths of a second.
 const TICKS: f64 = 100.0;
 
@@ -53,6 +55,10 @@ pub(crate) fn load(vendor: &Served, database: &Path) -> Result<Load, Box<dyn Err
         peak_kib = peak(&process).unwrap_or(peak_kib);
         match child.try_wait()? {
             Some(status) => break status,
+            None if begun.elapsed() > LONGEST_LOAD => {
+                child.kill()?;
+                break child.wait()?;
+            }
             None => std::thread::sleep(LOOK_EVERY),
         }
     };

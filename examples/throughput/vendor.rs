@@ -75,7 +75,7 @@ impl Vendor {
         Ok(Vendor { listings, deletions, comma: Piece::stored(b",".to_vec()), plain, requests: AtomicU64::new(0) })
     }
 
-    /// How many pages have all records, if none is read twice.
+    /// How many pages hold all records, each read once.
     pub(crate) fn pages(&self) -> usize {
         self.listings.len().div_ceil(PAGE) + self.deletions.len().div_ceil(PAGE)
     }

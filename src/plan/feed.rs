@@ -455,6 +455,52 @@ mod tests {
         assert_eq!(asked(&mut plan, 60).0, Purpose::Poll);
     }
 
+    /// How far a poll of listings that begins now reaches back, where the only listing is stamped so.
+    fn poll_reaches(plan: &mut FeedPlan, at: u64, stamp: Option<Stamp>) -> Duration {
+        loop {
+            let (purpose, request) = asked(plan, at);
+            let window = request.window;
+            let shows = |stamp: &Stamp| request.stream == Stream::All && window.from <= *stamp && *stamp <= window.to;
+            let seen = match stamp.filter(shows) {
+                Some(stamp) => showing(&request, "a", stamp),
+                None => page(&request, 0, &[]),
+            };
+            plan.on_page(of(purpose, &request), seen, now(at));
+            if request.stream == Stream::All {
+                return now(at).vendor.since(request.window.from);
+            }
+        }
+    }
+
+    #[test]
+    fn shared_polls_begin_at_the_last_end_and_reach_further_back_every_ten_minutes_until_the_clock_agrees() {
+        let shared = Options { shared: true, lookbacks: Vec::new(), ahead_every: None, ..options(false) };
+        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), shared, Saved::default(), now(0));
+        settle(&mut plan, 0);
+        let short = SECOND * 200;
+        let reaches: Vec<bool> = (1..=21).map(|minute| poll_reaches(&mut plan, minute * 60, None) <= short).collect();
+        let far: Vec<usize> = reaches.iter().enumerate().filter(|(_, is_short)| !**is_short).map(|(at, _)| at + 1).collect();
+        assert_eq!(far, [10, 20]);
+        let newest = Some(now(21 * 60).vendor);
+        assert!((22..=40).all(|minute| poll_reaches(&mut plan, minute * 60, newest) <= short), "the clock agrees");
+        plan.saw_late(SECOND * 120, now(40 * 60));
+        assert!(poll_reaches(&mut plan, 41 * 60, newest) <= short, "the overlap finds it");
+        plan.saw_late(SECOND * 600, now(41 * 60));
+        assert!(poll_reaches(&mut plan, 42 * 60, newest) >= SECOND * 21 * 60, "from the newest stamp");
+        assert!(poll_reaches(&mut plan, 43 * 60 + 86_400, newest) >= SECOND * 86_400, "it was away for a day");
+        assert!(poll_reaches(&mut plan, 44 * 60 + 86_400, newest) <= short, "none came late for a day");
+    }
+
+    #[test]
+    fn shared_polls_of_all_feeds_begin_at_the_same_moments() {
+        let shared = Options { shared: true, ..options(false) };
+        for begun in [0, 7, 50] {
+            let mut plan = FeedPlan::resume(FeedId("A".to_owned()), shared.clone(), Saved::default(), now(begun));
+            settle(&mut plan, begun);
+            assert_eq!(plan.next(now(begun)), Step::Wait(SECOND * 60), "{begun}");
+        }
+    }
+
     /// Each request takes as long as the interval, so a poll is always due.
     #[test]
     fn where_polls_are_always_due_every_third_request_fills_a_gap() {

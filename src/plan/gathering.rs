@@ -25,8 +25,6 @@ pub enum Outcome {
 pub struct Gathering {
     stream: Stream,
     parts: VecDeque<Vec<Question>>,
-    /// Feeds of which it is known already that they ask alone.
-    alone: Vec<FeedId>,
     /// Feeds that take part.
     asked: usize,
     requests: u32,
@@ -34,6 +32,8 @@ pub struct Gathering {
     /// A single feed was not answered, and nothing else was so far.
     one_failed: bool,
     troubled: bool,
+    /// Nothing of it can be learned, because the vendor answered nobody.
+    all_failed: bool,
     whole_most: usize,
     singled: Vec<FeedId>,
 }
@@ -42,30 +42,30 @@ impl Gathering {
     /// Begins a round.
     #[must_use]
     pub fn begin(sharing: &mut Sharing, stream: Stream, questions: Vec<Question>) -> Gathering {
-        let (parts, alone) = sharing.divide(questions);
+        let parts = sharing.divide(questions);
         let asked = parts.iter().map(Vec::len).sum();
         Gathering {
             stream,
             parts: parts.into(),
-            alone,
             asked,
             requests: 0,
             answered: false,
             one_failed: false,
             troubled: false,
+            all_failed: false,
             whole_most: 0,
             singled: Vec::new(),
         }
     }
 
-    /// The next request; `None` when the round is over. A single feed that has caused no trouble is left to ask alone, and so are
-    /// all that are left when there were too many requests.
+    /// The next request; `None` when the round is over, also after too many requests. Whoever was told nothing asks alone, and so does
+    /// a single feed that has caused no trouble.
     pub fn next(&mut self, sharing: &Sharing) -> Option<PageRequest> {
-        if self.requests >= MOST_REQUESTS || !self.troubled {
-            let enough = self.requests >= MOST_REQUESTS;
-            let (kept, alone): (VecDeque<_>, VecDeque<_>) = self.parts.drain(..).partition(|part| part.len() > 1 && !enough);
-            self.alone.extend(alone.into_iter().flatten().map(|question| question.feed));
-            self.parts = kept;
+        if self.requests >= MOST_REQUESTS {
+            return None;
+        }
+        if !self.troubled {
+            self.parts.retain(|part| part.len() > 1);
         }
         let part = self.parts.front()?;
         self.requests += 1;
@@ -97,7 +97,7 @@ impl Gathering {
         divided(page, &part, window.from)
     }
 
-    /// Takes in a failure: what each feed is told by which nothing is to be asked any more.
+    /// Takes in a failure. Returns what is told to the feeds that are asked for no more in this round.
     pub fn failed(&mut self, failure: &Failure) -> Vec<(FeedId, Outcome)> {
         let Some(part) = self.parts.pop_front() else { return Vec::new() };
         self.troubled = true;
@@ -108,16 +108,15 @@ impl Gathering {
             Failure::Refused | Failure::Malformed => false,
         };
         if all_fail {
-            // Nothing was learned of any feed.
-            (self.troubled, self.singled) = (false, Vec::new());
+            self.all_failed = true;
             let left = std::iter::once(part).chain(self.parts.drain(..)).flatten();
             return left.map(|question| (question.feed, Outcome::Failed)).collect();
         }
         let tries_one = matches!(failure, Failure::Unavailable | Failure::Unauthorized) && !self.answered;
         if part.len() == 1 {
             self.one_failed |= tries_one;
-            if tries_one && let Some(next) = self.parts.pop_front() {
-                self.one_first(next);
+            if tries_one {
+                self.last_first();
             }
             return self.single_out(part);
         }
@@ -137,12 +136,21 @@ impl Gathering {
         self.parts.push_front(part);
     }
 
-    /// Ends the round: the feeds that are to ask alone.
-    pub fn end(self, sharing: &mut Sharing) -> Vec<FeedId> {
-        let left = self.parts.into_iter().flatten().map(|question| question.feed);
-        let alone = self.alone.into_iter().chain(left).collect();
-        sharing.learn(self.asked, self.whole_most, self.troubled, self.singled);
-        alone
+    /// The last feed of all is asked alone next: what fails may be neighbours in the list.
+    fn last_first(&mut self) {
+        let Some(part) = self.parts.back_mut() else { return };
+        let Some(last) = part.pop() else { return };
+        if part.is_empty() {
+            self.parts.pop_back();
+        }
+        self.parts.push_front(vec![last]);
+    }
+
+    /// Ends the round.
+    pub fn end(self, sharing: &mut Sharing) {
+        if !self.all_failed {
+            sharing.learn(self.asked, self.whole_most, self.troubled, self.singled);
+        }
     }
 
     fn single_out(&mut self, part: Vec<Question>) -> Vec<(FeedId, Outcome)> {
@@ -166,7 +174,7 @@ fn is_whole(page: &Page, part: &[Question]) -> bool {
     page.rejects.is_empty() && page.next_page.is_none_or(|next| next <= 1) && keys.len() as u64 == page.total && keys.into_iter().all(own)
 }
 
-/// Each feed's part, as it would have been answered alone: what is stamped outside its own window is left out, if the vendor was to
+/// Each feed's part, as it would have been answered alone: what is stamped before its own window is left out, if the vendor was to
 /// send it for others. What the vendor sent although nobody asked for it is shown to its feed.
 fn divided(page: Page, part: &[Question], asked_from: Stamp) -> Vec<(FeedId, Outcome)> {
     let mut records: BTreeMap<FeedId, Vec<Record>> = BTreeMap::new();
@@ -231,8 +239,9 @@ mod tests {
                 None => gathering.answered(sharing, page(feeds.iter().map(|feed| record(*feed, "1", minutes(-3))).collect())),
             });
         }
-        for feed in gathering.end(sharing) {
-            assert!(told.insert(feed, Outcome::Alone).is_none(), "told twice");
+        gathering.end(sharing);
+        for feed in 0..count {
+            told.entry(name(feed)).or_insert(Outcome::Alone);
         }
         (told, requests)
     }
@@ -271,9 +280,10 @@ mod tests {
 
     #[test]
     fn the_feed_that_is_tried_first_may_be_the_cause() {
-        for (culprit, count) in [(0, 300), (0, 2), (1, 2)] {
-            let (told, _) = round(&mut Sharing::default(), count, |feeds| feeds.contains(&culprit).then_some(Failure::Unauthorized));
-            assert_eq!((alone(&told), told.len()), (vec![name(culprit).0], count));
+        for (culprits, count) in [(vec![0], 300), (vec![0, 1], 300), (vec![0], 2), (vec![1], 2)] {
+            let fails = |feeds: &[usize]| culprits.iter().any(|culprit| feeds.contains(culprit)).then_some(Failure::Unauthorized);
+            let (told, _) = round(&mut Sharing::default(), count, fails);
+            assert_eq!(alone(&told), culprits.iter().map(|culprit| name(*culprit).0).collect::<Vec<_>>());
             assert!(told.values().all(|outcome| *outcome != Outcome::Failed));
         }
     }

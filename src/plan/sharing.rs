@@ -16,10 +16,10 @@ const SHORT: Duration = Duration::from_secs(3600);
 const LONGEST_LIST: usize = 7_500;
 /// What stands before each feed of a list, in bytes.
 const BEFORE_FEED: usize = 12;
-/// After so many rounds without trouble, more feeds are asked together again; twice as many each time that it turns out too early.
+/// After so many rounds without trouble, more feeds are asked together again; after twice as many each time that a list was too long.
 const CALM_ROUNDS: u32 = 16;
 const MOST_CALM_ROUNDS: u32 = 1_024;
-/// A feed that was found to cause trouble asks alone for so many rounds, and twice as many each time.
+/// A feed that was found to cause trouble tries to share again in so many rounds, and in twice as many each time.
 const APART_ROUNDS: u32 = 4;
 const MOST_APART_ROUNDS: u32 = 256;
 /// Answers in a row that may lack the newest record before it is taken to be gone.
@@ -88,19 +88,13 @@ impl Default for Sharing {
 }
 
 impl Sharing {
-    /// Divides the questions of a round: those to be asked together, part by part, and the feeds that ask alone.
-    pub(super) fn divide(&mut self, questions: Vec<Question>) -> (Vec<Vec<Question>>, Vec<FeedId>) {
-        let (mut together, mut alone) = (Vec::new(), Vec::new());
-        for question in questions {
-            if self.stands_apart(&question.feed) || question.reach() == Reach::Alone {
-                alone.push(question.feed);
-            } else {
-                together.push(question);
-            }
-        }
+    /// Divides the questions of a round into parts, each to be asked together. Feeds that ask alone are left out.
+    pub(super) fn divide(&mut self, questions: Vec<Question>) -> Vec<Vec<Question>> {
+        let shares = |question: &Question| question.reach() != Reach::Alone && !self.stands_apart(&question.feed);
+        let mut together: Vec<Question> = questions.into_iter().filter(shares).collect();
         // Those that reach back equally far are asked together, so that few feeds make the window of many long.
         together.sort_by_key(|question| (std::cmp::Reverse(question.window.from), question.feed.clone()));
-        (parts(together, self.most), alone)
+        parts(together, self.most)
     }
 
     /// Counts a round of a feed that asks alone, until it may try again to share.
@@ -110,7 +104,7 @@ impl Sharing {
         apart.left > 0
     }
 
-    /// Where a request for these feeds begins, with the newest known record in sight.
+    /// The window of a request for these feeds; it reaches back to the newest known record.
     pub(super) fn window(&self, part: &[Question]) -> Window {
         let from = part.iter().map(|question| question.window.from).min().unwrap_or(Stamp::FIRST);
         let to = part.iter().map(|question| question.window.to).max().unwrap_or(Stamp::FIRST);
@@ -124,7 +118,7 @@ impl Sharing {
         self.newest.as_ref().filter(|(stamp, key)| near(*stamp) && part.iter().any(|question| question.feed == key.feed))
     }
 
-    /// Whether a whole answer lacks the newest known record; it is believed after a few answers that do.
+    /// Whether a whole answer lacks the newest known record. After [`MOST_LACKING`] such answers in a row, the record is taken to be gone.
     pub(super) fn lacks_newest(&mut self, part: &[Question], window: Window, page: &Page) -> bool {
         let inside = |stamp: Stamp| window.from.plus(super::window::PAD) < stamp && stamp < window.to.minus(super::window::PAD);
         let anchor = self.anchor(part, window.to).filter(|(stamp, _)| inside(*stamp));
@@ -153,12 +147,16 @@ impl Sharing {
         if !troubled {
             self.apart.retain(|_, apart| apart.left > 0);
             self.calm += 1;
-            if self.calm >= self.calm_wanted && self.most < asked {
-                (self.most, self.calm) = (self.most.saturating_mul(2), 0);
+            if self.calm >= self.calm_wanted {
+                match self.most < asked {
+                    true => self.most = self.most.saturating_mul(2),
+                    false => self.calm_wanted = CALM_ROUNDS,
+                }
+                self.calm = 0;
             }
             return;
         }
-        // A few feeds that cause it are left out; otherwise it is the number of feeds.
+        // If a few feeds cause it, they are left out; otherwise the list was too long.
         let few = !singled.is_empty() && singled.len() * 8 <= asked.max(16);
         if !few {
             self.most = whole_most.max(1);

@@ -6,20 +6,22 @@ use super::shared::{Ask, Waiting};
 use super::tools::Tools;
 use crate::plan::gathering::{Gathering, Outcome};
 use crate::plan::sharing::{Reach, Sharing, one_list};
-use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Presence, Stamp, Stream, Window, spoken};
+use crate::record::{Failure, FeedId, ListingId, ListingKey, Page, PageRequest, Presence, Stamp, Stream, Window};
 use crate::vendor::{Error as VendorError, Priority};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// A round begins when no feed has asked for this long, and at the latest after [`LONGEST_GATHER`].
 const QUIET: Duration = Duration::from_millis(40);
 const LONGEST_GATHER: Duration = Duration::from_millis(500);
-/// One feed that is asked to find out whether it causes a trouble is given up after this; it then asks alone.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Whether the vendor answers for a list of feeds is found out again after this, where it was not.
+/// A round ends after this; feeds that were not answered by then ask alone.
+const LONGEST_ROUND: Duration = Duration::from_secs(30);
+/// Whether the vendor answers for each feed of a list is found out again after this, or when a list is longer.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+/// The same where it could not be found out.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// So many of a feed's listings are looked for: some may have changed just now.
 const SAMPLES: usize = 5;
 
@@ -27,7 +29,7 @@ const SAMPLES: usize = 5;
 pub(crate) async fn serve(tools: Tools, Waiting(ways): Waiting) {
     let mut tasks = tokio::task::JoinSet::new();
     for (priority, asks) in ways {
-        let service = Service { tools: tools.clone(), priority, rules: BTreeMap::new(), lists_work: None };
+        let service = Service { tools: tools.clone(), priority, rules: BTreeMap::new(), lists: None };
         tasks.spawn(service.work(asks));
     }
     while let Some(ended) = tasks.join_next().await {
@@ -48,8 +50,17 @@ struct Service {
     priority: Priority,
     /// What was learned of each kind of request.
     rules: BTreeMap<Alike, Sharing>,
-    /// Whether the vendor answers for each feed of a list, and when that was found.
-    lists_work: Option<(bool, Instant)>,
+    lists: Option<Lists>,
+}
+
+/// What was found of lists of feeds.
+struct Lists {
+    /// The vendor answers for each feed of a list.
+    work: bool,
+    /// So many feeds were on it.
+    longest: usize,
+    /// It is found out again then.
+    until: Instant,
 }
 
 impl Service {
@@ -78,29 +89,34 @@ impl Service {
         let mut replies: BTreeMap<FeedId, _> = asks.into_iter().map(|ask| (ask.question.feed, ask.reply)).collect();
         let mut sharing = self.rules.remove(&key).unwrap_or_default();
         let mut gathering = Gathering::begin(&mut sharing, key.stream, questions);
-        while let Some(request) = gathering.next(&sharing) {
+        let latest = Instant::now() + LONGEST_ROUND;
+        while Instant::now() < latest
+            && let Some(request) = gathering.next(&sharing)
+        {
             let Some(answer) = ask(&self.tools, self.priority, &request).await else { return };
-            let told = match &answer {
-                Ok(page) => gathering.answered(&mut sharing, page.clone()),
+            let (told, failed) = match answer {
+                Ok(page) => {
+                    if key.stream.presence() == Presence::Deleted {
+                        let deleted: BTreeSet<ListingKey> = page.records.iter().map(|record| record.key.clone()).collect();
+                        self.rules.values_mut().for_each(|sharing| sharing.forget(&deleted));
+                    }
+                    (gathering.answered(&mut sharing, page), None)
+                }
                 Err(error) => {
                     tracing::debug!(feeds = request.feeds.len(), "a shared request failed: {}", error.message);
-                    gathering.failed(&error.failure)
+                    (gathering.failed(&error.failure), Some(error))
                 }
             };
             for (feed, outcome) in told {
                 let Some(reply) = replies.remove(&feed) else { continue };
-                match (outcome, &answer) {
+                match (outcome, &failed) {
                     (Outcome::Page(page), _) => drop(reply.send(Ok(page))),
-                    (Outcome::Failed, Err(error)) => drop(reply.send(Err(error.clone()))),
-                    (Outcome::Failed, Ok(_)) | (Outcome::Alone, _) => drop(reply),
+                    (Outcome::Failed, Some(error)) => drop(reply.send(Err(error.clone()))),
+                    (Outcome::Failed, None) | (Outcome::Alone, _) => drop(reply),
                 }
             }
-            if let (Ok(page), Presence::Deleted) = (&answer, key.stream.presence()) {
-                let deleted = page.records.iter().map(|record| record.key.clone()).collect();
-                self.rules.values_mut().for_each(|sharing| sharing.forget(&deleted));
-            }
         }
-        // Whoever is left is not told, and asks alone.
+        // Whoever was not told asks alone.
         gathering.end(&mut sharing);
         self.rules.insert(key, sharing);
     }
@@ -108,18 +124,18 @@ impl Service {
     /// Whether the vendor answers for each feed of a list, as its document says: found out once, with listings that are known, of two
     /// feeds at the ends of the list. A vendor that heeds only one feed of it would be silent about all others.
     async fn may_list(&mut self, asks: &[Ask]) -> bool {
-        match self.lists_work {
-            Some((true, _)) => return true,
-            Some((false, since)) if since.elapsed() < LOOK_AGAIN => return false,
-            Some(_) | None => {}
-        }
         let feeds: Vec<FeedId> = one_list(asks.iter().map(|ask| ask.question.feed.clone()));
-        let Some(works) = self.lists(&feeds).await else { return false };
-        if !works {
+        let known = self.lists.as_ref().filter(|lists| Instant::now() < lists.until && (!lists.work || feeds.len() <= lists.longest));
+        if let Some(lists) = known {
+            return lists.work;
+        }
+        let found = self.lists(&feeds).await;
+        if found == Some(false) {
             tracing::warn!("the vendor does not answer for each feed of a list, so each feed is asked by itself");
         }
-        self.lists_work = Some((works, Instant::now()));
-        works
+        let until = Instant::now() + if found.is_some() { LOOK_AGAIN } else { TRY_AGAIN };
+        self.lists = Some(Lists { work: found == Some(true), longest: feeds.len(), until });
+        found == Some(true)
     }
 
     /// `None` where nothing is known yet that could be looked for, or no answer came.
@@ -146,8 +162,9 @@ impl Service {
         Some(true)
     }
 
-    /// Whether a request for all these feeds shows one of these listings.
+    /// Whether a request for all these feeds shows one of these listings; `None` where no answer tells.
     async fn shows_one(&self, feeds: &[FeedId], feed: &FeedId, samples: Vec<(ListingId, Stamp)>) -> Option<bool> {
+        let mut tells = None;
         for (listing, stamp) in samples {
             let window = Window { from: stamp.minus(Duration::from_secs(2)), to: stamp.plus(Duration::from_secs(2)) };
             let request = PageRequest { feeds: feeds.to_vec(), stream: Stream::All, window, page: 1 };
@@ -159,23 +176,19 @@ impl Service {
             if page.records.iter().any(|record| record.key.feed == *feed && record.key.listing == listing) {
                 return Some(true);
             }
+            // Where very many listings have the same stamp, it may be on another page.
+            if page.records.len() as u64 >= page.total {
+                tells = Some(false);
+            }
         }
-        Some(false)
+        tells
     }
 }
 
 /// Sends one request; `None` when stopped.
 async fn ask(tools: &Tools, priority: Priority, request: &PageRequest) -> Option<Result<Page, VendorError>> {
-    let sent = tools.vendor.sync_listings(request, priority, &tools.stop);
-    let answer = match request.feeds.len() {
-        1 => timeout(PATIENCE, sent).await.unwrap_or_else(|_| Some(Err(late())))?,
-        _ => sent.await?,
-    };
+    let answer = tools.vendor.sync_feeds(request, priority, &tools.stop).await?;
     let vendor_now = answer.as_ref().map_or_else(|error| error.vendor_now, |page| page.vendor_now);
     vendor_now.inspect(|utc| tools.clock.hear(*utc));
     Some(answer)
-}
-
-fn late() -> VendorError {
-    VendorError { failure: Failure::Unavailable, message: format!("no answer within {}", spoken(PATIENCE)), vendor_now: None }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What one feed's worker has done and is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FeedProgress {
-    /// Requests sent.
+    /// Requests sent for this feed alone.
     pub requests: u64,
     /// Records read of the past, repetitions included.
     pub filled: u64,

@@ -1,4 +1,4 @@
-//! The way of the workers to the requests that feeds share.
+//! The queues in which workers wait for requests that feeds share.
 
 use crate::plan::options::Purpose;
 use crate::plan::sharing::{Question, Reach};
@@ -6,10 +6,10 @@ use crate::record::{Page, PageRequest, Stream};
 use crate::vendor::{Error as VendorError, Priority};
 use tokio::sync::{mpsc, oneshot};
 
-/// More feeds than this cannot wait at once; others ask alone.
+/// At most so many feeds wait at once in each queue; others ask alone.
 const MOST_WAITING: usize = 10_000;
 
-/// The way of the workers to the shared requests. Clones share it.
+/// The queues, as workers see them. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     polls: mpsc::Sender<Ask>,
@@ -29,7 +29,7 @@ pub(super) struct Ask {
 pub(crate) struct Waiting(pub(super) Vec<(Priority, mpsc::Receiver<Ask>)>);
 
 impl Shared {
-    /// A way, and its other end.
+    /// The queues, and their other ends.
     pub(crate) fn new() -> (Shared, Waiting) {
         let ((polls, first), (lookbacks, second)) = (mpsc::channel(MOST_WAITING), mpsc::channel(MOST_WAITING));
         (Shared { polls, lookbacks }, Waiting(vec![(Priority::Poll, first), (Priority::Fill, second)]))
@@ -37,7 +37,7 @@ impl Shared {
 
     /// Asks together with others; `None` where the feed is to ask alone.
     pub(crate) async fn ask(&self, purpose: Purpose, request: &PageRequest) -> Option<Result<Page, VendorError>> {
-        let way = match purpose {
+        let queue = match purpose {
             Purpose::Poll => &self.polls,
             Purpose::Lookback => &self.lookbacks,
             Purpose::Fill | Purpose::Scan => return None,
@@ -48,7 +48,8 @@ impl Shared {
             return None;
         }
         let (reply, answer) = oneshot::channel();
-        way.try_send(Ask { stream: request.stream, question, reply }).ok()?;
+        queue.try_send(Ask { stream: request.stream, question, reply }).ok()?;
+        // The gatherer limits each round; beyond that, only a closed gate or a spent budget can make this wait long, as for any request.
         answer.await.ok()
     }
 }

@@ -203,11 +203,11 @@ impl Worker {
                     return Done::Ended(Ended::Stopped);
                 };
                 self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
+                let vendor_now = answer.as_ref().map_or_else(|error| error.vendor_now, |page| page.vendor_now);
+                vendor_now.inspect(|utc| self.tools.clock.hear(*utc));
                 answer
             }
         };
-        let vendor_now = answer.as_ref().map_or_else(|error| error.vendor_now, |page| page.vendor_now);
-        vendor_now.inspect(|utc| self.tools.clock.hear(*utc));
         Done::Told(match answer {
             Ok(page) => Event::Page(purpose, request, page),
             Err(error) => Event::Failed(purpose, request, error),

@@ -139,9 +139,9 @@ impl FeedPlan {
         let open: Vec<Stream> = self.open.keys().filter(|work| work.purpose == Purpose::Poll).map(|work| work.stream).collect();
         let mut task = self.rounds.begin(&self.options, &self.streams, (ready, &open), now)?;
         if let Some(state) = self.streams.get(&task.stream).filter(|state| self.polls_from_last_end(state, now)) {
-            let round = now.monotonic.as_secs() / DOUBT_EVERY.as_secs();
+            let period = now.monotonic.as_secs() / DOUBT_EVERY.as_secs();
             // The first poll of a process doubts, too.
-            let doubts = !state.aligned && self.doubted.insert(task.stream, round) != Some(round);
+            let doubts = !state.aligned && self.doubted.insert(task.stream, period) != Some(period);
             task = state.begun_at_last_end(task, self.options.overlap, doubts);
         }
         let gaps = self.known_gaps.all().iter().filter(|gap| gap.stream == task.stream && gap.claim.to < task.claim.to);

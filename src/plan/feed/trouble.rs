@@ -66,7 +66,7 @@ impl FeedPlan {
         if open.reading.is_salvaging() {
             match open.reading.skip_page() {
                 true => drop(self.open.insert(work, open)),
-                // No page came with which this could be saved: until the next window is, a restart would read this one again.
+                // No page came that this could be stored with. Until the next window is stored, a restart reads this one again.
                 false => drop(self.give_up(work, open, now)),
             }
             return self.attempts.asks_otherwise(work, now.monotonic);
@@ -113,12 +113,13 @@ impl FeedPlan {
     /// left by themselves.
     fn ask_for_less(&mut self, work: Work, open: Open, remedy: Remedy, now: Now) {
         let (from, to) = (open.task.claim.from, open.task.claim.to);
-        let half = self.part(work, open.task.claim, 1, 1);
-        if work.purpose == Purpose::Poll
-            && let Some(state) = self.streams.get_mut(&work.stream)
-        {
-            let newest = Window { from: to.minus(SMALLEST_SPAN).max(from), to };
-            let newer = if remedy == Remedy::Test { newest } else { half.unwrap_or(newest) };
+        if work.purpose != Purpose::Poll {
+            return;
+        }
+        let newest = Window { from: to.minus(SMALLEST_SPAN).max(from), to };
+        let half = if remedy == Remedy::Test { None } else { self.part(work, open.task.claim, 1, 1) };
+        if let Some(state) = self.streams.get_mut(&work.stream) {
+            let newer = half.unwrap_or(newest);
             let shorter = self.rounds.shorten(state, open.task, newer);
             self.begin(work, shorter, now);
         }

@@ -16,10 +16,6 @@ use std::time::Duration;
 /// The longest wait for the body of an error.
 const ERROR_TIME: Duration = Duration::from_secs(2);
 
-/// The longest wait for an answer to a request that several feeds share: the one that makes it slow must not hold up the others for
-/// long.
-const SHARED: Duration = Duration::from_secs(10);
-
 /// A firewall may forget a silent connection after a minute or so; what is sent on it then is answered by nobody.
 const IDLE: Duration = Duration::from_secs(20);
 /// How often a silent connection is asked whether it still stands.
@@ -116,11 +112,12 @@ impl Client {
     /// # Errors
     /// Every [`Failure`], with the vendor's words.
     pub async fn sync_listings(&self, request: &PageRequest) -> Result<Page, Error> {
-        Ok(self.page(request).await?)
+        Ok(self.page(request, None).await?)
     }
 
-    pub(in crate::vendor) async fn page(&self, request: &PageRequest) -> Result<Page, Unanswered> {
-        let answer = self.get(self.page_url(request), (request.feeds.len() > 1).then_some(SHARED)).await?;
+    /// `limit` gives it up earlier than usual.
+    pub(in crate::vendor) async fn page(&self, request: &PageRequest, limit: Option<Duration>) -> Result<Page, Unanswered> {
+        let answer = self.get(self.page_url(request), limit).await?;
         answer.refused()?;
         let mut page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
         page.records.iter_mut().for_each(|record| name_as_asked(&mut record.key.feed, &request.feeds));

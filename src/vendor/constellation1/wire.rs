@@ -28,7 +28,7 @@ fn page_of(envelope: &Members) -> Result<Page, String> {
     let mut page = Page { records: Vec::with_capacity(results.len()), rejects: Vec::new(), total, next_page: None, vendor_now: None };
     page.next_page = next_page(envelope)?;
     for (json, members) in results {
-        match record(json, members) {
+        match record(json, members.as_ref()) {
             Ok(record) => page.records.push(record),
             Err(reject) => page.rejects.push(*reject),
         }
@@ -57,17 +57,17 @@ pub fn detail(body: &[u8]) -> Result<Option<Record>, String> {
 
 fn detail_of(body: &str, members: &Members) -> Result<Option<Record>, String> {
     let Some(results) = members.get("Results") else {
-        return one(body, Members::cut(body)).map(Some);
+        return one(body, Some(members)).map(Some);
     };
     let mut results = if results == "null" { Vec::new() } else { elements(results)? };
     match (results.pop(), results.len()) {
         (None, _) => Ok(None),
-        (Some((result, members)), 0) => one(result, members).map(Some),
+        (Some((result, members)), 0) => one(result, members.as_ref()).map(Some),
         (Some(_), others) => Err(format!("the answer about one listing holds {}", others + 1)),
     }
 }
 
-fn one(json: &str, members: Option<Members>) -> Result<Record, String> {
+fn one(json: &str, members: Option<&Members>) -> Result<Record, String> {
     record(json, members).map_err(|reject| format!("the answer is no listing: {}", reject.reason))
 }
 
@@ -157,14 +157,14 @@ fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
 /// What is still wrong with it, for a person.
 pub(super) fn replay(raw: &str) -> Result<Record, String> {
     let members = Members::read(raw).ok();
-    record(raw, members).map_err(|reject| reject.reason)
+    record(raw, members.as_ref()).map_err(|reject| reject.reason)
 }
 
 /// Reads one result's key and stamp; everything else stays text. The reject is boxed for being the rare, large side.
-fn record(json: &str, members: Option<Members>) -> Result<Record, Box<Reject>> {
+fn record(json: &str, members: Option<&Members>) -> Result<Record, Box<Reject>> {
     let reject = |reason: String, listing| Box::new(Reject { reason, listing, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() });
     let members = members.ok_or_else(|| reject("it is no JSON object".to_owned(), None))?;
-    let missing = |name| no_member(name, &members);
+    let missing = |name| no_member(name, members);
     let listing = listing_id(members.known("ListingId").ok_or_else(|| reject(missing("ListingId"), None))?);
     let listing = listing.map_err(|reason| reject(reason, None))?;
     let feed = members.known("FeedId").ok_or_else(|| missing("FeedId"));
