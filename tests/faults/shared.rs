@@ -17,7 +17,7 @@ fn world() -> Options {
 
 /// A daemon of all these feeds that has nothing left to load.
 fn followed(options: Options) -> (Mirror, Program) {
-    let mirror = Mirror::new(options).with(|settings| (settings.interval, settings.discover) = ("1s", "1h"));
+    let mirror = Mirror::new(options).with(|settings| (settings.interval, settings.discover, settings.timeout) = ("1s", "1h", "60s"));
     let daemon = mirror.start(&["run"]);
     eventually("everything is loaded", LIMIT, || mirror.is_ready() && mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
     mirror.sandbox.clear_requests();

@@ -155,6 +155,8 @@ fn while_deletions_were_never_read_nothing_is_called_complete() {
     mirror.sandbox.set_fault(None, Some(Fault::status_if(500, |request, _| request["Status"] == json!(3))));
     let daemon = loaded_but_for(&mirror, &[]);
     let claims = "SELECT count(complete_until) + count(complete_but_for_known_gaps_until) FROM coverage";
+    let read = "SELECT count(*) FROM covered JOIN feeds USING (feed_id) WHERE status = 0 AND from_date <= since";
+    eventually("all listings of the past were read", LIMIT, || mirror.number(read) == 1);
     assert_eq!(mirror.number(claims), 0);
     mirror.sandbox.set_fault(None, None);
     eventually("it is complete once they were read", LIMIT, || mirror.number(claims) == 2);
