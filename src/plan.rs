@@ -23,6 +23,7 @@ pub(crate) mod progress;
 mod rounds;
 pub mod scans;
 mod second_reading;
+mod set_aside;
 pub mod sharing;
 pub(crate) mod step;
 pub mod window;

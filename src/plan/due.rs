@@ -39,6 +39,14 @@ impl Due {
         }
     }
 
+    /// The earlier of two.
+    pub(super) fn or(self, other: Due, now: Now) -> Due {
+        match self.time(now).into_iter().chain(other.time(now)).min() {
+            Some(time) => Due::at(time, now),
+            None => Due::Never,
+        }
+    }
+
     /// The time of [`Now::monotonic`] at which it is due; `None` for never.
     pub(super) fn time(self, now: Now) -> Option<Duration> {
         match self {

@@ -8,28 +8,23 @@ mod outcome;
 mod schedule;
 mod trouble;
 
-use super::attempts::{Attempts, Patience, Retry, Work};
-use super::checkpoint::{Checkpoint, Open, Saved, WindowSave};
+use super::attempts::{Attempts, Patience, Work};
+use super::checkpoint::{Open, Saved};
 use super::clock::Now;
-use super::coverage::Coverage;
 use super::known_gaps::{KnownGap, KnownGaps};
 use super::lookbacks::Lookbacks;
 use super::narrowing::Narrowing;
 use super::observations::Observations;
 use super::options::{Options, Purpose};
-use super::page::PageSeen;
 use super::paging::Reading;
-use super::progress::{Expected, PageStep};
 use super::rounds::Rounds;
 use super::scans::{ScanRequest, ScanStep, Scans};
-use super::step::{Step, Verdict};
-use super::window::{FromRule, MirrorRange, StreamState, Task};
-use crate::record::{Failure, FeedId, PageRequest, Presence, Stamp, Stream, Window};
+use super::set_aside::SetAside;
+use super::step::Step;
+use super::window::{MirrorRange, StreamState, Task};
+use crate::record::{FeedId, PageRequest, Stamp, Stream, Window};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// A stretch of live listings as long as this, or longer, is expected to hold some.
-const LONG_STRETCH: Duration = Duration::from_secs(24 * 3600);
 
 /// 1900-01-01: a mirror that begins then, or earlier, is to hold everything.
 const OLDEST_SINCE: Stamp = Stamp(-22_089_888_000_000_000);
@@ -45,6 +40,7 @@ pub(crate) struct FeedPlan {
     pub(crate) attempts: Attempts,
     narrowing: BTreeMap<Work, Narrowing>,
     known_gaps: KnownGaps,
+    set_aside: SetAside,
     rounds: Rounds,
     lookbacks: Lookbacks,
     pub(crate) scans: Scans,
@@ -70,6 +66,7 @@ impl FeedPlan {
             attempts: Attempts::new(Patience { once: options.once, seed: options.seed }),
             narrowing: BTreeMap::new(),
             known_gaps: KnownGaps::resume(saved.known_gaps, options.once, now),
+            set_aside: SetAside::default(),
             rounds: Rounds::default(),
             lookbacks: Lookbacks::resume(&options, saved.lookbacks, now),
             scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
@@ -159,6 +156,9 @@ impl FeedPlan {
 
     fn begin(&mut self, work: Work, task: Task, now: Now) {
         let task = self.reaching_first_date(task);
+        if work.purpose == Purpose::Fill {
+            self.set_aside.begun(work.stream, task.claim);
+        }
         self.open.insert(work, Open { task, reading: Reading::new(), opened: now.vendor, saved: false });
     }
 
@@ -171,89 +171,11 @@ impl FeedPlan {
         }
     }
 
-    /// Takes in an answered page.
-    pub(crate) fn on_page(&mut self, work: Work, page: PageSeen, now: Now) -> Verdict {
-        self.count_share(work.purpose);
-        let Some(mut open) = self.open.remove(&work) else {
-            return Verdict::Refuse(Failure::Malformed, "a page came although none was asked for", Retry::default());
-        };
-        let Work { purpose, stream } = work;
-        let at_start = open.reading.is_at_start();
-        if at_start && page.foreign > 0 && page.foreign == page.facts.marks.len() {
-            let reason = "the vendor answered with records of other feeds only: the credential seems to have no access to this feed";
-            return self.refuse(work, open, Failure::Unauthorized, reason, now);
-        }
-        let before = self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default();
-        if at_start && purpose == Purpose::Poll && self.rounds.restart_if_end_is_wrong(&open, page.vendor_now, self.options.settle, now) {
-            self.look_at_stamps(purpose, &open, &page.stamps, now);
-            return self.store(work, (None, false), before);
-        }
-        self.observations.saw_newest(stream, &page);
-        if page.facts.page == 1 && page.facts.more {
-            self.observations.saw_page_size(page.facts.marks.len() as u64);
-        }
-        let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
-        match step {
-            PageStep::Unreadable(reason) => return self.refuse(work, open, Failure::Malformed, reason, now),
-            PageStep::Doubtful(reason) => {
-                self.open.insert(work, open);
-                self.attempts.failed_alone(work, reason, now.monotonic);
-                self.attempts.asks_otherwise(work, now.monotonic);
-                return Verdict::Refuse(Failure::Malformed, reason, Retry::default());
-            }
-            _ => {}
-        }
-        self.others_answered(work);
-        self.attempts.answered(work);
-        self.look_at_stamps(purpose, &open, &page.stamps, now);
-        let followed = self.follow(work, open, step, now);
-        self.store(work, followed, before)
-    }
-
-    fn expected(&self, work: Work, claim: Window, now: Now) -> Expected {
-        let reads_history = matches!(work.purpose, Purpose::Fill | Purpose::Scan) && work.stream.presence() == Presence::Live;
-        Expected {
-            deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
-            something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
-        }
-    }
-
     /// Whether one answer must hold a window whole, so that no listing that is published late can hide one that leaves: in all
     /// second readings, and as far back as listings are looked for that come late. Older history is read in long windows at
     /// first, and proven by the first scan.
     fn is_snapshot(&self, purpose: Purpose, claim: Window, now: Now) -> bool {
         purpose != Purpose::Fill || claim.to > self.settled(now).minus(self.options.longest_reach())
-    }
-
-    fn refuse(&mut self, work: Work, open: Open, failure: Failure, reason: &'static str, now: Now) -> Verdict {
-        self.open.insert(work, open);
-        let retry = self.on_failure(work, &failure, reason, now);
-        Verdict::Refuse(failure, reason, retry)
-    }
-
-    fn store(&self, work: Work, (window, round_proven): (Option<WindowSave>, bool), read_before: Coverage) -> Verdict {
-        let Work { purpose, stream } = work;
-        // A dry run stores no record, so no cursor may pass one.
-        let dry_run = self.options.dry_run || purpose == Purpose::Scan && self.scans.is_dry();
-        let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
-        let lookbacks = if dry_run { BTreeMap::new() } else { self.lookbacks.times().clone() };
-        let feed = self.feed.clone();
-        let checkpoint = Checkpoint { feed, purpose, stream, state, window, lookbacks, dry_run, read_before, round_proven };
-        Verdict::Store(Box::new(checkpoint), self.observations.zone())
-    }
-
-    fn look_at_stamps(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
-        let stream = open.task.stream;
-        let ahead = purpose == Purpose::Lookback && self.lookbacks.looks_ahead();
-        self.observations.saw_stamps(purpose, stream, stamps, ahead, now);
-        let Some(state) = self.streams.get_mut(&stream) else { return };
-        match ahead {
-            true => state.learn_rule(stamps, open.task.asked),
-            false => state.observe(stamps, open.task.asked, open.opened, now.vendor, purpose == Purpose::Poll),
-        }
-        if state.from_rule == FromRule::Ignored {
-            self.observations.saw_from_ignored(stream);
-        }
     }
 
     /// A scan has begun; tells who had asked for it.

@@ -26,7 +26,7 @@ pub(super) struct Narrowing {
     stream_answers: bool,
     /// The stretch in which the trouble lies, once it is being halved.
     trouble: Option<Window>,
-    /// Perhaps that stretch only matched too much, and each half of it can be answered.
+    /// Perhaps nothing of that stretch fails for good: it only matched too much, or was counted too early.
     wide: bool,
     /// Why it failed last, for people.
     reason: String,
@@ -140,6 +140,11 @@ impl Narrowing {
             None if self.tests() => Some(to.minus(SMALLEST_SPAN)),
             None => None,
         }
+    }
+
+    /// Whether the stretch is being halved in which the trouble lies.
+    pub(super) fn searches(&self) -> bool {
+        self.trouble.is_some()
     }
 
     /// Whether it fails while the vendor answers others.

@@ -112,14 +112,16 @@ impl Reading {
             // Whatever a next page promises, nothing matches.
             return PageStep::Complete;
         }
-        if self.at.page_size == 0 { self.on_start(answer, expected.deepest) } else { self.on_page(answer) }
+        if self.at.page_size == 0 { self.on_start(answer, expected) } else { self.on_page(answer) }
     }
 
-    fn on_start(&mut self, answer: PageFacts, deepest: u64) -> PageStep {
+    fn on_start(&mut self, answer: PageFacts, expected: Expected) -> PageStep {
         if self.at.strict && answer.total != self.at.total_last {
             self.forget();
         }
-        self.at.page_size = answer.marks.len() as u64;
+        let shown = answer.marks.len() as u64;
+        // A page that nothing follows is the last one, even where the total counts more than it shows.
+        self.at.page_size = if answer.more { shown } else { shown.max(expected.full_page) };
         self.at.total_first = answer.total;
         self.at.total_last = answer.total;
         self.head = answer.marks.iter().cloned().collect();
@@ -135,7 +137,7 @@ impl Reading {
         match pages {
             1 => self.finish(),
             // A next page behind all that is counted does not make a window deep; it is looked at.
-            _ if self.pages() > deepest.min(MAX_PAGES) && self.at.passes == 0 => PageStep::TooDeep { pages },
+            _ if self.pages() > expected.deepest.min(MAX_PAGES) && self.at.passes == 0 => PageStep::TooDeep { pages },
             _ => PageStep::Continue,
         }
     }
@@ -379,7 +381,7 @@ mod tests {
     }
 
     fn up_to(deepest: u64) -> Expected {
-        Expected { deepest, something: false }
+        Expected { deepest, something: false, full_page: 0 }
     }
 
     fn page(page: u32, marks: &[&str], total: u64, more: bool) -> PageFacts {
@@ -466,7 +468,7 @@ mod tests {
     #[test]
     fn a_long_stretch_without_records_is_asked_for_again_before_it_is_believed() {
         let mut reading = Reading::new();
-        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true });
+        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true, full_page: 0 });
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert_eq!(answer(), PageStep::Complete);

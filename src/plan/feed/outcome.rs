@@ -1,13 +1,17 @@
 //! What follows from a page: the window goes on, is proven, is cut, or turns out to be in trouble.
 
 use super::FeedPlan;
-use crate::plan::attempts::Work;
-use crate::plan::checkpoint::{Open, WindowSave, WindowState};
+use crate::plan::attempts::{Retry, Work};
+use crate::plan::checkpoint::{Checkpoint, Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
+use crate::plan::coverage::Coverage;
 use crate::plan::options::Purpose;
-use crate::plan::progress::PageStep;
+use crate::plan::page::PageSeen;
+use crate::plan::progress::{Expected, PageStep};
+use crate::plan::step::Verdict;
 use crate::plan::window::{FromRule, StreamState, Task, task_for};
-use crate::record::{Stream, Window};
+use crate::record::{Failure, Presence, Stamp, Stream, Window};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Passes over a window whose set changes while it is read, before it is read in parts.
@@ -15,12 +19,104 @@ const MAX_PASSES: u32 = 2;
 /// The same where the order is known to change and the window cannot be cut: each pass sees another part.
 const MAX_STRICT_PASSES: u32 = 16;
 
+/// A stretch of live listings as long as this, or longer, is expected to hold some.
+const LONG_STRETCH: Duration = Duration::from_secs(24 * 3600);
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What is to be saved of a window, and whether a round of polls is proven with it.
 type Followed = (Option<WindowSave>, bool);
 
 impl FeedPlan {
+    /// Takes in an answered page.
+    pub(crate) fn on_page(&mut self, work: Work, page: PageSeen, now: Now) -> Verdict {
+        self.count_share(work.purpose);
+        let Some(mut open) = self.open.remove(&work) else {
+            return Verdict::Refuse(Failure::Malformed, "a page came although none was asked for", Retry::default());
+        };
+        let Work { purpose, stream } = work;
+        let at_start = open.reading.is_at_start();
+        if at_start && page.foreign > 0 && page.foreign == page.facts.marks.len() {
+            let reason = "the vendor answered with records of other feeds only: the credential seems to have no access to this feed";
+            return self.refuse(work, open, Failure::Unauthorized, reason, now);
+        }
+        let before = self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default();
+        if at_start && purpose == Purpose::Poll && self.rounds.restart_if_end_is_wrong(&open, page.vendor_now, self.options.settle, now) {
+            self.look_at_stamps(purpose, &open, &page.stamps, now);
+            return self.store(work, (None, false), before);
+        }
+        self.observations.saw_newest(stream, &page);
+        if page.facts.page == 1 && page.facts.more {
+            self.observations.saw_page_size(page.facts.marks.len() as u64);
+        }
+        let counted = page.facts.total;
+        let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
+        match step {
+            PageStep::Unreadable(reason) => return self.on_unreadable(work, open, counted, reason, now),
+            PageStep::Doubtful(reason) => {
+                self.open.insert(work, open);
+                self.attempts.failed_alone(work, reason, now.monotonic);
+                self.attempts.asks_otherwise(work, now.monotonic);
+                return Verdict::Refuse(Failure::Malformed, reason, Retry::default());
+            }
+            _ => {}
+        }
+        self.others_answered(work);
+        self.attempts.answered(work);
+        self.look_at_stamps(purpose, &open, &page.stamps, now);
+        let followed = self.follow(work, open, step, now);
+        self.store(work, followed, before)
+    }
+
+    fn on_unreadable(&mut self, work: Work, open: Open, counted: u64, reason: &'static str, now: Now) -> Verdict {
+        if open.reading.is_at_start() && self.sets_aside(work, open.task.claim, counted, now) {
+            return Verdict::Refuse(Failure::Malformed, reason, Retry::default());
+        }
+        let refused = self.refuse(work, open, Failure::Malformed, reason, now);
+        self.counted_too_early(work);
+        refused
+    }
+
+    fn expected(&self, work: Work, claim: Window, now: Now) -> Expected {
+        let reads_history = matches!(work.purpose, Purpose::Fill | Purpose::Scan) && work.stream.presence() == Presence::Live;
+        Expected {
+            deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
+            something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
+            full_page: self.observations.full_page(),
+        }
+    }
+
+    fn refuse(&mut self, work: Work, open: Open, failure: Failure, reason: &'static str, now: Now) -> Verdict {
+        self.open.insert(work, open);
+        let retry = self.on_failure(work, &failure, reason, now);
+        Verdict::Refuse(failure, reason, retry)
+    }
+
+    fn store(&self, work: Work, (window, round_proven): (Option<WindowSave>, bool), read_before: Coverage) -> Verdict {
+        let Work { purpose, stream } = work;
+        // A dry run stores no record, so no cursor may pass one.
+        let dry_run = self.options.dry_run || purpose == Purpose::Scan && self.scans.is_dry();
+        let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
+        let lookbacks = if dry_run { BTreeMap::new() } else { self.lookbacks.times().clone() };
+        let feed = self.feed.clone();
+        let checkpoint = Checkpoint { feed, purpose, stream, state, window, lookbacks, dry_run, read_before, round_proven };
+        Verdict::Store(Box::new(checkpoint), self.observations.zone())
+    }
+
+    fn look_at_stamps(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
+        let stream = open.task.stream;
+        let ahead = purpose == Purpose::Lookback && self.lookbacks.looks_ahead();
+        self.observations.saw_stamps(purpose, stream, stamps, ahead, now);
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        match ahead {
+            true => state.learn_rule(stamps, open.task.asked),
+            false => state.observe(stamps, open.task.asked, open.opened, now.vendor, purpose == Purpose::Poll),
+        }
+        if state.from_rule == FromRule::Ignored {
+            self.observations.saw_from_ignored(stream);
+        }
+    }
+
     pub(super) fn follow(&mut self, work: Work, mut open: Open, step: PageStep, now: Now) -> Followed {
         match step {
             PageStep::Continue | PageStep::Unreadable(_) | PageStep::Doubtful(_) => (Some(self.keep(work, open)), false),
@@ -81,12 +177,13 @@ impl FeedPlan {
             self.observations.saw_disorder(work.stream);
         }
         let another_part = open.reading.progressed() || open.reading.is_disordered();
-        let unsettled = if progress.strict { another_part } else { progress.passes < MAX_PASSES };
+        let unsettled = if progress.strict { another_part && pages > 1 } else { progress.passes < MAX_PASSES };
         // In parts it is more likely to stand still, or what it lacks can be found.
         if pages > 1
             && (progress.strict || !unsettled)
             && let Some(smaller) = self.cut(work, &open, pages, 1, now)
         {
+            self.observations.saw_too_wide(work.stream);
             self.begin(work, smaller, now);
             return (open.saved.then(|| open.ended(WindowState::Cut)), false);
         }
@@ -141,6 +238,7 @@ impl FeedPlan {
         self.observations.proven(stream, self.is_snapshot(purpose, claim, now), claim, records);
         match purpose {
             Purpose::Fill => {
+                self.set_aside.proven(stream, claim);
                 if let Some(state) = self.streams.get_mut(&stream) {
                     state.coverage.insert(claim);
                 }

@@ -44,7 +44,7 @@ impl FeedPlan {
             Purpose::Lookback => self.lookbacks.due(now).once(once),
             Purpose::Fill => match self.next_fill(&self.going_streams(purpose), now) {
                 Some(_) => Due::Now,
-                None => self.known_gaps.due(now),
+                None => self.known_gaps.due(now).or(self.set_aside.due(now), now),
             },
             Purpose::Scan if self.scans.is_scanning() => Due::Now,
             // A scan is set against a file that is complete otherwise.
@@ -162,8 +162,11 @@ impl FeedPlan {
 
     /// The next gap that may be read.
     pub(super) fn next_fill(&self, streams: &[Stream], now: Now) -> Option<Task> {
-        let unread =
-            |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, self.known_gaps.barred(*stream, now))));
+        if let Some((stream, claim)) = self.set_aside.next(streams, now) {
+            return Some(task_for(stream, claim));
+        }
+        let barred = |stream: Stream| self.known_gaps.barred(stream, now).chain(self.set_aside.of(stream));
+        let unread = |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, barred(*stream))));
         let unread = streams.iter().filter_map(unread).collect();
         let recent = self.settled(now).minus(self.options.longest_reach());
         // What must be proven by single answers is read in windows of its own.

@@ -142,12 +142,16 @@ impl FeedPlan {
             false => "its listings change while they are read".to_owned(),
         };
         let claim = open.task.claim;
+        if self.sets_aside(work, claim, counted, now) {
+            return (open.saved.then(|| open.ended(WindowState::Cut)), false);
+        }
         let smallest = self.is_smallest(work, claim);
         let narrowing = self.narrowing.entry(work).or_default();
         narrowing.note(&reason);
         // The stream answers: no other window of it need show that.
         narrowing.others_answered(true);
         let mut remedy = narrowing.failed(claim, smallest, true);
+        self.counted_too_early(work);
         // Where this comes again and again it is how the vendor counts: all was read, and only the proof is missing.
         if remedy == Remedy::Halve && self.known_gaps.of(work.stream) >= MANY_GAPS {
             remedy = Remedy::GiveUp;
@@ -165,6 +169,27 @@ impl FeedPlan {
                 self.ask_for_less(work, open, remedy, now);
                 (saved, false)
             }
+        }
+    }
+
+    /// Whether a window that lacks records is left for a few seconds.
+    pub(super) fn sets_aside(&mut self, work: Work, claim: Window, counted: u64, now: Now) -> bool {
+        let is_searched = self.narrowing.get(&work).is_some_and(Narrowing::searches);
+        if work.purpose != Purpose::Fill || is_searched || self.observations.pages(counted) > 1 || self.known_gaps.holds(work.stream, claim)
+        {
+            return false;
+        }
+        let aside = self.set_aside.add(work.stream, claim, now);
+        if !aside {
+            self.narrowing.entry(work).or_default().take_as_own();
+        }
+        aside
+    }
+
+    /// Perhaps the Total of a window was only late, and is right by now.
+    pub(super) fn counted_too_early(&mut self, work: Work) {
+        if let Some(narrowing) = self.narrowing.get_mut(&work) {
+            narrowing.may_be_wide(true);
         }
     }
 
