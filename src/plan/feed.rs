@@ -219,10 +219,12 @@ impl FeedPlan {
 mod tests {
     use super::*;
     use crate::entity::Deletions;
-    use crate::plan::checkpoint::WindowState;
+    use crate::plan::checkpoint::{WindowSave, WindowState};
     use crate::plan::options::LookbackRule;
-    use crate::plan::page::PageFacts;
+    use crate::plan::page::{PageFacts, PageSeen};
     use crate::plan::progress::Progress;
+    use crate::plan::step::Verdict;
+    use crate::record::Failure;
     use std::collections::BTreeSet;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -24,6 +24,8 @@ pub(super) struct Narrowing {
     vendor_answers: bool,
     /// Another window of the stream was answered since.
     stream_answers: bool,
+    /// The window that failed last; `None` once it was given up.
+    last: Option<Window>,
     /// The stretch in which the trouble lies, once it is being halved.
     trouble: Option<Window>,
     /// Perhaps nothing of that stretch fails for good: it only matched too much, or was counted too early.
@@ -51,6 +53,7 @@ impl Narrowing {
     /// A window failed. `smallest` says that no part of it can be asked for, `begun` that pages of it were answered before.
     pub(super) fn failed(&mut self, claim: Window, smallest: bool, begun: bool) -> Remedy {
         self.fails += 1;
+        self.last = Some(claim);
         self.vendor_answers |= begun;
         if self.trouble.is_none() && self.fails < PATIENCE {
             return Remedy::Again;
@@ -104,7 +107,7 @@ impl Narrowing {
     /// The smallest part was given up as a known gap. The next window may have the same trouble, and is then given up at once,
     /// if the stream has answered anything in between.
     pub(super) fn gave_up(&mut self) {
-        self.trouble = None;
+        (self.trouble, self.last) = (None, None);
         self.stream_answers = false;
         self.fails = PATIENCE - 1;
     }
@@ -124,8 +127,8 @@ impl Narrowing {
                 trouble.to = trouble.to.min(claim.from);
                 false
             }
-            // The few seconds that were asked for in the place of the window say nothing of the rest.
-            None => claim.to.since(claim.from) > SMALLEST_SPAN,
+            // The few seconds that were asked for in the place of the window say nothing of the rest, nor does any other window.
+            None => claim.to.since(claim.from) > SMALLEST_SPAN && self.last.is_none_or(|last| claim.from < last.to && last.from < claim.to),
         }
     }
 

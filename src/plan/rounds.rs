@@ -48,6 +48,8 @@ pub(super) struct Rounds {
     next_at: Duration,
     /// How many ended that this process has begun.
     ended: u32,
+    /// How many a one-shot run makes besides, to see whether the vendor answers.
+    besides: u32,
     /// Something of the past was read since the last one began.
     read_since: bool,
     /// How many in a row could not be proven.
@@ -79,9 +81,14 @@ impl Rounds {
             return Due::at(self.next_at, now);
         }
         // A one-shot run ends with a poll, so that the file is as new as the run's end.
-        let last = self.read_since && self.ended < ONCE_ROUNDS;
+        let last = self.read_since && self.ended < ONCE_ROUNDS + self.besides;
         let again = last || (self.doubtful_in_a_row > 0 && self.doubtful_in_a_row < ONCE_READINGS);
-        Due::now_if(self.ended == 0 || (again && idle()))
+        Due::now_if(self.ended <= self.besides || (again && idle()))
+    }
+
+    /// A one-shot run polls once more, because nothing else can show whether the vendor answers.
+    pub(super) fn poll_besides(&mut self) {
+        self.besides = self.ended;
     }
 
     /// Begins the next poll of the round, and the round itself if none is under way. `ready` says of which streams a poll may

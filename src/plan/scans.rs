@@ -108,6 +108,11 @@ impl Scans {
         &self.streams
     }
 
+    /// Whether windows are still to be read by the one under way.
+    pub(super) fn is_reading(&self) -> bool {
+        self.current.as_ref().is_some_and(|scan| scan.to_confirm.is_none() && !scan.reading.is_done())
+    }
+
     /// Whether the one under way asks the vendor about single rows.
     pub(super) fn is_confirming(&self) -> bool {
         self.current.as_ref().is_some_and(|scan| scan.to_confirm.is_some())

@@ -112,6 +112,10 @@ impl StreamState {
     /// one request. Only where that would cost more pages does it trust the clock, as far as the clock is proven; where it
     /// is not, the next poll begins right after the newest stamp, and late listings are left to the look-backs.
     pub fn advance(&mut self, claim: Window, pages: u64, now: Stamp) {
+        if claim.to < claim.from {
+            // The vendor's clock was set back while the poll was under way: it proves nothing.
+            return;
+        }
         let mut reached = self.newest.map(|newest| newest.min(claim.to));
         if pages > 1 {
             let trusted = if self.aligned { claim.to } else { claim.to.min(now.minus(ZONE_DOUBT)) };

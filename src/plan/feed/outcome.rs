@@ -258,6 +258,14 @@ impl FeedPlan {
             Purpose::Scan => self.scans.on_window((work.stream, claim), proven),
             Purpose::Poll | Purpose::Fill => {}
         }
+        let is_over = match work.purpose {
+            Purpose::Lookback => !self.lookbacks.is_busy(),
+            Purpose::Scan => !self.scans.is_reading(),
+            Purpose::Poll | Purpose::Fill => false,
+        };
+        if is_over {
+            self.narrowing.retain(|of, _| of.purpose != work.purpose);
+        }
     }
 
     pub(super) fn keep(&mut self, work: Work, mut open: Open) -> WindowSave {

@@ -92,7 +92,12 @@ impl FeedPlan {
             Remedy::Later if work.purpose == Purpose::Poll && self.rule_of(work.stream) == FromRule::Exact => {
                 return self.ask_for_later(work, open, now);
             }
-            Remedy::Again | Remedy::Later => return drop(self.open.insert(work, open)),
+            Remedy::Again | Remedy::Later => {
+                if remedy == Remedy::Later && self.options.once {
+                    self.rounds.poll_besides();
+                }
+                return drop(self.open.insert(work, open));
+            }
             Remedy::Test | Remedy::Halve => {
                 if may_be_wide {
                     self.observations.saw_too_wide(work.stream);
