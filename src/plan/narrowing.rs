@@ -12,7 +12,7 @@ use crate::record::{Stamp, Window};
 
 /// A window may fail this often before anything else is tried.
 const PATIENCE: u32 = 3;
-/// The same where the vendor answers nothing at all, so that it is probably down.
+/// The same where the vendor answers nothing at all, so that it is probably down. A one-shot run has no time for that.
 const LONG_PATIENCE: u32 = 5;
 
 /// The trouble of one kind of work with one stream.
@@ -20,6 +20,8 @@ const LONG_PATIENCE: u32 = 5;
 pub(super) struct Narrowing {
     /// Failures since the search began, of the window and of its parts.
     fails: u32,
+    /// It is the search of a one-shot run.
+    once: bool,
     /// The vendor has answered something since.
     vendor_answers: bool,
     /// Another window of the stream was answered since.
@@ -50,6 +52,11 @@ pub(super) enum Remedy {
 }
 
 impl Narrowing {
+    /// None has failed yet.
+    pub(super) fn new(once: bool) -> Narrowing {
+        Narrowing { once, ..Narrowing::default() }
+    }
+
     /// A window failed. `smallest` says that no part of it can be asked for, `begun` that pages of it were answered before.
     pub(super) fn failed(&mut self, claim: Window, smallest: bool, begun: bool) -> Remedy {
         self.fails += 1;
@@ -166,7 +173,7 @@ impl Narrowing {
     }
 
     fn may_test(&self) -> bool {
-        self.vendor_answers || self.fails >= LONG_PATIENCE
+        self.vendor_answers || self.fails >= if self.once { PATIENCE } else { LONG_PATIENCE }
     }
 }
 

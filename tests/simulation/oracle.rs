@@ -163,10 +163,12 @@ impl Oracle {
     }
 
     /// After a poll, the cursor lies in what was read: what is behind it is covered or a gap, and no gap is out of sight.
-    /// While our clock is behind, a poll ends before the cursor; the next one that does not shows the gap.
+    /// While our clock is behind, a poll ends before the cursor, or before it begins, and proves nothing; the next one that does
+    /// not shows the gap.
     fn cursor(&self, scenario: &Scenario, checkpoint: &Checkpoint) -> Result<(), String> {
-        let polled =
-            checkpoint.window.as_ref().is_some_and(|window| (checkpoint.purpose, window.state) == (Purpose::Poll, WindowState::Complete));
+        let polled = checkpoint.window.as_ref().is_some_and(|window| {
+            (checkpoint.purpose, window.state) == (Purpose::Poll, WindowState::Complete) && window.task.claim.from <= window.task.claim.to
+        });
         let Some(state) = checkpoint.state.as_ref().filter(|_| polled && scenario.clock_step.is_zero()) else { return Ok(()) };
         match state.cursor {
             Some(cursor) if Some(cursor) > state.coverage.end() => {

@@ -140,7 +140,7 @@ impl FeedPlan {
                     }
                     None if open.reading.may_go_deep() => (Some(self.keep(work, open)), false),
                     None => {
-                        self.narrowing.entry(work).or_default().note("it has more pages than can be believed");
+                        self.search(work).note("it has more pages than can be believed");
                         (Some(self.give_up(work, open, now)), false)
                     }
                 }
@@ -162,7 +162,7 @@ impl FeedPlan {
 
     fn pass_again(&mut self, work: Work, mut open: Open, now: Now) -> Followed {
         if open.reading.progress().passes > MAX_STRICT_PASSES {
-            self.narrowing.entry(work).or_default().note("its listings change from reading to reading");
+            self.search(work).note("its listings change from reading to reading");
             return (Some(self.give_up(work, open, now)), false);
         }
         open.reading.again();

@@ -54,7 +54,7 @@ impl FeedPlan {
             return false;
         }
         if open.reading.count_refusal() >= MAX_REFUSALS {
-            self.narrowing.entry(work).or_default().take_as_own();
+            self.search(work).take_as_own();
             return false;
         }
         open.reading.again();
@@ -80,8 +80,9 @@ impl FeedPlan {
         let smallest = self.is_smallest(work, claim);
         let begun = !open.reading.is_at_start();
         let may_be_wide = !begun && *failure == Failure::Unavailable && self.rule_of(work.stream) == FromRule::Exact;
-        let narrowing = self.narrowing.entry(work).or_default();
-        if work.purpose == Purpose::Fill && self.known_gaps.holds(work.stream, claim) {
+        let failed_before = work.purpose == Purpose::Fill && self.known_gaps.holds(work.stream, claim);
+        let narrowing = self.search(work);
+        if failed_before {
             // It failed before while others were answered; a one-shot run may have nothing else to ask.
             narrowing.others_answered(true);
         }
@@ -118,16 +119,14 @@ impl FeedPlan {
     /// left by themselves.
     fn ask_for_less(&mut self, work: Work, open: Open, remedy: Remedy, now: Now) {
         let (from, to) = (open.task.claim.from, open.task.claim.to);
-        if work.purpose != Purpose::Poll {
-            return;
-        }
         let newest = Window { from: to.minus(SMALLEST_SPAN).max(from), to };
         let half = if remedy == Remedy::Test { None } else { self.part(work, open.task.claim, 1, 1) };
-        if let Some(state) = self.streams.get_mut(&work.stream) {
-            let newer = half.unwrap_or(newest);
-            let shorter = self.rounds.shorten(state, open.task, newer);
-            self.begin(work, shorter, now);
-        }
+        let newer = half.unwrap_or(newest);
+        let task = match self.streams.get_mut(&work.stream) {
+            Some(state) if work.purpose == Purpose::Poll => self.rounds.shorten(state, open.task, newer),
+            _ => task_for(work.stream, newer),
+        };
+        self.begin(work, task, now);
     }
 
     /// The newest few seconds of a poll failed like all of it: those that have come since are asked for in their place, so that a
@@ -151,7 +150,7 @@ impl FeedPlan {
             return (open.saved.then(|| open.ended(WindowState::Cut)), false);
         }
         let smallest = self.is_smallest(work, claim);
-        let narrowing = self.narrowing.entry(work).or_default();
+        let narrowing = self.search(work);
         narrowing.note(&reason);
         // The stream answers: no other window of it need show that.
         narrowing.others_answered(true);
@@ -186,7 +185,7 @@ impl FeedPlan {
         }
         let aside = self.set_aside.add(work.stream, claim, now);
         if !aside {
-            self.narrowing.entry(work).or_default().take_as_own();
+            self.search(work).take_as_own();
         }
         aside
     }
@@ -201,7 +200,7 @@ impl FeedPlan {
     /// A window is read no further, and is not proven.
     pub(super) fn give_up(&mut self, work: Work, open: Open, now: Now) -> WindowSave {
         let claim = open.task.claim;
-        let narrowing = self.narrowing.entry(work).or_default();
+        let narrowing = self.search(work);
         narrowing.gave_up();
         let reason = narrowing.reason().to_owned();
         match work.purpose {
@@ -258,6 +257,11 @@ impl FeedPlan {
     fn behind_a_gap(&self, work: Work, claim: Window) -> Option<Duration> {
         let gap = self.known_gaps.all().iter().find(|gap| gap.stream == work.stream && gap.claim.from == claim.to)?;
         Some(gap.claim.to.since(gap.claim.from))
+    }
+
+    /// The search for what fails in this work; it begins with the first failure.
+    pub(super) fn search(&mut self, work: Work) -> &mut Narrowing {
+        self.narrowing.entry(work).or_insert_with(|| Narrowing::new(self.options.once))
     }
 
     fn is_smallest(&self, work: Work, claim: Window) -> bool {
