@@ -4,6 +4,7 @@
 //! [`scans`](super::scans), [`attempts`](super::attempts) after failures, the [`narrowing`](super::narrowing) of windows that fail,
 //! [`known_gaps`](super::known_gaps), and [`observations`](super::observations) of the vendor. This file puts them together.
 
+mod lacking;
 mod outcome;
 mod schedule;
 mod trouble;

@@ -26,8 +26,10 @@ pub(super) struct Observations {
     window_pages: u64,
     /// From the beginning of one poll to the beginning of the next.
     interval: Duration,
-    /// Records on a full page, once one was seen.
-    page_size: Option<u64>,
+    /// Records on a full page.
+    page_size: u64,
+    /// The most records that were seen on one page.
+    largest_page: u64,
     /// How long the next window may be, by stream, and by whether one answer must hold it whole; no entry means no limit.
     spans: BTreeMap<(Stream, bool), Duration>,
     /// Where windows of several pages were too wide for the vendor, or could not be proven: as many records as one was proven with.
@@ -54,7 +56,8 @@ impl Observations {
         Observations {
             window_pages,
             interval,
-            page_size: None,
+            page_size: USUAL_PAGE,
+            largest_page: 0,
             spans: BTreeMap::new(),
             most: BTreeMap::new(),
             disordered: BTreeSet::new(),
@@ -81,21 +84,20 @@ impl Observations {
 
     /// How many pages so many records fill.
     pub(super) fn pages(&self, records: u64) -> u64 {
-        records.div_ceil(self.page_size())
+        records.div_ceil(self.page_size)
     }
 
-    fn page_size(&self) -> u64 {
-        self.page_size.unwrap_or(USUAL_PAGE)
+    /// As many records as were seen on one page.
+    pub(super) fn largest_page(&self) -> u64 {
+        self.largest_page
     }
 
-    /// Records on a full page; 0 if none was seen.
-    pub(super) fn full_page(&self) -> u64 {
-        self.page_size.unwrap_or(0)
-    }
-
-    /// A first page that was followed by others held so many records.
-    pub(super) fn saw_page_size(&mut self, records: u64) {
-        self.page_size = Some(records.max(1));
+    /// A page held so many records; `full` if it was a first page that others follow.
+    pub(super) fn saw_page(&mut self, records: u64, full: bool) {
+        self.largest_page = self.largest_page.max(records);
+        if full {
+            self.page_size = records.max(1);
+        }
     }
 
     pub(super) fn saw_disorder(&mut self, stream: Stream) {
@@ -116,14 +118,16 @@ impl Observations {
     /// that turns out too deep is cut. A window that was shorter than it might have been tells nothing of longer ones.
     pub(super) fn proven(&mut self, stream: Stream, snapshot: bool, claim: Window, records: u64) {
         // The length of a page may have been learned since the vendor failed.
-        let page_size = self.page_size();
+        let page_size = self.page_size;
         let most = self.most.get_mut(&stream).map(|most| {
             *most = records.max(*most);
             page_size.max(*most)
         });
         // A quarter more than what was sent is tried, so that a single bad record does not make all windows short for ever.
         let limit = (self.deepest(stream, snapshot) * page_size).min(most.map_or(u64::MAX, |most| most + most / 4));
-        let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(1.0, 2.0);
+        // Behind the oldest listing lies mostly nothing.
+        let growth = if records == 0 { 16.0 } else { 2.0 };
+        let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(1.0, growth);
         let limiting = self.spans.get_mut(&(stream, snapshot)).filter(|span| claim.from <= claim.to.minus(**span));
         if let Some(span) = limiting {
             *span = span.mul_f64(factor).clamp(SMALLEST_SPAN, LONGEST_SPAN);

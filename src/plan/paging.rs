@@ -120,8 +120,8 @@ impl Reading {
             self.forget();
         }
         let shown = answer.marks.len() as u64;
-        // A page that nothing follows is the last one, even where the total counts more than it shows.
-        self.at.page_size = if answer.more { shown } else { shown.max(expected.full_page) };
+        // A page that has room and that nothing follows is the last one, even where the total counts more than it shows.
+        self.at.page_size = if answer.more { shown } else { shown.max(expected.largest_page) };
         self.at.total_first = answer.total;
         self.at.total_last = answer.total;
         self.head = answer.marks.iter().cloned().collect();
@@ -381,7 +381,7 @@ mod tests {
     }
 
     fn up_to(deepest: u64) -> Expected {
-        Expected { deepest, something: false, full_page: 0 }
+        Expected { deepest, something: false, largest_page: 0 }
     }
 
     fn page(page: u32, marks: &[&str], total: u64, more: bool) -> PageFacts {
@@ -468,7 +468,7 @@ mod tests {
     #[test]
     fn a_long_stretch_without_records_is_asked_for_again_before_it_is_believed() {
         let mut reading = Reading::new();
-        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true, full_page: 0 });
+        let mut answer = || reading.on_answer(page(1, &[], 0, false), Expected { deepest: 9, something: true, largest_page: 0 });
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert_eq!(answer(), PageStep::Complete);

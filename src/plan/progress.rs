@@ -30,8 +30,8 @@ pub struct Expected {
     pub deepest: u64,
     /// Whether it would be strange if nothing matched.
     pub something: bool,
-    /// Records on a full page, as far as others have shown; 0 if none has.
-    pub full_page: u64,
+    /// The most records that were seen on one page.
+    pub largest_page: u64,
 }
 
 /// Where the reading of a window stands, as far as it is saved.

@@ -5,6 +5,7 @@ use mls_sync::record::{ListingId, Stamp};
 use mls_sync::sandbox::Fault;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 const FEED: &str = "GAMLS";
 
@@ -62,15 +63,42 @@ fn a_listing_that_is_counted_and_never_shown_keeps_nothing_else_out() {
             })),
         );
         let daemon = loaded_but_for(&mirror, &[&phantom]);
+        // Windows are asked for a second wider than they claim, so its neighbour may be found first.
+        let at = |gap: &Value, end: &str| Stamp::parse(gap[end].as_str().unwrap()).unwrap();
+        let holds = |gap: &Value| at(gap, "from") <= stamp && stamp <= at(gap, "to").plus(crate::seconds(1));
+        eventually("the known gap holds the listing", LIMIT, || holds(&known_gap(&mirror, "")));
         let gap = known_gap(&mirror, "");
         assert!(seconds_long(&gap) <= 20, "{gap}");
-        let (from, to) = (gap["from"].as_str().unwrap(), gap["to"].as_str().unwrap());
-        assert!(Stamp::parse(from).unwrap() <= stamp && stamp <= Stamp::parse(to).unwrap().plus(crate::seconds(1)), "{stamp} {gap}");
+        let to = gap["to"].as_str().unwrap();
         let beyond = || mirror.status_of(FEED)["complete_but_for_known_gaps_until"].as_str() > Some(to);
         eventually("all but the gap is complete", LIMIT, beyond);
         assert!(mirror.status_of(FEED)["complete_until"].as_str().is_none_or(|until| until <= to));
         daemon.kill();
     });
+}
+
+#[test]
+fn a_total_that_is_counted_too_early_is_waited_for_and_not_hammered() {
+    let mirror = Mirror::new(small()).with(|settings| (settings.interval, settings.discover) = ("5s", "1h"));
+    // As where listings are edited all the time: of about half of all windows one too many is counted, of others 4 seconds later.
+    mirror.sandbox.set_fault(
+        None,
+        Some(Fault::edit(|page| {
+            let Some(first) = page["Results"][0]["ListingId"].as_str() else { return };
+            let spell = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() / 4;
+            if BuildHasherDefault::<DefaultHasher>::default().hash_one((first, spell)).is_multiple_of(2) {
+                page["Total"] = json!(page["Total"].as_u64().unwrap() + 1);
+            }
+        })),
+    );
+    let daemon = loaded_but_for(&mirror, &[]);
+    eventually("all of it is proven", LIMIT, || mirror.status_of(FEED)["complete_until"].is_string());
+    let asked = mirror.requests().len();
+    for a in mirror.requests() {
+        eprintln!("{:?} S{} {:?}..{:?} p{} {:?}", a.came, a.status, a.from, a.to, a.page, a.total);
+    }
+    assert!(asked < 110, "{asked} requests for 14 pages, polls among them");
+    daemon.kill();
 }
 
 #[test]

@@ -46,9 +46,7 @@ impl FeedPlan {
             return self.store(work, (None, false), before);
         }
         self.observations.saw_newest(stream, &page);
-        if page.facts.page == 1 && page.facts.more {
-            self.observations.saw_page_size(page.facts.marks.len() as u64);
-        }
+        self.observations.saw_page(page.facts.marks.len() as u64, page.facts.page == 1 && page.facts.more);
         let counted = page.facts.total;
         let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
         match step {
@@ -82,7 +80,7 @@ impl FeedPlan {
         Expected {
             deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
             something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
-            full_page: self.observations.full_page(),
+            largest_page: self.observations.largest_page(),
         }
     }
 

@@ -12,8 +12,6 @@ use crate::plan::window::{FromRule, SMALLEST_SPAN, Task, task_for};
 use crate::record::{Failure, Presence, Stamp, Window};
 use std::time::Duration;
 
-/// So many known gaps of a stream are no single bad records.
-const MANY_GAPS: usize = 6;
 /// Refusals of a later page of a window before the trouble is taken to be the window's own.
 const MAX_REFUSALS: u32 = 3;
 
@@ -117,7 +115,7 @@ impl FeedPlan {
 
     /// A part is asked for in the place of a window. What is cut off a poll becomes a gap; the other kinds of work find what is
     /// left by themselves.
-    fn ask_for_less(&mut self, work: Work, open: Open, remedy: Remedy, now: Now) {
+    pub(super) fn ask_for_less(&mut self, work: Work, open: Open, remedy: Remedy, now: Now) {
         let (from, to) = (open.task.claim.from, open.task.claim.to);
         let newest = Window { from: to.minus(SMALLEST_SPAN).max(from), to };
         let half = if remedy == Remedy::Test { None } else { self.part(work, open.task.claim, 1, 1) };
@@ -135,66 +133,6 @@ impl FeedPlan {
         let task = up_to_now(open.task, self.options.settle, now);
         self.ask_for_less(work, Open { task, ..open }, Remedy::Test, now);
         self.rounds.go_ahead_of(work.stream);
-    }
-
-    /// A window was answered on every page, and lacks records that its Total counts, or does not stand still.
-    pub(super) fn lacks_records(&mut self, work: Work, mut open: Open, now: Now) -> (Option<WindowSave>, bool) {
-        let progress = open.reading.progress();
-        let (counted, shown) = (progress.total_last, progress.keys_seen);
-        let reason = match shown < counted {
-            true => format!("the vendor counts {counted} records and shows {shown}"),
-            false => "its listings change while they are read".to_owned(),
-        };
-        let claim = open.task.claim;
-        if self.sets_aside(work, claim, counted, now) {
-            return (open.saved.then(|| open.ended(WindowState::Cut)), false);
-        }
-        let smallest = self.is_smallest(work, claim);
-        let narrowing = self.search(work);
-        narrowing.note(&reason);
-        // The stream answers: no other window of it need show that.
-        narrowing.others_answered(true);
-        let mut remedy = narrowing.failed(claim, smallest, true);
-        self.counted_too_early(work);
-        // Where this comes again and again it is how the vendor counts: all was read, and only the proof is missing.
-        if remedy == Remedy::Halve && self.known_gaps.of(work.stream) >= MANY_GAPS {
-            remedy = Remedy::GiveUp;
-        }
-        self.attempts.failed_alone(work, &reason, now.monotonic);
-        match remedy {
-            Remedy::GiveUp => (Some(self.give_up(work, open, now)), false),
-            Remedy::Again | Remedy::Test | Remedy::Later => {
-                open.reading.again();
-                (Some(self.keep(work, open)), false)
-            }
-            Remedy::Halve => {
-                self.attempts.asks_otherwise(work, now.monotonic);
-                let saved = open.saved.then(|| open.clone().ended(WindowState::Cut));
-                self.ask_for_less(work, open, remedy, now);
-                (saved, false)
-            }
-        }
-    }
-
-    /// Whether a window that lacks records is left for a few seconds.
-    pub(super) fn sets_aside(&mut self, work: Work, claim: Window, counted: u64, now: Now) -> bool {
-        let is_searched = self.narrowing.get(&work).is_some_and(Narrowing::searches);
-        if work.purpose != Purpose::Fill || is_searched || self.observations.pages(counted) > 1 || self.known_gaps.holds(work.stream, claim)
-        {
-            return false;
-        }
-        let aside = self.set_aside.add(work.stream, claim, now);
-        if !aside {
-            self.search(work).take_as_own();
-        }
-        aside
-    }
-
-    /// Perhaps the Total of a window was only late, and is right by now.
-    pub(super) fn counted_too_early(&mut self, work: Work) {
-        if let Some(narrowing) = self.narrowing.get_mut(&work) {
-            narrowing.may_be_wide(true);
-        }
     }
 
     /// A window is read no further, and is not proven.
@@ -264,7 +202,7 @@ impl FeedPlan {
         self.narrowing.entry(work).or_insert_with(|| Narrowing::new(self.options.once))
     }
 
-    fn is_smallest(&self, work: Work, claim: Window) -> bool {
+    pub(super) fn is_smallest(&self, work: Work, claim: Window) -> bool {
         let span = claim.to.since(claim.from);
         self.part(work, claim, 1, 1).is_none() || self.behind_a_gap(work, claim).is_some_and(|gap| span <= gap.max(SMALLEST_SPAN))
     }
