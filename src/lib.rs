@@ -9,7 +9,8 @@
 //! 3. `vendor::Vendor::sync_listings` waits for the request's turn in the budget of the credential, and sends it.
 //! 4. `vendor::constellation1::wire::page` cuts the answer into records: key, stamp, hash, and the text as sent.
 //! 5. `plan::feed::FeedPlan::on_page` decides what the page proves, and makes the checkpoint to save with it.
-//! 6. [`sync::intake::store`] decodes the records that the file does not hold already, by [`entity::Entity::decode`].
+//! 6. [`sync::intake::store`] decodes the records that the file does not hold already, by [`entity::Entity::decode`]. Meanwhile
+//!    the session lets the worker ask for the next page, and for nothing else.
 //! 7. `store::commit::commit` stores the page in one transaction: rows, changes, rejects, and the checkpoint.
 //! 8. `store::row::apply` changes one row, and adds its change.
 //! 9. `plan::merge::merge` decides what the record does to the row.
@@ -55,6 +56,9 @@
 //!
 //! - *A session between plan and IO.* It takes one event and gives one command at a time, and never sees a socket, a clock or
 //!   the database. So the simulation drives the very code that the worker drives.
+//! - *One page is stored while the next is asked for, and nothing else overlaps.* The plan has taken in what the page proves
+//!   before it is stored. If the database refuses it, the page that came meanwhile is dropped: it would claim to follow on rows
+//!   that are not there.
 //! - *No row ids in the plan.* A feed has at most one open window for each kind of work and stream, and at most one reconcile run under
 //!   way; the store finds both by that. Whatever the plan was told is saved once it is committed; where a commit fails, the
 //!   plan is read from the file anew.

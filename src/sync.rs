@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod discovery;
+mod fetch;
 pub(crate) mod gatherer;
 pub(crate) mod heartbeat;
 pub mod intake;

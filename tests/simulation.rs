@@ -53,6 +53,7 @@
 //! - Ties: in `plan/window.rs`, `poll`, `asked: Window { from: self.newest.map_or(from, |n| n.plus(PAD / 1000)), to }`;
 //!   or in `plan/merge.rs`, `(true, News::Live) if later || known.inferred` without its condition.
 //! - A database that refuses: in `sync/session.rs`, `on_store_failed` without the line that sets `reload_at`.
+//! - A page that came while the database refused the one before it: in `sync/session.rs`, `take_in` without its first arm.
 //! - Hammering: in `plan/known_gaps.rs`, `FIRST` and `LONGEST` as `Duration::ZERO`, with `MLS_SYNC_SIM_WILD=phantom`.
 //! - An empty answer that nobody doubts: in `plan/paging/strange.rs`, without the arm for `expected.something`; with
 //!   `MLS_SYNC_SIM_WILD=empty`.

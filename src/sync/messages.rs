@@ -12,7 +12,7 @@ use crate::store::{Confirmation, Judgement};
 use crate::vendor::Error as VendorError;
 use std::time::Duration;
 
-/// What happened. Every command but `Tell`, `Wait` and `Finished` is followed by the event that it names.
+/// What happened. Every command but `Tell`, `Wait`, `Store` and `Finished` is followed by the event that it names.
 #[derive(Debug)]
 pub enum Event {
     /// A page was answered.
@@ -59,8 +59,10 @@ pub enum Command {
     Fetch(Purpose, PageRequest),
     /// Ask the vendor for a single record: `One`.
     FetchOne(ListingId),
-    /// Store a page: `Stored` or `StoreFailed`.
+    /// Begin to store a page. What came of it is told at `AwaitStored`, or before what the next `Fetch` brought is told.
     Store(Box<Arrival>),
+    /// Wait until the page is stored that is being stored: `Stored` or `StoreFailed`.
+    AwaitStored,
     /// Count the live listings: `Live` or `StoreFailed`. The number is that of the deletions of the last hour;
     /// `Live` repeats it.
     CountLive(u64),

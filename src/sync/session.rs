@@ -50,6 +50,8 @@ pub struct Session {
     burst: Burst,
     /// What is to be done before the plan is asked again.
     pending: VecDeque<Command>,
+    /// A page is being stored.
+    storing: bool,
     /// Failed transactions in a row.
     store_fails: u32,
     /// The plan may differ from the database; it is read again at this time.
@@ -73,6 +75,7 @@ impl Session {
             plan,
             burst,
             pending: VecDeque::new(),
+            storing: false,
             store_fails: 0,
             reload_at: None,
             waiting: false,
@@ -80,9 +83,14 @@ impl Session {
         }
     }
 
-    /// Decides what to do next.
+    /// Decides what to do next. While a page is being stored, the next one is asked for: the plan has taken in already what the
+    /// page proves. Nothing else is done before it is stored.
     pub fn next(&mut self, now: Now) -> Command {
+        if self.storing {
+            return self.meanwhile(now);
+        }
         if let Some(command) = self.pending.pop_front() {
+            self.storing = matches!(command, Command::Store(_));
             return command;
         }
         match self.reload_at {
@@ -102,6 +110,30 @@ impl Session {
             Step::Wait(_) if !was_waiting => Command::Tell(Report::Waiting),
             Step::Wait(until) => Command::Wait(until),
             Step::Finished(missing) => self.after(Report::Finished(missing.first().cloned()), Command::Finished(missing)),
+        }
+    }
+
+    /// Whatever is not a request is decided again when the page is stored.
+    fn meanwhile(&mut self, now: Now) -> Command {
+        if self.pending.is_empty()
+            && let Step::Fetch(purpose, request) = self.plan.next(now)
+        {
+            return self.after(Report::Working(purpose, request.clone()), Command::Fetch(purpose, request));
+        }
+        match self.pending.front() {
+            Some(Command::Fetch(..)) => self.pending.pop_front().unwrap_or(Command::AwaitStored),
+            Some(_) | None => Command::AwaitStored,
+        }
+    }
+
+    /// What is to be told to people before anything else is done.
+    pub(crate) fn next_report(&mut self) -> Option<Report> {
+        match self.pending.pop_front()? {
+            Command::Tell(report) => Some(report),
+            command => {
+                self.pending.push_front(command);
+                None
+            }
         }
     }
 
@@ -131,6 +163,8 @@ impl Session {
 
     fn take_in(&mut self, event: Event, now: Now) {
         match event {
+            // The page before it was not stored: the plan is read anew, and asks again.
+            Event::Page(..) | Event::Failed(..) if self.reload_at.is_some() => {}
             Event::Page(purpose, request, page) => self.on_page(purpose, request, page, now),
             Event::Failed(purpose, request, error) => {
                 let work = Work { purpose, stream: request.stream };
@@ -178,6 +212,7 @@ impl Session {
     }
 
     fn on_stored(&mut self, stored: Stored, now: Now) {
+        self.storing = false;
         self.store_fails = 0;
         self.plan.saw_late(stored.committed.latest, now);
         let deleted = stored.committed.counts.get(&ActionKind::Tombstone).copied().unwrap_or(0);
@@ -242,6 +277,7 @@ impl Session {
     /// Nothing of the command was stored, so the plan is read from the database again, when that works.
     fn on_store_failed(&mut self, reason: String, now: Now) {
         self.pending.retain(|command| matches!(command, Command::Tell(_)));
+        self.storing = false;
         self.store_fails += 1;
         if self.options.plan.once && self.store_fails >= ONCE_STORE_FAULTS {
             return self.pending.push_back(Command::GiveUp);
@@ -352,12 +388,30 @@ mod tests {
     }
 
     #[test]
-    fn an_answered_page_is_stored_before_anything_else_is_asked() {
+    fn while_a_page_is_stored_the_next_is_asked_for_and_nothing_else_is_done() {
         let mut session = session(false);
-        let arrival = answer(&mut session, 0, &["1", "2"]);
-        assert_eq!((arrival.page.records.len(), arrival.request.stream), (2, Stream::Deleted));
-        session.on(stored(&arrival, 0), now(0));
-        assert!(matches!(next(&mut session, 0), Command::Fetch(Purpose::Poll, request) if request.stream == Stream::All));
+        let first = answer(&mut session, 0, &["1", "2"]);
+        assert_eq!((first.page.records.len(), first.request.stream), (2, Stream::Deleted));
+        let Command::Fetch(purpose, request) = next(&mut session, 0) else { panic!("nothing is asked for") };
+        assert_eq!((purpose, request.stream), (Purpose::Poll, Stream::All));
+        session.on(stored(&first, 0), now(0));
+        session.on(Event::Page(purpose, request, page(&["3"])), now(0));
+        assert!(matches!(next(&mut session, 0), Command::Store(_)));
+        session.pending.push_back(Command::SaveGaps(Vec::new()));
+        assert!(matches!(next(&mut session, 0), Command::AwaitStored));
+    }
+
+    #[test]
+    fn what_was_asked_for_while_the_database_refused_a_page_is_dropped_and_asked_again() {
+        let mut session = session(false);
+        let first = answer(&mut session, 0, &["1"]);
+        let Command::Fetch(purpose, request) = next(&mut session, 0) else { panic!("nothing is asked for") };
+        session.on(Event::StoreFailed("full".to_owned()), now(0));
+        session.on(Event::Page(purpose, request, page(&["3"])), now(0));
+        assert!(matches!(next(&mut session, 0), Command::Wait(_)));
+        assert!(matches!(next(&mut session, 1), Command::Load));
+        session.on(Event::Loaded(Saved::default()), now(1));
+        assert_eq!(answer(&mut session, 1, &["1"]).request.stream, first.request.stream);
     }
 
     #[test]

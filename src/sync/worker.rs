@@ -2,24 +2,26 @@
 
 use super::clock::mirror_time;
 use super::control::{Order, Reply};
+use super::fetch::{fetch, fetch_one};
 use super::heartbeat::Beat;
-use super::intake;
+use super::intake::{self, Arrival, Stored};
 use super::messages::{Command, Event, Report};
 use super::reporter::Reporter;
 use super::session::{Session, SessionOptions};
 use super::tools::Tools;
+use crate::plan::clock::Now;
 use crate::plan::options::Purpose;
 use crate::plan::scans::ScanRequest;
-use crate::record::{Failure, FeedId, ListingId, PageRequest, Record, Window};
+use crate::record::{FeedId, ListingId, PageRequest, Window};
 use crate::store::Error as StoreError;
-use crate::vendor::{Error as VendorError, Priority};
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-/// So many listings that a scan has just read are asked for, to see whether the vendor answers for single ones at all: a few of them
-/// may be deleted meanwhile.
-const WITNESSES: usize = 3;
+type Storing = JoinHandle<Result<Stored, StoreError>>;
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +37,8 @@ pub(crate) enum Ended {
 
 /// What follows from a command that was carried out.
 enum Done {
-    /// The session is to be told this event.
-    Told(Event),
+    /// The session is to be told this event, which came at this time.
+    Told(Box<Event>, Now),
     /// The session is to be asked for its next command.
     Nothing,
     /// The worker ends.
@@ -57,6 +59,8 @@ pub(crate) struct Worker {
     next_asker: u64,
     /// In this scan, the vendor has answered for a single listing that it was asked for.
     knows_listings: bool,
+    /// The page that is being stored.
+    storing: Option<Storing>,
     /// The last error of the database; the worker ends with it when the session gives up.
     store_error: Option<StoreError>,
 }
@@ -85,6 +89,7 @@ impl Worker {
             askers: BTreeMap::new(),
             next_asker: 0,
             knows_listings: false,
+            storing: None,
             store_error: None,
         })
     }
@@ -101,8 +106,8 @@ impl Worker {
             let now = self.tools.clock.now();
             self.beat(Beat::Working { since: now.monotonic });
             let command = self.session.next(now);
-            let event = match self.perform(command).await {
-                Ok(Done::Told(event)) => event,
+            let (event, at) = match self.perform(command).await {
+                Ok(Done::Told(event, at)) => (*event, at),
                 Ok(Done::Nothing) => continue,
                 Ok(Done::Ended(ended)) => return Ok(ended),
                 Err(error @ StoreError::Removed(_)) => {
@@ -110,15 +115,45 @@ impl Worker {
                     self.tools.troubles.forget(&self.feed);
                     return Ok(Ended::Finished { missing: vec![error.to_string()] });
                 }
-                Err(error) if error.is_passing() => {
-                    let reason = error.to_string();
-                    self.store_error = Some(error);
-                    Event::StoreFailed(reason)
-                }
-                Err(error) => return Err(error),
+                Err(error) => (self.refused(error)?, self.tools.clock.now()),
             };
-            self.session.on(event, self.tools.clock.now());
+            self.session.on(event, at);
         }
+    }
+
+    /// What the session is to be told of an error of the database that may pass; any other ends the worker.
+    fn refused(&mut self, error: StoreError) -> Result<Event, StoreError> {
+        if !error.is_passing() {
+            return Err(error);
+        }
+        let reason = error.to_string();
+        self.store_error = Some(error);
+        Ok(Event::StoreFailed(reason))
+    }
+
+    /// Begins to store a page; the worker goes on meanwhile.
+    fn begin_to_store(&mut self, arrival: Arrival) {
+        let (store, entity) = (self.tools.store.clone(), self.tools.entity);
+        self.storing = Some(tokio::spawn(async move { intake::store(&store, entity, arrival).await }));
+    }
+
+    /// Waits for the page that is being stored, if there is one, and tells the session what came of it.
+    async fn await_stored(&mut self) -> Result<(), StoreError> {
+        self.beat(Beat::Working { since: self.tools.clock.now().monotonic });
+        match &mut self.storing {
+            None => Ok(()),
+            storing => {
+                let stored = joined(storing.as_mut()).await;
+                self.on_stored(stored)
+            }
+        }
+    }
+
+    fn on_stored(&mut self, stored: Result<Stored, StoreError>) -> Result<(), StoreError> {
+        self.storing = None;
+        let event = stored.map(Event::Stored).or_else(|error| self.refused(error))?;
+        self.session.on(event, self.tools.clock.now());
+        Ok(())
     }
 
     fn obey(&mut self, order: Order) {
@@ -146,9 +181,17 @@ impl Worker {
     }
 
     async fn perform(&mut self, command: Command) -> Result<Done, StoreError> {
-        let store = &self.tools.store;
+        let store = self.tools.store.clone();
         let event = match command {
-            Command::Fetch(purpose, request) => return Ok(self.fetch(purpose, request).await),
+            Command::Fetch(purpose, request) => return self.fetch(purpose, request).await,
+            Command::AwaitStored => {
+                self.await_stored().await?;
+                return Ok(Done::Nothing);
+            }
+            Command::Store(arrival) => {
+                self.begin_to_store(*arrival);
+                return Ok(Done::Nothing);
+            }
             Command::FetchOne(listing) => return self.fetch_one(listing).await,
             Command::Wait(until) => return Ok(self.wait(until).await),
             Command::Tell(report) => {
@@ -165,7 +208,6 @@ impl Worker {
             }
             Command::Finished(missing) => return Ok(Done::Ended(Ended::Finished { missing })),
             Command::GiveUp => return Err(self.store_error.take().unwrap_or(StoreError::Closed)),
-            Command::Store(arrival) => Event::Stored(intake::store(store, self.tools.entity, *arrival).await?),
             Command::CountLive(recent) => Event::Live { recent, live: store.live(&self.feed).await? },
             Command::BeginScan(range, wanted) => self.begin_scan(range, wanted).await?,
             Command::Judge { unread, limits } => Event::Judged(store.judge(&self.feed, unread, limits, mirror_time()).await?),
@@ -183,65 +225,37 @@ impl Worker {
             }
             Command::Load => Event::Loaded(store.load(&self.feed).await?),
         };
-        Ok(Done::Told(event))
+        Ok(self.told(event))
     }
 
-    async fn fetch(&mut self, purpose: Purpose, request: PageRequest) -> Done {
-        let priority = match purpose {
-            Purpose::Poll => Priority::Poll,
-            Purpose::Lookback | Purpose::Fill | Purpose::Scan => Priority::Fill,
-        };
+    fn told(&self, event: Event) -> Done {
+        Done::Told(Box::new(event), self.tools.clock.now())
+    }
+
+    /// Asks for a page. What comes of the page that is being stored meanwhile is told to people at once, for the vendor may take long.
+    async fn fetch(&mut self, purpose: Purpose, request: PageRequest) -> Result<Done, StoreError> {
         self.beat(Beat::Queued);
-        let shared = match &self.tools.shared {
-            Some(shared) => shared.ask(purpose, &request).await,
-            None => None,
-        };
-        let answer = match shared {
-            Some(answer) => answer,
-            None => {
-                let Some(answer) = self.tools.vendor.sync_listings(&request, priority, &self.tools.stop).await else {
-                    return Done::Ended(Ended::Stopped);
-                };
-                self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
-                let vendor_now = answer.as_ref().map_or_else(|error| error.vendor_now, |page| page.vendor_now);
-                vendor_now.inspect(|utc| self.tools.clock.hear(*utc));
-                answer
+        let mut fetching = pin!(fetch(self.tools.clone(), self.feed.clone(), purpose, request));
+        let fetched = tokio::select! {
+            fetched = &mut fetching => {
+                self.await_stored().await?;
+                fetched
+            }
+            stored = joined(self.storing.as_mut()) => {
+                self.on_stored(stored)?;
+                while let Some(report) = self.session.next_report() {
+                    self.reporter.tell(report).await?;
+                }
+                fetching.await
             }
         };
-        Done::Told(match answer {
-            Ok(page) => Event::Page(purpose, request, page),
-            Err(error) => Event::Failed(purpose, request, error),
-        })
+        Ok(fetched.map_or(Done::Ended(Ended::Stopped), |(event, at)| Done::Told(Box::new(event), at)))
     }
 
     async fn fetch_one(&mut self, listing: ListingId) -> Result<Done, StoreError> {
-        let Some(mut answer) = self.detail(&listing).await else { return Ok(Done::Ended(Ended::Stopped)) };
-        if matches!(answer, Ok(None)) && !self.knows_listings {
-            // A vendor that cannot be asked for single listings lacks all of them. So the first lack counts only if it has another one.
-            for other in self.tools.store.just_read(&self.feed, WITNESSES).await? {
-                answer = match self.detail(&other).await {
-                    None => return Ok(Done::Ended(Ended::Stopped)),
-                    Some(Ok(Some(_))) => {
-                        self.knows_listings = true;
-                        Ok(None)
-                    }
-                    Some(Ok(None)) => Err(knows_none()),
-                    Some(Err(error)) => Err(error),
-                };
-                if self.knows_listings {
-                    break;
-                }
-            }
-        }
-        Ok(Done::Told(Event::One(listing, answer)))
-    }
-
-    /// Asks for one listing; `None` when stopped.
-    async fn detail(&mut self, listing: &ListingId) -> Option<Result<Option<Record>, VendorError>> {
         self.beat(Beat::Queued);
-        let answer = self.tools.vendor.listing_detail(&self.feed, listing, Priority::Fill, &self.tools.stop).await?;
-        self.tools.progress.update(&self.feed, |counters| counters.requests += 1);
-        Some(answer)
+        let answer = fetch_one(&self.tools, &self.feed, &listing, &mut self.knows_listings).await?;
+        Ok(answer.map_or(Done::Ended(Ended::Stopped), |answer| self.told(Event::One(listing, answer))))
     }
 
     /// Waits until this time of `Now::monotonic`, or until an order comes.
@@ -271,8 +285,10 @@ impl Worker {
     }
 }
 
-fn knows_none() -> VendorError {
-    let message = "the vendor says of listings that it has just returned that they do not exist when they are asked for one by one, so this \
-                   says nothing of those that are missing";
-    VendorError { failure: Failure::Refused, message: message.to_owned(), vendor_now: None }
+/// What comes of the page that is being stored; never ready where there is none.
+async fn joined(storing: Option<&mut Storing>) -> Result<Stored, StoreError> {
+    match storing {
+        Some(storing) => storing.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic())),
+        None => std::future::pending().await,
+    }
 }

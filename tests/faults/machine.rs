@@ -231,7 +231,8 @@ fn a_process_out_of_file_descriptors_waits_for_some() {
     // The connection that is open already is lost.
     mirror.sandbox.fault_next(Fault::Reset);
     eventually("the log says why", LIMIT, || daemon.stderr().contains("Too many open files"));
-    assert!(mirror.status_of("GAMLS")["note"].as_str().is_some_and(|note| note.contains("Too many open files")));
+    let is_noted = || mirror.status_of("GAMLS")["note"].as_str().is_some_and(|note| note.contains("Too many open files"));
+    eventually("the status says why", LIMIT, is_noted);
     change(&mirror, 30);
     assert!(daemon.is_running());
     limit(&daemon, "--nofile=4096:4096");

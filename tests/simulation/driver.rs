@@ -88,6 +88,10 @@ pub(super) struct Process {
     clock: VendorClock,
     file: Connection,
     started: Stamp,
+    /// The page that is being stored.
+    storing: Option<Arrival>,
+    /// What came of it, of which the session has not heard yet.
+    stored: Option<Event>,
     /// Nobody may ask before this.
     pub(super) throttled: Stamp,
 }
@@ -387,7 +391,7 @@ impl Driver {
             SessionOptions { plan: self.options.clone(), zone: self.scenario.zone, brake: BRAKE, burst: BURST, delete_detail_only: false };
         let session = Session::resume(&LISTINGS, feed, options, saved.expect("the file is read"), now);
         let file = oracle::look(&self.path());
-        self.process = Some(Process { store, writer, session, clock, file, started, throttled: started });
+        self.process = Some(Process { store, writer, session, clock, file, started, storing: None, stored: None, throttled: started });
         self.forward.clear();
     }
 
@@ -489,12 +493,22 @@ impl Driver {
                 }
                 Command::Finished(missing) => return Ok(Going::Finished(missing)),
                 Command::GiveUp => return Err("a one-shot run gave up its database".to_owned()),
-                Command::Fetch(purpose, request) => self.fetch(purpose, request)?,
+                Command::Fetch(purpose, request) => {
+                    let event = self.fetch(purpose, request)?;
+                    match self.end_storing()? {
+                        true => event,
+                        false => return Ok(Going::On),
+                    }
+                }
                 Command::FetchOne(listing) => self.fetch_one(listing),
-                Command::Store(arrival) => match self.store(*arrival)? {
-                    Some(event) => event,
-                    None => return Ok(Going::On),
-                },
+                Command::Store(arrival) => {
+                    self.begin_storing(*arrival)?;
+                    return Ok(Going::On);
+                }
+                Command::AwaitStored => {
+                    self.end_storing()?;
+                    return Ok(Going::On);
+                }
                 other => self.on_store(other)?,
             };
             let stays = matches!(event, Event::Page(..) | Event::One(..));
@@ -521,6 +535,31 @@ impl Driver {
 
     fn kills_now(&mut self) -> bool {
         !self.quiet && self.dice.percent(self.scenario.kill_percent / 2)
+    }
+
+    /// A page is stored before the next one is asked for, or only after that.
+    fn begin_storing(&mut self, arrival: Arrival) -> Result<(), String> {
+        // What a sabotage does to a page must be seen by the next request.
+        if self.refusals.percent(50) && self.sabotage == Sabotage::None {
+            self.process().storing = Some(arrival);
+            return Ok(());
+        }
+        let event = self.store(arrival)?;
+        self.process().stored = event;
+        Ok(())
+    }
+
+    /// The session hears of the page that was being stored. False when the process has died.
+    fn end_storing(&mut self) -> Result<bool, String> {
+        if let Some(arrival) = self.process().storing.take() {
+            let Some(event) = self.store(arrival)? else { return Ok(false) };
+            self.process().stored = Some(event);
+        }
+        let now = self.now();
+        if let Some(event) = self.process().stored.take() {
+            self.process().session.on(event, now);
+        }
+        Ok(true)
     }
 
     /// A page is stored, refused, or the process dies before or after.
