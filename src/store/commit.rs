@@ -50,7 +50,7 @@ const KEPT_LATE: i64 = 100_000;
 /// Stores a page.
 pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Committed, Error> {
     let Database { connection, sql, idle } = database;
-    let mut tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let PageCommit { records, rejects, checkpoint, vendor_now, at } = page;
     let feed = &checkpoint.feed;
     feeds::check_mirrored(&tx, feed)?;
@@ -65,12 +65,15 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id) };
     let mut seen = Vec::new();
     let mut undated = false;
-    let mut stored = tx.savepoint()?;
+    // Any other transaction goes without, because SQLite would write what stood on each page before into a file beside.
+    if checkpoint.dry_run {
+        tx.execute_batch("SAVEPOINT dry_run")?;
+    }
     for record in records {
         let (key, stamp) = (record.key.clone(), record.stamp);
-        let applied = apply(&stored, sql, record, hearing)?;
+        let applied = apply(&tx, sql, record, hearing)?;
         if let Some(stamp) = late_stamp(stamp, &applied, &checkpoint) {
-            note_late(&stored, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;
+            note_late(&tx, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;
             committed.latest = committed.latest.max(vendor_now.since(stamp));
         }
         let changed = matches!(applied.kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone | ActionKind::Restamp);
@@ -81,9 +84,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     }
     // A dry run sees what it would do, and takes it back.
     if checkpoint.dry_run {
-        stored.rollback()?;
+        tx.execute_batch("ROLLBACK TO dry_run; RELEASE dry_run")?;
     }
-    stored.commit()?;
     for reject in rejects {
         if rejects::keep(&tx, Origin { feed, stream: checkpoint.stream, at: &at }, &reject)? {
             committed.new_rejects.push(reject);
@@ -157,9 +159,11 @@ fn note_late(tx: &Connection, key: &ListingKey, found_by: Purpose, when: (Stamp,
 
 /// The hashes of the records that the stored rows were made of.
 pub(super) fn hashes(database: &Database, keys: Vec<ListingKey>) -> rusqlite::Result<BTreeMap<ListingKey, Hash>> {
+    // Each read by itself would lock and unlock the file.
+    let tx = database.connection.unchecked_transaction()?;
     let mut found = BTreeMap::new();
     for key in keys {
-        if let Some(hash) = database.sql.raw_hash(&database.connection, &key)? {
+        if let Some(hash) = database.sql.raw_hash(&tx, &key)? {
             found.insert(key, hash);
         }
     }

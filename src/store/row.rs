@@ -35,7 +35,7 @@ enum Likeness {
 pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, hearing: Hearing) -> Result<Applied, Error> {
     let at = hearing.at;
     let stored = sql.find(tx, &heard.key)?;
-    let contested = contested::find(tx, &heard.key)?;
+    let contested = stored.as_ref().map(|_| contested::find(tx, &heard.key)).transpose()?.flatten();
     let taken_back = is_taken_back(tx, sql, (stored.as_ref(), contested.as_ref()), &mut heard, at)?;
     let extra_cut = heard.content.as_mut().is_some_and(cut_extra);
     let likeness = stored.as_ref().map_or(Ok(Likeness::Other), |stored| likeness(tx, sql, stored, &mut heard))?;

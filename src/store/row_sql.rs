@@ -136,7 +136,9 @@ impl RowSql {
         let mut statement = connection.prepare_cached(sql)?;
         statement.raw_bind_parameter(1, &row.key.feed)?;
         statement.raw_bind_parameter(2, &row.key.listing)?;
-        for (index, cell) in row.content.cells.iter().enumerate().skip(2) {
+        // A parameter that is not bound is null.
+        let is_null = |cell: &Cell| matches!(cell, Cell::Absent | Cell::Null);
+        for (index, cell) in row.content.cells.iter().enumerate().skip(2).filter(|(_, cell)| !is_null(cell)) {
             statement.raw_bind_parameter(index + 1, cell)?;
         }
         let content_hash = row.content.hash();
