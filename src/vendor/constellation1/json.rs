@@ -1,5 +1,7 @@
 //! JSON read one level deep: what lies below stays text.
 
+use super::fields::LISTING_DETAILS;
+use crate::record::Field;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -7,6 +9,9 @@ use std::fmt;
 
 /// A listing has some three hundred members.
 const MEMBERS: usize = 400;
+
+/// So many fields in a row may be left out before another order of the members is assumed.
+const LEFT_OUT: usize = 8;
 
 /// The members of a JSON object in their order: decoded name, value as sent.
 ///
@@ -105,11 +110,34 @@ impl<'a> Cutter<'a> {
             return None;
         }
         self.pass();
-        let mut members = Vec::with_capacity(MEMBERS);
+        let (mut members, mut fields) = (Vec::with_capacity(MEMBERS), LISTING_DETAILS.as_slice());
         while self.another(b'}')? {
-            members.push((self.name()?, self.value()?));
+            members.push((self.name_of(&mut fields)?, self.value()?));
         }
         Some(Members(members))
+    }
+
+    /// As `name`. Mostly it is that of the first of these fields, which are those that may follow: then its end is not looked for.
+    fn name_of(&mut self, fields: &mut &'static [Field]) -> Option<Cow<'a, str>> {
+        if let Some((field, others)) = fields.split_first()
+            && self.passes(field.wire)
+        {
+            *fields = others;
+            return Some(Cow::Borrowed(field.wire));
+        }
+        let name = self.name()?;
+        if let Some(at) = fields.iter().take(LEFT_OUT).position(|field| field.wire == name) {
+            *fields = &fields[at + 1..];
+        }
+        Some(name)
+    }
+
+    /// Goes behind this name and its colon, if they stand here as they mostly do.
+    fn passes(&mut self, name: &str) -> bool {
+        let rest = self.json.as_bytes().get(self.at..).and_then(|rest| rest.strip_prefix(b"\""));
+        let behind = rest.and_then(|rest| rest.strip_prefix(name.as_bytes())).and_then(|rest| rest.strip_prefix(b"\":"));
+        self.at = behind.map_or(self.at, |behind| self.json.len() - behind.len());
+        behind.is_some()
     }
 
     /// The name of a member; it then stands before its value.
@@ -304,9 +332,12 @@ mod tests {
 
     #[test]
     fn cuts_json_as_it_is_read() {
-        for json in
-            [" { } ", r#"{"a":{"b":[1,"]}",{}]},"c":[],"a\"":"\\\\","d":-1.5e3 , "e" : true}"#, r#"{"a":"{[\\\"","\ud800":null,"é":"é"}"#]
-        {
+        for json in [
+            " { } ",
+            r#"{"a":{"b":[1,"]}",{}]},"c":[],"a\"":"\\\\","d":-1.5e3 , "e" : true}"#,
+            r#"{"a":"{[\\\"","\ud800":null,"é":"é"}"#,
+            r#"{"FeedId":"A","Acres":1,"FeedId" :2,"Address2":3,"Address":[4],"AgentRemarks2":5,"Air" : 6, "AirSearch":"7","feedId":8}"#,
+        ] {
             let (read, cut) = (Members::read(json).expect("an object"), Members::cut(json).expect("an object"));
             assert_eq!(read.0, cut.0, "{json}");
             let list = format!("[{json}, 1 ,[],{json}]");
