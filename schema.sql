@@ -563,6 +563,38 @@ CREATE TABLE late_listings (  -- public
 
 CREATE INDEX late_listings_of_feed ON late_listings (feed_id, late_s);
 
+-- How many changes took how long from their mls_update_date, by the vendor's clock, until they could be read here. Counted are the
+-- changes that polls found, not what is loaded, filled in or read again. What is stamped before the last poll by more than the
+-- shortest look-back reaches (lookback.ladder) was published late and is told in late_listings alone.
+CREATE TABLE freshness_counts (  -- public
+    feed_id                         TEXT NOT NULL,
+    began_at                        TEXT NOT NULL,  -- the full hour; this one and the one before are kept
+    within_s                        REAL NOT NULL,  -- seconds: they took no longer, and nine tenths of it or more
+    changes                         INTEGER NOT NULL,
+    PRIMARY KEY (feed_id, began_at, within_s)
+) STRICT, WITHOUT ROWID;
+
+-- One row per feed in which polls found changes in this hour or the one before: half of them took p50_s seconds or less from
+-- their stamp to this file, and all but one of a hundred p99_s or less.
+CREATE VIEW freshness AS  -- public
+WITH recent AS (
+    SELECT feed_id, within_s, sum(changes) AS changes FROM freshness_counts
+    WHERE began_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-2 hours')
+    GROUP BY feed_id, within_s
+), ranked AS (
+    SELECT feed_id, within_s,
+        sum(changes) OVER (PARTITION BY feed_id ORDER BY within_s) AS up_to,
+        sum(changes) OVER (PARTITION BY feed_id) AS changes
+    FROM recent
+)
+SELECT
+    feed_id,
+    changes,
+    min(iif(up_to * 2 >= changes, within_s, NULL)) AS p50_s,
+    min(iif(up_to * 100 >= changes * 99, within_s, NULL)) AS p99_s
+FROM ranked
+GROUP BY feed_id;
+
 -- One row per reconcile run: the whole feed is read again and compared with its live rows.
 CREATE TABLE reconcile_runs (  -- public
     run_id                          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -318,6 +318,26 @@ fn status_tells_how_true_the_file_is_while_the_daemon_works() {
 }
 
 #[test]
+fn status_tells_how_fresh_changes_are_and_counts_nothing_of_the_first_load() {
+    let mirror = Mirror::new(small());
+    let daemon = mirror.start(&["run"]);
+    eventually("everything is loaded", LIMIT, || mirror.is_ready() && mirror.status_of("GAMLS")["complete_until"].is_string());
+    assert!(mirror.status_of("GAMLS")["fresh"].is_null(), "{}", mirror.status_of("GAMLS"));
+    let live = mirror.truly_live("GAMLS");
+    mirror.sandbox.with_world(|world| {
+        live.iter().take(3).for_each(|id| assert!(world.edit("GAMLS", id)));
+        live.last().iter().for_each(|id| assert!(world.delete("GAMLS", id)));
+    });
+    eventually("four changes are counted", LIMIT, || mirror.status_of("GAMLS")["fresh"]["changes"] == 4);
+    let fresh = &mirror.status_of("GAMLS")["fresh"];
+    let (p50, p99) = (fresh["p50_s"].as_f64().unwrap(), fresh["p99_s"].as_f64().unwrap());
+    assert!(0.05 < p50 && p50 <= p99 && p99 < 20.0, "{fresh}");
+    let told = mirror.run(&["status"]).succeeded().stdout;
+    assert!(told.contains("fresh: of 4 changes lately, half were here within "), "{told}");
+    drop(daemon);
+}
+
+#[test]
 fn the_demo_shows_the_whole_job_and_its_verdict() {
     let mirror = Mirror::new(small());
     let database = mirror.dir().join("demo.db");

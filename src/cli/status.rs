@@ -4,7 +4,7 @@ use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
 use crate::record::{Source, printable};
 use crate::store::report::{self, FeedReport, Status};
-use crate::store::{AccountReport, Holder, KnownGapReport, Lateness, RunReport};
+use crate::store::{AccountReport, Freshness, Holder, KnownGapReport, Lateness, RunReport};
 use chrono::{DateTime, Utc};
 use std::cmp::Ordering;
 use std::process::ExitCode;
@@ -152,6 +152,7 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
     if let Some(late) = report.late_s {
         details.push(format!("rows come up to {} late here, so completeness is told up to that long ago", span(late)));
     }
+    details.extend(report.fresh.iter().map(freshness));
     details.extend(report.late.iter().map(|late| lateness(late, config.poll.overlap.0)));
     details.extend(report.last_reconcile.iter().map(reconciled));
     if report.rejects > 0 || report.rejects_cut > 0 {
@@ -175,6 +176,11 @@ fn known_gap(gap: &KnownGapReport) -> String {
     let KnownGapReport { status, from, to, reason, tried, retry_at, .. } = gap;
     let times = if *tried == 1 { "once".to_owned() } else { format!("{tried} times") };
     format!("known gap: Status={status} from {from} to {to}: {}; tried {times}, next at {retry_at}", printable(reason, NOTE))
+}
+
+fn freshness(fresh: &Freshness) -> String {
+    let (changes, [half, most]) = (grouped(fresh.changes), [fresh.p50_s, fresh.p99_s].map(span));
+    format!("fresh: of {changes} changes lately, half were here within {half} of their stamp, 99 of 100 within {most}")
 }
 
 fn lateness(late: &Lateness, overlap: Duration) -> String {
@@ -238,6 +244,7 @@ mod tests {
             late_s: None,
             proven_at: Some("2024-05-01T10:00:00.000Z".to_owned()),
             notices: Vec::new(),
+            fresh: None,
             late: None,
             last_reconcile: None,
         }
@@ -275,6 +282,13 @@ mod tests {
         let expected = "demo@example.com: 12 requests this hour, 3,456 today; no request until 14:03:10 UTC (vendor said 20.6 s); \
                         slowed to 0.50 of 2 requests a second; the hour's budget of 12 is spent";
         assert_eq!(asking(&account, &rate), expected);
+    }
+
+    #[test]
+    fn fresh_changes_show_how_long_half_and_nearly_all_of_them_took() {
+        let fresh = Freshness { changes: 1234, p50_s: 33.4, p99_s: 71.0 };
+        let expected = "fresh: of 1,234 changes lately, half were here within 34s of their stamp, 99 of 100 within 1m 11s";
+        assert_eq!(freshness(&fresh), expected);
     }
 
     #[test]

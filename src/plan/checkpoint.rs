@@ -63,6 +63,8 @@ pub struct Checkpoint {
     pub dry_run: bool,
     /// What was read whole before this page: a change that comes from inside came late.
     pub read_before: Coverage,
+    /// Changes of this page that are stamped later tell how fresh the file is; `None` where none do.
+    pub fresh_after: Option<Stamp>,
     /// With this page all streams were polled up to one moment, and each was proven.
     pub round_proven: bool,
 }

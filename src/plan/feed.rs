@@ -417,6 +417,25 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_poll_brings_after_another_poll_tells_how_fresh_the_file_is() {
+        let mut plan = plan(false);
+        let mut told = Vec::new();
+        for at in [0, 60] {
+            while let Step::Fetch(purpose, request) = plan.next(now(at)) {
+                let verdict = plan.on_page(of(purpose, &request), page(&request, 0, &[]), now(at));
+                let Verdict::Store(checkpoint, _) = verdict else { continue };
+                told.push((purpose, at, checkpoint.fresh_after));
+            }
+        }
+        // The last poll claims what is three seconds old, and the look-back reaches two hours further back.
+        let after = now(0).vendor.minus(SECOND * 7203);
+        for (purpose, at, fresh_after) in &told {
+            assert_eq!(*fresh_after, (*purpose == Purpose::Poll && *at == 60).then_some(after), "{told:?}");
+        }
+        assert_eq!(told.iter().filter(|(_, _, after)| after.is_some()).count(), 2, "{told:?}");
+    }
+
+    #[test]
     fn shared_polls_of_all_feeds_begin_at_the_same_moments() {
         let shared = Options { shared: true, ..options(false) };
         for begun in [0, 7, 50] {

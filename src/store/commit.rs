@@ -7,14 +7,14 @@ use super::incoming::{Hearing, Incoming};
 use super::reconcile_run::Seen;
 use super::rejects::Origin;
 use super::row::{Applied, apply};
-use super::{checkpoint, feeds, misfits, reconcile_run, rejects};
+use super::{checkpoint, feeds, freshness, misfits, reconcile_run, rejects};
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
 use crate::record::{Hash, ListingKey, Presence, Reject, Stamp};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One page on its way into the file.
 #[derive(Clone, Debug)]
@@ -24,8 +24,9 @@ pub(crate) struct PageCommit {
     pub rejects: Vec<Reject>,
     /// Where the reading stands after this page.
     pub checkpoint: Checkpoint,
-    /// The vendor's clock: how late a late record is.
+    /// The vendor's clock when the page came: how late a late record is.
     pub vendor_now: Stamp,
+    pub arrived: Instant,
     pub at: String,
 }
 
@@ -51,7 +52,7 @@ const KEPT_LATE: i64 = 100_000;
 pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Committed, Error> {
     let Database { connection, sql, idle } = database;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let PageCommit { records, rejects, checkpoint, vendor_now, at } = page;
+    let PageCommit { records, rejects, checkpoint, vendor_now, arrived, at } = page;
     let feed = &checkpoint.feed;
     feeds::check_mirrored(&tx, feed)?;
     let mut committed = Committed::default();
@@ -63,7 +64,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     let reads_live = scans && checkpoint.stream.presence() == Presence::Live;
     let run = scans.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
     let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id) };
-    let mut seen = Vec::new();
+    let (mut seen, mut fresh) = (Vec::new(), Vec::new());
     let mut undated = false;
     // Any other transaction goes without, because SQLite would write what stood on each page before into a file beside.
     if checkpoint.dry_run {
@@ -72,10 +73,13 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     for record in records {
         let (key, stamp) = (record.key.clone(), record.stamp);
         let applied = apply(&tx, sql, record, hearing)?;
-        if let Some(stamp) = late_stamp(stamp, &applied, &checkpoint) {
+        let new_stamp = changed_stamp(stamp, &applied);
+        // A change that comes from a stretch that had been read whole was published after it was stamped.
+        if let Some(stamp) = new_stamp.filter(|stamp| checkpoint.read_before.contains(*stamp)) {
             note_late(&tx, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;
             committed.latest = committed.latest.max(vendor_now.since(stamp));
         }
+        fresh.extend(new_stamp.filter(|stamp| checkpoint.fresh_after.is_some_and(|after| *stamp > after)));
         let changed = matches!(applied.kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone | ActionKind::Restamp);
         undated |= stamp.is_none() || changed && applied.earlier.is_none();
         committed.signed_anew += u64::from(applied.signed_anew && applied.kind == ActionKind::Update);
@@ -95,6 +99,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         let counts = reconcile_run::saw(&tx, run, &seen)?;
         reconcile_run::count(&tx, run, &counts)?;
     }
+    freshness::note(&tx, feed, &fresh, vendor_now.plus(arrived.elapsed()), &at)?;
     committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
     if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) {
         tx.commit()?;
@@ -131,15 +136,13 @@ fn save_held(tx: &Connection, idle: &Idle) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A change that comes from a stretch that had been read whole was published after it was stamped. A change that
-/// brings no new stamp says nothing of that.
-fn late_stamp(stamp: Option<Stamp>, applied: &Applied, checkpoint: &Checkpoint) -> Option<Stamp> {
+/// The stamp of a change. One that brings no new stamp does not say when it was made.
+fn changed_stamp(stamp: Option<Stamp>, applied: &Applied) -> Option<Stamp> {
     let changed = match applied.kind {
         ActionKind::Insert | ActionKind::Update | ActionKind::Tombstone | ActionKind::Revive | ActionKind::InsertTombstone => true,
         ActionKind::Restamp | ActionKind::Unchanged | ActionKind::Superseded => false,
     };
-    let newer = stamp > applied.earlier;
-    stamp.filter(|stamp| changed && newer && checkpoint.read_before.contains(*stamp))
+    stamp.filter(|_| changed && stamp > applied.earlier)
 }
 
 /// Takes note of a late listing; `when` is its stamp, the vendor's clock and the mirror's.

@@ -58,6 +58,7 @@ fn forget(database: &mut Database, feed: &FeedId, at: &str) -> rusqlite::Result<
         "DELETE FROM known_gaps WHERE feed_id = ?1",
         "DELETE FROM lookbacks WHERE feed_id = ?1",
         "DELETE FROM contested WHERE feed_id = ?1",
+        "DELETE FROM freshness_counts WHERE feed_id = ?1",
         "DELETE FROM notices WHERE feed_id = ?1",
         "DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE feed_id = ?1 AND state = 'open')",
         "DELETE FROM windows WHERE feed_id = ?1 AND state = 'open'",

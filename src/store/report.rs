@@ -1,6 +1,7 @@
 //! What `status` shows, read from the file as any consumer would.
 
 use super::error::Error;
+use super::freshness::{self, Freshness};
 use super::holder::Holder;
 use super::known_gaps::{self, KnownGapReport};
 use super::lateness::{self, Lateness};
@@ -64,6 +65,8 @@ pub struct FeedReport {
     pub proven_at: Option<String>,
     /// What a person should know.
     pub notices: Vec<NoticeReport>,
+    /// How long changes took lately from their stamp to the file; null when polls found none.
+    pub fresh: Option<Freshness>,
     /// How late late listings came; null when none did.
     pub late: Option<Lateness>,
     /// The last reconcile run; null before the first.
@@ -235,6 +238,7 @@ fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
             late_s,
             proven_at,
             notices: notice::of(connection, Some(&feed_id))?,
+            fresh: freshness::of(connection, &feed_id)?,
             late: lateness::of(connection, &feed_id)?,
             last_reconcile: reconcile_report::last(connection, &feed_id)?,
             feed_id,

@@ -41,6 +41,7 @@ const FORGET: &str = "
     DELETE FROM reconcile_seen;
     DELETE FROM rejects;
     DELETE FROM late_listings;
+    DELETE FROM freshness_counts;
     DELETE FROM notices WHERE feed_id <> '';
     UPDATE feeds SET activity = 'new', note = NULL, polled_at = NULL;";
 

@@ -10,6 +10,7 @@ use crate::plan::zone::ZoneFinding;
 use crate::record::{FeedId, Hash, ListingKey, Page, PageRequest, Presence, Record, Stamp};
 use crate::store::{Committed, Error, Incoming, PageCommit, Store};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Describes a page for the plan. `vendor_now` is the vendor's clock as this answer told it, in the zone of the vendor's dates.
 #[must_use]
@@ -78,23 +79,26 @@ pub struct Stored {
 /// # Errors
 /// When the database refuses; nothing of the page is stored then.
 pub async fn store(store: &Store, entity: &Entity, arrival: Arrival) -> Result<Stored, Error> {
+    let arrived = Instant::now();
     let feed = &arrival.checkpoint.feed;
     let keys = arrival.page.records.iter().filter(|record| record.key.feed == *feed).map(|record| record.key.clone()).collect();
     let known = store.hashes(keys).await?;
     let Arrival { request, page, checkpoint, zone, now } = arrival;
     let (purpose, total, round_proven) = (checkpoint.purpose, page.total, checkpoint.round_proven);
     let from_rule = checkpoint.state.as_ref().map_or(FromRule::Exact, |state| state.from_rule);
-    let commit = prepare(entity, page, &known, checkpoint, now);
+    let commit = prepare(entity, page, &known, checkpoint, (now, arrived));
     let records = commit.records.len() as u64;
     let committed = store.commit(commit).await?;
     Ok(Stored { request, purpose, committed, records, total, round_proven, from_rule, zone })
 }
 
 /// Decodes what is not stored already. `known` are the hashes of the rows that are there.
-fn prepare(entity: &Entity, page: Page, known: &BTreeMap<ListingKey, Hash>, checkpoint: Checkpoint, now: Now) -> PageCommit {
+fn prepare(entity: &Entity, page: Page, known: &BTreeMap<ListingKey, Hash>, checkpoint: Checkpoint, when: (Now, Instant)) -> PageCommit {
     let presence = checkpoint.stream.presence();
     let feed = checkpoint.feed.clone();
-    let mut commit = PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now: now.vendor, at: now.written() };
+    let (now, arrived) = when;
+    let mut commit =
+        PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now: now.vendor, arrived, at: now.written() };
     for record in one_per_key(page.records.into_iter().filter(|record| record.key.feed == feed)) {
         let hash = known.get(&record.key);
         // A deletion of a row that is there needs no content: the row keeps what it last had.

@@ -97,7 +97,8 @@ impl FeedPlan {
         let state = self.streams.get(&stream).filter(|_| !dry_run).cloned();
         let lookbacks = if dry_run { BTreeMap::new() } else { self.lookbacks.times().clone() };
         let feed = self.feed.clone();
-        let checkpoint = Checkpoint { feed, purpose, stream, state, window, lookbacks, dry_run, read_before, round_proven };
+        let fresh_after = self.fresh_after(purpose, &read_before);
+        let checkpoint = Checkpoint { feed, purpose, stream, state, window, lookbacks, dry_run, read_before, fresh_after, round_proven };
         Verdict::Store(Box::new(checkpoint), self.observations.zone())
     }
 

@@ -3,10 +3,11 @@
 use super::FeedPlan;
 use crate::plan::attempts::Work;
 use crate::plan::clock::Now;
+use crate::plan::coverage::Coverage;
 use crate::plan::due::Due;
 use crate::plan::options::Purpose;
 use crate::plan::window::{FromRule, StreamState, Task, next_gap, task_for};
-use crate::record::{POLLS_PER_OTHER, Presence, Stream, Window};
+use crate::record::{POLLS_PER_OTHER, Presence, Stamp, Stream, Window};
 use std::time::Duration;
 
 /// Where polls begin at the last one's end, and it is not proven yet that the stamps agree with the clock, one of them reaches further
@@ -23,6 +24,14 @@ impl FeedPlan {
         if late > self.options.overlap + self.options.interval + self.options.settle {
             self.late_until = now.monotonic + LATE_FOR;
         }
+    }
+
+    /// Later changes tell how fresh the file is: those that a poll brings after another one. What is stamped before the last poll by
+    /// more than a look-back reaches was published so late that it says nothing of the mirror; it is told by itself.
+    pub(super) fn fresh_after(&self, purpose: Purpose, read_before: &Coverage) -> Option<Stamp> {
+        let last_end = read_before.end().filter(|_| purpose == Purpose::Poll)?;
+        let reach = self.options.lookbacks.iter().map(|rule| rule.reach).min();
+        Some(last_end.minus(reach.unwrap_or(self.options.overlap)))
     }
 
     /// When a kind of work has a new window to open, apart from failures that hold it back.

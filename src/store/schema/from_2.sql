@@ -66,3 +66,12 @@ CREATE TABLE contested (
     run_id INTEGER,
     PRIMARY KEY (feed_id, listing_id)
 ) STRICT;
+
+-- How fresh changes are.
+CREATE TABLE freshness_counts (
+    feed_id TEXT NOT NULL,
+    began_at TEXT NOT NULL,
+    within_s REAL NOT NULL,
+    changes INTEGER NOT NULL,
+    PRIMARY KEY (feed_id, began_at, within_s)
+) STRICT, WITHOUT ROWID;
