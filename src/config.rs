@@ -180,7 +180,8 @@ mod tests {
         let expected = "3 faults\n  \
                         line 1: databse: there is no key databse; did you mean database?\n  \
                         line 2: pol: there is no key pol; did you mean poll?\n  \
-                        line 7: poll.every: there is no key every; the keys here are interval, overlap, settle, discover, shared";
+                        line 7: poll.every: there is no key every; the keys here are interval, interval_min, interval_max, overlap, \
+                        settle, discover, shared";
         assert_eq!(told(text), expected);
         check(
             "[lookback]\nladder = [\n{ every = \"1m\", reech = \"1h\" }]",
@@ -208,6 +209,13 @@ mod tests {
     fn values_that_make_no_sense_are_refused_with_what_to_write() {
         assert_eq!(told(""), "constellation1.client: it is missing; write the client name that the vendor gave you");
         assert!(told("[constellation1]\n").starts_with("line 1: constellation1.client: it is missing"));
+        for (key, written, why) in [
+            ("interval_min", "2m", "it must not be longer than poll.interval; write \"1m\" or less"),
+            ("interval_min", "1ms", "polls would follow each other too fast; write \"100ms\" or more"),
+            ("interval_max", "30s", "it must not be shorter than poll.interval; write \"1m\" or more"),
+        ] {
+            check(&format!("[poll]\n{key} = \"{written}\""), &format!("line 4: poll.{key}: {why}"));
+        }
         check("timeout = \"soon\"", "line 3: constellation1.timeout: \"soon\" is no duration; write \"30s\", \"2m\" or \"7d\"");
         check("streams = [3]", "line 3: constellation1.streams: no listing is ever read without 0, or 1 and 2; write [0, 3]");
         check("streams = [0, 7]", "line 3: constellation1.streams: Status 7 does not exist; the vendor knows 0, 1, 2, 3");

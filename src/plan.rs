@@ -11,6 +11,7 @@ pub(crate) mod discover;
 mod due;
 pub(crate) mod feed;
 pub mod gathering;
+mod interval;
 pub(crate) mod known_gaps;
 mod lookbacks;
 pub(crate) mod merge;

@@ -338,6 +338,31 @@ fn status_tells_how_fresh_changes_are_and_counts_nothing_of_the_first_load() {
 }
 
 #[test]
+fn a_feed_that_changes_is_polled_faster_than_one_that_does_not_and_both_share_requests() {
+    let mirror = Mirror::new(feeds(&["BUSY", "CALM"])).with(|settings| settings.interval = "2s");
+    let bounds = "[poll]\ninterval_min = \"250ms\"\ninterval_max = \"4s\"\n";
+    fs::write(mirror.config(), fs::read_to_string(mirror.config()).unwrap().replace("[poll]\n", bounds)).unwrap();
+    let daemon = mirror.start(&["run"]);
+    eventually("everything is loaded", LIMIT, || mirror.is_ready() && mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
+    let edit = |times: u32| {
+        for live in mirror.truly_live("BUSY").iter().cycle().take(times as usize) {
+            mirror.sandbox.with_world(|world| assert!(world.edit("BUSY", live)));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    edit(60);
+    mirror.sandbox.clear_requests();
+    edit(80);
+    let requests = mirror.requests();
+    let of = |feed: &str| requests.iter().filter(|asked| asked.feeds.iter().any(|name| name == feed)).count();
+    assert!(of("BUSY") >= 30 && of("CALM") <= 16, "{} for the busy one, {} for the calm one", of("BUSY"), of("CALM"));
+    assert!(requests.iter().any(|asked| asked.feeds.len() == 2), "the calm one is polled together with the busy one");
+    mirror.quiet();
+    eventually("the file is true", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
+    drop(daemon);
+}
+
+#[test]
 fn the_demo_shows_the_whole_job_and_its_verdict() {
     let mirror = Mirror::new(small());
     let database = mirror.dir().join("demo.db");

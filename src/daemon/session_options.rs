@@ -8,6 +8,7 @@ use crate::plan::burst::BurstLimits;
 use crate::plan::options::{LookbackRule, Options};
 use crate::record::{FeedId, Stamp};
 use crate::sync::session::SessionOptions;
+use std::time::Duration;
 
 impl Supervisor {
     pub(super) fn session_options(&self, since: Stamp, scan_now: bool, feed: &FeedId) -> SessionOptions {
@@ -16,13 +17,15 @@ impl Supervisor {
             streams: constellation1.streams.clone(),
             deletions: self.tools.entity.deletions,
             interval: poll.interval.0,
+            interval_min: unless_zero(poll.interval_min.0),
+            interval_max: unless_zero(poll.interval_max.0),
             overlap: poll.overlap.0,
             settle: poll.settle.0,
             since,
             window_pages: backfill.window_pages,
             lookbacks: lookback.ladder.iter().map(|rung| LookbackRule { every: rung.every.0, reach: rung.reach.0 }).collect(),
-            ahead_every: Some(lookback.ahead.0).filter(|every| !every.is_zero()),
-            scan_every: Some(reconcile.every.0).filter(|every| !every.is_zero()),
+            ahead_every: unless_zero(lookback.ahead.0),
+            scan_every: unless_zero(reconcile.every.0),
             scan_now,
             dry_run: self.options.dry_run,
             confirm_budget: reconcile.confirm_budget,
@@ -38,4 +41,9 @@ impl Supervisor {
             delete_detail_only: reconcile.detail_only == DetailOnly::Delete,
         }
     }
+}
+
+/// In the configuration, zero stands for never, or for no bound.
+fn unless_zero(span: Duration) -> Option<Duration> {
+    Some(span).filter(|span| !span.is_zero())
 }

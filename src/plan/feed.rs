@@ -68,7 +68,7 @@ impl FeedPlan {
             narrowing: BTreeMap::new(),
             known_gaps: KnownGaps::resume(saved.known_gaps, options.once, now),
             set_aside: SetAside::default(),
-            rounds: Rounds::default(),
+            rounds: Rounds::new(&options),
             lookbacks: Lookbacks::resume(&options, saved.lookbacks, now),
             scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
             observations: Observations::new(options.window_pages, options.interval),
@@ -241,6 +241,8 @@ mod tests {
             streams: vec![Stream::All, Stream::Deleted],
             deletions: Deletions::Stream,
             interval: SECOND * 60,
+            interval_min: None,
+            interval_max: None,
             overlap: SECOND * 120,
             settle: SECOND * 2,
             since: Stamp::parse("1900-01-01").expect("a date"),
@@ -414,6 +416,28 @@ mod tests {
         assert!(poll_reaches(&mut plan, 42 * 60, newest) >= SECOND * 21 * 60, "from the newest stamp");
         assert!(poll_reaches(&mut plan, 43 * 60 + 86_400, newest) >= SECOND * 86_400, "it was away for a day");
         assert!(poll_reaches(&mut plan, 44 * 60 + 86_400, newest) <= short, "none came late for a day");
+    }
+
+    #[test]
+    fn a_feed_that_changes_is_polled_faster_and_a_quiet_one_slower_but_not_faster_while_listings_are_missing() {
+        let bounds = Options { interval_min: Some(SECOND * 10), interval_max: Some(SECOND * 240), ahead_every: None, ..options(false) };
+        let bounds = Options { lookbacks: Vec::new(), ..bounds };
+        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), bounds, Saved::default(), now(0));
+        until(&mut plan, Purpose::Fill);
+        plan.brought_changes(now(0));
+        settle(&mut plan, 0);
+        assert_eq!(plan.next(now(3)), Step::Wait(SECOND * 60), "listings were missing");
+        let (mut at, mut waits) = (60, Vec::new());
+        for changes in [true, true, true, false, false, false, false, false] {
+            settle(&mut plan, at);
+            if changes {
+                plan.brought_changes(now(at));
+            }
+            let Step::Wait(until) = plan.next(now(at)) else { panic!("it asks on at {at}") };
+            waits.push(until.as_secs() - at);
+            at = until.as_secs();
+        }
+        assert_eq!(waits, [30, 15, 15, 15, 15, 15, 15, 30]);
     }
 
     #[test]

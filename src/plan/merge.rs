@@ -80,6 +80,17 @@ pub enum ActionKind {
     Superseded,
 }
 
+impl ActionKind {
+    /// Whether readers see a change.
+    #[must_use]
+    pub(crate) fn is_change(self) -> bool {
+        match self {
+            ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Tombstone | ActionKind::Revive => true,
+            ActionKind::Restamp | ActionKind::Unchanged | ActionKind::Superseded => false,
+        }
+    }
+}
+
 impl<C> Action<C> {
     /// The action without what it writes.
     #[must_use]

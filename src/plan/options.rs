@@ -13,6 +13,10 @@ pub struct Options {
     pub deletions: Deletions,
     /// From the beginning of one poll to the beginning of the next.
     pub interval: Duration,
+    /// How short it becomes while polls bring changes; `None` where it does not.
+    pub interval_min: Option<Duration>,
+    /// How long it becomes while they bring none; `None` where it does not.
+    pub interval_max: Option<Duration>,
     /// How far a poll reaches back behind the cursor.
     pub overlap: Duration,
     /// How far a window's end stays behind the vendor's clock.

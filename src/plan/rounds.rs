@@ -3,6 +3,7 @@
 use super::checkpoint::Open;
 use super::clock::Now;
 use super::due::Due;
+use super::interval::Interval;
 use super::known_gaps::ONCE_READINGS;
 use super::options::Options;
 use super::window::{PAD, StreamState, Task, task_for};
@@ -41,9 +42,14 @@ struct Round {
 }
 
 /// The rounds of a feed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Rounds {
     current: Option<Round>,
+    interval: Interval,
+    /// Feeds that share their requests begin rounds at the same moments.
+    shared: bool,
+    /// When the last one began.
+    begun_at: Duration,
     /// When the next one begins.
     next_at: Duration,
     /// How many ended that this process has begun.
@@ -57,6 +63,31 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
+    pub(super) fn new(options: &Options) -> Rounds {
+        Rounds {
+            current: None,
+            interval: Interval::new(options.interval, options.interval_min, options.interval_max),
+            shared: options.shared,
+            begun_at: Duration::ZERO,
+            next_at: Duration::ZERO,
+            ended: 0,
+            besides: 0,
+            read_since: false,
+            doubtful_in_a_row: 0,
+        }
+    }
+
+    /// From the beginning of one round to the beginning of the next, at present.
+    pub(super) fn interval(&self) -> Duration {
+        self.interval.get()
+    }
+
+    /// The last round has brought changes. `missing` says whether there are listings still to be loaded.
+    pub(super) fn brought_changes(&mut self, missing: bool) {
+        self.interval.brought_changes(missing);
+        self.next_at = self.next_at.min(self.interval.after(self.begun_at, self.shared));
+    }
+
     /// Goes on with polls that an earlier process has begun.
     pub(super) fn resume(&mut self, open: &[Task], streams: &[Stream], now: Now) {
         let Some(to) = open.iter().map(|task| task.asked.to).max() else { return };
@@ -101,7 +132,8 @@ impl Rounds {
         now: Now,
     ) -> Option<Task> {
         if self.current.as_ref().is_none_or(|round| round.left.is_empty()) {
-            self.next_at = if options.shared { next_tick(now.monotonic, options.interval) } else { now.monotonic + options.interval };
+            self.interval.round_begins();
+            (self.begun_at, self.next_at) = (now.monotonic, self.interval.after(now.monotonic, self.shared));
             self.read_since = false;
             // One that is given up for the next was waiting for polls that stand apart.
             if let Some(round) = &self.current {
@@ -177,6 +209,9 @@ impl Rounds {
         let Some(round) = self.current.take_if(|round| round.left.is_empty() && round.open.is_empty()) else { return false };
         self.ended += u32::from(!round.resumed);
         self.doubtful_in_a_row = if round.doubtful { self.doubtful_in_a_row + 1 } else { 0 };
+        if !round.doubtful {
+            self.interval.round_ended();
+        }
         !round.doubtful
     }
 
@@ -233,12 +268,6 @@ fn round(to: Stamp, left: Vec<Stream>, begun: Now) -> Round {
         deletions_from: None,
         doubtful: false,
     }
-}
-
-/// The next of the moments at which feeds poll that share their requests.
-fn next_tick(monotonic: Duration, interval: Duration) -> Duration {
-    let since = monotonic.as_nanos() % interval.as_nanos().max(1);
-    monotonic + interval.saturating_sub(Duration::from_nanos(u64::try_from(since).unwrap_or_default()))
 }
 
 /// Deletions first: a tombstone must stand before the stream of everything can show its listing.

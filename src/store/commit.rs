@@ -45,6 +45,14 @@ pub struct Committed {
     pub undated: Option<bool>,
 }
 
+impl Committed {
+    /// How many of the records changed what readers see.
+    #[must_use]
+    pub(crate) fn changes(&self) -> u64 {
+        self.counts.iter().filter(|(kind, _)| kind.is_change()).map(|(_, count)| count).sum()
+    }
+}
+
 /// Late listings that are kept, over all feeds.
 const KEPT_LATE: i64 = 100_000;
 
@@ -138,11 +146,7 @@ fn save_held(tx: &Connection, idle: &Idle) -> rusqlite::Result<()> {
 
 /// The stamp of a change. One that brings no new stamp does not say when it was made.
 fn changed_stamp(stamp: Option<Stamp>, applied: &Applied) -> Option<Stamp> {
-    let changed = match applied.kind {
-        ActionKind::Insert | ActionKind::Update | ActionKind::Tombstone | ActionKind::Revive | ActionKind::InsertTombstone => true,
-        ActionKind::Restamp | ActionKind::Unchanged | ActionKind::Superseded => false,
-    };
-    stamp.filter(|_| changed && stamp > applied.earlier)
+    stamp.filter(|_| applied.kind.is_change() && stamp > applied.earlier)
 }
 
 /// Takes note of a late listing; `when` is its stamp, the vendor's clock and the mirror's.

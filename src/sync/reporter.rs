@@ -38,7 +38,7 @@ pub(super) struct Reporter {
     notices: BTreeMap<&'static str, Option<String>>,
     /// The difference of the clocks that the notice tells.
     skew_s: Option<i64>,
-    /// From one round of polls to the next, as configured.
+    /// From one round of polls to the next, at most, as configured.
     interval: Duration,
     /// The requests of a round that finds nothing new.
     round_requests: usize,

@@ -215,6 +215,9 @@ impl Session {
         self.storing = false;
         self.store_fails = 0;
         self.plan.saw_late(stored.committed.latest, now);
+        if stored.purpose == Purpose::Poll && stored.committed.changes() > 0 {
+            self.plan.brought_changes(now);
+        }
         let deleted = stored.committed.counts.get(&ActionKind::Tombstone).copied().unwrap_or(0);
         let is_stated = stored.request.stream.presence() == Presence::Deleted;
         self.tell(Report::Stored(stored));
@@ -319,6 +322,8 @@ mod tests {
             streams: vec![Stream::All, Stream::Deleted],
             deletions: LISTINGS.deletions,
             interval: MINUTE,
+            interval_min: None,
+            interval_max: None,
             overlap: MINUTE * 2,
             settle: Duration::from_secs(2),
             since: Stamp::parse("1900-01-01").expect("a date"),

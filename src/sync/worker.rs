@@ -77,7 +77,7 @@ impl Worker {
         orders: mpsc::Receiver<Order>,
     ) -> Result<Worker, StoreError> {
         let saved = tools.store.load(&feed).await?;
-        let polls = (options.plan.interval, options.plan.streams.len());
+        let polls = (options.plan.interval_max.unwrap_or(options.plan.interval), options.plan.streams.len());
         let session = Session::resume(tools.entity, feed.clone(), options, saved, tools.clock.now());
         let reporter = Reporter::new(tools.clone(), feed.clone(), polls);
         Ok(Worker {

@@ -315,6 +315,7 @@ impl Driver {
         self.quiet = true;
         // A daemon that polls seldom makes no other decisions, only fewer requests.
         self.options.interval = self.options.interval.max(MINUTE * 10);
+        (self.options.interval_min, self.options.interval_max) = (None, None);
         let until = self.time.plus(self.scenario.horizon());
         // Mostly it is not running meanwhile, which is the same to the file and less to compute.
         let awake = if self.dice.percent(90) { MINUTE * 40 } else { self.scenario.horizon() };

@@ -114,10 +114,15 @@ impl Scenario {
         let seconds = |dice: &mut Dice, choices: &[u64]| Duration::from_secs(dice.pick(choices));
         let rung = |every, reach| LookbackRule { every, reach };
         let ladders = [vec![rung(MINUTE * 20, HOUR * 2), rung(HOUR * 24, HOUR * 72)], vec![rung(MINUTE * 30, HOUR * 3)], Vec::new()];
+        let interval = seconds(dice, &[20, 60, 300, 900]);
+        // Some follow the changes.
+        let follows = seed.is_multiple_of(5);
         let plan = PlanOptions {
             streams: vec![Stream::All, Stream::Deleted],
             deletions: entity::Deletions::Stream,
-            interval: seconds(dice, &[20, 60, 300, 900]),
+            interval,
+            interval_min: follows.then_some(interval / 4),
+            interval_max: follows.then_some(interval * 4),
             overlap: seconds(dice, &[0, 5, 120]),
             settle: seconds(dice, &[0, 2, 30]),
             since: Stamp::parse("1900-01-01").expect("a date"),

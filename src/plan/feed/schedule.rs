@@ -21,9 +21,15 @@ impl FeedPlan {
     /// Listings have come so much later than their stamp.
     pub(crate) fn saw_late(&mut self, late: Duration, now: Now) {
         // The next poll finds by itself what is within its overlap.
-        if late > self.options.overlap + self.options.interval + self.options.settle {
+        if late > self.options.overlap + self.rounds.interval() + self.options.settle {
             self.late_until = now.monotonic + LATE_FOR;
         }
+    }
+
+    /// A poll has brought changes.
+    pub(crate) fn brought_changes(&mut self, now: Now) {
+        let missing = self.fills(now);
+        self.rounds.brought_changes(missing);
     }
 
     /// Later changes tell how fresh the file is: those that a poll brings after another one. What is stamped before the last poll by
@@ -57,9 +63,7 @@ impl FeedPlan {
             },
             Purpose::Scan if self.scans.is_scanning() => Due::Now,
             // A scan is set against a file that is complete otherwise.
-            Purpose::Scan if !self.rounds.has_polled() || self.due(Purpose::Fill, now) == Due::Now || self.is_open(Purpose::Fill) => {
-                Due::Never
-            }
+            Purpose::Scan if !self.rounds.has_polled() || self.fills(now) => Due::Never,
             Purpose::Scan => self.scans.due(now).once(once),
         }
     }
@@ -135,6 +139,11 @@ impl FeedPlan {
 
     fn is_open(&self, purpose: Purpose) -> bool {
         self.open.keys().any(|work| work.purpose == purpose && self.attempts.not_before(*work).is_some())
+    }
+
+    /// Whether listings are missing that may be read.
+    fn fills(&self, now: Now) -> bool {
+        self.is_open(Purpose::Fill) || self.due(Purpose::Fill, now) == Due::Now
     }
 
     /// Whether a one-shot run has nothing left besides polls.
