@@ -44,8 +44,9 @@
 //! - **merge**: a record set against the row of its key. **scan**: a proven reading of the whole set. **reconcile**: a scan
 //!   and what follows from it. **look-back**: reading again what was complete, for listings that came late.
 //! - **known gap**: a shortest stretch that could not be read or proven. **second reading**: a look-back or a scan. **mark**: what
-//!   tells one record of a window from another. **contested**: a row of which the vendor gave an older answer. **take back**: put
-//!   that answer in the place of the row.
+//!   tells one record of a window from another. **freshness**: how long changes took from
+//!   their stamp to the file. **contested**: a row of which the vendor gave an older answer. **take back**: put that answer in
+//!   the place of the row.
 //! - **purpose**: a kind of work (poll, look-back, fill, scan). **round**: one poll of each stream, up to one moment.
 //! - **supervisor**: starts one worker per feed. **dispatcher**: hands control requests to workers. **control request**: what
 //!   another command asks of the running daemon. **reporter**: writes logs, notes and notices. **trouble**: failures of one kind over all feeds, from the
@@ -80,12 +81,13 @@
 //! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, in small blocks: a crash wastes a
 //!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
 //! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together, made
-//!   for what has failed least; a refusal concerns its own kind and stream alone (`plan::attempts`).
+//!   for what has failed least; a refusal concerns its own kind and stream alone (`plan::attempts`). Feeds that share their requests
+//!   wait until the same moments, so that one request stands for all of them.
 //! - *Proof gates the claim, never the progress.* A window that fails while others of its stream are answered is halved, and the
 //!   smallest stretch is left as a known gap (`plan::narrowing`, `plan::known_gaps`).
 //! - *One answer is one moment.* Where listings come late, and in each second reading, a window counts only if one answer held
 //!   it whole, or two passes agree; a total alone does not tell one that came from one that left.
-//! - *Idle polls are written together.* The checkpoints of polls that found nothing wait up to 10 seconds for each other: what is
+//! - *Idle polls are written together.* The checkpoints of polls that found nothing wait up to a minute for each other: what is
 //!   lost of them in a crash is read again.
 //! - *Claimed by the earlier clock.* A poll ends by the vendor's clock and claims no further than ours, so that a `Date` that
 //!   runs ahead claims nothing that is to come.

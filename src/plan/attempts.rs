@@ -49,6 +49,8 @@ pub struct Retry {
 pub(super) struct Patience {
     /// A one-shot run gives up in the end.
     pub(super) once: bool,
+    /// Feeds share their requests, so those that failed together try again together.
+    pub(super) shared: bool,
     /// Spreads clients that failed together.
     pub(super) seed: u64,
 }
@@ -216,7 +218,10 @@ impl Streak {
 
     fn fail(&mut self, failure: &Failure, reason: &str, monotonic: Duration, patience: Patience) -> Retry {
         self.fails = self.fails.saturating_add(1);
-        let wait = backoff::wait(failure, self.fails, patience.seed);
+        let wait = match patience.shared {
+            true => backoff::wait_together(failure, self.fails, monotonic),
+            false => backoff::wait(failure, self.fails, patience.seed),
+        };
         let (most, wait) = match failure {
             Failure::Throttled { .. } => (ONCE_THROTTLES, wait),
             Failure::Unavailable | Failure::Malformed => (ONCE_FAULTS, wait),

@@ -17,18 +17,27 @@ const REPROBE: Duration = Duration::from_secs(15 * 60);
 /// `seed` spreads clients that failed together: up to a quarter is added, nothing is ever taken off.
 #[must_use]
 pub(crate) fn wait(failure: &Failure, fails: u32, seed: u64) -> Duration {
+    let least = least(failure, fails);
+    least + jitter(least / 4, seed ^ u64::from(fails))
+}
+
+/// The same for feeds that share their requests: those that failed together come back together, so that they are asked for
+/// together again. `monotonic` is the time of the failure.
+#[must_use]
+pub(super) fn wait_together(failure: &Failure, fails: u32, monotonic: Duration) -> Duration {
+    let least = least(failure, fails);
+    let grain = (least / 4).as_nanos().max(1);
+    let end = (monotonic + least).as_nanos().div_ceil(grain) * grain;
+    Duration::from_nanos(u64::try_from(end).unwrap_or(u64::MAX)).saturating_sub(monotonic)
+}
+
+fn least(failure: &Failure, fails: u32) -> Duration {
     match failure {
         // The limiter keeps everybody from asking until the vendor's time; nothing is added here.
         Failure::Throttled { .. } => Duration::ZERO,
-        Failure::Unavailable | Failure::Malformed => {
-            let doubled = FIRST.saturating_mul(1 << fails.saturating_sub(1).min(16)).min(LONGEST);
-            doubled + jitter(doubled / 4, seed ^ u64::from(fails))
-        }
+        Failure::Unavailable | Failure::Malformed => FIRST.saturating_mul(1 << fails.saturating_sub(1).min(16)).min(LONGEST),
         // It may be a slip, as during a deployment: it is confirmed before the feed rests.
-        Failure::Unauthorized | Failure::Refused => {
-            let wait = CONFIRM.get(fails.saturating_sub(1) as usize).copied().unwrap_or(REPROBE);
-            wait + jitter(wait / 4, seed ^ u64::from(fails))
-        }
+        Failure::Unauthorized | Failure::Refused => CONFIRM.get(fails.saturating_sub(1) as usize).copied().unwrap_or(REPROBE),
     }
 }
 
@@ -59,6 +68,20 @@ mod tests {
         check(&Failure::Unavailable, 5, 8_000, 10_000);
         check(&Failure::Unavailable, 12, 300_000, 375_000);
         check(&Failure::Unavailable, u32::MAX, 300_000, 375_000);
+    }
+
+    #[test]
+    fn feeds_that_failed_together_and_share_requests_come_back_at_the_same_moments() {
+        for (failure, fails) in [(Failure::Unavailable, 1), (Failure::Malformed, 7), (Failure::Unauthorized, 1), (Failure::Refused, 3)] {
+            let alone = least(&failure, fails);
+            let ends = |monotonic: Duration| monotonic + wait_together(&failure, fails, monotonic);
+            let moments: std::collections::BTreeSet<_> =
+                (0..40).map(|feed| ends(Duration::from_millis(86_400_003) + alone * feed / 1_000)).collect();
+            assert!(moments.len() <= 2, "{moments:?}");
+            let waits = (0..200).map(|feed| wait_together(&failure, fails, Duration::from_millis(feed * 77)));
+            assert!(waits.into_iter().all(|wait| alone <= wait && wait < alone * 5 / 4), "{failure:?} after {fails}");
+        }
+        assert_eq!(wait_together(&Failure::Throttled { wait: FIRST }, 1, FIRST), Duration::ZERO);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl FeedPlan {
             feed,
             streams,
             open: BTreeMap::new(),
-            attempts: Attempts::new(Patience { once: options.once, seed: options.seed }),
+            attempts: Attempts::new(Patience { once: options.once, shared: options.shared, seed: options.seed }),
             narrowing: BTreeMap::new(),
             known_gaps: KnownGaps::resume(saved.known_gaps, options.once, now),
             set_aside: SetAside::default(),
