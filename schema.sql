@@ -435,7 +435,8 @@ CREATE TABLE feeds (  -- public
     activity                        TEXT NOT NULL CHECK (activity IN ('new', 'polling', 'filling', 'reconciling', 'waiting', 'retrying', 'blocked')),
     activity_at                     TEXT NOT NULL,
     note                            TEXT,           -- why, for a person; null when all is well
-    polled_at                       TEXT,           -- when the newest changes were last proven complete; null if never
+    polled_at                       TEXT,           -- when the newest changes were last proven complete; null if never. A poll
+                                                    -- that found nothing is written down up to about a minute later
     removed_at                      TEXT,           -- when a person removed it; null while mirrored
     rejects_cut                     INTEGER NOT NULL DEFAULT 0,
                                                     -- rejects that were not kept because there were 10 000, or of

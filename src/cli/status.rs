@@ -36,7 +36,7 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
     }
     let width = status.feeds.iter().map(|report| report.feed_id.to_string().chars().count()).max().unwrap_or(0);
     for report in &status.feeds {
-        println!("{}", line(report, width, Utc::now()));
+        println!("{}", line(report, width, status.process.is_some(), Utc::now()));
         for detail in details(report, config) {
             println!("{:<width$}  {detail}", "");
         }
@@ -99,9 +99,12 @@ fn asking(account: &AccountReport, rate: &Rate) -> String {
     line
 }
 
-fn line(report: &FeedReport, width: usize, now: DateTime<Utc>) -> String {
+fn line(report: &FeedReport, width: usize, mirrors: bool, now: DateTime<Utc>) -> String {
     let complete = reach(report);
-    let polled = report.polled_at.as_deref().map_or("never polled".to_owned(), |at| format!("polled {} ago", age(at, now)));
+    let polled = report.polled_at.as_deref().map(|at| age(at, now)).map_or("never polled".to_owned(), |age| {
+        // A later poll that found nothing need not be written down yet.
+        if mirrors && report.note.is_none() { format!("polled in the last {age}") } else { format!("polled {age} ago") }
+    });
     let (feed, live, deleted) = (report.feed_id.to_string(), grouped(report.live), grouped(report.deleted));
     let dropped = report.notices.iter().any(|notice| notice.kind == "dropped");
     let activity = if dropped { "not mirrored" } else { &report.activity };
@@ -255,7 +258,10 @@ mod tests {
         let now = DateTime::parse_from_rfc3339("2024-05-01T12:01:05Z").expect("a date").to_utc();
         let expected =
             "GAMLS     12,345 live       67 deleted  complete until 2024-05-01T12:00:00  polled 1m ago  blocked: HTTP 403\\u{1b}[31m";
-        assert_eq!(line(&report(), 5, now), expected);
+        assert_eq!(line(&report(), 5, true, now), expected);
+        let well = FeedReport { note: None, ..report() };
+        assert!(line(&well, 5, true, now).contains("  polled in the last 1m  "), "a later poll may not be written down yet");
+        assert!(line(&well, 5, false, now).contains("  polled 1m ago  "));
         assert_eq!(details(&report(), &Config::default()), Vec::<String>::new());
     }
 

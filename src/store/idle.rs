@@ -1,6 +1,6 @@
-//! Checkpoints of polls that found nothing: held back for a moment, so that many are written together.
+//! Checkpoints of polls that found nothing: held back for a minute, so that many are written together and only the last of each feed.
 //!
-//! What is lost of them in a crash is read again. Whoever reads the file sees how far a feed is complete a few seconds later.
+//! What is lost of them in a crash is read again. Whoever reads the file sees how far a feed is complete up to a minute later.
 
 use crate::plan::checkpoint::{Checkpoint, WindowState};
 use crate::plan::merge::ActionKind;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The longest that a checkpoint is held back while there is work.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The checkpoints that are held back, the last of each stream, with the mirror's clock.
 #[derive(Default)]

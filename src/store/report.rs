@@ -38,7 +38,7 @@ pub struct FeedReport {
     pub back_to: Option<String>,
     /// Stretches that are unread between what was read, newest first. They are filled by themselves.
     pub gaps: Vec<Gap>,
-    /// When the newest changes were last proven complete; null if never.
+    /// When the newest changes were last proven complete, or up to about a minute earlier while a process mirrors; null if never.
     pub polled_at: Option<String>,
     /// What the mirror is doing about the feed.
     pub activity: String,
