@@ -9,6 +9,7 @@ use super::progress::Progress;
 use super::window::{StreamState, Task};
 use crate::record::{FeedId, ListingId, Stamp, Stream, Window};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A window that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +124,9 @@ pub struct Saved {
     pub known_gaps: Vec<KnownGap>,
     /// When its look-backs were begun and done, by name.
     pub lookbacks: BTreeMap<String, LookbackTimes>,
+    /// Listings that came late: when they were found, on our own clock, and how long after their stamp. The latest of each hour of the
+    /// last day in which there were any.
+    pub late: Vec<(Stamp, Duration)>,
     /// Its reconcile that is under way.
     pub scan: Option<SavedScan>,
     /// When its last reconcile began, or when it was adopted, on our own clock.

@@ -80,6 +80,7 @@ impl FeedPlan {
         for (stream, state) in &plan.streams {
             state.coverage.windows().iter().for_each(|window| plan.known_gaps.proven(*stream, *window));
         }
+        plan.resume_late(&saved.late, now);
         plan.reopen(saved.open, now);
         plan
     }
@@ -457,6 +458,26 @@ mod tests {
             assert_eq!(*fresh_after, (*purpose == Purpose::Poll && *at == 60).then_some(after), "{told:?}");
         }
         assert_eq!(told.iter().filter(|(_, _, after)| after.is_some()).count(), 2, "{told:?}");
+    }
+
+    #[test]
+    fn what_came_late_before_a_restart_counts_until_a_day_after_it_was_found() {
+        let shared = Options { shared: true, lookbacks: Vec::new(), ahead_every: None, ..options(false) };
+        let newest = now(0).vendor;
+        let reaches_far = |late: &[(u64, u32)], begun: u64| {
+            let mut plan = FeedPlan::resume(FeedId("A".to_owned()), shared.clone(), Saved::default(), now(0));
+            settle(&mut plan, 0);
+            poll_reaches(&mut plan, 1_000, Some(newest));
+            let late = late.iter().map(|(found, late)| (now(*found).ours, SECOND * *late)).collect();
+            let saved = Saved { streams: plan.streams.clone(), late, ..Saved::default() };
+            let mut again = FeedPlan::resume(FeedId("A".to_owned()), shared.clone(), saved, now(begun));
+            // The first poll of a process reaches far where stamps and clock may differ.
+            poll_reaches(&mut again, begun, Some(newest));
+            poll_reaches(&mut again, begun + 60, Some(newest)) > SECOND * 300
+        };
+        assert!(!reaches_far(&[], 2_000) && !reaches_far(&[(1_500, 150)], 2_000), "polls find it by themselves");
+        assert!(reaches_far(&[(1_500, 600), (1_600, 150)], 2_000));
+        assert!(reaches_far(&[(1_500, 600)], 87_000) && !reaches_far(&[(1_500, 600)], 88_000), "a day is over");
     }
 
     #[test]

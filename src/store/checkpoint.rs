@@ -1,7 +1,7 @@
 //! Cursors and coverage: where the reading of a feed stands, saved and loaded.
 
 use super::query::{rows, value};
-use super::{known_gaps, reconcile_run, windows};
+use super::{known_gaps, lateness, reconcile_run, windows};
 use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Saved, SavedScan};
 use crate::plan::coverage::Coverage;
 use crate::plan::window::{FromRule, StreamState};
@@ -74,6 +74,7 @@ pub(super) fn load(connection: &Connection, feed: &FeedId) -> rusqlite::Result<S
         open: windows::load_open(connection, feed)?,
         known_gaps: known_gaps::load(connection, feed)?,
         lookbacks: load_lookbacks(connection, feed)?,
+        late: lateness::latest(connection, feed)?,
         scan: load_scan(connection, feed)?,
         last_scan: load_last_scan(connection, feed)?,
     })

@@ -45,7 +45,7 @@ pub enum Event {
     /// The database refused a command, for this reason; nothing of it was stored.
     StoreFailed(String),
     /// What the database remembers of the feed.
-    Loaded(Saved),
+    Loaded(Box<Saved>),
     /// Somebody asks for a scan.
     ScanRequested(ScanRequest),
     /// The reason of failures may be gone.

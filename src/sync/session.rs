@@ -190,7 +190,7 @@ impl Session {
             Event::GapsSaved => {}
             Event::ScanEnded => self.end_scan(),
             Event::StoreFailed(reason) => self.on_store_failed(reason, now),
-            Event::Loaded(saved) => self.on_loaded(saved, now),
+            Event::Loaded(saved) => self.on_loaded(*saved, now),
             Event::ScanRequested(wanted) => self.plan.scans.want(wanted),
             Event::TryAgain => self.plan.attempts.try_again(),
         }
@@ -448,7 +448,7 @@ mod tests {
         session.on(Event::StoreFailed("full".to_owned()), now(1));
         assert!(matches!(next(&mut session, 1), Command::Wait(_)));
         assert!(matches!(next(&mut session, 2), Command::Load));
-        session.on(Event::Loaded(Saved::default()), now(2));
+        session.on(Event::Loaded(Box::default()), now(2));
         assert_eq!(answer(&mut session, 2, &["1"]).request.stream, first.request.stream);
     }
 
@@ -504,7 +504,7 @@ mod tests {
         let wanted = ScanRequest { asker: Some(7), dry_run: false };
         session.on(Event::ScanRequested(wanted), now(0));
         session.on(Event::StoreFailed("full".to_owned()), now(0));
-        session.on(Event::Loaded(Saved::default()), now(1));
+        session.on(Event::Loaded(Box::default()), now(1));
         let mut minute = 1;
         let range = loop {
             match next(&mut session, minute) {

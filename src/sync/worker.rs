@@ -223,7 +223,7 @@ impl Worker {
                 store.end_run(&self.feed, delete_detail_only, mirror_time()).await?;
                 Event::ScanEnded
             }
-            Command::Load => Event::Loaded(store.load(&self.feed).await?),
+            Command::Load => Event::Loaded(Box::new(store.load(&self.feed).await?)),
         };
         Ok(self.told(event))
     }

@@ -644,7 +644,7 @@ impl Driver {
                     store.end_run(feed, delete_detail_only, at).await?;
                     Event::ScanEnded
                 }
-                Command::Load => Event::Loaded(store.load(feed).await?),
+                Command::Load => Event::Loaded(Box::new(store.load(feed).await?)),
                 other => panic!("{other:?} is no command to the database"),
             })
         });

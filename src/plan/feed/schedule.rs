@@ -20,10 +20,21 @@ const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
 impl FeedPlan {
     /// Listings have come so much later than their stamp.
     pub(crate) fn saw_late(&mut self, late: Duration, now: Now) {
-        // The next poll finds by itself what is within its overlap.
-        if late > self.options.overlap + self.rounds.interval() + self.options.settle {
+        if self.passes_polls_by(late) {
             self.late_until = now.monotonic + LATE_FOR;
         }
+    }
+
+    /// The same of listings that came before a restart, each with the time of our own clock at which it was found.
+    pub(super) fn resume_late(&mut self, late: &[(Stamp, Duration)], now: Now) {
+        let late = late.iter().filter(|(_, late)| self.passes_polls_by(*late));
+        let until = late.map(|(found, _)| (now.monotonic + LATE_FOR).saturating_sub(now.ours.since(*found)));
+        self.late_until = until.max().unwrap_or_default();
+    }
+
+    /// The next poll finds by itself what is within its overlap.
+    fn passes_polls_by(&self, late: Duration) -> bool {
+        late > self.options.overlap + self.rounds.interval() + self.options.settle
     }
 
     /// A poll has brought changes.
