@@ -82,6 +82,8 @@ fn options(begin: Now) -> SessionOptions {
         streams: vec![Stream::All],
         deletions: LISTINGS.deletions,
         interval: SECOND * 60,
+        interval_min: None,
+        interval_max: None,
         overlap: SECOND * 120,
         settle: Duration::ZERO,
         since: begin.vendor.minus(SECOND),
