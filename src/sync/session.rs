@@ -415,7 +415,7 @@ mod tests {
         session.on(Event::Page(purpose, request, page(&["3"])), now(0));
         assert!(matches!(next(&mut session, 0), Command::Wait(_)));
         assert!(matches!(next(&mut session, 1), Command::Load));
-        session.on(Event::Loaded(Saved::default()), now(1));
+        session.on(Event::Loaded(Box::default()), now(1));
         assert_eq!(answer(&mut session, 1, &["1"]).request.stream, first.request.stream);
     }
 
