@@ -164,17 +164,21 @@ fn deletions_that_fail_stop_no_listing_and_are_told() {
 fn an_answer_that_is_falsely_empty_proves_nothing() {
     let mirror = Mirror::new(small());
     let answers = std::sync::atomic::AtomicU32::new(0);
+    // The last days are read in windows that may be shorter than a day, and are read again by polls and look-backs.
+    let recent = mirror.sandbox.with_world(|world| world.now()).minus(crate::seconds(4 * 24 * 3600));
+    let history: BTreeSet<String> = by_age(&mirror).into_iter().filter(|(_, stamp)| *stamp < recent).map(|(id, _)| id.0).collect();
     mirror.sandbox.set_fault(
         None,
         Some(Fault::edit(move |page| {
-            if answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 4 == 1 {
+            let is_history = page["Results"][0]["ListingId"].as_str().is_some_and(|first| history.contains(first));
+            if is_history && answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0 {
                 *page = json!({ "Results": [], "Total": 0, "Count": 0, "NextPage": null });
             }
         })),
     );
     mirror.backfill().exited(0);
     mirror.sandbox.set_fault(None, None);
-    mirror.verify("loaded although every fourth answer was empty");
+    mirror.verify("loaded although every second answer of the past was empty");
 }
 
 #[test]
