@@ -564,13 +564,13 @@ CREATE TABLE late_listings (  -- public
 
 CREATE INDEX late_listings_of_feed ON late_listings (feed_id, late_s);
 
--- How many changes took how long from their mls_update_date, by the vendor's clock, until they could be read here. Counted are the
--- changes that polls found, not what is loaded, filled in or read again. What is stamped before the last poll by more than the
--- shortest look-back reaches (lookback.ladder) was published late and is told in late_listings alone.
+-- How many changes took how long, by the vendor's clock, from their mls_update_date until they were in this file. Only changes
+-- that polls found are counted, not what was loaded, filled in or read again. A change whose stamp lies further before the last
+-- poll than the shortest look-back reaches (lookback.ladder) was published late. It is not counted here; it is in late_listings.
 CREATE TABLE freshness_counts (  -- public
     feed_id                         TEXT NOT NULL,
-    began_at                        TEXT NOT NULL,  -- the full hour; this one and the one before are kept
-    within_s                        REAL NOT NULL,  -- seconds: they took no longer, and nine tenths of it or more
+    began_at                        TEXT NOT NULL,  -- the full hour; what is older than the hour before goes with the next change
+    within_s                        REAL NOT NULL,  -- seconds: each took this long or less, and more than nine tenths of it (0.105: or less)
     changes                         INTEGER NOT NULL,
     PRIMARY KEY (feed_id, began_at, within_s)
 ) STRICT, WITHOUT ROWID;

@@ -82,7 +82,7 @@
 //!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
 //! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together, made
 //!   for what has failed least; a refusal concerns its own kind and stream alone (`plan::attempts`). Feeds that share their requests
-//!   wait until the same moments, so that one request stands for all of them.
+//!   wait until the same moments, so that a few requests stand for all of them.
 //! - *Proof gates the claim, never the progress.* A window that fails while others of its stream are answered is halved, and the
 //!   smallest stretch is left as a known gap (`plan::narrowing`, `plan::known_gaps`).
 //! - *One answer is one moment.* Where listings come late, and in each second reading, a window counts only if one answer held

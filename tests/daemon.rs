@@ -333,7 +333,7 @@ fn status_tells_how_fresh_changes_are_and_counts_nothing_of_the_first_load() {
     let (p50, p99) = (fresh["p50_s"].as_f64().unwrap(), fresh["p99_s"].as_f64().unwrap());
     assert!(0.05 < p50 && p50 <= p99 && p99 < 20.0, "{fresh}");
     let told = mirror.run(&["status"]).succeeded().stdout;
-    assert!(told.contains("fresh: of 4 changes lately, half were here within "), "{told}");
+    assert!(told.contains("fresh: of 4 changes in this hour and the last, half were in the file within "), "{told}");
     drop(daemon);
 }
 

@@ -100,13 +100,13 @@ fn asking(account: &AccountReport, rate: &Rate) -> String {
 }
 
 fn line(report: &FeedReport, width: usize, mirrors: bool, now: DateTime<Utc>) -> String {
+    let dropped = report.notices.iter().any(|notice| notice.kind == "dropped");
     let complete = reach(report);
     let polled = report.polled_at.as_deref().map(|at| age(at, now)).map_or("never polled".to_owned(), |age| {
         // A later poll that found nothing need not be written down yet.
-        if mirrors && report.note.is_none() { format!("polled in the last {age}") } else { format!("polled {age} ago") }
+        if mirrors && report.note.is_none() && !dropped { format!("polled in the last {age}") } else { format!("polled {age} ago") }
     });
     let (feed, live, deleted) = (report.feed_id.to_string(), grouped(report.live), grouped(report.deleted));
-    let dropped = report.notices.iter().any(|notice| notice.kind == "dropped");
     let activity = if dropped { "not mirrored" } else { &report.activity };
     let note = noted(": ", report.note.as_deref());
     format!("{feed:<width$}  {live:>9} live  {deleted:>7} deleted  {complete}  {polled}  {activity}{note}")
@@ -183,7 +183,9 @@ fn known_gap(gap: &KnownGapReport) -> String {
 
 fn freshness(fresh: &Freshness) -> String {
     let (changes, [half, most]) = (grouped(fresh.changes), [fresh.p50_s, fresh.p99_s].map(span));
-    format!("fresh: of {changes} changes lately, half were here within {half} of their stamp, 99 of 100 within {most}")
+    format!(
+        "fresh: of {changes} changes in this hour and the last, half were in the file within {half} of their stamp, 99 of 100 within {most}"
+    )
 }
 
 fn lateness(late: &Lateness, overlap: Duration) -> String {
@@ -293,7 +295,8 @@ mod tests {
     #[test]
     fn fresh_changes_show_how_long_half_and_nearly_all_of_them_took() {
         let fresh = Freshness { changes: 1234, p50_s: 33.4, p99_s: 71.0 };
-        let expected = "fresh: of 1,234 changes lately, half were here within 34s of their stamp, 99 of 100 within 1m 11s";
+        let expected =
+            "fresh: of 1,234 changes in this hour and the last, half were in the file within 34s of their stamp, 99 of 100 within 1m 11s";
         assert_eq!(freshness(&fresh), expected);
     }
 

@@ -1,7 +1,8 @@
-//! Windows whose one answer lacked records that its Total counted: they are read again a few seconds later.
+//! Windows whose only page lacked records that its Total counted: they are read again a few seconds later.
 //!
-//! A Total that is counted a little before its records are read still counts those that have just left the window. That passes by
-//! itself, so other windows go first. What lacks records for good is searched for the smallest stretch that does.
+//! A vendor that counts the Total shortly before it reads the records still counts those that have just left the window. That
+//! passes by itself, so other windows are read first. A window that lacks records after that is halved, to find the smallest
+//! stretch that does.
 
 use super::clock::Now;
 use super::coverage::Coverage;
@@ -11,9 +12,9 @@ use std::time::Duration;
 
 /// The wait before a window is read again.
 const WAIT: Duration = Duration::from_secs(5);
-/// A window is set aside this often.
+/// How often a window is set aside.
 const TIMES: u32 = 2;
-/// So many may wait. Where more fail, the vendor does not only count early.
+/// So many may wait at once. Where more fail, the vendor does not only count early.
 const MOST: usize = 100;
 
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +57,15 @@ impl SetAside {
         Some((next.stream, next.claim))
     }
 
-    /// A window of a stream is begun. If it is one of these it waits no longer; the one before it has been decided on.
+    /// A window of a stream is begun. If it is one of those that wait, it is being read now; the one that was being read before is
+    /// forgotten.
     pub(super) fn begun(&mut self, stream: Stream, claim: Window) {
         self.waiting.retain(|waiting| waiting.stream != stream || waiting.at.is_some());
         let same = self.waiting.iter_mut().filter(|waiting| waiting.stream == stream && waiting.claim == claim);
         same.for_each(|waiting| waiting.at = None);
     }
 
-    /// All that wait of a stream, which are not read as what is unread.
+    /// The windows of a stream that wait. They are left out where unread stretches are looked for.
     pub(super) fn of(&self, stream: Stream) -> impl Iterator<Item = Window> {
         self.waiting.iter().filter(move |waiting| waiting.stream == stream && waiting.at.is_some()).map(|waiting| waiting.claim)
     }

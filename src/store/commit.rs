@@ -24,9 +24,9 @@ pub(crate) struct PageCommit {
     pub rejects: Vec<Reject>,
     /// Where the reading stands after this page.
     pub checkpoint: Checkpoint,
-    /// The vendor's clock when the page came: how late a late record is.
+    /// The vendor's clock when this page began to be stored: how late a late record is.
     pub vendor_now: Stamp,
-    pub arrived: Instant,
+    pub begun: Instant,
     pub at: String,
 }
 
@@ -60,7 +60,7 @@ const KEPT_LATE: i64 = 100_000;
 pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Committed, Error> {
     let Database { connection, sql, idle } = database;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let PageCommit { records, rejects, checkpoint, vendor_now, arrived, at } = page;
+    let PageCommit { records, rejects, checkpoint, vendor_now, begun, at } = page;
     let feed = &checkpoint.feed;
     feeds::check_mirrored(&tx, feed)?;
     let mut committed = Committed::default();
@@ -107,7 +107,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         let counts = reconcile_run::saw(&tx, run, &seen)?;
         reconcile_run::count(&tx, run, &counts)?;
     }
-    freshness::note(&tx, feed, &fresh, vendor_now.plus(arrived.elapsed()), &at)?;
+    freshness::note(&tx, feed, &fresh, vendor_now.plus(begun.elapsed()), &at)?;
     committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
     if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) {
         tx.commit()?;

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use std::time::Duration;
 
-/// What came sooner counts as this.
+/// Shorter times are counted as this long.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// So many steps of the counts double the time, so that what is told is too long by a tenth at most.
+/// Times are rounded up to steps, of which so many double the time: a time that is told is too long by a tenth at most.
 const STEPS: f64 = 8.0;
 
 /// How long the changes that polls found lately took from their stamp to the file, in seconds.
@@ -21,7 +21,7 @@ pub struct Freshness {
     pub p99_s: f64,
 }
 
-/// Counts changes that can be read from the file at this moment of the vendor's clock. What is older than two hours is forgotten,
+/// Counts changes; `visible` is the vendor's clock just before they are committed. What is older than the hour before is deleted,
 /// so that a feed has a few hundred counts at most.
 pub(super) fn note(tx: &Connection, feed: &FeedId, stamps: &[Stamp], visible: Stamp, at: &str) -> rusqlite::Result<()> {
     if stamps.is_empty() {

@@ -8,8 +8,8 @@ use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record};
 use crate::store::Error as StoreError;
 use crate::vendor::{Error as VendorError, Priority};
 
-/// So many listings that a scan has just read are asked for, to see whether the vendor answers for single ones at all: a few of them
-/// may be deleted meanwhile.
+/// So many listings that a scan has just read are asked for one by one, to see whether the vendor answers for single listings at
+/// all. It is more than one because a listing may have been deleted meanwhile.
 const WITNESSES: usize = 3;
 
 /// What a vendor said of a single listing.
@@ -53,7 +53,8 @@ pub(super) async fn fetch_one(
 ) -> Result<Option<One>, StoreError> {
     let Some(mut answer) = detail(tools, feed, listing).await else { return Ok(None) };
     if matches!(answer, Ok(None)) && !*knows_listings {
-        // A vendor that cannot be asked for single listings lacks all of them. So the first lack counts only if it has another one.
+        // A vendor that cannot be asked for single listings answers 404 for all of them. So the first one counts only if the vendor
+        // answers for another listing, where the file has one.
         for other in tools.store.just_read(feed, WITNESSES).await? {
             answer = match detail(tools, feed, &other).await {
                 None => return Ok(None),
@@ -79,7 +80,7 @@ async fn detail(tools: &Tools, feed: &FeedId, listing: &ListingId) -> Option<One
 }
 
 fn knows_none() -> VendorError {
-    let message = "the vendor says of listings that it has just returned that they do not exist when they are asked for one by one, so this \
-                   says nothing of those that are missing";
+    let message = "asked for single listings, the vendor also denies those that it has just returned, so its answers do not show that the \
+                   missing ones are gone";
     VendorError { failure: Failure::Refused, message: message.to_owned(), vendor_now: None }
 }

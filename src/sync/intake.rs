@@ -79,14 +79,14 @@ pub struct Stored {
 /// # Errors
 /// When the database refuses; nothing of the page is stored then.
 pub async fn store(store: &Store, entity: &Entity, arrival: Arrival) -> Result<Stored, Error> {
-    let arrived = Instant::now();
+    let begun = Instant::now();
     let feed = &arrival.checkpoint.feed;
     let keys = arrival.page.records.iter().filter(|record| record.key.feed == *feed).map(|record| record.key.clone()).collect();
     let known = store.hashes(keys).await?;
     let Arrival { request, page, checkpoint, zone, now } = arrival;
     let (purpose, total, round_proven) = (checkpoint.purpose, page.total, checkpoint.round_proven);
     let from_rule = checkpoint.state.as_ref().map_or(FromRule::Exact, |state| state.from_rule);
-    let commit = prepare(entity, page, &known, checkpoint, (now, arrived));
+    let commit = prepare(entity, page, &known, checkpoint, (now, begun));
     let records = commit.records.len() as u64;
     let committed = store.commit(commit).await?;
     Ok(Stored { request, purpose, committed, records, total, round_proven, from_rule, zone })
@@ -96,9 +96,9 @@ pub async fn store(store: &Store, entity: &Entity, arrival: Arrival) -> Result<S
 fn prepare(entity: &Entity, page: Page, known: &BTreeMap<ListingKey, Hash>, checkpoint: Checkpoint, when: (Now, Instant)) -> PageCommit {
     let presence = checkpoint.stream.presence();
     let feed = checkpoint.feed.clone();
-    let (now, arrived) = when;
+    let (now, begun) = when;
     let mut commit =
-        PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now: now.vendor, arrived, at: now.written() };
+        PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now: now.vendor, begun, at: now.written() };
     for record in one_per_key(page.records.into_iter().filter(|record| record.key.feed == feed)) {
         let hash = known.get(&record.key);
         // A deletion of a row that is there needs no content: the row keeps what it last had.

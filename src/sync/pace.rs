@@ -35,13 +35,14 @@ impl Pace {
         let is_late = after > interval.mul_f64(LATE);
         if self.is_late {
             self.is_late = is_scarce || is_late;
-            return (!self.is_late).then(|| format!("polls come every {} (poll.interval, poll.interval_max) again", spoken(interval)));
+            return (!self.is_late)
+                .then(|| format!("polls come every {} (poll.interval, or poll.interval_max where it is set) again", spoken(interval)));
         }
         // A poll that is late for another reason, such as slow answers, is not told of here.
         self.is_late = is_scarce && is_late;
         self.is_late.then(|| {
             format!(
-                "polls come every {} instead of every {} (poll.interval, poll.interval_max), because the rate allows no more: they need {needed:.2} requests a \
+                "polls come every {} instead of every {} (poll.interval, or poll.interval_max where it is set), because the rate allows no more: they need {needed:.2} requests a \
                  second, the rate is {rate:.2}, and a third of it is kept for listings that are still missing",
                 spoken(after),
                 spoken(interval)
@@ -63,12 +64,18 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.polled(round(10, 2.0, 1.0)), None, "there is nothing else to read, so they are on time");
         let told = pace.polled(round(31, 2.0, 1.0)).expect("they are late");
-        assert!(told.starts_with("polls come every 31 s instead of every 10 s (poll.interval, poll.interval_max)"), "{told}");
+        assert!(
+            told.starts_with("polls come every 31 s instead of every 10 s (poll.interval, or poll.interval_max where it is set)"),
+            "{told}"
+        );
         assert!(told.contains("they need 2.00 requests a second, the rate is 1.00"), "{told}");
         assert_eq!(pace.polled(round(40, 2.0, 1.0)), None);
         assert_eq!(pace.polled(round(10, 2.0, 1.0)), None, "one feed may be in luck");
         assert_eq!(pace.polled(round(31, 2.0, 20.0)), None, "the rate has risen, and the first round after that is still late");
-        assert_eq!(pace.polled(round(10, 2.0, 20.0)).as_deref(), Some("polls come every 10 s (poll.interval, poll.interval_max) again"));
+        assert_eq!(
+            pace.polled(round(10, 2.0, 20.0)).as_deref(),
+            Some("polls come every 10 s (poll.interval, or poll.interval_max where it is set) again")
+        );
         assert!(pace.polled(round(31, 2.0, 1.0)).is_some(), "they are late anew");
     }
 

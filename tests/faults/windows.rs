@@ -171,7 +171,7 @@ fn an_answer_that_is_falsely_empty_proves_nothing() {
         None,
         Some(Fault::edit(move |page| {
             let is_history = page["Results"][0]["ListingId"].as_str().is_some_and(|first| history.contains(first));
-            if is_history && answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0 {
+            if is_history && answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(2) {
                 *page = json!({ "Results": [], "Total": 0, "Count": 0, "NextPage": null });
             }
         })),

@@ -8,7 +8,7 @@ use crate::plan::narrowing::{Narrowing, Remedy};
 use crate::plan::options::Purpose;
 use crate::record::Window;
 
-/// So many known gaps of a stream are no single bad records.
+/// Where a stream has so many known gaps, single bad records are not the cause.
 const MANY_GAPS: usize = 6;
 
 impl FeedPlan {
@@ -65,7 +65,7 @@ impl FeedPlan {
         aside
     }
 
-    /// Perhaps the Total of a window was only late, and is right by now.
+    /// The Total of a window may only have been counted too early, and be right by now.
     pub(super) fn counted_too_early(&mut self, work: Work) {
         if let Some(narrowing) = self.narrowing.get_mut(&work) {
             narrowing.may_be_wide(true);
