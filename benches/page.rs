@@ -73,7 +73,7 @@ impl Mirror {
     }
 
     fn store(&self, arrival: Arrival) -> Stored {
-        self.runtime.block_on(intake::store(&self.store, &LISTINGS, arrival)).expect("a page that is stored")
+        self.runtime.block_on(intake::store(&self.store, &LISTINGS, arrival, Duration::ZERO)).expect("a page that is stored")
     }
 }
 

@@ -71,7 +71,7 @@ impl FeedPlan {
             rounds: Rounds::new(&options),
             lookbacks: Lookbacks::resume(&options, saved.lookbacks, now),
             scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
-            observations: Observations::new(options.window_pages, options.interval),
+            observations: Observations::new(options.window_pages, options.interval_max.unwrap_or(options.interval)),
             options,
             polls_ahead: 0,
             late_until: Duration::ZERO,

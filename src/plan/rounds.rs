@@ -77,11 +77,6 @@ impl Rounds {
         }
     }
 
-    /// From the beginning of one round to the beginning of the next, at present.
-    pub(super) fn interval(&self) -> Duration {
-        self.interval.get()
-    }
-
     /// The last round has brought changes. `missing` says whether there are listings still to be loaded.
     pub(super) fn brought_changes(&mut self, missing: bool) {
         self.interval.brought_changes(missing);

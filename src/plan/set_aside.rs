@@ -15,7 +15,7 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How often a window is set aside.
 const TIMES: u32 = 2;
 /// So many may wait at once. Where more fail, the vendor does not only count early.
-const MOST: usize = 100;
+const MOST: usize = 40;
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
@@ -57,10 +57,11 @@ impl SetAside {
         Some((next.stream, next.claim))
     }
 
-    /// A window of a stream is begun. If it is one of those that wait, it is being read now; the one that was being read before is
-    /// forgotten.
+    /// A window of a stream is begun. If it is one of those that wait, it is being read now. The one that was being read before is
+    /// forgotten, and so are those that the new one is only a part of: what is left of them is unread like anything else.
     pub(super) fn begun(&mut self, stream: Stream, claim: Window) {
-        self.waiting.retain(|waiting| waiting.stream != stream || waiting.at.is_some());
+        let apart = |other: Window| other.to <= claim.from || claim.to <= other.from;
+        self.waiting.retain(|waiting| waiting.stream != stream || waiting.claim == claim || waiting.at.is_some() && apart(waiting.claim));
         let same = self.waiting.iter_mut().filter(|waiting| waiting.stream == stream && waiting.claim == claim);
         same.for_each(|waiting| waiting.at = None);
     }
@@ -114,6 +115,9 @@ mod tests {
         aside.add(Stream::All, window(10, 20), now(0));
         aside.begun(Stream::All, window(10, 20));
         aside.begun(Stream::All, window(15, 20));
+        aside.add(Stream::All, window(30, 40), now(0));
+        aside.begun(Stream::All, window(35, 40));
+        assert_eq!(aside.due(now(9)), Due::Never, "the rest is unread like anything else");
         assert!((0..2).all(|_| aside.add(Stream::All, window(10, 20), now(0))), "it counts anew");
     }
 

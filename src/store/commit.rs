@@ -7,7 +7,7 @@ use super::incoming::{Hearing, Incoming};
 use super::reconcile_run::Seen;
 use super::rejects::Origin;
 use super::row::{Applied, apply};
-use super::{checkpoint, feeds, freshness, misfits, reconcile_run, rejects};
+use super::{checkpoint, contested, feeds, freshness, misfits, reconcile_run, rejects, windows};
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
@@ -24,9 +24,10 @@ pub(crate) struct PageCommit {
     pub rejects: Vec<Reject>,
     /// Where the reading stands after this page.
     pub checkpoint: Checkpoint,
-    /// The vendor's clock when this page began to be stored: how late a late record is.
+    /// The vendor's clock when the page came: how late a late record is.
     pub vendor_now: Stamp,
-    pub begun: Instant,
+    /// When the page came.
+    pub arrived: Instant,
     pub at: String,
 }
 
@@ -60,7 +61,7 @@ const KEPT_LATE: i64 = 100_000;
 pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Committed, Error> {
     let Database { connection, sql, idle } = database;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let PageCommit { records, rejects, checkpoint, vendor_now, begun, at } = page;
+    let PageCommit { records, rejects, checkpoint, vendor_now, arrived, at } = page;
     let feed = &checkpoint.feed;
     feeds::check_mirrored(&tx, feed)?;
     let mut committed = Committed::default();
@@ -107,9 +108,10 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         let counts = reconcile_run::saw(&tx, run, &seen)?;
         reconcile_run::count(&tx, run, &counts)?;
     }
-    freshness::note(&tx, feed, &fresh, vendor_now.plus(begun.elapsed()), &at)?;
+    freshness::note(&tx, feed, &fresh, vendor_now.plus(arrived.elapsed()), &at)?;
     committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
-    if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) {
+    // What is contested waits for polls that could have shown it, so these must be found in `windows`.
+    if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) && !contested::any(&tx, feed)? {
         tx.commit()?;
         idle.hold(checkpoint, at);
         if idle.is_due() {
@@ -138,6 +140,8 @@ fn save_held(tx: &Connection, idle: &Idle) -> rusqlite::Result<()> {
     for (checkpoint, at) in idle.held() {
         // A feed that was removed meanwhile stays as it is.
         if feeds::check_mirrored(tx, &checkpoint.feed).is_ok() {
+            // A poll that was proven takes the place of one that is still open in the file.
+            windows::cut_open(tx, &checkpoint.feed, (checkpoint.purpose, Some(checkpoint.stream)), at)?;
             checkpoint::save(tx, checkpoint, at)?;
         }
     }

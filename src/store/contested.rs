@@ -4,7 +4,7 @@ use super::incoming::{Hearing, Incoming};
 use super::query::value;
 use super::row_sql::{RowSql, Stored};
 use crate::plan::merge::{News, are_two_readings};
-use crate::record::{Hash, ListingKey, Stamp};
+use crate::record::{FeedId, Hash, ListingKey, Stamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// What the vendor said of a listing that was older than its row.
@@ -84,6 +84,11 @@ pub(super) fn note(tx: &Connection, sql: &RowSql, heard: &Incoming, stored: &Sto
     .map(drop)
 }
 
+/// Whether a feed has rows that are contested.
+pub(super) fn any(connection: &Connection, feed: &FeedId) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM contested WHERE feed_id = ?1)")?.query_row([feed], |row| row.get(0))
+}
+
 /// Whether the vendor was asked since then, with proof, for the stretch in which it would have shown what the row holds, by every
 /// stream that shows such rows. What lies behind everything that was ever asked for, as a date in the future does, is not waited
 /// for. A dry run takes back what it saw, so its reading does not count.
@@ -108,7 +113,7 @@ fn asked_for(tx: &Connection, key: &ListingKey, stored: &Stored, since: &str) ->
 mod tests {
     use super::super::schema;
     use super::*;
-    use crate::record::{FeedId, ListingId};
+    use crate::record::ListingId;
 
     const SINCE: &str = "2024-06-01T12:00:00.000Z";
 

@@ -45,9 +45,11 @@ impl Idle {
         self.since.is_some_and(|since| since.elapsed() >= LONGEST)
     }
 
-    /// What is held back.
-    pub(super) fn held(&self) -> impl Iterator<Item = &(Checkpoint, String)> {
-        self.held.values()
+    /// What is held back, the oldest first.
+    pub(super) fn held(&self) -> Vec<&(Checkpoint, String)> {
+        let mut held: Vec<_> = self.held.values().collect();
+        held.sort_by_key(|(_, at)| at);
+        held
     }
 
     /// What was held back is written.

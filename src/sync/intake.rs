@@ -10,7 +10,7 @@ use crate::plan::zone::ZoneFinding;
 use crate::record::{FeedId, Hash, ListingKey, Page, PageRequest, Presence, Record, Stamp};
 use crate::store::{Committed, Error, Incoming, PageCommit, Store};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Describes a page for the plan. `vendor_now` is the vendor's clock as this answer told it, in the zone of the vendor's dates.
 #[must_use]
@@ -74,19 +74,21 @@ pub struct Stored {
     pub zone: Option<ZoneFinding>,
 }
 
-/// Stores a page and its checkpoint: what is not stored already is decoded, the rest is only counted.
+/// Stores a page and its checkpoint: what is not stored already is decoded, the rest is only counted. `waited` is how long ago the
+/// page came.
 ///
 /// # Errors
 /// When the database refuses; nothing of the page is stored then.
-pub async fn store(store: &Store, entity: &Entity, arrival: Arrival) -> Result<Stored, Error> {
+pub async fn store(store: &Store, entity: &Entity, arrival: Arrival, waited: Duration) -> Result<Stored, Error> {
     let begun = Instant::now();
+    let arrived = begun.checked_sub(waited).unwrap_or(begun);
     let feed = &arrival.checkpoint.feed;
     let keys = arrival.page.records.iter().filter(|record| record.key.feed == *feed).map(|record| record.key.clone()).collect();
     let known = store.hashes(keys).await?;
     let Arrival { request, page, checkpoint, zone, now } = arrival;
     let (purpose, total, round_proven) = (checkpoint.purpose, page.total, checkpoint.round_proven);
     let from_rule = checkpoint.state.as_ref().map_or(FromRule::Exact, |state| state.from_rule);
-    let commit = prepare(entity, page, &known, checkpoint, (now, begun));
+    let commit = prepare(entity, page, &known, checkpoint, (now, arrived));
     let records = commit.records.len() as u64;
     let committed = store.commit(commit).await?;
     Ok(Stored { request, purpose, committed, records, total, round_proven, from_rule, zone })
@@ -96,9 +98,9 @@ pub async fn store(store: &Store, entity: &Entity, arrival: Arrival) -> Result<S
 fn prepare(entity: &Entity, page: Page, known: &BTreeMap<ListingKey, Hash>, checkpoint: Checkpoint, when: (Now, Instant)) -> PageCommit {
     let presence = checkpoint.stream.presence();
     let feed = checkpoint.feed.clone();
-    let (now, begun) = when;
+    let (now, arrived) = when;
     let mut commit =
-        PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now: now.vendor, begun, at: now.written() };
+        PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now: now.vendor, arrived, at: now.written() };
     for record in one_per_key(page.records.into_iter().filter(|record| record.key.feed == feed)) {
         let hash = known.get(&record.key);
         // A deletion of a row that is there needs no content: the row keeps what it last had.

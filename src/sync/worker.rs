@@ -134,7 +134,9 @@ impl Worker {
     /// Begins to store a page; the worker goes on meanwhile.
     fn begin_to_store(&mut self, arrival: Arrival) {
         let (store, entity) = (self.tools.store.clone(), self.tools.entity);
-        self.storing = Some(tokio::spawn(async move { intake::store(&store, entity, arrival).await }));
+        // It may have waited for the page before it.
+        let waited = self.tools.clock.now().monotonic.saturating_sub(arrival.now.monotonic);
+        self.storing = Some(tokio::spawn(async move { intake::store(&store, entity, arrival, waited).await }));
     }
 
     /// Waits for the page that is being stored, if there is one, and tells the session what came of it.
@@ -239,17 +241,26 @@ impl Worker {
         let fetched = tokio::select! {
             fetched = &mut fetching => {
                 self.await_stored().await?;
+                // Nothing more is asked of the session after a stop.
+                if fetched.is_none() {
+                    self.tell_reports().await?;
+                }
                 fetched
             }
             stored = joined(self.storing.as_mut()) => {
                 self.on_stored(stored)?;
-                while let Some(report) = self.session.next_report() {
-                    self.reporter.tell(report).await?;
-                }
+                self.tell_reports().await?;
                 fetching.await
             }
         };
         Ok(fetched.map_or(Done::Ended(Ended::Stopped), |(event, at)| Done::Told(Box::new(event), at)))
+    }
+
+    async fn tell_reports(&mut self) -> Result<(), StoreError> {
+        while let Some(report) = self.session.next_report() {
+            self.reporter.tell(report).await?;
+        }
+        Ok(())
     }
 
     async fn fetch_one(&mut self, listing: ListingId) -> Result<Done, StoreError> {

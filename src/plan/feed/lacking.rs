@@ -21,8 +21,11 @@ impl FeedPlan {
             false => "its listings change while they are read".to_owned(),
         };
         let claim = open.task.claim;
-        if self.sets_aside(work, claim, counted, now) {
-            return (open.saved.then(|| open.ended(WindowState::Cut)), false);
+        if self.may_wait(work, claim, counted) {
+            if self.set_aside.add(work.stream, claim, now) {
+                return (open.saved.then(|| open.ended(WindowState::Cut)), false);
+            }
+            self.search(work).take_as_own();
         }
         let smallest = self.is_smallest(work, claim);
         let narrowing = self.search(work);
@@ -51,18 +54,10 @@ impl FeedPlan {
         }
     }
 
-    /// Whether a window that lacks records is left for a few seconds.
-    pub(super) fn sets_aside(&mut self, work: Work, claim: Window, counted: u64, now: Now) -> bool {
+    /// Whether a window that lacks records may be left for a few seconds.
+    pub(super) fn may_wait(&self, work: Work, claim: Window, counted: u64) -> bool {
         let is_searched = self.narrowing.get(&work).is_some_and(Narrowing::searches);
-        if work.purpose != Purpose::Fill || is_searched || self.observations.pages(counted) > 1 || self.known_gaps.holds(work.stream, claim)
-        {
-            return false;
-        }
-        let aside = self.set_aside.add(work.stream, claim, now);
-        if !aside {
-            self.search(work).take_as_own();
-        }
-        aside
+        work.purpose == Purpose::Fill && !is_searched && self.observations.pages(counted) <= 1 && !self.known_gaps.holds(work.stream, claim)
     }
 
     /// The Total of a window may only have been counted too early, and be right by now.

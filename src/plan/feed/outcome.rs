@@ -67,7 +67,8 @@ impl FeedPlan {
     }
 
     fn on_unreadable(&mut self, work: Work, open: Open, counted: u64, reason: &'static str, now: Now) -> Verdict {
-        if open.reading.is_at_start() && self.sets_aside(work, open.task.claim, counted, now) {
+        let claim = open.task.claim;
+        if open.reading.is_at_start() && self.may_wait(work, claim, counted) && self.set_aside.add(work.stream, claim, now) {
             return Verdict::Refuse(Failure::Malformed, reason, Retry::default());
         }
         let refused = self.refuse(work, open, Failure::Malformed, reason, now);

@@ -34,7 +34,7 @@ impl FeedPlan {
 
     /// The next poll finds by itself what is within its overlap.
     fn passes_polls_by(&self, late: Duration) -> bool {
-        late > self.options.overlap + self.rounds.interval() + self.options.settle
+        late > self.options.overlap + self.options.interval_min.unwrap_or(self.options.interval) + self.options.settle
     }
 
     /// A poll has brought changes.
@@ -194,7 +194,11 @@ impl FeedPlan {
         if let Some((stream, claim)) = self.set_aside.next(streams, now) {
             return Some(task_for(stream, claim));
         }
-        let barred = |stream: Stream| self.known_gaps.barred(stream, now).chain(self.set_aside.of(stream));
+        // Live listings wait for the deletions of their stretch, even where these were set aside.
+        let barred = |stream: Stream| {
+            let deletions = self.set_aside.of(Stream::Deleted).filter(move |_| stream.presence() == Presence::Live);
+            self.known_gaps.barred(stream, now).chain(self.set_aside.of(stream)).chain(deletions)
+        };
         let unread = |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, barred(*stream))));
         let unread = streams.iter().filter_map(unread).collect();
         let recent = self.settled(now).minus(self.options.longest_reach());
