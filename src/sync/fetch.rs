@@ -1,5 +1,6 @@
 //! Asks the vendor: for a page, alone or together with other feeds, or for a single listing.
 
+use super::intake::Stored;
 use super::messages::Event;
 use super::tools::Tools;
 use crate::plan::clock::Now;
@@ -7,10 +8,15 @@ use crate::plan::options::Purpose;
 use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record};
 use crate::store::Error as StoreError;
 use crate::vendor::{Error as VendorError, Priority};
+use std::panic::resume_unwind;
+use tokio::task::JoinHandle;
 
 /// So many listings that a scan has just read are asked for one by one, to see whether the vendor answers for single listings at
 /// all. It is more than one because a listing may have been deleted meanwhile.
 const WITNESSES: usize = 3;
+
+/// A page that is being stored.
+pub(super) type Storing = JoinHandle<Result<Stored, StoreError>>;
 
 /// What a vendor said of a single listing.
 type One = Result<Option<Record>, VendorError>;
@@ -83,4 +89,12 @@ fn knows_none() -> VendorError {
     let message = "asked for single listings, the vendor also denies those that it has just returned, so its answers do not show that the \
                    missing ones are gone";
     VendorError { failure: Failure::Refused, message: message.to_owned(), vendor_now: None }
+}
+
+/// What comes of the page that is being stored; never ready where there is none.
+pub(super) async fn joined(storing: Option<&mut Storing>) -> Result<Stored, StoreError> {
+    match storing {
+        Some(storing) => storing.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic())),
+        None => std::future::pending().await,
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::clock::mirror_time;
 use super::control::{Order, Reply};
-use super::fetch::{fetch, fetch_one};
+use super::fetch::{Storing, fetch, fetch_one, joined};
 use super::heartbeat::Beat;
 use super::intake::{self, Arrival, Stored};
 use super::messages::{Command, Event, Report};
@@ -15,13 +15,9 @@ use crate::plan::scans::ScanRequest;
 use crate::record::{FeedId, ListingId, PageRequest, Window};
 use crate::store::Error as StoreError;
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-
-type Storing = JoinHandle<Result<Stored, StoreError>>;
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,10 +237,6 @@ impl Worker {
         let fetched = tokio::select! {
             fetched = &mut fetching => {
                 self.await_stored().await?;
-                // Nothing more is asked of the session after a stop.
-                if fetched.is_none() {
-                    self.tell_reports().await?;
-                }
                 fetched
             }
             stored = joined(self.storing.as_mut()) => {
@@ -253,7 +245,12 @@ impl Worker {
                 fetching.await
             }
         };
-        Ok(fetched.map_or(Done::Ended(Ended::Stopped), |(event, at)| Done::Told(Box::new(event), at)))
+        let Some((event, at)) = fetched else {
+            // Nothing more is asked of the session after a stop.
+            self.tell_reports().await?;
+            return Ok(Done::Ended(Ended::Stopped));
+        };
+        Ok(Done::Told(Box::new(event), at))
     }
 
     async fn tell_reports(&mut self) -> Result<(), StoreError> {
@@ -293,13 +290,5 @@ impl Worker {
         self.knows_listings = false;
         let run = self.tools.store.begin_run(&self.feed, range, dry_run, mirror_time()).await?;
         Ok(Event::ScanBegun(run, range))
-    }
-}
-
-/// What comes of the page that is being stored; never ready where there is none.
-async fn joined(storing: Option<&mut Storing>) -> Result<Stored, StoreError> {
-    match storing {
-        Some(storing) => storing.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic())),
-        None => std::future::pending().await,
     }
 }
