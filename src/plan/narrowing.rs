@@ -244,4 +244,28 @@ mod tests {
         assert_eq!(narrowing.limit(window(0, 400).to), Some(window(0, 400).from), "the other half is asked for whole");
         assert!(narrowing.proven(window(0, 400)), "there is nothing to search for");
     }
+
+    #[test]
+    fn what_is_proven_elsewhere_ends_no_search() {
+        let mut narrowing = Narrowing::default();
+        for _ in 0..3 {
+            narrowing.failed(window(0, 800), false, true);
+        }
+        assert!(!narrowing.proven(window(900, 9_000)), "the window that failed was not read");
+        assert_eq!(narrowing.failed(window(0, 800), false, true), Remedy::Halve, "and the stream answers");
+        let mut narrowing = Narrowing::default();
+        narrowing.failed(window(0, 800), false, true);
+        assert!(narrowing.proven(window(400, 1_200)));
+    }
+
+    #[test]
+    fn a_one_shot_run_asks_for_less_sooner() {
+        let remedy = |once| {
+            (0..3).map(|_| ()).fold((Narrowing::new(once), Remedy::Again), |(mut of, _), ()| {
+                let remedy = of.failed(window(0, 800), false, false);
+                (of, remedy)
+            })
+        };
+        assert_eq!((remedy(true).1, remedy(false).1), (Remedy::Test, Remedy::Again));
+    }
 }

@@ -224,4 +224,12 @@ mod tests {
         seen.proven(Stream::All, false, claim(8), 1);
         assert_eq!(span(&seen), DAY * 16);
     }
+
+    #[test]
+    fn where_nothing_was_found_the_next_window_is_much_longer() {
+        let mut seen = Observations::new(20, DAY);
+        seen.cut_to(Stream::All, false, DAY);
+        seen.proven(Stream::All, false, Window { from: Stamp(0), to: Stamp(0).plus(DAY) }, 0);
+        assert_eq!(seen.spans(false)[&Stream::All], DAY * 16);
+    }
 }

@@ -100,7 +100,8 @@ impl Reading {
             // It may be a slip of one answer, which must neither hide records nor prove anything.
             let contradicts = matches!(doubt, PageStep::Unreadable(_)) && answer.page == 1;
             if contradicts || self.doubts < MAX_DOUBTS {
-                self.doubts += 1;
+                // One that is never believed says nothing of one that may be.
+                self.doubts += u32::from(!contradicts);
                 return doubt;
             }
         }
@@ -472,6 +473,23 @@ mod tests {
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert!(matches!(answer(), PageStep::Doubtful(_)));
         assert_eq!(answer(), PageStep::Complete);
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_makes_no_empty_one_easier_to_believe() {
+        let mut reading = Reading::new();
+        let mut answer = |total| reading.on_answer(page(1, &[], total, false), Expected { deepest: 9, something: true, largest_page: 0 });
+        assert_eq!(answer(7), EMPTY);
+        assert!(matches!((answer(0), answer(0)), (PageStep::Doubtful(_), PageStep::Doubtful(_))));
+        assert_eq!(answer(0), PageStep::Complete);
+    }
+
+    #[test]
+    fn a_page_that_has_room_and_that_nothing_follows_is_the_last() {
+        let shown =
+            |largest_page| Reading::new().on_answer(page(1, &["a"], 2, false), Expected { deepest: 9, something: false, largest_page });
+        assert_eq!(shown(9), PageStep::Unproven, "the Total counts one that is not shown");
+        assert_eq!(shown(1), PageStep::Continue, "perhaps it is on a second page");
     }
 
     #[test]

@@ -290,6 +290,13 @@ mod tests {
     }
 
     #[test]
+    fn a_poll_that_ends_before_it_begins_moves_no_cursor() {
+        let mut state = StreamState { newest: Some(at("2024-01-02")), cursor: Some(at("2023-01-01")), ..StreamState::default() };
+        state.advance(window("2024-01-01T13:00:00", "2024-01-01T12:00:00"), 1, at("2024-01-01T12:00:03"));
+        assert_eq!(state.cursor, Some(at("2023-01-01")));
+    }
+
+    #[test]
     fn many_pages_of_old_stamps_are_not_read_at_every_poll() {
         assert_eq!(advanced(Some("2023-06-01"), true, 9), Some(at("2024-01-01T12:00:00")));
         assert_eq!(advanced(Some("2023-06-01"), false, 9), Some(at("2023-12-31T23:00:03")));

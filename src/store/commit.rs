@@ -111,7 +111,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     freshness::note(&tx, feed, &fresh, vendor_now.plus(arrived.elapsed()), &at)?;
     committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
     // What is contested waits for polls that could have shown it, so these must be found in `windows`.
-    if Idle::may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) && !contested::any(&tx, feed)? {
+    if idle.may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) && !contested::any(&tx, feed)? {
         tx.commit()?;
         idle.hold(checkpoint, at);
         if idle.is_due() {

@@ -17,14 +17,16 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) struct Idle {
     held: BTreeMap<(FeedId, Stream), (Checkpoint, String)>,
     since: Option<Instant>,
+    /// The file could not be written: nothing is held back before it is known that it can.
+    refused: bool,
 }
 
 impl Idle {
     /// Whether a page found nothing, and its checkpoint tells nothing but how far the feed is complete.
-    pub(super) fn may_hold(checkpoint: &Checkpoint, counts: &BTreeMap<ActionKind, u64>, new_rejects: usize) -> bool {
+    pub(super) fn may_hold(&self, checkpoint: &Checkpoint, counts: &BTreeMap<ActionKind, u64>, new_rejects: usize) -> bool {
         let in_one = checkpoint.window.as_ref().is_some_and(|window| window.state == WindowState::Complete && window.begins);
         let changes = counts.keys().any(|kind| *kind != ActionKind::Unchanged);
-        checkpoint.purpose == Purpose::Poll && !checkpoint.dry_run && in_one && !changes && new_rejects == 0
+        !self.refused && checkpoint.purpose == Purpose::Poll && !checkpoint.dry_run && in_one && !changes && new_rejects == 0
     }
 
     pub(super) fn hold(&mut self, checkpoint: Checkpoint, at: String) {
@@ -50,6 +52,11 @@ impl Idle {
         let mut held: Vec<_> = self.held.values().collect();
         held.sort_by_key(|(_, at)| at);
         held
+    }
+
+    /// The file could not be written.
+    pub(super) fn refused(&mut self) {
+        self.refused = true;
     }
 
     /// What was held back is written.

@@ -60,7 +60,7 @@ impl Writer {
         // What others use is not folded together with what was taken away.
         if self.files.check().is_ok() {
             if let Err(error) = commit::write_idle(&mut self.database) {
-                tracing::debug!(%error, "the last polls could not be written down");
+                tracing::warn!(%error, "the last polls could not be written down; they are read again");
             }
             close(&self.database.connection);
         }
@@ -72,6 +72,9 @@ impl Writer {
             self.hurries = self.database.connection.busy_timeout(HURRIED).is_ok();
         }
         let done = self.files.check().and_then(|()| write(&mut self.database));
+        if done.is_err() {
+            self.database.idle.refused();
+        }
         match (&done, &mut self.instance) {
             (Ok(_), Some(instance)) => instance.tell(None),
             (Err(error @ (Error::Sqlite(_) | Error::Gone(_))), Some(instance)) => instance.tell(Some(&error.to_string())),
