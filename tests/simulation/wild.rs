@@ -291,7 +291,9 @@ impl Driver {
         let unread = truths.iter().filter(|(listing, truth)| is_unread(truth.stamp) || self.is_poison(listing));
         // A row stays whose listing is gone without a word, where the scan could not show that.
         let stays = oracle::stamps(&file).into_iter().filter(|(_, stamp)| stamp.is_some_and(is_unread)).map(|(listing, _)| listing);
-        unread.map(|(listing, _)| listing.clone()).chain(self.wild.phantom.clone()).chain(stays).collect()
+        // Nor can it be asked whether the one that cannot be sent is gone.
+        let poison = self.wild.poison.iter().filter(|listing| self.is_poison(listing)).cloned();
+        unread.map(|(listing, _)| listing.clone()).chain(self.wild.phantom.clone()).chain(poison).chain(stays).collect()
     }
 
     /// Known gaps are no more than what the trouble takes.
