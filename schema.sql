@@ -441,9 +441,14 @@ CREATE TABLE feeds (  -- public
     rejects_cut                     INTEGER NOT NULL DEFAULT 0,
                                                     -- rejects that were not kept because there were 10 000, or of
                                                     -- which only the first 1 MiB was kept
-    extra_cut                       INTEGER NOT NULL DEFAULT 0
+    extra_cut                       INTEGER NOT NULL DEFAULT 0,
                                                     -- records whose `extra` was longer than 256 KiB and was not
                                                     -- kept: it is {"_cut": bytes} then
+    load_requests                   INTEGER NOT NULL DEFAULT 0,
+                                                    -- requests of its first load, of every kind, failed ones included
+    page_size                       INTEGER,        -- the most listings that one page held during the first load; null before,
+                                                    -- and where a version before 0.2 loaded it
+    loaded_at                       TEXT            -- when everything had been read once; null before
 ) STRICT, WITHOUT ROWID;
 
 -- One row per feed: up to when it is complete. Everything stamped from `since` to `complete_until` was read whole; it is null

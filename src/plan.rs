@@ -7,6 +7,7 @@ pub mod burst;
 pub mod checkpoint;
 pub mod clock;
 pub(crate) mod coverage;
+mod density;
 pub(crate) mod discover;
 mod due;
 pub(crate) mod feed;

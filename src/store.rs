@@ -53,6 +53,7 @@ pub use instance::Instance;
 pub use known_gaps::KnownGapReport;
 pub use lateness::Lateness;
 pub use ledger::AccountReport;
+pub use load::FirstLoad;
 pub(crate) use load::Load;
 pub use long_readers::Reader;
 pub use misfits::MisfitCount;

@@ -45,6 +45,30 @@ fn a_daemon_loads_an_empty_file_and_follows_what_changes() {
 }
 
 #[test]
+fn a_first_load_costs_about_one_request_for_each_page() {
+    let long_ago = Options { listings: 1_000, deleted: 60, page_size: 10, history_days: 3_000, ..small() };
+    let mirror = Mirror::new(long_ago).with(|settings| (settings.window_pages, settings.requests_per_second) = (200, 500.0));
+    let loaded = mirror.run(&["run", "--backfill"]).succeeded();
+    mirror.verify("after a first load");
+    let load = mirror.status_of("GAMLS")["first_load"].clone();
+    let [requests, pages] = ["requests", "pages"].map(|name| load[name].as_u64().unwrap());
+    assert_eq!((requests, pages), (mirror.requests_of("GAMLS") as u64, 100 + 6));
+    // A third of these listings are so new that windows of one answer must hold them.
+    assert!(requests * 100 <= pages * 130, "{requests} requests for {pages} pages");
+    assert!(loaded.both().contains(&format!("{requests} requests for {pages} pages")), "{}", loaded.both());
+    mirror.once();
+    assert_eq!(mirror.status_of("GAMLS")["first_load"], load, "what follows does not count");
+}
+
+#[test]
+fn a_small_feed_is_loaded_with_one_request_for_each_status() {
+    let mirror = Mirror::new(Options { listings: 20, deleted: 5, ..small() });
+    mirror.run(&["run", "--backfill"]).succeeded();
+    mirror.verify("after a first load");
+    assert_eq!(mirror.requests_of("GAMLS"), 2);
+}
+
+#[test]
 fn the_newest_listings_are_there_long_before_the_load_is_complete() {
     let options = Options { listings: 600, page_size: 10, ..small() };
     let mirror = Mirror::new(options).with(|settings| (settings.requests_per_second, settings.interval) = (25.0, "1s"));
@@ -307,10 +331,14 @@ fn status_tells_how_true_the_file_is_while_the_daemon_works() {
         assert!(report["polled_at"].is_string() && report["note"].is_null(), "{report}");
     }
     let lines = mirror.run(&["status"]).succeeded().stdout;
-    assert_eq!(lines.lines().count(), 4, "{lines}");
+    assert_eq!(lines.lines().filter(|line| !line.contains("first load: ")).count(), 4, "{lines}");
     assert!(lines.starts_with(&format!("mls-sync run (PID {})", daemon.pid())) && lines.contains(" requests this hour, "), "{lines}");
     assert!(
-        lines.lines().skip(2).all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")),
+        lines
+            .lines()
+            .skip(2)
+            .step_by(2)
+            .all(|line| line.contains("300 live") && line.contains("30 deleted") && line.contains("complete until")),
         "{lines}"
     );
     drop(daemon);

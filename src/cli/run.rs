@@ -113,7 +113,7 @@ fn summary(report: &FeedReport, counters: &FeedProgress) -> String {
         format!("{} new", count(&[ActionKind::Insert])),
         format!("{} changed", count(&[ActionKind::Update, ActionKind::Revive])),
         format!("{} removed", count(&[ActionKind::Tombstone, ActionKind::InsertTombstone])),
-        format!("{} requests", grouped(counters.requests)),
+        requests(report, counters),
     ];
     if counters.rejects > 0 {
         parts.push(format!("{} rejected", grouped(counters.rejects)));
@@ -123,6 +123,13 @@ fn summary(report: &FeedReport, counters: &FeedProgress) -> String {
         parts.push(format!("complete until {until}"));
     }
     format!("{:<10} {}", report.feed_id.to_string(), parts.join(" · "))
+}
+
+/// The first load of a feed is set against what it needed.
+fn requests(report: &FeedReport, counters: &FeedProgress) -> String {
+    let requests = format!("{} requests", grouped(counters.requests));
+    let first = report.first_load.as_ref().filter(|first| first.requests > 0 && first.requests == counters.requests);
+    first.map_or(requests.clone(), |first| format!("{requests} for {} pages", grouped(first.pages)))
 }
 
 /// A token that SIGTERM and Ctrl-C cancel.

@@ -4,7 +4,7 @@ use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
 use crate::record::{Source, printable};
 use crate::store::report::{self, FeedReport, Status};
-use crate::store::{AccountReport, Freshness, Holder, KnownGapReport, Lateness, RunReport};
+use crate::store::{AccountReport, FirstLoad, Freshness, Holder, KnownGapReport, Lateness, RunReport};
 use chrono::{DateTime, Utc};
 use std::cmp::Ordering;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
     let width = status.feeds.iter().map(|report| report.feed_id.to_string().chars().count()).max().unwrap_or(0);
     for report in &status.feeds {
         println!("{}", line(report, width, status.process.is_some(), Utc::now()));
-        for detail in details(report, config) {
+        for detail in details(report, config, Utc::now()) {
             println!("{:<width$}  {detail}", "");
         }
     }
@@ -137,7 +137,7 @@ fn since(report: &FeedReport, configured: &str) -> Option<String> {
 }
 
 /// What is not as it should be, and how far the file was checked.
-fn details(report: &FeedReport, config: &Config) -> Vec<String> {
+fn details(report: &FeedReport, config: &Config, now: DateTime<Utc>) -> Vec<String> {
     // The known gaps are told below, each by itself.
     let notices = report.notices.iter().filter(|notice| notice.kind != "known_gap");
     let mut details: Vec<String> = notices.map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))).collect();
@@ -155,6 +155,7 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
     if let Some(late) = report.late_s {
         details.push(format!("rows come up to {} late here, so completeness is told up to that long ago", span(late)));
     }
+    details.extend(report.first_load.iter().filter(|load| is_news(load, now)).map(first_load));
     details.extend(report.fresh.iter().map(freshness));
     details.extend(report.late.iter().map(|late| lateness(late, config.poll.overlap.0)));
     details.extend(report.last_reconcile.iter().map(reconciled));
@@ -173,6 +174,16 @@ fn details(report: &FeedReport, config: &Config) -> Vec<String> {
         details.push(format!("the unknown fields of {} records were too long to be kept", grouped(report.extra_cut)));
     }
     details
+}
+
+/// For a day after its end.
+fn is_news(load: &FirstLoad, now: DateTime<Utc>) -> bool {
+    let ended = load.ended_at.as_deref().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+    load.requests > 0 && ended.is_none_or(|at| (now - at.to_utc()).num_hours() < 24)
+}
+
+fn first_load(load: &FirstLoad) -> String {
+    format!("first load: {} requests for {} pages", grouped(load.requests), grouped(load.pages))
 }
 
 fn known_gap(gap: &KnownGapReport) -> String {
@@ -248,6 +259,7 @@ mod tests {
             complete_but_for_known_gaps_until: Some("2024-05-01T12:00:00".to_owned()),
             late_s: None,
             proven_at: Some("2024-05-01T10:00:00.000Z".to_owned()),
+            first_load: None,
             notices: Vec::new(),
             fresh: None,
             late: None,
@@ -264,7 +276,7 @@ mod tests {
         let well = FeedReport { note: None, ..report() };
         assert!(line(&well, 5, true, now).contains("  polled in the last 1m  "), "a later poll may not be written down yet");
         assert!(line(&well, 5, false, now).contains("  polled 1m ago  "));
-        assert_eq!(details(&report(), &Config::default()), Vec::<String>::new());
+        assert_eq!(details(&report(), &Config::default(), Utc::now()), Vec::<String>::new());
     }
 
     #[test]

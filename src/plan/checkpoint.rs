@@ -68,6 +68,19 @@ pub struct Checkpoint {
     pub fresh_after: Option<Stamp>,
     /// With this page all streams were polled up to one moment, and each was proven.
     pub round_proven: bool,
+    /// What the first load has cost since the last checkpoint; `None` once it is over.
+    pub load: Option<LoadCost>,
+}
+
+/// What a part of a first load has cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadCost {
+    /// Requests of every kind, failed ones included.
+    pub requests: u64,
+    /// The most records that were seen on one page.
+    pub page_size: u64,
+    /// With this page everything was read once.
+    pub ends: bool,
 }
 
 /// What is to be saved of a window.
@@ -131,4 +144,6 @@ pub struct Saved {
     pub scan: Option<SavedScan>,
     /// When its last reconcile began, or when it was adopted, on our own clock.
     pub last_scan: Option<Stamp>,
+    /// Everything was read once.
+    pub loaded: bool,
 }

@@ -4,6 +4,7 @@
 //! [`scans`](super::scans), [`attempts`](super::attempts) after failures, the [`narrowing`](super::narrowing) of windows that fail,
 //! [`known_gaps`](super::known_gaps), and [`observations`](super::observations) of the vendor. This file puts them together.
 
+mod first_load;
 mod lacking;
 mod outcome;
 mod schedule;
@@ -50,6 +51,10 @@ pub(crate) struct FeedPlan {
     polls_ahead: u32,
     /// Until this time of [`Now::monotonic`], polls begin at the newest stamp, because listings have come late.
     late_until: Duration,
+    /// Requests that were answered or have failed, of which no checkpoint has told; `None` once everything was read.
+    cost: Option<u64>,
+    /// A one-shot run that began with an empty file, and whose long windows the vendor answers.
+    loads: bool,
     /// Where polls begin at the last one's end: the period in which one last reached further back.
     doubted: BTreeMap<Stream, u64>,
 }
@@ -73,6 +78,8 @@ impl FeedPlan {
             scans: Scans::resume(&options, saved.scan, saved.last_scan, now),
             observations: Observations::new(options.window_pages, options.interval_max.unwrap_or(options.interval)),
             options,
+            cost: (!saved.loaded).then_some(0),
+            loads: false,
             polls_ahead: 0,
             late_until: Duration::ZERO,
             doubted: BTreeMap::new(),
@@ -80,6 +87,7 @@ impl FeedPlan {
         for (stream, state) in &plan.streams {
             state.coverage.windows().iter().for_each(|window| plan.known_gaps.proven(*stream, *window));
         }
+        plan.loads = plan.options.once && plan.streams.values().all(|state| state.cursor.is_none() && state.coverage.end().is_none());
         plan.resume_late(&saved.late, now);
         plan.reopen(saved.open, now);
         plan
@@ -177,7 +185,17 @@ impl FeedPlan {
     /// second readings, and as far back as listings are looked for that come late. Older history is read in long windows at
     /// first, and proven by the first scan.
     fn is_snapshot(&self, purpose: Purpose, claim: Window, now: Now) -> bool {
-        purpose != Purpose::Fill || claim.to > self.settled(now).minus(self.options.longest_reach())
+        match purpose {
+            Purpose::Fill | Purpose::Poll => claim.to > self.recent(now),
+            Purpose::Lookback | Purpose::Scan => true,
+        }
+    }
+
+    /// Whether a window that only several answers could hold must be read once more. Where stamps lie so closely that it cannot be
+    /// cut, two passes that show the same are proof.
+    fn must_agree(&self, work: Work, open: &mut Open, now: Now) -> bool {
+        let looks_ahead = work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead();
+        open.reading.is_paged() && !looks_ahead && self.is_snapshot(work.purpose, open.task.claim, now) && !open.reading.agrees()
     }
 
     /// A scan has begun; tells who had asked for it.
@@ -197,6 +215,11 @@ impl FeedPlan {
     /// The newest stamp that is certainly past.
     fn settled(&self, now: Now) -> Stamp {
         now.vendor.minus(self.options.settle)
+    }
+
+    /// Listings are looked for that come late with a stamp after this.
+    fn recent(&self, now: Now) -> Stamp {
+        self.settled(now).minus(self.options.longest_reach())
     }
 
     fn missing(&self, now: Now) -> Vec<String> {
@@ -237,7 +260,7 @@ mod tests {
         Now { vendor: begin.plus(up), earliest: begin.plus(up), ours: begin.plus(up), monotonic: up }
     }
 
-    fn options(once: bool) -> Options {
+    pub(super) fn options(once: bool) -> Options {
         Options {
             streams: vec![Stream::All, Stream::Deleted],
             deletions: Deletions::Stream,
@@ -614,6 +637,7 @@ mod tests {
     #[test]
     fn a_window_that_ends_long_before_the_vendors_clock_is_opened_anew() {
         let mut plan = plan(true);
+        plan.loads = false;
         let (purpose, request) = asked(&mut plan, 0);
         let vendor_now = now(0).vendor.plus(SECOND * 3600);
         let seen = PageSeen { vendor_now: Some(vendor_now), ..page(&request, 0, &[]) };
@@ -638,6 +662,7 @@ mod tests {
         let open = Open { saved: true, ..before.open[&of(purpose, &request)].clone() };
         let saved = Saved { open: vec![(purpose, open)], ..Saved::default() };
         let mut after = FeedPlan::resume(FeedId("A".to_owned()), options(true), saved, now(500));
+        after.loads = false;
         let mut ends = BTreeSet::new();
         while let Step::Fetch(purpose, request) = after.next(now(500)) {
             ends.extend((purpose == Purpose::Poll).then_some(request.window.to));
@@ -831,8 +856,7 @@ mod tests {
     fn a_one_shot_run_gives_up_an_outage_as_a_whole() {
         let mut plan = plan(true);
         let seen = outage(&mut plan, 0, 600, |_| Some(Failure::Unavailable));
-        // Eight, and two more for the shorter windows that are asked for meanwhile.
-        assert_eq!(seen.len(), 10, "{seen:?}");
+        assert_eq!(seen.len(), 8, "{seen:?}");
         let Step::Finished(missing) = plan.next(now(600)) else { panic!("it goes on") };
         assert_eq!(missing[0], "no answer");
     }
@@ -851,6 +875,7 @@ mod tests {
     #[test]
     fn a_vendor_that_takes_no_time_of_the_future_is_complete_all_the_same() {
         let mut plan = plan(true);
+        plan.loads = false;
         let request = until(&mut plan, Purpose::Lookback);
         plan.on_failure(of(Purpose::Lookback, &request), &Failure::Refused, "HTTP 400", now(0));
         assert!(settle(&mut plan, 0).iter().all(|one| *one != (Purpose::Lookback, Stream::Deleted)));

@@ -9,7 +9,7 @@ use super::second_reading::SecondReading;
 use super::sharing::LONGEST;
 use super::window::Task;
 use crate::record::{Stamp, Stream, Window};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The name of the look-back for stamps that are ahead of the vendor's clock: no window that ends now contains them.
@@ -34,6 +34,8 @@ pub(super) struct Lookbacks {
     times: BTreeMap<String, LookbackTimes>,
     /// The one that is under way.
     current: Option<(Entry, SecondReading)>,
+    /// Streams whose polls have shown what is ahead.
+    polled_ahead: BTreeSet<Stream>,
     /// From the beginning of one poll to the beginning of the next.
     interval: Duration,
     /// Feeds share the requests of short look-backs, so these are due at the same moments in all.
@@ -49,7 +51,7 @@ impl Lookbacks {
             // A new look-back waits for its first interval: what it would read is just being read for the first time.
             times.entry(entry.name.clone()).or_insert(LookbackTimes { begun: now.ours, done: now.ours });
         }
-        Lookbacks { entries, times, current: None, interval: options.interval, shared: options.shared }
+        Lookbacks { entries, times, current: None, polled_ahead: BTreeSet::new(), interval: options.interval, shared: options.shared }
     }
 
     /// When look-backs were begun and done, to be saved.
@@ -131,7 +133,23 @@ impl Lookbacks {
         if !reading.is_done() {
             return;
         }
-        let Some((entry, _)) = self.current.take() else { return };
+        if let Some((entry, _)) = self.current.take() {
+            self.done(entry, found_ahead, now);
+        }
+    }
+
+    /// A poll has shown what is ahead, too; with the last stream, that is as good as a look ahead.
+    pub(super) fn polled_ahead(&mut self, stream: Stream, all: &[Stream], found_ahead: impl FnOnce() -> bool, now: Now) {
+        self.polled_ahead.insert(stream);
+        if all.iter().all(|stream| self.polled_ahead.contains(stream))
+            && let Some(entry) = self.entries.iter().find(|entry| entry.reach.is_none()).cloned()
+        {
+            self.polled_ahead.clear();
+            self.done(entry, found_ahead, now);
+        }
+    }
+
+    fn done(&mut self, entry: Entry, found_ahead: impl FnOnce() -> bool, now: Now) {
         // While stamps are seen ahead of the clock, they are looked for as often as the others are polled.
         let sooner = entry.reach.is_none() && found_ahead();
         let every = if sooner { self.interval.min(entry.every) } else { entry.every };
@@ -158,7 +176,8 @@ mod tests {
     fn check(ours: Stamp, expected: Due) {
         let entry = Entry { name: "7200s".to_owned(), every: HOUR, reach: Some(HOUR * 2) };
         let times = BTreeMap::from([(entry.name.clone(), LookbackTimes { begun: noon(), done: noon() })]);
-        let lookbacks = Lookbacks { entries: vec![entry], times, current: None, interval: HOUR, shared: false };
+        let lookbacks =
+            Lookbacks { entries: vec![entry], times, current: None, polled_ahead: BTreeSet::new(), interval: HOUR, shared: false };
         assert_eq!(lookbacks.due(now(ours)), expected, "{ours}");
     }
 

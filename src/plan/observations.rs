@@ -13,7 +13,9 @@ use std::time::Duration;
 const USUAL_PAGE: u64 = 200;
 
 /// How full a window is to be of what may be read in one: fuller ones often turn out too deep.
-const FILLED: f64 = 0.8;
+pub(super) const FILLED: f64 = 0.8;
+/// A window is at most so many times as long as the one before, which says nothing of what lies behind it.
+const MOST_GROWTH: f64 = 16.0;
 /// Polls in a row that may lack the newest record before it is taken to be gone.
 const MOST_LACKING: u32 = 2;
 /// A limit that is longer than this is none.
@@ -125,9 +127,7 @@ impl Observations {
         });
         // A quarter more than what was sent is tried, so that a single bad record does not make all windows short for ever.
         let limit = (self.deepest(stream, snapshot) * page_size).min(most.map_or(u64::MAX, |most| most + most / 4));
-        // Behind the oldest listing lies mostly nothing.
-        let growth = if records == 0 { 16.0 } else { 2.0 };
-        let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(1.0, growth);
+        let factor = (limit as f64 * FILLED / records.max(1) as f64).clamp(1.0, MOST_GROWTH);
         let limiting = self.spans.get_mut(&(stream, snapshot)).filter(|span| claim.from <= claim.to.minus(**span));
         if let Some(span) = limiting {
             *span = span.mul_f64(factor).clamp(SMALLEST_SPAN, LONGEST_SPAN);
@@ -221,15 +221,9 @@ mod tests {
         seen.cut_to(Stream::All, false, DAY * 8);
         (0..17).for_each(|_| seen.proven(Stream::All, false, claim(1), 1));
         assert_eq!(span(&seen), DAY * 8);
-        seen.proven(Stream::All, false, claim(8), 1);
+        seen.proven(Stream::All, false, claim(8), 1_600);
         assert_eq!(span(&seen), DAY * 16);
-    }
-
-    #[test]
-    fn where_nothing_was_found_the_next_window_is_much_longer() {
-        let mut seen = Observations::new(20, DAY);
-        seen.cut_to(Stream::All, false, DAY);
-        seen.proven(Stream::All, false, Window { from: Stamp(0), to: Stamp(0).plus(DAY) }, 0);
-        assert_eq!(seen.spans(false)[&Stream::All], DAY * 16);
+        seen.proven(Stream::All, false, claim(16), 0);
+        assert_eq!(span(&seen), DAY * 256);
     }
 }

@@ -6,17 +6,20 @@
 //! long as the order stays. When the order does not stay, only a set that did not change and was seen in full is proof.
 
 mod agreement;
+mod order;
 mod salvage;
 mod strange;
 
 use super::page::{Mark, PageFacts};
 use super::progress::{Expected, PageStep, Progress};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Pages that come back empty although the total promises them, before the total is not believed any more.
 const MAX_HOLLOW_PAGES: u32 = 3;
 /// A strange answer is asked for again this often before it is believed.
 const MAX_DOUBTS: u32 = 2;
+/// A pass over a window whose order changes is read to its end where so many pages are left.
+const FEW_PAGES: u32 = 4;
 /// No window is read deeper than this, even where it cannot be cut.
 const MAX_PAGES: u64 = 20_000;
 
@@ -149,6 +152,12 @@ impl Reading {
             self.at.strict = true;
             self.disordered = true;
             self.forget();
+            if answer.page > FEW_PAGES {
+                // So many would prove nothing: shorter windows do.
+                self.see(&answer.marks);
+                self.at.passes += 1;
+                return PageStep::Unproven;
+            }
         }
         self.hollow += u32::from(answer.marks.is_empty() && u64::from(answer.page) <= self.pages());
         self.see(&answer.marks);
@@ -216,22 +225,6 @@ impl Reading {
     /// Pages, by the total that the first page of this pass claimed.
     fn first_pages(&self) -> u64 {
         self.at.total_first.div_ceil(self.at.page_size.max(1)).max(1)
-    }
-
-    /// Listings that moved up since the page behind was read come again, at the end of this page and in the same
-    /// order. Any other repetition shows that the vendor's order is not the same from page to page.
-    fn order_moved(&self, marks: &[Mark]) -> bool {
-        // The first page, read again at the end, repeats itself by nature.
-        if self.at.next_page == 1 {
-            return false;
-        }
-        let fresh = marks.iter().rposition(|mark| !self.seen.contains(mark)).map_or(0, |last| last + 1);
-        if marks[..fresh].iter().any(|mark| self.seen.contains(mark)) || marks.iter().any(|mark| self.head.contains(mark)) {
-            return true;
-        }
-        let place: BTreeMap<&Mark, usize> = self.previous.iter().enumerate().map(|(i, mark)| (mark, i)).collect();
-        let places: Vec<usize> = marks[fresh..].iter().filter_map(|mark| place.get(mark).copied()).collect();
-        !places.is_sorted()
     }
 
     fn finish(&mut self) -> PageStep {

@@ -106,10 +106,13 @@ impl Rounds {
         if !once {
             return Due::at(self.next_at, now);
         }
-        // A one-shot run ends with a poll, so that the file is as new as the run's end.
-        let last = self.read_since && self.ended < ONCE_ROUNDS + self.besides;
-        let again = last || (self.doubtful_in_a_row > 0 && self.doubtful_in_a_row < ONCE_READINGS);
+        let again = self.polls_again() || (self.doubtful_in_a_row > 0 && self.doubtful_in_a_row < ONCE_READINGS);
         Due::now_if(self.ended <= self.besides || (again && idle()))
+    }
+
+    /// Whether a one-shot run is to end with another round, so that the file is as new as the run's end.
+    pub(super) fn polls_again(&self) -> bool {
+        self.read_since && self.ended < ONCE_ROUNDS + self.besides
     }
 
     /// A one-shot run polls once more, because nothing else can show whether the vendor answers.
@@ -184,15 +187,27 @@ impl Rounds {
         let past = vendor_now.plus(CLOCK_GRAIN).minus(settle);
         let expected = round.begun.vendor.plus(now.monotonic.saturating_sub(round.begun.monotonic));
         let is_late = now.vendor.since(expected) > CORRECTION && !round.resumed;
-        if (open.task.asked.to <= past && !is_late) || round.reopened >= MAX_REOPENED {
+        if (open.task.asked.to.min(round.to) <= past && !is_late) || round.reopened >= MAX_REOPENED {
             return false;
         }
         round.to = now.vendor.min(vendor_now.plus(CLOCK_GRAIN)).minus(settle);
         round.begun = now;
-        round.left.insert(0, open.task.stream);
-        round.open.remove(&open.task.stream);
         round.reopened += 1;
+        self.give_back(open.task.stream);
         true
+    }
+
+    /// Where the polls of this round end.
+    pub(super) fn end(&self) -> Option<Stamp> {
+        Some(self.current.as_ref()?.to)
+    }
+
+    /// The open poll of a stream is begun anew next.
+    pub(super) fn give_back(&mut self, stream: Stream) {
+        let Some(round) = &mut self.current else { return };
+        if round.open.remove(&stream) {
+            round.left.insert(0, stream);
+        }
     }
 
     /// A poll of one stream is over; tells whether that ends a round in which each was proven.

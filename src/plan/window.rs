@@ -11,8 +11,10 @@ pub const PAD: Duration = Duration::from_secs(1);
 /// A window is never cut smaller than this. Vendors stamp to the second; but as every window is asked for a [`PAD`] wider,
 /// finer cuts would mostly read their neighbours again, and a bulk load of one stamp several times.
 pub(super) const SMALLEST_SPAN: Duration = Duration::from_secs(4);
+/// A share of a window, where nothing says how its records are spread.
+pub(super) const HALF: f64 = 0.5;
 /// How far the first poll of an empty mirror reaches back; what lies behind is filled in, newest first.
-const FIRST_POLL: Duration = Duration::from_secs(24 * 3600);
+const FIRST_POLL: Duration = Duration::from_secs(3 * 24 * 3600);
 /// No zone is more than 12 hours behind UTC; one hour is added for summer time.
 const ZONE_DOUBT: Duration = Duration::from_secs(13 * 3600);
 /// No zone is more than 14 hours ahead of UTC; one hour is added. A stamp further ahead than this is a typing error.
@@ -125,12 +127,11 @@ impl StreamState {
         self.cursor = self.cursor.max(reached);
     }
 
-    /// Where to cut a window that is too deep: its newer part stays. `None` if it cannot be cut.
+    /// Where to cut a window: such a share of it stays, the newest. `None` if it cannot be cut.
     #[must_use]
-    pub fn cut(&self, claim: Window, pages: u64, deepest: u64) -> Option<Window> {
+    pub fn cut(&self, claim: Window, share: f64) -> Option<Window> {
         let span = claim.to.since(claim.from);
-        let share = (deepest as f64 / (2 * pages.max(1)) as f64).clamp(1.0 / 32.0, 0.5);
-        let from = claim.to.minus(span.mul_f64(share).max(SMALLEST_SPAN));
+        let from = claim.to.minus(span.mul_f64(share.clamp(0.0, 0.9)).max(SMALLEST_SPAN));
         let from = match self.from_rule {
             FromRule::Exact => from,
             FromRule::Midnight => from.midnight(),
@@ -228,7 +229,7 @@ mod tests {
 
     fn check_fill(all: StreamState, deleted: StreamState, expected: Option<(Stream, &str, &str)>) {
         let streams = BTreeMap::from([(Stream::All, all), (Stream::Deleted, deleted)]);
-        let range = MirrorRange { since: at("2020-01-01"), now: at("2024-01-02") };
+        let range = MirrorRange { since: at("2020-01-01"), now: at("2024-01-04") };
         let unreads = streams.iter().map(|(stream, state)| (*stream, range.unread(state, std::iter::empty()))).collect();
         let found = next_gap(&unreads, &BTreeMap::new()).map(|task| (task.stream, task.claim));
         assert_eq!(found, expected.map(|(stream, from, to)| (stream, window(from, to))));
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_barred_window_does_not_hide_what_lies_behind_it() {
-        let range = MirrorRange { since: at("2020-01-01"), now: at("2024-01-02") };
+        let range = MirrorRange { since: at("2020-01-01"), now: at("2024-01-04") };
         let unread = range.unread(&covered(&[]), [window("2022-01-01", "2024-01-01")].into_iter());
         let found = next_gap(&BTreeMap::from([(Stream::All, unread)]), &BTreeMap::new()).map(|task| task.claim);
         assert_eq!(found, Some(window("2020-01-01", "2022-01-01")));
@@ -348,7 +349,7 @@ mod tests {
 
     fn cut(rule: FromRule, from: &str, to: &str) -> Option<Window> {
         let state = StreamState { from_rule: rule, ..StreamState::default() };
-        state.cut(window(from, to), 30, 20)
+        state.cut(window(from, to), 1.0 / 3.0)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Cursors and coverage: where the reading of a feed stands, saved and loaded.
 
 use super::query::{rows, value};
-use super::{known_gaps, lateness, reconcile_run, windows};
+use super::{known_gaps, lateness, load, reconcile_run, windows};
 use crate::plan::checkpoint::{Checkpoint, LookbackTimes, Saved, SavedScan};
 use crate::plan::coverage::Coverage;
 use crate::plan::window::{FromRule, StreamState};
@@ -24,6 +24,9 @@ pub(super) fn save(tx: &Connection, checkpoint: &Checkpoint, at: &str) -> rusqli
     }
     if checkpoint.round_proven {
         tx.prepare_cached("UPDATE feeds SET polled_at = ?2 WHERE feed_id = ?1")?.execute(params![feed, at])?;
+    }
+    if let Some(cost) = &checkpoint.load {
+        load::count(tx, feed, cost, at)?;
     }
     if let Some(window) = &checkpoint.window {
         windows::save(tx, checkpoint, window, at)?;
@@ -77,6 +80,7 @@ pub(super) fn load(connection: &Connection, feed: &FeedId) -> rusqlite::Result<S
         late: lateness::latest(connection, feed)?,
         scan: load_scan(connection, feed)?,
         last_scan: load_last_scan(connection, feed)?,
+        loaded: value(connection, "SELECT count(*) FROM feeds WHERE feed_id = ?1 AND loaded_at IS NOT NULL", [feed])?,
     })
 }
 

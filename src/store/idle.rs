@@ -26,7 +26,13 @@ impl Idle {
     pub(super) fn may_hold(&self, checkpoint: &Checkpoint, counts: &BTreeMap<ActionKind, u64>, new_rejects: usize) -> bool {
         let in_one = checkpoint.window.as_ref().is_some_and(|window| window.state == WindowState::Complete && window.begins);
         let changes = counts.keys().any(|kind| *kind != ActionKind::Unchanged);
-        !self.refused && checkpoint.purpose == Purpose::Poll && !checkpoint.dry_run && in_one && !changes && new_rejects == 0
+        checkpoint.load.is_none()
+            && !self.refused
+            && checkpoint.purpose == Purpose::Poll
+            && !checkpoint.dry_run
+            && in_one
+            && !changes
+            && new_rejects == 0
     }
 
     pub(super) fn hold(&mut self, checkpoint: Checkpoint, at: String) {

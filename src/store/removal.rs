@@ -48,7 +48,8 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
 fn forget(database: &mut Database, feed: &FeedId, at: &str) -> rusqlite::Result<bool> {
     let (tx, _) = database.begin()?;
     let known = tx.execute(
-        "UPDATE feeds SET removed_at = coalesce(removed_at, ?2), activity = 'new', activity_at = ?2, note = NULL, polled_at = NULL
+        "UPDATE feeds SET removed_at = coalesce(removed_at, ?2), activity = 'new', activity_at = ?2, note = NULL, polled_at = NULL,
+             load_requests = 0, page_size = NULL, loaded_at = NULL
          WHERE feed_id = ?1",
         params![feed, at],
     )?;

@@ -6,6 +6,7 @@ use super::holder::Holder;
 use super::known_gaps::{self, KnownGapReport};
 use super::lateness::{self, Lateness};
 use super::ledger::{self, AccountReport};
+use super::load::FirstLoad;
 use super::long_readers::{self, Reader};
 use super::misfits::{self, MisfitCount};
 use super::notice::{self, NoticeReport};
@@ -63,6 +64,8 @@ pub struct FeedReport {
     pub late_s: Option<f64>,
     /// When the last scan began that proved the history; null if there was none, so that it was only read.
     pub proven_at: Option<String>,
+    /// What the first load has cost, so far or until it was over; null where that is not known.
+    pub first_load: Option<FirstLoad>,
     /// What a person should know.
     pub notices: Vec<NoticeReport>,
     /// How long changes took lately from their stamp to the file; null when polls found none.
@@ -237,6 +240,7 @@ fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
             complete_but_for_known_gaps_until: but_for_gaps,
             late_s,
             proven_at,
+            first_load: load::first(connection, &feed_id, (live, deleted))?,
             notices: notice::of(connection, Some(&feed_id))?,
             fresh: freshness::of(connection, &feed_id)?,
             late: lateness::of(connection, &feed_id)?,

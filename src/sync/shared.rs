@@ -44,7 +44,9 @@ impl Shared {
         };
         let [feed] = request.feeds.as_slice() else { return None };
         let question = Question { feed: feed.clone(), window: request.window };
-        if request.page != 1 || question.reach() == Reach::Alone {
+        // A poll without an end belongs to a first load.
+        let loads = purpose == Purpose::Poll && question.reach() == Reach::Ahead;
+        if request.page != 1 || question.reach() == Reach::Alone || loads {
             return None;
         }
         let (reply, answer) = oneshot::channel();

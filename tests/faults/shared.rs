@@ -24,6 +24,11 @@ fn followed(options: Options) -> (Mirror, Program) {
     (mirror, daemon)
 }
 
+/// Waits until the daemon asks for all feeds together: before, it finds out whether the vendor answers for each feed of a list.
+fn shares(mirror: &Mirror) {
+    eventually("all feeds are asked for together", LIMIT, || in_seconds(mirror, 2).0 >= 2);
+}
+
 fn is_list(asked: &Asked) -> bool {
     asked.feeds.len() > 1
 }
@@ -80,6 +85,7 @@ fn a_feed_that_fails_is_left_out_and_delays_no_other() {
     for three in faults.chunks(3) {
         side_by_side(three.to_vec(), |fault| {
             let (mirror, _daemon) = followed(world());
+            shares(&mirror);
             mirror.sandbox.set_fault(Some(BAD.to_owned()), Some(fault));
             // Two intervals are the most that a change waits when nothing fails.
             arrives(&mirror, |feed| feed != BAD, 4);
@@ -139,6 +145,7 @@ fn a_feed_that_changes_in_bulk_is_left_out_for_a_while_and_nothing_is_lost() {
 #[test]
 fn an_outage_of_all_feeds_is_a_few_requests_and_they_catch_up_after_it() {
     let (mirror, _daemon) = followed(world());
+    shares(&mirror);
     mirror.sandbox.set_fault(None, Some(Fault::Status(503, "down".to_owned())));
     let asked = |count: u64| {
         mirror.sandbox.clear_requests();

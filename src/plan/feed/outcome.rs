@@ -5,6 +5,8 @@ use crate::plan::attempts::{Retry, Work};
 use crate::plan::checkpoint::{Checkpoint, Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::coverage::Coverage;
+use crate::plan::density::newest_share;
+use crate::plan::observations::FILLED;
 use crate::plan::options::Purpose;
 use crate::plan::page::PageSeen;
 use crate::plan::progress::{Expected, PageStep};
@@ -31,6 +33,7 @@ impl FeedPlan {
     /// Takes in an answered page.
     pub(crate) fn on_page(&mut self, work: Work, page: PageSeen, now: Now) -> Verdict {
         self.count_share(work.purpose);
+        self.count_cost();
         let Some(mut open) = self.open.remove(&work) else {
             return Verdict::Refuse(Failure::Malformed, "a page came although none was asked for", Retry::default());
         };
@@ -42,13 +45,17 @@ impl FeedPlan {
         }
         let before = self.streams.get(&stream).map(|state| state.coverage.clone()).unwrap_or_default();
         if at_start && purpose == Purpose::Poll && self.rounds.restart_if_end_is_wrong(&open, page.vendor_now, self.options.settle, now) {
-            self.look_at_stamps(purpose, &open, &page.stamps, now);
-            return self.store(work, (None, false), before);
+            self.look_at_stamps(purpose, (open.task, open.opened), &page.stamps, now);
+            return self.store(work, (None, false), before, now);
         }
         self.observations.saw_newest(stream, &page);
         self.observations.saw_page(page.facts.marks.len() as u64, page.facts.page == 1 && page.facts.more);
         let counted = page.facts.total;
-        let step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
+        let asked = open.task;
+        let mut step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
+        if at_start {
+            step = self.on_first_answer(work, &mut open, step, now);
+        }
         match step {
             PageStep::Unreadable(reason) => return self.on_unreadable(work, open, counted, reason, now),
             PageStep::Doubtful(reason) => {
@@ -61,9 +68,9 @@ impl FeedPlan {
         }
         self.others_answered(work);
         self.attempts.answered(work);
-        self.look_at_stamps(purpose, &open, &page.stamps, now);
-        let followed = self.follow(work, open, step, now);
-        self.store(work, followed, before)
+        self.look_at_stamps(purpose, (asked, open.opened), &page.stamps, now);
+        let followed = self.follow(work, open, (step, &page.stamps), now);
+        self.store(work, followed, before, now)
     }
 
     fn on_unreadable(&mut self, work: Work, open: Open, counted: u64, reason: &'static str, now: Now) -> Verdict {
@@ -77,10 +84,10 @@ impl FeedPlan {
     }
 
     fn expected(&self, work: Work, claim: Window, now: Now) -> Expected {
-        let reads_history = matches!(work.purpose, Purpose::Fill | Purpose::Scan) && work.stream.presence() == Presence::Live;
+        let reads_history = matches!(work.purpose, Purpose::Fill | Purpose::Scan) || self.is_first_load(work, claim, now);
         Expected {
-            deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
-            something: reads_history && claim.to.since(claim.from) >= LONG_STRETCH,
+            deepest: self.deepest(work, claim, now),
+            something: reads_history && work.stream.presence() == Presence::Live && claim.to.since(claim.from) >= LONG_STRETCH,
             largest_page: self.observations.largest_page(),
         }
     }
@@ -91,7 +98,7 @@ impl FeedPlan {
         Verdict::Refuse(failure, reason, retry)
     }
 
-    fn store(&self, work: Work, (window, round_proven): (Option<WindowSave>, bool), read_before: Coverage) -> Verdict {
+    fn store(&mut self, work: Work, (window, round_proven): Followed, read_before: Coverage, now: Now) -> Verdict {
         let Work { purpose, stream } = work;
         // A dry run stores no record, so no cursor may pass one.
         let dry_run = self.options.dry_run || purpose == Purpose::Scan && self.scans.is_dry();
@@ -99,25 +106,28 @@ impl FeedPlan {
         let lookbacks = if dry_run { BTreeMap::new() } else { self.lookbacks.times().clone() };
         let feed = self.feed.clone();
         let fresh_after = self.fresh_after(purpose, &read_before);
-        let checkpoint = Checkpoint { feed, purpose, stream, state, window, lookbacks, dry_run, read_before, fresh_after, round_proven };
+        let load = self.take_cost(dry_run, now);
+        let checkpoint =
+            Checkpoint { feed, purpose, stream, state, window, lookbacks, dry_run, read_before, fresh_after, round_proven, load };
         Verdict::Store(Box::new(checkpoint), self.observations.zone())
     }
 
-    fn look_at_stamps(&mut self, purpose: Purpose, open: &Open, stamps: &[Stamp], now: Now) {
-        let stream = open.task.stream;
+    fn look_at_stamps(&mut self, purpose: Purpose, (task, opened): (Task, Stamp), stamps: &[Stamp], now: Now) {
+        let stream = task.stream;
         let ahead = purpose == Purpose::Lookback && self.lookbacks.looks_ahead();
-        self.observations.saw_stamps(purpose, stream, stamps, ahead, now);
+        let stamps = if ahead { stamps.to_vec() } else { self.up_to_the_end(task, stamps, now) };
+        self.observations.saw_stamps(purpose, stream, &stamps, ahead, now);
         let Some(state) = self.streams.get_mut(&stream) else { return };
         match ahead {
-            true => state.learn_rule(stamps, open.task.asked),
-            false => state.observe(stamps, open.task.asked, open.opened, now.vendor, purpose == Purpose::Poll),
+            true => state.learn_rule(&stamps, task.asked),
+            false => state.observe(&stamps, task.asked, opened, now.vendor, purpose == Purpose::Poll),
         }
         if state.from_rule == FromRule::Ignored {
             self.observations.saw_from_ignored(stream);
         }
     }
 
-    pub(super) fn follow(&mut self, work: Work, mut open: Open, step: PageStep, now: Now) -> Followed {
+    pub(super) fn follow(&mut self, work: Work, mut open: Open, (step, stamps): (PageStep, &[Stamp]), now: Now) -> Followed {
         match step {
             PageStep::Continue | PageStep::Unreadable(_) | PageStep::Doubtful(_) => (Some(self.keep(work, open)), false),
             PageStep::Complete if self.must_agree(work, &mut open, now) => self.pass_again(work, open, now),
@@ -131,9 +141,9 @@ impl FeedPlan {
                 (Some(open.ended(WindowState::Complete)), proven)
             }
             PageStep::Salvaged => (Some(self.give_up(work, open, now)), false),
-            PageStep::TooDeep { pages } => {
-                let deepest = self.observations.deepest(work.stream, self.is_snapshot(work.purpose, open.task.claim, now));
-                match self.cut(work, &open, pages, deepest, now) {
+            PageStep::TooDeep { .. } => {
+                let deepest = self.deepest(work, open.task.claim, now);
+                match self.cut(work, &open, (deepest, stamps), now) {
                     Some(smaller) => {
                         self.begin(work, smaller, now);
                         (None, false)
@@ -147,13 +157,6 @@ impl FeedPlan {
             }
             PageStep::Unproven => self.unproven(work, open, now),
         }
-    }
-
-    /// Whether a window that only several answers could hold must be read once more. Where stamps lie so closely that it cannot be
-    /// cut, two passes that show the same are proof.
-    fn must_agree(&self, work: Work, open: &mut Open, now: Now) -> bool {
-        let looks_ahead = work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead();
-        open.reading.is_paged() && !looks_ahead && self.is_snapshot(work.purpose, open.task.claim, now) && !open.reading.agrees()
     }
 
     fn lacks_newest(&mut self, work: Work, open: &Open) -> bool {
@@ -176,12 +179,16 @@ impl FeedPlan {
         if open.reading.is_disordered() {
             self.observations.saw_disorder(work.stream);
         }
+        if work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
+            // It has no end, so it grows with each change; what it has shown is stored, and the next one asks again.
+            return (Some(self.give_up(work, open, now)), false);
+        }
         let another_part = open.reading.progressed() || open.reading.is_disordered();
         let unsettled = if progress.strict { another_part && pages > 1 } else { progress.passes < MAX_PASSES };
         // In parts it is more likely to stand still, or what it lacks can be found.
         if pages > 1
             && (progress.strict || !unsettled)
-            && let Some(smaller) = self.cut(work, &open, pages, 1, now)
+            && let Some(smaller) = self.cut(work, &open, (1, &[]), now)
         {
             self.observations.saw_too_wide(work.stream);
             self.begin(work, smaller, now);
@@ -194,11 +201,16 @@ impl FeedPlan {
     }
 
     /// The newer part of a window. What is cut off a poll becomes a gap, to be filled behind it.
-    pub(super) fn cut(&mut self, work: Work, open: &Open, pages: u64, deepest: u64, now: Now) -> Option<Task> {
-        let newer = self.part(work, open.task.claim, pages, deepest)?;
-        let snapshot = self.is_snapshot(work.purpose, open.task.claim, now);
+    pub(super) fn cut(&mut self, work: Work, open: &Open, (deepest, stamps): (u64, &[Stamp]), now: Now) -> Option<Task> {
+        let progress = open.reading.progress();
+        let wanted = FILLED * (deepest * progress.page_size.max(1)) as f64;
+        let newer = self.part(work, open.task.claim, newest_share(open.task.claim, stamps, progress.total_last, wanted))?;
+        let snapshot = self.is_snapshot(work.purpose, open.task.claim, now) && !self.is_first_load(work, open.task.claim, now);
         match (work.purpose, self.streams.get_mut(&work.stream)) {
-            (Purpose::Poll, Some(state)) => Some(self.rounds.shorten(state, open.task, newer)),
+            (Purpose::Poll, Some(state)) => {
+                let shorter = self.rounds.shorten(state, open.task, newer);
+                Some(self.without_end(shorter, now))
+            }
             (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Scan, _) => {
                 // Where the server rounds From down to midnight, a shorter window would read the whole day all the same.
                 let least = if self.rule_of(work.stream) == FromRule::Exact { Duration::ZERO } else { DAY };
@@ -209,11 +221,11 @@ impl FeedPlan {
     }
 
     /// The newer part of a window that may be asked for by itself, if there is one.
-    pub(super) fn part(&self, work: Work, claim: Window, pages: u64, deepest: u64) -> Option<Window> {
+    pub(super) fn part(&self, work: Work, claim: Window, share: f64) -> Option<Window> {
         if work.purpose == Purpose::Lookback && self.lookbacks.looks_ahead() {
             return None;
         }
-        StreamState { from_rule: self.rule_of(work.stream), ..StreamState::default() }.cut(claim, pages, deepest)
+        StreamState { from_rule: self.rule_of(work.stream), ..StreamState::default() }.cut(claim, share)
     }
 
     pub(super) fn rule_of(&self, stream: Stream) -> FromRule {
@@ -232,6 +244,9 @@ impl FeedPlan {
                 state.coverage.insert(claim);
                 state.advance(claim, pages, now.vendor);
                 self.observations.polled(now);
+            }
+            if open.task.asked.to == Stamp::NO_END {
+                self.looked_ahead(stream, now);
             }
             return self.rounds.polled(stream, true);
         }

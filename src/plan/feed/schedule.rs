@@ -14,6 +14,9 @@ use std::time::Duration;
 /// back this often.
 const DOUBT_EVERY: Duration = Duration::from_secs(600);
 
+/// A window that is to be proven by one answer may reach so much further back than it must.
+const LITTLE_OLDER: Duration = Duration::from_secs(3600);
+
 /// So long after a listing that came late, others are expected.
 const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,6 +70,8 @@ impl FeedPlan {
                 self.rounds.due(once, || self.is_idle(now), apart, now)
             }
             Purpose::Lookback if !self.rounds.has_polled() => Due::Never,
+            // The last poll of a first load looks ahead by itself.
+            Purpose::Lookback if self.loads && self.rounds.polls_again() => Due::Never,
             Purpose::Lookback => self.lookbacks.due(now).once(once),
             Purpose::Fill => match self.next_fill(&self.going_streams(purpose), now) {
                 Some(_) => Due::Now,
@@ -167,7 +172,9 @@ impl FeedPlan {
     pub(super) fn next_poll(&mut self, ready: &[Stream], now: Now) -> Option<Task> {
         let open: Vec<Stream> = self.open.keys().filter(|work| work.purpose == Purpose::Poll).map(|work| work.stream).collect();
         let mut task = self.rounds.begin(&self.options, &self.streams, (ready, &open), now)?;
-        if let Some(state) = self.streams.get(&task.stream).filter(|state| self.polls_from_last_end(state, now)) {
+        if self.loads {
+            task = self.loading(task, now);
+        } else if let Some(state) = self.streams.get(&task.stream).filter(|state| self.polls_from_last_end(state, now)) {
             let period = now.monotonic.as_secs() / DOUBT_EVERY.as_secs();
             // The first poll of a process doubts, too.
             let doubts = !state.aligned && self.doubted.insert(task.stream, period) != Some(period);
@@ -197,15 +204,18 @@ impl FeedPlan {
         // Live listings wait for the deletions of their stretch, even where these were set aside.
         let barred = |stream: Stream| {
             let deletions = self.set_aside.of(Stream::Deleted).filter(move |_| stream.presence() == Presence::Live);
-            self.known_gaps.barred(stream, now).chain(self.set_aside.of(stream)).chain(deletions)
+            let polled = self.open.get(&Work { purpose: Purpose::Poll, stream }).map(|open| open.task.claim);
+            self.known_gaps.barred(stream, now).chain(self.set_aside.of(stream)).chain(deletions).chain(polled)
         };
         let unread = |stream: &Stream| Some((*stream, self.range(now).unread(self.streams.get(stream)?, barred(*stream))));
         let unread = streams.iter().filter_map(unread).collect();
-        let recent = self.settled(now).minus(self.options.longest_reach());
+        let recent = self.recent(now);
         // What must be proven by single answers is read in windows of its own.
         match next_gap(&unread, &self.observations.spans(true))? {
             task if task.claim.to > recent => {
-                let from = task.claim.from.max(recent);
+                // What is little older was as recent when it was left for later.
+                let little = task.claim.from > recent.minus(LITTLE_OLDER);
+                let from = if little { task.claim.from } else { task.claim.from.max(recent) };
                 Some(task_for(task.stream, Window { from, to: task.claim.to }))
             }
             _ => next_gap(&unread, &self.observations.spans(false)),

@@ -8,7 +8,7 @@ use crate::plan::narrowing::{Narrowing, Remedy};
 use crate::plan::options::Purpose;
 use crate::plan::rounds::up_to_now;
 use crate::plan::step::Failing;
-use crate::plan::window::{FromRule, SMALLEST_SPAN, Task, task_for};
+use crate::plan::window::{FromRule, HALF, SMALLEST_SPAN, Task, task_for};
 use crate::record::{Failure, Presence, Stamp, Window};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const MAX_REFUSALS: u32 = 3;
 impl FeedPlan {
     /// Takes in a failed request for a page. `reason` is for people.
     pub(crate) fn on_failure(&mut self, work: Work, failure: &Failure, reason: &str, now: Now) -> Retry {
+        self.count_cost();
         if let Failure::Throttled { .. } = failure {
             return self.attempts.failed(work, failure, reason, now.monotonic);
         }
@@ -28,6 +29,9 @@ impl FeedPlan {
                 Failure::Refused => Retry::default(),
                 _ => self.attempts.failed(work, failure, reason, now.monotonic),
             };
+        }
+        if *failure != Failure::Unauthorized && self.gives_up_first_load(work) {
+            return self.attempts.failed(work, failure, reason, now.monotonic);
         }
         if *failure == Failure::Refused && self.restart_after_refusal(work) {
             return self.attempts.failed_alone(work, reason, now.monotonic);
@@ -118,7 +122,7 @@ impl FeedPlan {
     pub(super) fn ask_for_less(&mut self, work: Work, open: Open, remedy: Remedy, now: Now) {
         let (from, to) = (open.task.claim.from, open.task.claim.to);
         let newest = Window { from: to.minus(SMALLEST_SPAN).max(from), to };
-        let half = if remedy == Remedy::Test { None } else { self.part(work, open.task.claim, 1, 1) };
+        let half = if remedy == Remedy::Test { None } else { self.part(work, open.task.claim, HALF) };
         let newer = half.unwrap_or(newest);
         let task = match self.streams.get_mut(&work.stream) {
             Some(state) if work.purpose == Purpose::Poll => self.rounds.shorten(state, open.task, newer),
@@ -185,7 +189,7 @@ impl FeedPlan {
         let behind = self.behind_a_gap(work, claim).map(|span| claim.to.minus(span.max(SMALLEST_SPAN)));
         let limit = behind.or_else(|| self.narrowing.get(&work)?.limit(claim.to)).map(|from| from.max(claim.from));
         // Whether the server can follow is decided in one place.
-        match limit.filter(|from| *from > claim.from).and_then(|_| self.part(work, claim, 1, 1)) {
+        match limit.filter(|from| *from > claim.from).and_then(|_| self.part(work, claim, HALF)) {
             Some(half) => task_for(task.stream, Window { from: half.from.max(limit.unwrap_or(half.from)), to: claim.to }),
             None => task,
         }
@@ -204,7 +208,7 @@ impl FeedPlan {
 
     pub(super) fn is_smallest(&self, work: Work, claim: Window) -> bool {
         let span = claim.to.since(claim.from);
-        self.part(work, claim, 1, 1).is_none() || self.behind_a_gap(work, claim).is_some_and(|gap| span <= gap.max(SMALLEST_SPAN))
+        self.part(work, claim, HALF).is_none() || self.behind_a_gap(work, claim).is_some_and(|gap| span <= gap.max(SMALLEST_SPAN))
     }
 
     /// A scan or a look-back does not wait for a stream that the vendor does not give.

@@ -41,6 +41,12 @@ WHERE lower(member.key) IN (SELECT replace(name, '_', '') FROM pragma_table_info
 UNION
 SELECT feed_id, listing_id, 'MlsUpdateDate' FROM listings WHERE stamp IS NULL;
 
+-- What a first load costs is counted. What an earlier version has loaded is not known.
+ALTER TABLE feeds ADD COLUMN load_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN page_size INTEGER;
+ALTER TABLE feeds ADD COLUMN loaded_at TEXT;
+UPDATE feeds SET loaded_at = added_at WHERE feed_id IN (SELECT feed_id FROM covered);
+
 -- What the vendor says that is older than the row.
 ALTER TABLE changes ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reconcile_runs ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0;
