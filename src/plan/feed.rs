@@ -186,7 +186,8 @@ impl FeedPlan {
     /// first, and proven by the first scan.
     fn is_snapshot(&self, purpose: Purpose, claim: Window, now: Now) -> bool {
         match purpose {
-            Purpose::Fill | Purpose::Poll => claim.to > self.recent(now),
+            Purpose::Fill => claim.to > self.recent(now),
+            Purpose::Poll => claim.to > self.recent_of_polls(now),
             Purpose::Lookback | Purpose::Scan => true,
         }
     }

@@ -57,6 +57,13 @@ impl Claims {
         if request.page == 1 {
             self.opened.entry(key).or_insert(Opened { first: now, last: now, whole: false, emptied: 0 });
         }
+        // The first answer of a first load was asked for without an end.
+        let without_end = (purpose, request.stream, Window { to: Stamp::NO_END, ..request.window });
+        if !self.opened.contains_key(&key)
+            && let Some(opened) = self.opened.remove(&without_end)
+        {
+            self.opened.insert(key, opened);
+        }
         self.opened.entry(key).and_modify(|opened| (opened.last, opened.whole) = (now, false));
     }
 
@@ -106,7 +113,7 @@ impl Oracle {
         }
         let begun = if opened.whole { opened.last } else { opened.first };
         let since = begun.at.minus(scenario.wild.staleness());
-        if opened.emptied >= doubts(purpose, task) || !opened.whole && self.may_hide(scenario, purpose, task, opened.first.request, since) {
+        if opened.emptied >= doubts(scenario, purpose, task) || !opened.whole && self.may_hide(scenario, purpose, task, opened.first.request, since) {
             return Ok(());
         }
         self.proofs += 1;
@@ -191,10 +198,11 @@ fn is_right(row: Option<&Row>, stream: Stream, version: &Version) -> bool {
 
 /// How often a window must be answered falsely with nothing before that may be believed. A short stretch may be empty, and one
 /// of deletions.
-fn doubts(purpose: Purpose, task: Task) -> u32 {
+fn doubts(scenario: &Scenario, purpose: Purpose, task: Task) -> u32 {
     let is_long = task.claim.to.since(task.claim.from) >= Duration::from_secs(24 * 3600);
     let is_live = task.stream.presence() == Presence::Live;
-    if matches!(purpose, Purpose::Fill | Purpose::Scan) && is_long && is_live { 3 } else { 1 }
+    let loads = purpose == Purpose::Poll && task.claim.from == scenario.plan.since;
+    if (loads || matches!(purpose, Purpose::Fill | Purpose::Scan)) && is_long && is_live { 3 } else { 1 }
 }
 
 fn in_stream(scenario: &Scenario, stream: Stream, version: &Version) -> bool {

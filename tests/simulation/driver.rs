@@ -259,12 +259,14 @@ impl Driver {
 
     fn whole(&mut self) -> Result<Stats, String> {
         self.begin_in_the_wild();
+        self.options.once = self.scenario.loads_once;
         self.start(false);
         for command in 0..self.scenario.commands {
             self.meddle();
             self.spoil_in_the_wild(command);
-            self.step()?;
-            if self.dice.percent(self.scenario.kill_percent) {
+            let ended = matches!(self.step()?, Going::Finished(_));
+            self.options.once &= !ended;
+            if self.dice.percent(self.scenario.kill_percent) || ended {
                 self.kill();
             }
         }
@@ -313,6 +315,7 @@ impl Driver {
             self.moved = true;
         }
         self.quiet = true;
+        self.options.once = false;
         // A daemon that polls seldom makes no other decisions, only fewer requests.
         self.options.interval = self.options.interval.max(MINUTE * 10);
         (self.options.interval_min, self.options.interval_max) = (None, None);

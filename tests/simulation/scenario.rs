@@ -79,6 +79,8 @@ pub(super) struct Scenario {
     pub(super) clock_step: Duration,
     /// Of a hundred transactions, so many are refused by the database.
     pub(super) refuse_percent: u64,
+    /// A one-shot run loads the empty file, and a daemon follows when it has ended.
+    pub(super) loads_once: bool,
     pub(super) wild: Wild,
 }
 
@@ -117,6 +119,7 @@ impl Scenario {
         let interval = seconds(dice, &[20, 60, 300, 900]);
         // Some follow the changes.
         let follows = seed.is_multiple_of(5);
+        let loads_once = Dice::new(seed ^ 0x10AD).percent(40);
         let plan = PlanOptions {
             streams: vec![Stream::All, Stream::Deleted],
             deletions: entity::Deletions::Stream,
@@ -126,7 +129,8 @@ impl Scenario {
             overlap: seconds(dice, &[0, 5, 120]),
             settle: seconds(dice, &[0, 2, 30]),
             since: Stamp::parse("1900-01-01").expect("a date"),
-            window_pages: 1 + dice.below(4),
+            // A first load may read all in one window.
+            window_pages: (1 + dice.below(4)) * if loads_once { 12 } else { 1 },
             lookbacks: ladders[dice.index(ladders.len())].clone(),
             ahead_every: Some(MINUTE * 20),
             // The last scan comes by this schedule; without one, by `mls-sync reconcile`.
@@ -154,6 +158,7 @@ impl Scenario {
             clock_step: if dice.percent(70) { Duration::ZERO } else { seconds(dice, &[5, 300, 7200]) },
             // From dice of its own, so that seeds of earlier versions stand for the same worlds.
             refuse_percent: Dice::new(!seed).pick(&[0, 0, 4]),
+            loads_once,
             wild: Wild::default(),
         }
     }

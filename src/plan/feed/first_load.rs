@@ -11,13 +11,22 @@ use crate::plan::clock::Now;
 use crate::plan::options::Purpose;
 use crate::plan::paging::Reading;
 use crate::plan::progress::PageStep;
-use crate::plan::window::{HALF, StreamState, Task, task_for};
+use crate::plan::window::{HALF, PAD, StreamState, Task, task_for};
 use crate::record::{Stamp, Stream, Window};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl FeedPlan {
     /// Whether this poll reads what a fill would read otherwise.
     pub(super) fn is_first_load(&self, work: Work, claim: Window, now: Now) -> bool {
-        self.loads && work.purpose == Purpose::Poll && !self.rounds.has_polled() && claim.from < self.recent(now)
+        self.loads && work.purpose == Purpose::Poll && !self.rounds.has_polled() && claim.from < self.recent_of_polls(now)
+    }
+
+    /// Where the part of a first load ends that is read page by page. A poll that ends later is proven by single answers, also where
+    /// no listing is looked for that comes late.
+    pub(super) fn recent_of_polls(&self, now: Now) -> Stamp {
+        self.recent(now).min(self.settled(now).minus(DAY))
     }
 
     /// A request was answered, or has failed.
@@ -50,7 +59,7 @@ impl FeedPlan {
 
     /// A poll that begins, if it belongs to a first load and reaches up to now.
     pub(super) fn without_end(&self, task: Task, now: Now) -> Task {
-        let open_end = self.loads && self.options.ahead_every.is_some() && task.claim.to > self.recent(now);
+        let open_end = self.loads && self.options.ahead_every.is_some() && task.claim.to > self.recent_of_polls(now);
         let to = if open_end { Stamp::NO_END } else { task.asked.to };
         Task { asked: Window { to, ..task.asked }, ..task }
     }
@@ -63,10 +72,10 @@ impl FeedPlan {
             return step;
         }
         let had_no_end = open.task.asked.to == Stamp::NO_END;
-        open.task.asked.to = open.task.asked.to.min(self.rounds.end().unwrap_or(open.task.claim.to));
+        open.task.asked.to = self.end_of(open.task);
         if self.is_first_load(work, open.task.claim, now) {
             if step == PageStep::Continue {
-                open.task.claim.to = open.task.claim.to.min(self.recent(now));
+                open.task.claim.to = open.task.claim.to.min(self.recent_of_polls(now));
                 self.rounds.read_past();
             }
         } else if had_no_end && self.part(work, open.task.claim, HALF).is_none() {
@@ -89,13 +98,19 @@ impl FeedPlan {
         true
     }
 
+    /// Where a poll ends, also one that is asked for without an end.
+    fn end_of(&self, task: Task) -> Stamp {
+        let claimed = task.claim.to.plus(PAD);
+        task.asked.to.min(self.rounds.end().map_or(claimed, |end| end.max(claimed)))
+    }
+
     /// The stamps up to the end of a poll. What lies behind it tells of the zone, as a look ahead does.
     pub(super) fn up_to_the_end(&mut self, task: Task, stamps: &[Stamp], now: Now) -> Vec<Stamp> {
         if task.asked.to < Stamp::NO_END {
             return stamps.to_vec();
         }
         self.observations.saw_stamps(Purpose::Lookback, task.stream, stamps, true, now);
-        let end = self.rounds.end().unwrap_or(task.claim.to);
+        let end = self.end_of(task);
         stamps.iter().copied().filter(|stamp| *stamp <= end).collect()
     }
 
@@ -113,9 +128,7 @@ mod tests {
     use crate::plan::page::{PageFacts, PageSeen};
     use crate::plan::step::Step;
     use crate::record::{Failure, FeedId, PageRequest};
-    use std::time::Duration;
 
-    const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3600);
     const PAGE: usize = 10;
 
@@ -130,14 +143,14 @@ mod tests {
 
     /// What a stream has: so many listings, one in an hour, the newest so many hours ago.
     fn stamps(count: u32, newest: i64) -> Vec<Stamp> {
-        let last = now(SECOND * 0).vendor.0 - newest * 36_000_000_000;
+        let last = now(Duration::ZERO).vendor.0 - newest * 36_000_000_000;
         (0..i64::from(count)).map(|back| Stamp(last - back * 36_000_000_000)).collect()
     }
 
     /// Runs a first load of these listings; what was asked for, and what is missing at its end.
     fn load(listings: &[Stamp], deleted: &[Stamp], fails: impl Fn(&PageRequest) -> bool) -> (Vec<PageRequest>, Vec<String>) {
-        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options(), crate::plan::checkpoint::Saved::default(), now(SECOND * 0));
-        let (mut asked, mut at) = (Vec::new(), SECOND * 0);
+        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options(), crate::plan::checkpoint::Saved::default(), now(Duration::ZERO));
+        let (mut asked, mut at) = (Vec::new(), Duration::ZERO);
         loop {
             match plan.next(now(at)) {
                 Step::Fetch(purpose, request) => {
@@ -205,8 +218,9 @@ mod tests {
         let recent = now(HOUR).vendor.minus(HOUR * 3);
         let deep = asked.iter().filter(|request| request.page > 1 && request.window.to > recent && request.window.from < recent);
         assert!(deep.count() >= 90, "the long window is read page by page");
-        let last: Vec<&PageRequest> = asked.iter().rev().take_while(|request| request.page == 1).collect();
-        assert!(last.iter().any(|request| request.window.to > recent && request.stream == Stream::All), "{last:?}");
+        let newest = asked.iter().filter(|request| request.window.to > recent && request.window.from > Stamp::FIRST);
+        let pages: Vec<u32> = newest.map(|request| request.page).collect();
+        assert!(pages.len() > 2 && pages.iter().all(|page| *page == 1), "{pages:?}");
         assert!(asked.len() <= 100 + 12, "{} requests", asked.len());
     }
 }
