@@ -12,27 +12,112 @@ use mls_sync::sandbox::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{LIMIT, Mirror, Settings, eventually, feeds, side_by_side, small};
+use support::{LIMIT, Mirror, Program, Settings, eventually, feeds, side_by_side, small};
 
-/// Loads a world that changes before each answer, lets it rest, follows it.
-fn check(options: Options) {
-    check_with(options, |_| {});
-}
-
+/// The feeds that share their requests.
+const SHARING: [&str; 3] = ["GAMLS", "NWMLS", "SFAR"];
 /// Changes before each answer. Answers come some 50 times a second here, so that this is more than a market's worth.
 const CHURN: f64 = 0.4;
 
-fn check_with(options: Options, set: impl FnOnce(&mut Settings)) {
+/// How a file is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By runs that end by themselves; each feed asks alone.
+    Alone,
+    /// By a daemon of several feeds, which share their requests.
+    Shared,
+}
+
+fn both_ways(check: impl Fn(Way) + Sync) {
+    side_by_side(vec![Way::Alone, Way::Shared], check);
+}
+
+/// A mirror, and the program that works on it.
+struct Reader {
+    way: Way,
+    mirror: Mirror,
+    running: Option<Program>,
+}
+
+impl Reader {
+    /// Shared, several feeds have together about as many listings as the one that asks alone.
+    fn new(way: Way, options: Options) -> Reader {
+        let share = |count: usize| count.div_ceil(SHARING.len());
+        let mirror = Mirror::new(match way {
+            Way::Alone => options,
+            Way::Shared => Options {
+                feeds: SHARING.map(str::to_owned).to_vec(),
+                listings: share(options.listings),
+                deleted: share(options.deleted),
+                bulk: share(options.bulk),
+                ..options
+            },
+        });
+        Reader::of(way, mirror)
+    }
+
+    fn of(way: Way, mirror: Mirror) -> Reader {
+        // A daemon polls all the time, beside those of all other tests.
+        let mirror = if way == Way::Shared { mirror.with(|settings| settings.interval = "500ms") } else { mirror };
+        Reader { way, mirror, running: None }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Settings)) -> Reader {
+        Reader { mirror: self.mirror.with(change), ..self }
+    }
+
+    fn start(&mut self) {
+        self.running = Some(self.mirror.start(if self.way == Way::Alone { &["run", "--backfill"] } else { &["run"] }));
+    }
+
+    /// Much is in the file. What changes faster than it can be read need not be complete yet.
+    fn loaded(&mut self) {
+        if self.way == Way::Alone {
+            drop(self.running.take().unwrap().wait(LIMIT));
+            return;
+        }
+        eventually("much is loaded, and lists of feeds are asked for", LIMIT, || {
+            let feeds = self.mirror.sandbox.with_world(|world| world.feeds());
+            // Where dates lie ahead of the clock, a part can be read only later.
+            let is_loaded = |feed: &FeedId| self.mirror.live(&feed.0) * 2 >= self.mirror.truly_live(&feed.0).len();
+            feeds.iter().all(is_loaded) && self.mirror.requests().iter().any(|asked| asked.feeds.len() > 1)
+        });
+    }
+
+    fn load(&mut self) {
+        self.start();
+        self.loaded();
+    }
+
+    /// After the last change, the file becomes equal to the truth.
+    fn follow(&mut self, what: &str) {
+        if self.way == Way::Shared && self.mirror.options().zone_hours < 0 {
+            // While stamps and clock do not agree, only the first poll and one in ten minutes reach back as far as such stamps lie.
+            self.running.take().unwrap().kill();
+            self.start();
+        }
+        match self.way {
+            Way::Alone => drop(self.mirror.once()),
+            Way::Shared => eventually("the file is true", LIMIT, || self.mirror.verdict().is_ok_and(|verdict| verdict.agrees())),
+        }
+        self.mirror.verify(what);
+    }
+}
+
+/// Loads a world that changes before each answer, lets it rest, follows it; both ways.
+fn check(options: Options) {
     let what = format!("{options:?}");
     let churn = if options.churn > 0.0 { options.churn } else { CHURN };
-    let mirror = Mirror::new(Options { churn, ..options }).with(set);
-    // What changes faster than it can be read need not be complete yet; what was stored is whole all the same.
-    mirror.run(&["run", "--backfill"]);
-    mirror.verify_changes(&what);
-    mirror.quiet();
-    mirror.once();
-    mirror.verify(&what);
-    assert!(mirror.number("SELECT count(*) FROM changes WHERE kind IN ('update', 'tombstone')") > 0, "{what}: nothing has changed");
+    both_ways(|way| {
+        let mut reader = Reader::new(way, Options { churn, ..options.clone() });
+        reader.load();
+        // What was stored is whole, complete or not.
+        reader.mirror.verify_changes(&what);
+        reader.mirror.quiet();
+        reader.follow(&format!("{way:?}: {what}"));
+        let changes = reader.mirror.number("SELECT count(*) FROM changes WHERE kind IN ('update', 'tombstone')");
+        assert!(changes > 0, "{what}: nothing has changed");
+    });
 }
 
 #[test]
@@ -61,24 +146,23 @@ fn a_zone_behind_utc_loses_nothing() {
 /// Where the vendor's digits run ahead of UTC, a change can be read only hours later.
 #[test]
 fn a_zone_ahead_of_utc_loses_nothing_when_its_hours_have_passed() {
-    side_by_side(vec![3_i32, 10], |zone_hours| {
+    side_by_side(vec![(3_i32, Way::Alone), (10, Way::Alone), (3, Way::Shared), (10, Way::Shared)], |(zone_hours, way)| {
         let hours = Duration::from_secs(3600 * (u64::from(zone_hours.unsigned_abs()) + 1));
         let start = Stamp::from_utc(chrono::Utc::now()).minus(hours);
-        let mirror = Mirror::new(Options { zone_hours, frozen_at: Some(DayTime(start)), ..small() });
-        let running = mirror.start(&["run", "--backfill"]);
+        let mut reader = Reader::new(way, Options { zone_hours, frozen_at: Some(DayTime(start)), ..small() });
+        reader.start();
         for _ in 0..20 {
             // Each change has its own stamp: of a deletion and a revival with one stamp, the deletion stands.
-            mirror.sandbox.with_world(|world| {
+            reader.mirror.sandbox.with_world(|world| {
                 world.advance(Duration::from_millis(100));
                 world.random_change();
             });
             std::thread::sleep(Duration::from_millis(20));
         }
-        running.wait(LIMIT);
-        mirror.verify_changes("ahead of UTC");
-        mirror.sandbox.with_world(|world| world.advance(hours));
-        mirror.once();
-        mirror.verify(&format!("zone {zone_hours}"));
+        reader.loaded();
+        reader.mirror.verify_changes("ahead of UTC");
+        reader.mirror.sandbox.with_world(|world| world.advance(hours));
+        reader.follow(&format!("zone {zone_hours}, {way:?}"));
     });
 }
 
@@ -120,11 +204,17 @@ fn stamps_may_have_any_grain() {
 
 #[test]
 fn a_feed_out_of_sight_brings_nothing_into_the_file() {
-    side_by_side(vec![Foreign::Empty, Foreign::Everything], |foreign| {
+    let cases = [Foreign::Empty, Foreign::Everything].map(|foreign| [Way::Alone, Way::Shared].map(|way| (foreign, way)));
+    side_by_side(cases.concat(), |(foreign, way)| {
         let options = Options { hidden_feeds: vec!["HIDDEN".to_owned()], foreign, churn: CHURN, ..feeds(&["GAMLS", "SFAR"]) };
-        let mirror = Mirror::new(options).with(|settings| settings.feeds.push("HIDDEN".to_owned()));
-        mirror.run(&["run", "--backfill"]);
+        let mut reader = Reader::of(way, Mirror::new(options)).with(|settings| settings.feeds.push("HIDDEN".to_owned()));
+        reader.load();
+        let Reader { mirror, running, .. } = &mut reader;
         mirror.quiet();
+        if way == Way::Shared {
+            eventually("the file is true", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
+            running.take().unwrap().kill();
+        }
         let ended = mirror.run(&["run", "--once"]);
         // A feed without a listing is complete; one that is answered with others' listings is not what it was asked for.
         let expected = if foreign == Foreign::Empty { 0 } else { 1 };
@@ -165,29 +255,31 @@ fn a_date_header_that_runs_ahead_loses_nothing() {
 /// A clock that is behind holds back what it has not reached; when it gets there, nothing is missing.
 #[test]
 fn a_date_header_that_lags_loses_nothing_when_it_gets_there() {
-    let mirror = Mirror::new(Options { date_skew_s: -3 * 3600, churn: CHURN, ..small() });
-    mirror.run(&["run", "--backfill"]);
-    mirror.quiet();
-    mirror.sandbox.with_world(|world| world.advance(Duration::from_secs(3 * 3600 + 5)));
-    mirror.once();
-    mirror.verify("a lagging Date");
+    both_ways(|way| {
+        let mut reader = Reader::new(way, Options { date_skew_s: -3 * 3600, churn: CHURN, ..small() });
+        reader.load();
+        reader.mirror.quiet();
+        reader.mirror.sandbox.with_world(|world| world.advance(Duration::from_secs(3 * 3600 + 5)));
+        reader.follow("a lagging Date");
+    });
 }
 
 /// `now` is the vendor's clock: ours may be slow, and the newest listings are stamped ahead of it.
 #[test]
 fn a_slow_clock_of_ours_does_not_hold_back_what_the_vendor_has() {
     let start = Stamp::from_utc(chrono::Utc::now()).plus(Duration::from_secs(3600));
-    let mirror = Mirror::new(Options { frozen_at: Some(DayTime(start)), ..small() });
-    mirror.backfill();
-    mirror.sandbox.with_world(|world| {
-        world.advance(Duration::from_secs(60));
-        for _ in 0..20 {
-            world.random_change();
-        }
-        world.advance(Duration::from_secs(60));
+    both_ways(|way| {
+        let mut reader = Reader::new(way, Options { frozen_at: Some(DayTime(start)), ..small() });
+        reader.load();
+        reader.mirror.sandbox.with_world(|world| {
+            world.advance(Duration::from_secs(60));
+            for _ in 0..20 {
+                world.random_change();
+            }
+            world.advance(Duration::from_secs(60));
+        });
+        reader.follow("our clock is an hour slow");
     });
-    mirror.once();
-    mirror.verify("our clock is an hour slow");
 }
 
 #[test]
@@ -207,53 +299,57 @@ fn hundreds_of_listings_may_share_one_stamp() {
 /// What lies inside the overlap is then deeper than a window, and stays so until newer changes come.
 #[test]
 fn hundreds_of_listings_may_get_one_new_stamp_between_two_polls() {
-    let mirror = Mirror::new(small());
-    mirror.backfill();
-    mirror.sandbox.with_world(|world| world.bulk_touch("GAMLS", 280));
-    mirror.quiet();
-    mirror.start(&["run", "--once"]).wait(Duration::from_secs(20)).succeeded();
-    mirror.verify("after a bulk load");
+    both_ways(|way| {
+        let mut reader = Reader::new(way, small());
+        reader.load();
+        for feed in &reader.mirror.settings.feeds {
+            reader.mirror.sandbox.with_world(|world| world.bulk_touch(feed, 280));
+        }
+        reader.mirror.quiet();
+        reader.follow("after a bulk load");
+    });
 }
 
 #[test]
 fn changes_may_be_published_later_than_they_are_stamped() {
-    let options = Options { late: 0.5, late_by_ms: 2000, ..small() };
-    let mirror = Mirror::new(Options { churn: CHURN, ..options }).with(|settings| settings.overlap = "30s");
-    mirror.run(&["run", "--backfill"]);
-    mirror.once();
-    mirror.sandbox.reconfigure(|options| options.churn = 0.0);
-    let last = mirror.sandbox.with_world(|world| world.utc());
-    eventually("the last change is published", LIMIT, || {
-        mirror.sandbox.with_world(|world| world.utc()) >= last.plus(Duration::from_millis(3300))
+    both_ways(|way| {
+        let options = Options { late: 0.5, late_by_ms: 2000, churn: CHURN, ..small() };
+        let mut reader = Reader::new(way, options).with(|settings| settings.overlap = "30s");
+        reader.load();
+        let mirror = &reader.mirror;
+        mirror.sandbox.reconfigure(|options| options.churn = 0.0);
+        let last = mirror.sandbox.with_world(|world| world.utc());
+        eventually("the last change is published", LIMIT, || {
+            mirror.sandbox.with_world(|world| world.utc()) >= last.plus(Duration::from_millis(3300))
+        });
+        reader.follow("late changes");
     });
-    mirror.once();
-    mirror.verify("late changes");
 }
 
 #[test]
 fn a_rate_limit_may_be_told_in_any_way() {
-    let ways = [RetryAfter::None, RetryAfter::Seconds, RetryAfter::Date];
-    side_by_side(ways.to_vec(), |retry_after| {
+    let ways = [RetryAfter::None, RetryAfter::Seconds, RetryAfter::Date].map(|told| [Way::Alone, Way::Shared].map(|way| (told, way)));
+    side_by_side(ways.concat(), |(retry_after, way)| {
         let options = Options { rate: Some(6.0), rate_burst: 3, retry_after, page_size: 50, churn: CHURN, ..small() };
-        let mirror = Mirror::new(options).with(|settings| settings.requests_per_second = 20.0);
-        mirror.backfill();
-        mirror.quiet();
-        mirror.once();
-        mirror.verify(&format!("{retry_after:?}"));
-        assert!(mirror.requests().iter().any(|asked| asked.answered == 429), "{retry_after:?}: the limit was never reached");
+        let mut reader = Reader::new(way, options).with(|settings| (settings.requests_per_second, settings.interval) = (20.0, "2s"));
+        reader.load();
+        reader.mirror.quiet();
+        reader.follow(&format!("{retry_after:?}"));
+        assert!(reader.mirror.requests().iter().any(|asked| asked.answered == 429), "{retry_after:?}: the limit was never reached");
     });
 }
 
 #[test]
 fn feeds_that_nobody_named_are_found() {
-    let mirror = Mirror::new(feeds(&["GAMLS", "NWMLS"])).with(|settings| settings.feeds.clear());
-    mirror.sandbox.with_world(|world| world.add_feed("TINY", 2));
-    mirror.sandbox.reconfigure(|options| options.churn = 0.5);
-    mirror.run(&["run", "--backfill"]);
-    mirror.quiet();
-    mirror.once();
-    mirror.verify("discovered feeds");
-    assert_eq!(mirror.status().len(), 3);
+    both_ways(|way| {
+        let mut reader = Reader::of(way, Mirror::new(feeds(&["GAMLS", "NWMLS"]))).with(|settings| settings.feeds.clear());
+        reader.mirror.sandbox.with_world(|world| world.add_feed("TINY", 2));
+        reader.mirror.sandbox.reconfigure(|options| options.churn = 0.5);
+        reader.load();
+        reader.mirror.quiet();
+        reader.follow("discovered feeds");
+        assert_eq!(reader.mirror.status().len(), 3);
+    });
 }
 
 #[test]
@@ -281,6 +377,23 @@ fn what_has_not_changed_is_not_written() {
     });
 }
 
+#[test]
+fn what_has_not_changed_is_not_written_by_shared_polls() {
+    let options = Options { nulls: true, unknown_members: true, all_includes_deleted: true, shape: Shape::Union, ..small() };
+    // Polls reach back over what was published just now.
+    let mut reader = Reader::new(Way::Shared, options).with(|settings| settings.overlap = "10m");
+    reader.load();
+    reader.mirror.sandbox.with_world(|world| (0..10).for_each(|_| drop(world.random_change())));
+    reader.mirror.quiet();
+    reader.follow("shared polls");
+    let mirror = &reader.mirror;
+    let before = (mirror.dump("listings"), mirror.dump("changes"));
+    mirror.sandbox.clear_requests();
+    let lists = || mirror.requests().iter().filter(|asked| asked.feeds.len() > 1 && asked.total.is_some_and(|total| total > 0)).count();
+    eventually("listings are read again", LIMIT, || lists() >= 6);
+    assert!(before == (mirror.dump("listings"), mirror.dump("changes")), "a listing was written though it is as it was");
+}
+
 /// What one consumer saw of each listing.
 #[derive(Default)]
 struct Watch {
@@ -303,13 +416,14 @@ impl Watch {
 
 #[test]
 fn consumers_never_see_a_deleted_listing_flicker_back() {
-    side_by_side(vec![SortOrder::UpdatedAsc, SortOrder::Id], |order| {
+    let cases = vec![(SortOrder::UpdatedAsc, false), (SortOrder::Id, false), (SortOrder::UpdatedAsc, true)];
+    side_by_side(cases, |(order, share)| {
         let options = Options { all_includes_deleted: true, deleted: 200, order, ..small() };
+        let options = if share { Options { feeds: SHARING.map(str::to_owned).to_vec(), listings: 100, ..options } } else { options };
         let mirror = Mirror::new(options).with(|settings| settings.requests_per_second = 60.0);
-        let dead: BTreeSet<ListingId> = {
-            let truth = mirror.sandbox.with_world(|world| world.truth("GAMLS"));
-            truth.into_iter().filter(|(_, truth)| truth.deleted).map(|(listing, _)| listing).collect()
-        };
+        let truths = mirror.sandbox.with_world(|world| world.truths());
+        let dead = truths.into_values().flatten().filter(|(_, truth)| truth.deleted).map(|(listing, _)| listing);
+        let dead: BTreeSet<ListingId> = dead.collect();
         let mut revived: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut running = mirror.start(&["run"]);
         eventually("there is a file", LIMIT, || mirror.is_ready());
@@ -331,7 +445,10 @@ fn consumers_never_see_a_deleted_listing_flicker_back() {
                 std::thread::sleep(Duration::from_millis(40));
             }
             let caught_up = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                eventually("the mirror has caught up", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));
+                let has_shared = || mirror.requests().iter().any(|asked| asked.feeds.len() > 1);
+                eventually("the mirror has caught up", LIMIT, || {
+                    mirror.verdict().is_ok_and(|verdict| verdict.agrees()) && has_shared() == share
+                });
             }));
             done.store(true, Ordering::Relaxed);
             let watch = consumer.join().unwrap();

@@ -32,11 +32,14 @@
 //! `MLS_SYNC_SIM_WILD=poison,stale` gives every seed these (phantom, poison, wide, lag, stale, empty, swap, restore, none).
 //! In `swap` a listing leaves a window that is being read while another is published into it; in `restore` a backup is put back.
 //!
+//! Each seed runs twice: the feed asks alone, and it shares its requests with other feeds (`simulation/shared.rs`), one of which may
+//! fail or change in bulk. What is promised is the same. `MLS_SYNC_SIM_WAY=shared` (or `alone`) runs one way only.
+//!
 //! A listing that is deleted and revived with one and the same stamp stays deleted until its next change: at a tie the
 //! deletion stands, because `Status=0` may return the deleted listing too. The world's clock ticks between the two.
 //!
 //! ```text
-//! cargo test --test simulation                                the seeds of seeds.txt, then 200
+//! cargo test --test simulation                                the seeds of seeds.txt, then 100, each both ways
 //! MLS_SYNC_SIM_SEEDS=20000 cargo test --test simulation       a long run
 //! MLS_SYNC_SIM_SEED=58 MLS_SYNC_SIM_TRACE=1 cargo test --test simulation the_file -- --nocapture
 //! ```
@@ -74,10 +77,12 @@ mod driver;
 mod oracle;
 #[path = "simulation/scenario.rs"]
 mod scenario;
+#[path = "simulation/shared.rs"]
+mod shared;
 #[path = "simulation/wild.rs"]
 mod wild;
 
-use driver::{Sabotage, Stats, run};
+use driver::{Sabotage, Stats, Way, run};
 use std::io::Write;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
@@ -87,12 +92,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const KEPT: &str = include_str!("simulation/seeds.txt");
 const KEPT_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/seeds.txt");
 /// Seeds of an ordinary `cargo test`.
-const USUAL_SEEDS: u64 = 200;
+const USUAL_SEEDS: u64 = 100;
 /// A sabotage that as many seeds do not find out is not found out.
 const SABOTAGE_SEEDS: u64 = 60;
 
-fn guarded(seed: u64, sabotage: Sabotage) -> Result<Stats, String> {
-    catch_unwind(|| run(seed, sabotage)).unwrap_or_else(|panic| {
+fn guarded(seed: u64, way: Way, sabotage: Sabotage) -> Result<Stats, String> {
+    catch_unwind(|| run(seed, way, sabotage)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
         Err(format!("it panicked: {}", words.unwrap_or_default()))
     })
@@ -115,6 +120,16 @@ fn seeds() -> Vec<u64> {
     kept.iter().copied().chain(fresh).collect()
 }
 
+/// Each seed runs both ways; `MLS_SYNC_SIM_WAY=shared` takes one of them.
+fn ways() -> Vec<Way> {
+    match std::env::var("MLS_SYNC_SIM_WAY").as_deref() {
+        Ok("alone") => vec![Way::Alone],
+        Ok("shared") => vec![Way::Shared],
+        Ok(other) => panic!("{other} is no way of MLS_SYNC_SIM_WAY"),
+        Err(_) => vec![Way::Alone, Way::Shared],
+    }
+}
+
 fn keep(seed: u64) {
     if !kept().contains(&seed) {
         let file = std::fs::OpenOptions::new().append(true).open(KEPT_PATH);
@@ -124,7 +139,7 @@ fn keep(seed: u64) {
 
 #[test]
 fn the_file_is_the_world_after_quiet() {
-    let seeds = seeds();
+    let runs: Vec<(u64, Way)> = seeds().into_iter().flat_map(|seed| ways().into_iter().map(move |way| (seed, way))).collect();
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     let total = Mutex::new(Stats::default());
@@ -133,11 +148,11 @@ fn the_file_is_the_world_after_quiet() {
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match guarded(seed, Sabotage::None) {
+                while let Some(&(seed, way)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match guarded(seed, way, Sabotage::None) {
                         Ok(stats) => total.lock().unwrap().add(stats),
                         Err(what) => {
-                            eprintln!("seed {seed}: {what}\n  MLS_SYNC_SIM_SEED={seed} cargo test --test simulation the_file\n");
+                            eprintln!("seed {seed}, {way:?}: {what}\n  MLS_SYNC_SIM_SEED={seed} cargo test --test simulation the_file\n");
                             failed.lock().unwrap().push(seed);
                         }
                     }
@@ -147,39 +162,49 @@ fn the_file_is_the_world_after_quiet() {
     });
     let failed = failed.into_inner().unwrap();
     failed.iter().copied().for_each(keep);
-    println!("{} seeds in {:?}: {:?}", seeds.len(), begun.elapsed(), total.lock().unwrap());
+    println!("{} runs in {:?}: {:?}", runs.len(), begun.elapsed(), total.lock().unwrap());
     assert!(failed.is_empty(), "seeds {failed:?} fail");
 }
 
-fn found_out(sabotage: Sabotage) {
-    let found = (0..SABOTAGE_SEEDS).find_map(|seed| Some((seed, guarded(seed, sabotage).err()?)));
+fn found_out(way: Way, sabotage: Sabotage) {
+    let found = (0..SABOTAGE_SEEDS).find_map(|seed| Some((seed, guarded(seed, way, sabotage).err()?)));
     let (seed, what) = found.unwrap_or_else(|| panic!("{SABOTAGE_SEEDS} seeds do not find out {sabotage:?}"));
     println!("{sabotage:?} is found out by seed {seed}: {}", what.lines().next().unwrap_or_default());
 }
 
 #[test]
 fn forward_paging_is_found_out() {
-    found_out(Sabotage::Forward);
+    found_out(Way::Alone, Sabotage::Forward);
 }
 
 #[test]
 fn a_checkpoint_committed_before_its_rows_is_found_out() {
-    found_out(Sabotage::CheckpointFirst);
+    found_out(Way::Alone, Sabotage::CheckpointFirst);
 }
 
 #[test]
 fn a_poll_that_begins_after_the_newest_stamp_is_found_out() {
-    found_out(Sabotage::AfterNewest);
+    found_out(Way::Alone, Sabotage::AfterNewest);
 }
 
 #[test]
 fn a_live_copy_that_wins_ties_is_found_out() {
-    found_out(Sabotage::LiveWins);
+    found_out(Way::Alone, Sabotage::LiveWins);
 }
 
 #[test]
 fn a_page_that_was_refused_and_counts_as_stored_is_found_out() {
-    found_out(Sabotage::TakesRefusedForStored);
+    found_out(Way::Alone, Sabotage::TakesRefusedForStored);
+}
+
+#[test]
+fn a_vendor_that_heeds_one_feed_of_a_list_is_found_out() {
+    found_out(Way::Shared, Sabotage::ListsUnasked);
+}
+
+#[test]
+fn a_part_of_a_shared_answer_that_is_taken_for_the_whole_is_found_out() {
+    found_out(Way::Shared, Sabotage::ListsAreWhole);
 }
 
 #[test]

@@ -119,10 +119,10 @@ impl Lookbacks {
         self.current.as_ref().is_some_and(|(entry, _)| entry.reach.is_none())
     }
 
-    /// When a look-back that ends now counts as done.
-    fn moment(&self, entry: &Entry, now: Stamp) -> Stamp {
+    /// When a look-back that ends now, and is due again after this time, counts as done.
+    fn moment(&self, entry: &Entry, every: Duration, now: Stamp) -> Stamp {
         let short = entry.reach.is_none_or(|reach| reach < LONGEST);
-        let since = now.0.rem_euclid(i64::try_from(entry.every.as_nanos() / 100).unwrap_or(i64::MAX).max(1));
+        let since = now.0.rem_euclid(i64::try_from(every.as_nanos() / 100).unwrap_or(i64::MAX).max(1));
         if self.shared && short { Stamp(now.0 - since) } else { now }
     }
 
@@ -153,7 +153,7 @@ impl Lookbacks {
         // While stamps are seen ahead of the clock, they are looked for as often as the others are polled.
         let sooner = entry.reach.is_none() && found_ahead();
         let every = if sooner { self.interval.min(entry.every) } else { entry.every };
-        let done = self.moment(&entry, now.ours).minus(entry.every.saturating_sub(every));
+        let done = self.moment(&entry, every, now.ours).minus(entry.every.saturating_sub(every));
         self.times.insert(entry.name, LookbackTimes { begun: done, done });
     }
 }
@@ -185,6 +185,26 @@ mod tests {
     fn a_look_back_is_due_again_after_its_interval() {
         check(noon().plus(HOUR / 2), Due::At(HOUR + HOUR / 2));
         check(noon().plus(HOUR), Due::Now);
+    }
+
+    #[test]
+    fn a_look_ahead_that_has_found_stamps_is_due_again_after_the_interval_of_polls() {
+        for shared in [false, true] {
+            let minute = HOUR / 60;
+            let entry = Entry { name: AHEAD_NAME.to_owned(), every: HOUR, reach: None };
+            let read = SecondReading::new(Window { from: noon(), to: noon() }, [Stream::All], &[]);
+            let mut lookbacks = Lookbacks {
+                entries: vec![entry.clone()],
+                times: BTreeMap::new(),
+                current: Some((entry, read)),
+                polled_ahead: BTreeSet::new(),
+                interval: minute,
+                shared,
+            };
+            let half_past = noon().plus(HOUR / 2);
+            lookbacks.on_window((Stream::All, Window { from: noon(), to: noon() }), true, || true, now(half_past));
+            assert_eq!(lookbacks.due(now(half_past)), Due::At(HOUR + minute), "shared: {shared}");
+        }
     }
 
     #[test]

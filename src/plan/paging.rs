@@ -49,6 +49,8 @@ pub struct Reading {
     disordered: bool,
     /// This pass has shown a mark that no pass before had shown.
     progressed: bool,
+    /// So many records were shown in this pass, those that came twice counted twice.
+    shown: u64,
     /// The marks of the passes before, where two passes must agree.
     agreed: Option<BTreeSet<Mark>>,
     /// While what can be read is read, page by page: the pages in a row that failed.
@@ -116,6 +118,7 @@ impl Reading {
             // Whatever a next page promises, nothing matches.
             return PageStep::Complete;
         }
+        self.count_shown(&answer);
         if self.at.page_size == 0 { self.on_start(answer, expected) } else { self.on_page(answer) }
     }
 
@@ -236,11 +239,6 @@ impl Reading {
         self.at.strict |= !whole && !self.at.grew;
         self.at.passes += 1;
         PageStep::Unproven
-    }
-
-    /// Whether the window has more records than one answer holds.
-    pub(super) fn is_paged(&self) -> bool {
-        self.pages() > 1
     }
 
     /// Whether the order was seen to change from page to page.
@@ -532,6 +530,15 @@ mod tests {
             (page(2, &["b", "d"], 5, true), PageStep::Continue),
         ]);
         assert!(reading.progress().strict);
+    }
+
+    #[test]
+    fn a_pass_tells_records_that_came_twice_from_one_that_is_never_shown() {
+        let first = [(page(1, &["a", "b"], 5, true), PageStep::Continue), (page(3, &["e"], 5, false), PageStep::Continue)];
+        for (second, repeated) in [(page(2, &["c", "e"], 5, true), true), (page(2, &["c"], 5, true), false)] {
+            let reading = check(&[first.as_slice(), &[(second, PageStep::Unproven)]].concat());
+            assert_eq!((reading.has_repeated(), reading.is_disordered()), (repeated, false));
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! feed is given its part as if it had asked alone, and proves its window with it as ever. Any other answer is no proof for anybody:
 //! the feeds are asked in smaller parts, until those that cause it stand alone.
 
-use crate::record::{FeedId, ListingKey, Page, Stamp, Window};
+use super::options::Purpose;
+use crate::record::{FeedId, ListingKey, Page, PageRequest, Presence, Stamp, Stream, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -48,6 +49,20 @@ pub enum Reach {
 }
 
 impl Question {
+    /// What a request asks, if that is asked together with other feeds; `None` where the feed asks alone.
+    #[must_use]
+    pub fn of(purpose: Purpose, request: &PageRequest) -> Option<Question> {
+        let [feed] = request.feeds.as_slice() else { return None };
+        let question = Question { feed: feed.clone(), window: request.window };
+        let shares = match purpose {
+            // A poll without an end belongs to a first load.
+            Purpose::Poll => matches!(question.reach(), Reach::Short | Reach::Long),
+            Purpose::Lookback => question.reach() != Reach::Alone,
+            Purpose::Fill | Purpose::Scan => false,
+        };
+        (shares && request.page == 1).then_some(question)
+    }
+
     /// How far it reaches back.
     #[must_use]
     pub fn reach(&self) -> Reach {
@@ -56,6 +71,39 @@ impl Question {
             span if span <= SHORT => Reach::Short,
             span if span <= LONGEST => Reach::Long,
             _ => Reach::Alone,
+        }
+    }
+}
+
+/// What can be asked in one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alike {
+    /// How far it reaches back.
+    pub reach: Reach,
+    /// Which stream it asks for.
+    pub stream: Stream,
+}
+
+/// What was learned of each kind of request.
+#[derive(Clone, Debug, Default)]
+pub struct Learned(BTreeMap<Alike, Sharing>);
+
+impl Learned {
+    /// Takes what was learned of one kind, for a round of it; [`Learned::put`] brings it back.
+    pub fn take(&mut self, alike: Alike) -> Sharing {
+        self.0.remove(&alike).unwrap_or_default()
+    }
+
+    /// Keeps what was learned in a round.
+    pub fn put(&mut self, alike: Alike, sharing: Sharing) {
+        self.0.insert(alike, sharing);
+    }
+
+    /// What an answer shows to be deleted, no answer of live listings need show any more.
+    pub fn answered(&mut self, stream: Stream, page: &Page) {
+        if stream.presence() == Presence::Deleted {
+            let deleted: BTreeSet<ListingKey> = page.records.iter().map(|record| record.key.clone()).collect();
+            self.0.values_mut().for_each(|sharing| sharing.forget(&deleted));
         }
     }
 }
@@ -138,7 +186,7 @@ impl Sharing {
     }
 
     /// These are known to be deleted, so no answer of live listings need show them.
-    pub fn forget(&mut self, deleted: &BTreeSet<ListingKey>) {
+    pub(super) fn forget(&mut self, deleted: &BTreeSet<ListingKey>) {
         self.newest = self.newest.take().filter(|(_, key)| !deleted.contains(key));
     }
 

@@ -144,7 +144,11 @@ impl Store {
     /// What the file remembers of a feed.
     pub async fn load(&self, feed: &FeedId) -> Result<Saved, Error> {
         let feed = feed.clone();
-        self.read(move |db| checkpoint::load(&db.connection, &feed)).await
+        self.ask(move |writer| {
+            writer.database.idle.forget(&feed);
+            Ok(checkpoint::load(&writer.database.connection, &feed)?)
+        })
+        .await
     }
 
     /// The hashes of the records that the stored rows were made of.

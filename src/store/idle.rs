@@ -60,6 +60,11 @@ impl Idle {
         held
     }
 
+    /// A feed goes on where the file says that it stands, so what was held back of it is read again.
+    pub(super) fn forget(&mut self, feed: &FeedId) {
+        self.held.retain(|(held, _), _| held != feed);
+    }
+
     /// The file could not be written.
     pub(super) fn refused(&mut self) {
         self.refused = true;

@@ -5,10 +5,10 @@
 use super::shared::{Ask, Waiting};
 use super::tools::Tools;
 use crate::plan::gathering::{Gathering, Outcome};
-use crate::plan::sharing::{Reach, Sharing, one_list};
-use crate::record::{Failure, FeedId, ListingId, ListingKey, Page, PageRequest, Presence, Stamp, Stream, Window};
+use crate::plan::sharing::{Alike, Learned, one_list};
+use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Stamp, Stream, Window};
 use crate::vendor::{Error as VendorError, Priority};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -29,7 +29,7 @@ const SAMPLES: usize = 5;
 pub(crate) async fn serve(tools: Tools, Waiting(ways): Waiting) {
     let mut tasks = tokio::task::JoinSet::new();
     for (priority, asks) in ways {
-        let service = Service { tools: tools.clone(), priority, rules: BTreeMap::new(), lists: None };
+        let service = Service { tools: tools.clone(), priority, learned: Learned::default(), lists: None };
         tasks.spawn(service.work(asks));
     }
     while let Some(ended) = tasks.join_next().await {
@@ -38,18 +38,10 @@ pub(crate) async fn serve(tools: Tools, Waiting(ways): Waiting) {
     }
 }
 
-/// What can be asked in one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Alike {
-    reach: Reach,
-    stream: Stream,
-}
-
 struct Service {
     tools: Tools,
     priority: Priority,
-    /// What was learned of each kind of request.
-    rules: BTreeMap<Alike, Sharing>,
+    learned: Learned,
     lists: Option<Lists>,
 }
 
@@ -87,7 +79,7 @@ impl Service {
     async fn round(&mut self, key: Alike, asks: Vec<Ask>) {
         let questions = asks.iter().map(|ask| ask.question.clone()).collect();
         let mut replies: BTreeMap<FeedId, _> = asks.into_iter().map(|ask| (ask.question.feed, ask.reply)).collect();
-        let mut sharing = self.rules.remove(&key).unwrap_or_default();
+        let mut sharing = self.learned.take(key);
         let mut gathering = Gathering::begin(&mut sharing, key.stream, questions);
         let latest = Instant::now() + LONGEST_ROUND;
         while Instant::now() < latest
@@ -96,10 +88,7 @@ impl Service {
             let Some(answer) = ask(&self.tools, self.priority, &request).await else { return };
             let (told, failed) = match answer {
                 Ok(page) => {
-                    if key.stream.presence() == Presence::Deleted {
-                        let deleted: BTreeSet<ListingKey> = page.records.iter().map(|record| record.key.clone()).collect();
-                        self.rules.values_mut().for_each(|sharing| sharing.forget(&deleted));
-                    }
+                    self.learned.answered(key.stream, &page);
                     (gathering.answered(&mut sharing, page), None)
                 }
                 Err(error) => {
@@ -118,7 +107,7 @@ impl Service {
         }
         // Whoever was not told asks alone.
         gathering.end(&mut sharing);
-        self.rules.insert(key, sharing);
+        self.learned.put(key, sharing);
     }
 
     /// Whether the vendor answers for each feed of a list, as its document says: found out once, with listings that are known, of two

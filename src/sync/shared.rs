@@ -1,7 +1,7 @@
 //! The queues in which workers wait for requests that feeds share.
 
 use crate::plan::options::Purpose;
-use crate::plan::sharing::{Question, Reach};
+use crate::plan::sharing::Question;
 use crate::record::{Page, PageRequest, Stream};
 use crate::vendor::{Error as VendorError, Priority};
 use tokio::sync::{mpsc, oneshot};
@@ -37,18 +37,8 @@ impl Shared {
 
     /// Asks together with others; `None` where the feed is to ask alone.
     pub(crate) async fn ask(&self, purpose: Purpose, request: &PageRequest) -> Option<Result<Page, VendorError>> {
-        let queue = match purpose {
-            Purpose::Poll => &self.polls,
-            Purpose::Lookback => &self.lookbacks,
-            Purpose::Fill | Purpose::Scan => return None,
-        };
-        let [feed] = request.feeds.as_slice() else { return None };
-        let question = Question { feed: feed.clone(), window: request.window };
-        // A poll without an end belongs to a first load.
-        let loads = purpose == Purpose::Poll && question.reach() == Reach::Ahead;
-        if request.page != 1 || question.reach() == Reach::Alone || loads {
-            return None;
-        }
+        let question = Question::of(purpose, request)?;
+        let queue = if purpose == Purpose::Poll { &self.polls } else { &self.lookbacks };
         let (reply, answer) = oneshot::channel();
         queue.try_send(Ask { stream: request.stream, question, reply }).ok()?;
         // The gatherer limits each round; beyond that, only a closed gate or a spent budget can make this wait long, as for any request.

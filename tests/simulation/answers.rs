@@ -1,6 +1,7 @@
 //! What the vendor answers: its page or record, a fault in its place, or what a sabotage makes of it.
 
 use super::driver::{Driver, Sabotage};
+use super::shared::is_own;
 use mls_sync::plan::checkpoint::WindowState;
 use mls_sync::plan::options::Purpose;
 use mls_sync::record::{Failure, ListingId, Page, PageRequest, Presence, Record, Stamp};
@@ -11,19 +12,16 @@ use mls_sync::vendor::constellation1;
 use std::time::Duration;
 
 impl Driver {
-    /// Asks for a page.
+    /// Asks for a page, together with other feeds or alone.
     pub(super) fn fetch(&mut self, purpose: Purpose, request: PageRequest) -> Result<Event, String> {
-        let mut page = match self.answered(purpose, &request) {
-            Ok(page) => page,
-            Err(failure) => {
-                let time = self.time;
-                if let Failure::Throttled { wait } = failure {
-                    self.process().throttled = time.plus(wait);
-                }
-                return Ok(Event::Failed(purpose, request, fault(failure)));
-            }
+        let answer = match self.shared(purpose, &request) {
+            Some(answer) => answer,
+            None => self.answered(purpose, &request),
         };
-        page.vendor_now = self.date();
+        let page = match answer {
+            Ok(page) => page,
+            Err(failure) => return Ok(Event::Failed(purpose, request, fault(failure))),
+        };
         self.last_page = page.records.iter().map(|record| record.key.listing.clone()).collect();
         Ok(Event::Page(purpose, request, page))
     }
@@ -55,6 +53,16 @@ impl Driver {
     }
 
     fn answered(&mut self, purpose: Purpose, request: &PageRequest) -> Result<Page, Failure> {
+        self.asks(Some((purpose, request)));
+        let asked = self.spoilt(purpose, request);
+        let (mut page, emptied) = self.world_answers(&asked)?;
+        page.vendor_now = self.date();
+        self.oracle.claims.answered(purpose, &asked, &page, emptied);
+        Ok(page)
+    }
+
+    /// A request is about to reach the world; `own` is what the feed that is mirrored asks with it.
+    pub(super) fn asks(&mut self, own: Option<(Purpose, &PageRequest)>) {
         let throttled = self.process().throttled;
         self.time = self.time.max(throttled).plus(Duration::from_millis(30 + self.dice.below(300)));
         self.world.set_clock(self.time);
@@ -62,22 +70,29 @@ impl Driver {
         let time = self.time;
         self.late.retain(|visible_at| *visible_at > time);
         let moved = std::mem::take(&mut self.moved) || self.late.len() < late;
-        self.oracle.asked(&self.world, purpose, request, moved);
-        self.stats.requests += 1;
-        let asked = self.spoilt(purpose, request);
+        self.oracle.asked(&self.world, own, moved);
+        self.stats.requests += u64::from(own.is_some());
+    }
+
+    /// What the world answers, and whether that is falsely empty.
+    pub(super) fn world_answers(&mut self, asked: &PageRequest) -> Result<(Page, bool), Failure> {
         if self.empty {
-            return constellation1::read_page(br#"{"Results":[],"Total":0,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed);
+            return Ok((empty_page()?, true));
         }
-        let reply = self.world.answer_page(&asked);
-        let fails = !self.quiet && self.dice.percent(self.scenario.fail_percent);
-        if fails {
-            return self.fault(&reply.body);
+        let reply = self.world.answer_page(asked);
+        if !self.quiet && self.dice.percent(self.scenario.fail_percent) {
+            let time = self.time;
+            return self.fault(&reply.body).map(|page| (page, false)).inspect_err(|failure| {
+                if let Failure::Throttled { wait } = failure {
+                    self.process().throttled = time.plus(*wait);
+                }
+            });
         }
         match reply.status {
             200 => {
                 let page = constellation1::read_page(&reply.body).map_err(|_| Failure::Malformed)?;
                 let page = self.without_hidden(page);
-                self.in_the_wild(purpose, &asked, page)
+                self.in_the_wild(asked, page)
             }
             _ => Err(Failure::Refused),
         }
@@ -85,7 +100,7 @@ impl Driver {
 
     fn without_hidden(&self, mut page: Page) -> Page {
         let all = page.records.len();
-        page.records.retain(|record| Some(&record.key.listing) != self.oracle.hidden.as_ref());
+        page.records.retain(|record| !is_own(record) || Some(&record.key.listing) != self.oracle.hidden.as_ref());
         page.total -= (all - page.records.len()) as u64;
         page
     }
@@ -153,6 +168,10 @@ impl Driver {
             _ => {}
         }
     }
+}
+
+pub(super) fn empty_page() -> Result<Page, Failure> {
+    constellation1::read_page(br#"{"Results":[],"Total":0,"Count":0,"NextPage":null}"#).map_err(|_| Failure::Malformed)
 }
 
 fn fault(failure: Failure) -> VendorError {

@@ -16,6 +16,7 @@ impl Driver {
         if !self.dice.percent(45) {
             self.changes();
         }
+        self.meddle_with_others();
         self.remember();
     }
 

@@ -4,6 +4,7 @@
 
 use super::oracle::{self, Oracle};
 use super::scenario::{Dice, FEED, MINUTE, Scenario, begin};
+use super::shared::Company;
 use super::wild::{Wild, Wilderness};
 use mls_sync::plan::brake::BrakeLimits;
 use mls_sync::plan::burst::BurstLimits;
@@ -12,7 +13,7 @@ use mls_sync::plan::clock::{Local, Now, VendorClock};
 use mls_sync::plan::options::{Options, Purpose};
 use mls_sync::plan::scans::ScanRequest;
 use mls_sync::record::{FeedId, ListingId, Stamp, Stream, Window};
-use mls_sync::sandbox::{World, verify};
+use mls_sync::sandbox::{FeedList, World, verify};
 use mls_sync::store::{Error as StoreError, Store};
 use mls_sync::sync::intake::{self, Arrival, Stored};
 use mls_sync::sync::messages::{Command, Event};
@@ -55,6 +56,18 @@ pub(super) enum Sabotage {
     TakesRefusedForStored,
     /// The session takes a listing for deleted that a scan lacks, without asking the vendor.
     DeletesUnasked,
+    /// The vendor heeds the first feed of a list, and nobody has looked whether it heeds all.
+    ListsUnasked,
+    /// A part of what a list of feeds asks for is taken for the whole.
+    ListsAreWhole,
+}
+
+/// How the feed asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Alone,
+    /// Together with other feeds, where that is possible.
+    Shared,
 }
 
 /// What a run was.
@@ -68,6 +81,8 @@ pub(super) struct Stats {
     pub(super) swaps: u64,
     /// Requests while the world stood still.
     pub(super) quiet: u64,
+    /// Pages that were a part of an answer for several feeds.
+    pub(super) shared: u64,
 }
 
 impl Stats {
@@ -78,6 +93,7 @@ impl Stats {
         self.records += other.records;
         self.swaps += other.swaps;
         self.quiet += other.quiet;
+        self.shared += other.shared;
     }
 }
 
@@ -129,6 +145,8 @@ pub(super) struct Driver {
     /// It tells of the listing that it hides all the same when it is asked for this listing alone.
     pub(super) hidden_tells: bool,
     pub(super) wild: Wilderness,
+    /// The feeds that share their requests with this one.
+    pub(super) company: Option<Company>,
     pub(super) stats: Stats,
 }
 
@@ -137,12 +155,18 @@ enum Going {
     Finished(Vec<String>),
 }
 
-pub(super) fn run(seed: u64, sabotage: Sabotage) -> Result<Stats, String> {
+pub(super) fn run(seed: u64, way: Way, sabotage: Sabotage) -> Result<Stats, String> {
     let mut dice = Dice::new(seed);
     let mut scenario = Scenario::draw(seed, &mut dice);
     scenario.wild = Wild::draw(seed, &scenario.vendor);
-    let told = format!("{scenario:?}");
+    if sabotage == Sabotage::ListsUnasked {
+        scenario.vendor.feed_list = FeedList::First;
+    }
+    let company = (way == Way::Shared).then(|| Company::draw(seed));
+    let told = format!("{scenario:?}\n  {company:?}");
     let mut driver = Driver::new(scenario, sabotage, dice);
+    driver.company = company;
+    driver.begin_company();
     let ended = driver.whole();
     driver.close();
     ended.map_err(|what| format!("{what}\n  {told}"))
@@ -249,6 +273,7 @@ impl Driver {
             empty: false,
             hidden_tells: false,
             wild: Wilderness::new(seed),
+            company: None,
             stats: Stats::default(),
             scenario,
             sabotage,
@@ -388,6 +413,8 @@ impl Driver {
             }
             store.load(&feed).await
         });
+        self.options.shared = self.company.is_some() && !self.options.once;
+        self.company.iter_mut().for_each(Company::forget);
         let started = self.time;
         let clock = VendorClock::default();
         let now = clock.now(Local { ours: self.ours(), monotonic: Duration::ZERO }, self.scenario.zone);

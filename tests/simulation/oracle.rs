@@ -62,13 +62,15 @@ pub(super) fn look(path: &Path) -> Connection {
 }
 
 impl Oracle {
-    /// The world is about to answer.
-    pub(super) fn asked(&mut self, world: &World, purpose: Purpose, request: &PageRequest, world_moved: bool) {
+    /// The world is about to answer; `own` is what the feed that is mirrored asks with this request.
+    pub(super) fn asked(&mut self, world: &World, own: Option<(Purpose, &PageRequest)>, world_moved: bool) {
         self.requests += 1;
         if world_moved {
             self.follow(world);
         }
-        self.claims.asked(purpose, request, Moment { request: self.requests, at: world.utc() });
+        if let Some((purpose, request)) = own {
+            self.claims.asked(purpose, request, Moment { request: self.requests, at: world.utc() });
+        }
     }
 
     fn follow(&mut self, world: &World) {

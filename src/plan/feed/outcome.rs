@@ -183,7 +183,7 @@ impl FeedPlan {
             // It has no end, so it grows with each change; what it has shown is stored, and the next one asks again.
             return (Some(self.give_up(work, open, now)), false);
         }
-        let another_part = open.reading.progressed() || open.reading.is_disordered();
+        let another_part = open.reading.progressed() || open.reading.is_disordered() || open.reading.has_repeated();
         let unsettled = if progress.strict { another_part && pages > 1 } else { progress.passes < MAX_PASSES };
         // In parts it is more likely to stand still, or what it lacks can be found.
         if pages > 1
