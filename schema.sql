@@ -415,17 +415,60 @@ SELECT feed_id, field, count(*) AS listings
 FROM misfits
 GROUP BY feed_id, field;
 
--- One row per real change of a listing, in the order in which the mirror stored them.
+-- One row per real change of a row of `listings`, in the order in which the mirror stored them. What changed nothing has no
+-- row. The oldest may have been cut (history.keep of the configuration): see schema_meta.
 CREATE TABLE changes (  -- public
-    change_seq                      INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice
+    seq                             INTEGER PRIMARY KEY AUTOINCREMENT,
+                                                    -- rises in the order of the commits, and is never used twice; the row's
+                                                    -- change_seq is that of its last change
+    entity                          TEXT NOT NULL,  -- what changed: listing
     feed_id                         TEXT NOT NULL,
-    listing_id                      TEXT NOT NULL,
-    kind                            TEXT NOT NULL CHECK (kind IN ('insert', 'update', 'tombstone', 'revive')),
-    changed_at                      TEXT NOT NULL,
-    taken_back                      INTEGER NOT NULL DEFAULT 0  -- boolean: the vendor had gone back to an older version
+    key                             TEXT NOT NULL,  -- its id inside the feed: listing_id
+    kind                            TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored')),
+                                                    -- a listing of which the vendor told first that it is deleted begins
+                                                    -- with 'deleted'
+    cause                           TEXT NOT NULL,  -- 'vendor': the vendor said so; 'taken_back': the vendor has gone back to an
+                                                    -- older version; 'absent': it was missing from a whole reading and the
+                                                    -- vendor confirmed; 'feed_removed': a person removed the feed. More words
+                                                    -- may come
+    stamp                           TEXT,           -- date-time of what was said; null where it had none
+    at                              TEXT NOT NULL,  -- when the mirror stored it
+    bulk                            INTEGER NOT NULL DEFAULT 0,
+                                                    -- boolean: one of 50 or more changes of one transaction that are of one
+                                                    -- kind and concern the same columns, mls_update_date aside
+    diff                            TEXT            -- JSON object: each column of the vendor and `extra` that differs, with
+                                                    -- its value before and after: {"price": [450000, 440000]}. Columns that
+                                                    -- hold JSON are given as their text. Null for the first change of a key:
+                                                    -- it brought every value, and what it brought is the row of `listings`
+                                                    -- without what later diffs changed. Null, too, where version 3 of the
+                                                    -- schema came after the change. `mls-sync changes` fills both in
 ) STRICT;
 
-CREATE INDEX changes_of_listing ON changes (feed_id, listing_id);
+CREATE INDEX changes_of_key ON changes (entity, feed_id, key);
+
+-- The same under the names of RESO's EntityEvent, for programs that follow a RESO service.
+CREATE VIEW entity_event AS  -- public
+SELECT
+    seq AS EntityEventSequence,
+    CASE entity WHEN 'listing' THEN 'Property' END AS ResourceName,
+    feed_id || ':' || key AS ResourceRecordKey,  -- an MLS number alone is unique only inside its feed
+    at AS EntityEventTimestamp
+FROM changes;
+
+-- One row: what this file is. A program that follows `changes` remembers `epoch` beside its last number. Where the epoch is
+-- another, an older copy of the file was put back: the number may be of a change that is lost, so everything is to be read anew.
+CREATE TABLE schema_meta (  -- public
+    id                              INTEGER PRIMARY KEY CHECK (id = 1),
+    contract                        TEXT NOT NULL,  -- version of this contract: MAJOR.MINOR.PATCH. Check the major
+    file_id                         TEXT NOT NULL,  -- random, since the file was created; copies share it
+    epoch                           TEXT NOT NULL,  -- random; another one since the mirror found a copy in the file's place. The
+                                                    -- numbers of a new epoch begin at the next thousand million
+    epoch_at                        TEXT NOT NULL,  -- since when
+    cut_seq                         INTEGER NOT NULL,  -- the changes up to this number were cut; 0 if none were
+    inode                           TEXT            -- internal: by which the mirror knows the file again
+) STRICT;
+INSERT INTO schema_meta VALUES (
+    1, '3.0.0', lower(hex(randomblob(16))), lower(hex(randomblob(8))), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, NULL);
 
 -- One row per feed: what the mirror is doing about it.
 CREATE TABLE feeds (  -- public

@@ -1,9 +1,11 @@
 //! The command line: words become calls, results become prints and exit codes.
 
+mod changes;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod exit;
 mod feeds;
+mod history;
 mod logging;
 mod print;
 mod privacy;
@@ -18,10 +20,10 @@ mod why;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
-use crate::store::OpenError;
+use crate::store::{Lost, OpenError};
 use crate::store::report::ReportError;
 use clap::{Args, Parser, Subcommand};
-use exit::{EXIT_FAILED, EXIT_IN_USE, EXIT_USAGE};
+use exit::{EXIT_FAILED, EXIT_IN_USE, EXIT_LOST, EXIT_USAGE};
 use logging::LogFormat;
 use std::io::Write;
 use std::path::PathBuf;
@@ -44,7 +46,7 @@ const AFTER_HELP: &str = "\x20 mls-sync run --backfill       load everything onc
   mls-sync status               how true the file is
   mls-sync reconcile            prove it: read everything again and set it against the file
 
-Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins, 3 another process mirrors into the file. The help of each command says which of them it has.";
+Exit codes: 0 done, 1 the work did not reach its end, 2 something is missing or wrong before it begins, 3 another process mirrors into the file, 4 changes are missing. The help of each command says which of them it has.";
 
 fn after_help() -> String {
     let demo = if cfg!(feature = "sandbox") { DEMO_HELP } else { "" };
@@ -78,6 +80,10 @@ enum Command {
     Feeds(feeds::Arguments),
     /// Tell what is known of a listing
     Why(why::Arguments),
+    /// Print each change of the listings as a line of JSON, and follow them
+    Changes(changes::Arguments),
+    /// Show how a listing changed, or what it was
+    History(history::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
@@ -123,6 +129,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
+        Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
+        Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
         #[cfg(feature = "sandbox")]
@@ -136,6 +144,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
     writeln!(std::io::stderr(), "mls-sync: {error:#}").ok();
     if let Some(StartError::Database(OpenError::Held { .. })) = error.downcast_ref() {
         return ExitCode::from(EXIT_IN_USE);
+    }
+    if error.is::<Lost>() {
+        return ExitCode::from(EXIT_LOST);
     }
     let before_the_work = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<ReportError>();
     ExitCode::from(if before_the_work { EXIT_USAGE } else { EXIT_FAILED })
@@ -164,6 +175,8 @@ mod tests {
             ("rejects", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("feeds", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("changes", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
+            ("history", &[0, EXIT_FAILED, EXIT_USAGE]),
         ];
         if cfg!(feature = "sandbox") {
             expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);

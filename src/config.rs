@@ -4,6 +4,7 @@ mod backfill;
 mod constellation1;
 mod document;
 mod fault;
+mod history;
 mod key;
 mod lookback;
 mod media;
@@ -36,6 +37,7 @@ pub struct Config {
     pub(crate) backfill: backfill::Backfill,
     pub(crate) lookback: lookback::Lookback,
     pub(crate) reconcile: reconcile::Reconcile,
+    pub(crate) history: history::History,
     pub(crate) media: media::Media,
     pub(crate) rate: Rate,
 }

@@ -86,6 +86,9 @@ impl Daemon {
         if supervisor.config.media.ignore_query {
             store.ignore_queries().await?;
         }
+        if let Some(keep) = supervisor.config.history.keep.0 {
+            store.keep_history(keep).await?;
+        }
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
         let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;
         let outcome = tokio::select! {

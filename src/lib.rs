@@ -98,6 +98,9 @@
 //!   begin where the last one ended instead of at the newest stamp; every ten minutes one reaches back as far as stamps of another
 //!   zone could lie, until the feed's stamps and the clock were seen to agree. The feeds are always named: an answer for all feeds would
 //!   also hold those that nobody mirrors.
+//! - *A first version is not kept twice*: a change holds what differs, before and after, and the first one of a listing
+//!   nothing. Every state is told backwards from the row, so the oldest changes may be cut (`store::history`).
+//! - *A copy that is put back begins a new epoch*, whose numbers begin at the next thousand million (`store::life`).
 //! - *Deletions first.* `Status=0` may or may not return deleted listings. For every stretch of time the deletions are
 //!   read before the listings, up to the same moment, so that no consumer sees a deleted listing come up.
 //! - *The cursor follows the stamps, not the clock.* The zone of the vendor's dates is not documented. The next poll begins

@@ -1,10 +1,13 @@
 //! The outside world, out: the SQLite file that consumers read.
 
+mod change_reader;
+mod changes;
 mod checkpoint;
 mod column;
 mod commit;
 mod contested;
 mod database;
+mod diff;
 mod error;
 mod feeds;
 mod files;
@@ -13,10 +16,12 @@ mod handle;
 mod holder;
 mod idle;
 mod incoming;
+pub(crate) mod history;
 pub(crate) mod instance;
 mod known_gaps;
 mod lateness;
 mod ledger;
+mod life;
 mod load;
 mod long_readers;
 mod misfits;
@@ -31,6 +36,7 @@ mod reconcile_run;
 mod rejects;
 mod removal;
 pub mod report;
+mod retention;
 mod row;
 mod row_sql;
 mod schema;
@@ -41,6 +47,7 @@ pub(crate) mod why;
 mod windows;
 mod writer;
 
+pub(crate) use change_reader::{ChangeReader, FollowError, Lost, Wanted};
 pub use commit::Committed;
 pub(crate) use commit::PageCommit;
 pub use error::Error;

@@ -178,7 +178,7 @@ async fn what_vanished_without_a_word_is_confirmed_and_becomes_a_tombstone() {
     assert_eq!(mirror.live(), 243);
     assert_eq!(mirror.count("SELECT count(*) FROM listings WHERE deleted_cause = 'absent'"), 7);
     assert_eq!(
-        mirror.count("SELECT count(*) FROM listings JOIN changes USING (change_seq) WHERE deleted_cause = 'absent' AND kind = 'tombstone'"),
+        mirror.count("SELECT count(*) FROM listings JOIN changes ON seq = change_seq WHERE deleted_cause = 'absent' AND cause = 'absent' AND kind = 'deleted'"),
         7
     );
     let asked = mirror.sandbox.requests().iter().filter(|asked| asked.endpoint == "GetListingDetail" && asked.answered == 404).count();
@@ -417,7 +417,7 @@ async fn rejects_are_bounded_listed_and_tried_again_without_the_vendor() {
     assert_eq!(retried, json!({ "tried": 1, "stored": 1, "left": 1 }));
     assert_eq!((mirror.live(), mirror.sandbox.requests().len()), (249, 0));
     assert_eq!(
-        mirror.count("SELECT count(*) FROM changes JOIN listings USING (change_seq)"),
+        mirror.count("SELECT count(*) FROM changes JOIN listings ON seq = change_seq"),
         mirror.count("SELECT count(*) FROM listings")
     );
     mirror.run_without_key(&["rejects", "--feed", "NOSUCH"]).await.expect(2);
@@ -452,7 +452,7 @@ async fn a_removed_feed_leaves_tombstones_and_comes_back_whole() {
     assert!(said.out.contains("250 live listings are tombstones now"), "{said:?}");
     assert_eq!(
         mirror.count(
-            "SELECT count(*) FROM listings JOIN changes USING (change_seq) WHERE deleted_cause = 'feed_removed' AND kind = 'tombstone'"
+            "SELECT count(*) FROM listings JOIN changes ON seq = change_seq WHERE deleted_cause = 'feed_removed' AND kind = 'deleted' AND bulk"
         ),
         250
     );
@@ -472,7 +472,7 @@ async fn a_removed_feed_leaves_tombstones_and_comes_back_whole() {
     // The credential still sees it, so the next load adopts it again; its records have not changed meanwhile.
     mirror.run(&["run", "--backfill"]).await.expect(0);
     assert_eq!(mirror.live(), 500);
-    assert_eq!(mirror.count("SELECT count(*) FROM changes WHERE kind = 'revive'"), 250);
+    assert_eq!(mirror.count("SELECT count(*) FROM changes WHERE kind = 'restored'"), 250);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -579,16 +579,16 @@ async fn an_adopted_file_is_read_anew_and_reconciled_whatever_the_old_system_had
         "INSERT INTO rejects (feed_id, status, reason, raw, raw_bytes, raw_hash, rejected_at)
          VALUES ('GAMLS', 0, 'a test', '{}', 2, zeroblob(16), '2026-05-01T12:00:00.000Z')",
     );
-    let unchanged = mirror.count("SELECT max(change_seq) FROM changes");
+    let unchanged = mirror.count("SELECT max(seq) FROM changes");
     mirror.replace(&mirror.sandbox.url(), &other.sandbox.url());
     let adopted = mirror.run(&["run", "--backfill", "--adopt"]).await.expect(0);
     assert!(adopted.err.contains("is taken over for") && adopted.err.contains("everything is read again"), "{adopted:?}");
     assert_eq!((mirror.live(), mirror.count("SELECT count(*) FROM listings WHERE deleted_cause = 'absent'")), (243, 7));
     let kinds = format!(
-        "SELECT group_concat(kind || ' ' || n) FROM (SELECT kind, count(*) AS n FROM changes WHERE change_seq > {unchanged} GROUP BY kind)"
+        "SELECT group_concat(kind || ' ' || n) FROM (SELECT kind, count(*) AS n FROM changes WHERE seq > {unchanged} GROUP BY kind)"
     );
     let told: String = mirror.connection().query_row(&kinds, [], |row| row.get(0)).unwrap();
-    assert_eq!(told, "revive 1,tombstone 7,update 1", "what both systems have alike is no change");
+    assert_eq!(told, "changed 1,deleted 7,restored 1", "what both systems have alike is no change");
     assert_eq!(mirror.count("SELECT count(*) FROM listings WHERE stamp IS NULL AND deleted_at IS NULL"), 0);
     assert_eq!(mirror.count("SELECT count(*) FROM rejects"), 0);
     let runs = "SELECT count(*) FROM reconcile_runs";
@@ -766,7 +766,7 @@ async fn why_tells_of_a_listing_what_the_file_and_the_vendor_know() {
     let why = mirror.run_without_key(&["why", FEED, &gone.0, "--json"]).await.expect(0).json();
     assert_eq!((&why["row"]["live"], &why["row"]["deleted_cause"]), (&json!(false), &json!("absent")), "{why}");
     assert_eq!((&why["absences"][0]["verdict"], &why["absences"][0]["applied"]), (&json!("gone"), &json!(true)), "{why}");
-    assert_eq!((&why["changes"][0]["kind"], &why["changes"][1]["kind"]), (&json!("tombstone"), &json!("insert")), "{why}");
+    assert_eq!((&why["changes"][0]["kind"], &why["changes"][1]["kind"]), (&json!("deleted"), &json!("added")), "{why}");
     assert!(why["windows"].as_array().unwrap().iter().any(|window| window["purpose"] == "scan" && window["state"] == "complete"), "{why}");
     let said = mirror.run(&["why", FEED, &gone.0, "--ask"]).await.expect(0);
     assert!(said.out.contains("the vendor does not have it"), "{said:?}");

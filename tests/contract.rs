@@ -142,8 +142,8 @@ fn hot_queries_use_an_index() {
     check_plan("SELECT * FROM listing_photos WHERE feed_id = ?1 AND listing_id = ?2", key);
     check_plan("SELECT * FROM listing_open_houses WHERE feed_id = ?1 AND listing_id = ?2", key);
     check_plan("SELECT * FROM listings WHERE change_seq > ?1 ORDER BY change_seq LIMIT 1000", "sqlite_autoindex_listings_1 (change_seq>?)");
-    check_plan("SELECT * FROM changes WHERE change_seq > ?1 ORDER BY change_seq", "USING INTEGER PRIMARY KEY (rowid>?)");
-    check_plan("SELECT * FROM changes WHERE feed_id = ?1 AND listing_id = ?2", "changes_of_listing");
+    check_plan("SELECT * FROM changes WHERE seq > ?1 ORDER BY seq", "USING INTEGER PRIMARY KEY (rowid>?)");
+    check_plan("SELECT * FROM changes WHERE entity = 'listing' AND feed_id = ?1 AND key = ?2 ORDER BY seq", "changes_of_key");
     check_plan("SELECT listing_id FROM listings WHERE feed_id = ?1 AND deleted_at IS NOT NULL", "listings_deleted");
 }
 
@@ -269,7 +269,7 @@ fn subcommands() -> Vec<String> {
 #[test]
 fn the_documents_name_every_subcommand_and_its_flags() {
     let subcommands = subcommands();
-    assert_eq!(subcommands, ["run", "status", "reconcile", "rejects", "feeds", "why", "sandbox", "demo"]);
+    assert_eq!(subcommands, ["run", "status", "reconcile", "rejects", "feeds", "why", "changes", "history", "sandbox", "demo"]);
     for subcommand in &subcommands {
         assert!(README.contains(&format!("mls-sync {subcommand}")), "README.md does not name `mls-sync {subcommand}`");
         help(&[subcommand]);

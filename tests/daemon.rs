@@ -33,7 +33,7 @@ fn a_daemon_loads_an_empty_file_and_follows_what_changes() {
     eventually("the past is loaded while the vendor changes", LIMIT, || {
         mirror.live("GAMLS") >= 290
             && mirror.live("NWMLS") >= 290
-            && mirror.number("SELECT count(*) FROM changes WHERE kind = 'update'") > 20
+            && mirror.number("SELECT count(*) FROM changes WHERE kind = 'changed'") > 20
     });
     mirror.sandbox.reconfigure(|options| options.churn_per_second = 0.0);
     eventually("the file is true", LIMIT, || mirror.verdict().is_ok_and(|verdict| verdict.agrees()));

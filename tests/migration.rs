@@ -125,7 +125,6 @@ fn a_file_of_version_1_keeps_its_answers() {
         "SELECT * FROM listings ORDER BY feed_id, listing_id",
         "SELECT count(*) FROM live_listings",
         "SELECT * FROM listing_photos",
-        "SELECT change_seq, feed_id, listing_id, kind, changed_at FROM changes",
         "SELECT feed_id, added_at, since, activity, activity_at, note, polled_at, removed_at, rejects_cut, extra_cut FROM feeds",
         "SELECT feed_id, since, complete_until, gaps, polled_at FROM coverage",
         "SELECT run_id, feed_id, state, dry_run, from_date, to_date, read, missing, stale, live_before, absent, deleted, note FROM reconcile_runs",
@@ -145,6 +144,23 @@ fn a_file_of_version_1_keeps_its_answers() {
     let feed = &status.feeds[0];
     assert_eq!((feed.live, feed.deleted, feed.last_reconcile.as_ref().map(|run| run.state.as_str())), (30, 6, Some("done")));
     assert!(feed.complete_until.is_some() && feed.gaps.is_empty());
+}
+
+/// What they changed is not known, but for deletions, which change no value.
+#[test]
+fn the_changes_of_an_older_file_keep_their_numbers_and_get_the_new_words() {
+    let old = Old::new();
+    let before = old.rows("SELECT change_seq, feed_id, listing_id, changed_at FROM changes ORDER BY 1");
+    let counts = old.told("SELECT count(*) FROM changes GROUP BY kind ORDER BY replace(replace(kind, 'insert', 'added'), 'update', 'changed')");
+    old.migrate();
+    assert_eq!(old.rows("SELECT seq, feed_id, key, at FROM changes WHERE entity = 'listing' ORDER BY 1"), before);
+    let kinds = old.told("SELECT DISTINCT kind || ' ' || ifnull(diff, 'unknown') FROM changes ORDER BY 1");
+    assert_eq!(kinds, "added unknown, changed unknown, deleted unknown, deleted {}");
+    assert_eq!(old.told("SELECT count(*) FROM changes GROUP BY replace(kind, 'restored', 'revive') ORDER BY kind"), counts);
+    let born = "SELECT count(*) FROM changes WHERE kind = 'deleted' AND
+        (diff IS NULL) <> (seq = (SELECT min(seq) FROM changes AS first WHERE (first.feed_id, first.key) = (changes.feed_id, changes.key)))";
+    assert_eq!(old.told(born), "0", "a deletion that came first brought all that is known");
+    assert_eq!(old.told("SELECT contract, cut_seq, length(file_id), inode IS NOT NULL FROM schema_meta"), "3.0.0 0 32 1");
 }
 
 #[test]
@@ -178,7 +194,7 @@ fn of_several_that_are_open_the_newest_goes_on() {
 #[tokio::test]
 async fn the_numbers_go_on_where_version_1_stopped() {
     let old = Old::with_leftovers();
-    let last = old.told("SELECT max(change_seq) FROM changes").parse::<i64>().expect("a number");
+    let last = old.told("SELECT max(change_seq) FROM listings").parse::<i64>().expect("a number");
     let (store, writer) = Store::open(&old.path, &LISTINGS).expect("it is brought up to date");
     let feed = FeedId(FEED.to_owned());
     let saved = store.load(&feed).await.expect("where it stood");
@@ -188,7 +204,7 @@ async fn the_numbers_go_on_where_version_1_stopped() {
     assert_eq!(store.remove_feed(&feed, AT.to_owned()).await.expect("it is removed"), Some(30));
     drop(store);
     writer.join().expect("the writer ends");
-    let new = format!("SELECT min(change_seq), max(change_seq), count(*) FROM changes WHERE change_seq > {last}");
+    let new = format!("SELECT min(seq), max(seq), count(*) FROM changes WHERE seq > {last}");
     assert_eq!(old.told(&new), format!("{} {} 30", last + 1, last + 30));
     assert_eq!(old.told("SELECT run_id, state FROM reconcile_runs WHERE run_id > 7"), "8 failed, 9 failed");
 }

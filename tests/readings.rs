@@ -115,7 +115,7 @@ fn check(options: Options) {
         reader.mirror.verify_changes(&what);
         reader.mirror.quiet();
         reader.follow(&format!("{way:?}: {what}"));
-        let changes = reader.mirror.number("SELECT count(*) FROM changes WHERE kind IN ('update', 'tombstone')");
+        let changes = reader.mirror.number("SELECT count(*) FROM changes WHERE kind IN ('changed', 'deleted')");
         assert!(changes > 0, "{what}: nothing has changed");
     });
 }

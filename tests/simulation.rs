@@ -208,6 +208,11 @@ fn a_part_of_a_shared_answer_that_is_taken_for_the_whole_is_found_out() {
 }
 
 #[test]
+fn a_change_that_does_not_tell_a_column_is_found_out() {
+    found_out(Sabotage::LeavesOutAColumn);
+}
+
+#[test]
 fn a_listing_that_pages_leave_out_and_the_vendor_tells_of_is_not_deleted() {
     for seed in 0..4 {
         assert_eq!(driver::left_out_of_the_pages(seed, Sabotage::None).unwrap(), None);

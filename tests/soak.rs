@@ -169,7 +169,7 @@ impl Reader {
         let mut afresh = Reader::default();
         afresh.look(mirror, Duration::ZERO);
         assert!(self.rows == afresh.rows, "the followed rows differ from the file's");
-        for (change, key) in mirror.query("SELECT change_seq, feed_id, listing_id FROM changes", |row| {
+        for (change, key) in mirror.query("SELECT seq, feed_id, key FROM changes", |row| {
             Ok((row.get::<_, i64>(0)?, (row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
         }) {
             let followed = self.by_change.get(&change);

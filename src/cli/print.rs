@@ -19,14 +19,19 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// Prints JSON for programs. JSON lets some characters pass that a terminal obeys; people look at it there, so they are escaped.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<ExitCode> {
-    let mut plain = String::new();
-    for c in serde_json::to_string_pretty(value)?.chars() {
+    println!("{}", plain(&serde_json::to_string_pretty(value)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// JSON without what a terminal obeys.
+pub(super) fn plain(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for c in json.chars() {
         if steers(c) && c != '\n' {
             plain.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             plain.push(c);
         }
     }
-    println!("{plain}");
-    Ok(ExitCode::SUCCESS)
+    plain
 }

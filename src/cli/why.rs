@@ -67,8 +67,8 @@ fn print(report: &WhyReport) {
         );
     }
     for change in &report.changes {
-        let back = if change.taken_back { ": the vendor went back to an older version" } else { "" };
-        println!("  change {} {} at {}{back}", change.change_seq, change.kind, change.changed_at);
+        let back = if change.cause == "taken_back" { ": the vendor went back to an older version" } else { "" };
+        println!("  change {} {} at {}{back}", change.seq, change.kind, change.at);
     }
     for window in &report.windows {
         let when = window.closed_at.as_ref().unwrap_or(&window.opened_at);

@@ -56,11 +56,16 @@ impl ToSql for WindowState {
 
 impl ToSql for Cell {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Cell::Absent | Cell::Null => ValueRef::Null,
-            Cell::Integer(value) => ValueRef::Integer(*value),
-            Cell::Real(value) => ValueRef::Real(*value),
-            Cell::Text(value) => ValueRef::Text(value.as_bytes()),
-        }))
+        Ok(ToSqlOutput::Borrowed(value_of(self)))
+    }
+}
+
+/// A cell as its column holds it.
+pub(super) fn value_of(cell: &Cell) -> ValueRef<'_> {
+    match cell {
+        Cell::Absent | Cell::Null => ValueRef::Null,
+        Cell::Integer(value) => ValueRef::Integer(*value),
+        Cell::Real(value) => ValueRef::Real(*value),
+        Cell::Text(value) => ValueRef::Text(value.as_bytes()),
     }
 }

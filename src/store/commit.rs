@@ -7,7 +7,7 @@ use super::incoming::{Hearing, Incoming};
 use super::reconcile_run::Seen;
 use super::rejects::Origin;
 use super::row::{Applied, apply};
-use super::{checkpoint, contested, feeds, freshness, misfits, reconcile_run, rejects, windows};
+use super::{changes, checkpoint, contested, feeds, freshness, misfits, reconcile_run, rejects, windows};
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
@@ -74,6 +74,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     let run = scans.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
     let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id) };
     let (mut seen, mut fresh) = (Vec::new(), Vec::new());
+    let before = changes::newest(&tx)?;
     let mut undated = false;
     // Any other transaction goes without, because SQLite would write what stood on each page before into a file beside.
     if checkpoint.dry_run {
@@ -95,6 +96,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         seen.push(Seen { listing: key.listing, live: reads_live, present: applied.kind != ActionKind::Superseded, kind: applied.kind });
         *committed.counts.entry(applied.kind).or_default() += 1;
     }
+    changes::mark_bulk(&tx, sql.entity, before)?;
     // A dry run sees what it would do, and takes it back.
     if checkpoint.dry_run {
         tx.execute_batch("ROLLBACK TO dry_run; RELEASE dry_run")?;

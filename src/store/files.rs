@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Device and inode.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// The database and what belongs to it, as they were when they were opened. SQLite goes on with a file that was removed or
 /// replaced, and nobody would ever see what it writes; without the same -shm, two writers would destroy the file.
@@ -55,7 +55,7 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-fn identity(path: &Path) -> Option<Identity> {
+pub(super) fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata: Metadata| (metadata.dev(), metadata.ino()))
 }
 

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Jobs that may wait for the writer. Each holds a page at most.
@@ -96,6 +97,15 @@ impl Store {
     pub async fn ignore_queries(&self) -> Result<(), Error> {
         self.ask(|writer| {
             writer.database.sql.ignores_queries = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// From now on changes that are older than this are cut; the newest number stays, whatever its age.
+    pub async fn keep_history(&self, keep: Duration) -> Result<(), Error> {
+        self.ask(move |writer| {
+            writer.keep = Some(keep);
             Ok(())
         })
         .await
@@ -276,7 +286,7 @@ impl Store {
     }
 
     /// Looks after the files: folds in what can be folded in, and puts up a notice where a reader is in the way.
-    pub(crate) async fn tidy(&self, at: String) -> Result<(), Error> {
+    pub async fn tidy(&self, at: String) -> Result<(), Error> {
         self.ask(move |writer| writer.tidy(at)).await
     }
 }

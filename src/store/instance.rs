@@ -6,10 +6,12 @@
 
 use super::files::beside;
 use super::holder::Holder;
+use super::life::Life;
 use super::open_error::{OpenError, unusable};
 use super::owner;
 use super::sqlite::check_place;
 use chrono::{SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -33,7 +35,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub struct Instance {
     database: PathBuf,
     file: File,
+    written: Written,
+}
+
+/// What stands in the lock file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    #[serde(flatten)]
     holder: Holder,
+    /// What was last written into the database. It stays when the process has ended.
+    life: Option<Life>,
 }
 
 impl Instance {
@@ -53,15 +64,16 @@ impl Instance {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < patience => std::thread::sleep(LOOK_AGAIN),
-                Err(TryLockError::WouldBlock) => return Err(OpenError::Held { path: database.to_owned(), holder: read(&file) }),
+                Err(TryLockError::WouldBlock) => return Err(OpenError::Held { path: database.to_owned(), holder: read(&file).holder }),
                 Err(TryLockError::Error(error)) => return Err(unusable(database, format!("its lock {}: {error}", path.display()))),
             }
         }
         let since = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         let holder = Holder { pid: std::process::id(), command: command.to_owned(), since, trouble: None, shm: None };
+        let life = read(&file).life;
         // What it says of an earlier holder is over.
         file.set_len(0).map_err(|error| unusable(database, format!("its lock {}: {error}", path.display())))?;
-        let instance = Instance { database: database.to_owned(), file, holder };
+        let instance = Instance { database: database.to_owned(), file, written: Written { holder, life } };
         instance.write();
         Ok(instance)
     }
@@ -79,26 +91,34 @@ impl Instance {
 
     /// The database is open.
     pub(super) fn opened(&mut self) {
-        self.holder.shm = shm(&self.database);
+        self.written.holder.shm = shm(&self.database);
         self.write();
+    }
+
+    /// Remembers what was last written into the database.
+    pub(super) fn remember(&mut self, life: Life) {
+        if self.written.life.as_ref() != Some(&life) {
+            self.written.life = Some(life);
+            self.write();
+        }
     }
 
     /// Tells why the database cannot be written, or that it can again. Nothing is written where nothing changes.
     pub(super) fn tell(&mut self, trouble: Option<&str>) {
         let trouble = trouble.map(|trouble| trouble.chars().take(TROUBLE).collect::<String>());
-        if trouble == self.holder.trouble {
+        if trouble == self.written.holder.trouble {
             return;
         }
         if trouble.is_none() {
             tracing::info!("the database can be written again");
         }
-        self.holder.trouble = trouble;
+        self.written.holder.trouble = trouble;
         self.write();
     }
 
     /// What cannot be written here is in the log all the same.
     fn write(&self) {
-        let mut text = serde_json::to_vec(&self.holder).expect("a holder is plain data");
+        let mut text = serde_json::to_vec(&self.written).expect("a holder is plain data");
         text.resize(LENGTH.max(text.len()), b' ');
         if let Err(error) = self.file.write_all_at(&text, 0) {
             tracing::debug!(%error, "the lock file could not be written");
@@ -115,9 +135,14 @@ pub(crate) fn holder(database: &Path) -> std::io::Result<Option<Holder>> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(read(&file))),
+        Err(TryLockError::WouldBlock) => Ok(Some(read(&file).holder)),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// What was last written into a database by a process that held it; `None` where that cannot be told.
+pub(super) fn remembered(database: &Path) -> Option<Life> {
+    read(&File::open(lock_path(database)).ok()?).life
 }
 
 /// Refuses to write beside a process that uses another -shm file than the one that is there: it was removed meanwhile, and
@@ -157,10 +182,11 @@ fn linked_file(database: &Path) -> PathBuf {
     directory.join(path.file_name().unwrap_or_default())
 }
 
-fn read(mut file: &File) -> Holder {
+fn read(mut file: &File) -> Written {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(2 * LENGTH as u64).read_to_string(&mut text));
-    read.ok().and_then(|_| serde_json::from_str(text.trim_end()).ok()).unwrap_or_else(Holder::unknown)
+    let written = read.ok().and_then(|_| serde_json::from_str(text.trim_end()).ok());
+    written.unwrap_or_else(|| Written { holder: Holder::unknown(), life: None })
 }
 
 #[cfg(test)]
@@ -175,7 +201,7 @@ mod tests {
         let first = Instance::take(&path, "run").expect("free");
         let refused = Instance::take(&path, "run --backfill").expect_err("held").to_string();
         assert!(refused.contains(&format!("PID {}", std::process::id())) && refused.contains("mls-sync run"), "{refused}");
-        assert_eq!(holder(&path).expect("readable").as_ref(), Some(&first.holder));
+        assert_eq!(holder(&path).expect("readable").as_ref(), Some(&first.written.holder));
         drop(first);
         assert_eq!(holder(&path).expect("readable"), None);
         Instance::take(&path, "run").expect("free again");
@@ -201,7 +227,7 @@ mod tests {
         let path = dir.path().join("mls.db");
         std::fs::write(lock_path(&path), vec![b'x'; 3 * LENGTH]).expect("written");
         let first = Instance::take(&path, "run").expect("free");
-        assert_eq!(holder(&path).expect("readable").as_ref(), Some(&first.holder));
+        assert_eq!(holder(&path).expect("readable").as_ref(), Some(&first.written.holder));
         std::fs::write(lock_path(&path), "nonsense").expect("written");
         assert_eq!(holder(&path).expect("readable"), Some(Holder::unknown()));
     }

@@ -7,7 +7,7 @@ use super::query::{rows, value};
 use super::reconcile_run::{self, Confirmation, Occasion, Run, numbered, under_way};
 use super::row::apply;
 use super::row_sql::{RowSql, key_columns};
-use super::{contested, take_back};
+use super::{changes, contested, take_back};
 use crate::entity::Entity;
 use crate::plan::brake::{BrakeLimits, Finding, Ruling, rule};
 use crate::plan::merge::News;
@@ -51,11 +51,13 @@ pub(super) fn judge(database: &mut Database, occasion: Occasion, unread: &[Windo
         "UPDATE reconcile_runs SET state = ?2, note = ?3, ended_at = ?4, live_before = ?5, absent = ?6 WHERE run_id = ?1",
         params![run.id, state, note, ended_at, finding.live_before, finding.absent],
     )?;
+    let before = changes::newest(&tx)?;
     match state {
         _ if run.dry_run => count_doubtful(&tx, &run)?,
         "confirming" | "withheld" => take_back::settle(&tx, sql, &run, (state == "confirming", occasion.at))?,
         _ => {}
     }
+    changes::mark_bulk(&tx, sql.entity, before)?;
     tx.execute("DELETE FROM reconcile_seen WHERE run_id = ?1", [run.id])?;
     let mut to_confirm = if state == "confirming" { reconcile_run::unasked(&tx, run.id)? } else { Vec::new() };
     to_confirm.truncate(usize::try_from(limits.budget).unwrap_or(usize::MAX));
@@ -213,9 +215,11 @@ pub(super) fn approve(database: &mut Database, number: i64, at: &str) -> Result<
         )));
     }
     let absent = reconcile_run::unasked(&tx, run.id)?;
+    let before = changes::newest(&tx)?;
     for listing in &absent {
         delete(&tx, sql, (&run, listing), at)?;
     }
+    changes::mark_bulk(&tx, sql.entity, before)?;
     tx.execute("UPDATE reconcile_runs SET state = 'approved', ended_at = ?2 WHERE run_id = ?1", params![run.id, at])?;
     tx.execute("DELETE FROM notices WHERE feed_id = ?1 AND kind = 'withheld'", [&run.feed])?;
     let deleted = value(&tx, "SELECT deleted FROM reconcile_runs WHERE run_id = ?1", [run.id])?;

@@ -1,5 +1,6 @@
 //! A feed that a person removes: its live rows become tombstones, and where it stood is forgotten.
 
+use super::changes;
 use super::database::Database;
 use super::error::Error;
 use super::feeds::check_mirrored;
@@ -36,10 +37,12 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
         let Some(last) = batch.last() else { return Ok(Some(removed)) };
         after = last.clone();
         removed += batch.len() as u64;
+        let before = changes::newest(&tx)?;
         for listing in batch {
             let gone = Incoming::without_record(ListingKey { feed: feed.clone(), listing }, News::FeedRemoved);
             apply(&tx, sql, gone, Hearing { at, run: None })?;
         }
+        changes::mark_bulk(&tx, sql.entity, before)?;
         tx.commit()?;
     }
 }

@@ -1,13 +1,15 @@
 //! The one function through which every row changes: page, reconcile, replay of rejects, removal of a feed.
 
+use super::changes::{self, Change};
 use super::contested::{self, Contested};
+use super::diff::{self, Diff};
 use super::error::Error;
 use super::feeds;
 use super::incoming::{Hearing, Incoming};
 use super::row_sql::{NewRow, RowSql, Stored};
 use crate::plan::merge::{Action, ActionKind, merge};
-use crate::record::{Content, ListingKey, Stamp};
-use rusqlite::{Connection, params};
+use crate::record::{Content, Stamp};
+use rusqlite::Connection;
 
 /// The longest `extra` that is kept, in bytes: unknown fields must not flood the file.
 const LONGEST_EXTRA: usize = 256 * 1024;
@@ -38,7 +40,8 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, hearing:
     let contested = stored.as_ref().map(|_| contested::find(tx, &heard.key)).transpose()?.flatten();
     let taken_back = is_taken_back(tx, sql, (stored.as_ref(), contested.as_ref()), &mut heard, at)?;
     let extra_cut = heard.content.as_mut().is_some_and(cut_extra);
-    let likeness = stored.as_ref().map_or(Ok(Likeness::Other), |stored| likeness(tx, sql, stored, &mut heard))?;
+    let (likeness, diff) =
+        stored.as_ref().map_or(Ok((Likeness::Other, Diff::default())), |stored| likeness(tx, sql, stored, &mut heard))?;
     let signed_anew = likeness == Likeness::SignedAnew;
     let same = likeness == Likeness::Same || signed_anew && sql.ignores_queries;
     let known = stored.as_ref().map(|stored| stored.known(same, taken_back));
@@ -52,13 +55,14 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, hearing:
     let kind = action.kind();
     let stamp = if taken_back { heard.stamp } else { heard.stamp.max(earlier) };
     let new = |content, change_seq| NewRow { key, content, raw_hash, stamp, at, change_seq, deleted: false };
-    let change = |kind| change(tx, key, kind, (at, taken_back));
+    let cause = if taken_back { "taken_back" } else { heard.cause() };
+    let change = |kind, diff| changes::add(tx, sql.entity, key, Change { kind, cause, stamp: heard.stamp, at, diff });
     match action {
-        Action::Insert(content) => sql.insert(tx, &new(content, change("insert")?))?,
-        Action::InsertTombstone(content) => sql.insert(tx, &NewRow { deleted: true, ..new(content, change("tombstone")?) })?,
-        Action::Update(content) => sql.update(tx, &new(content, change("update")?))?,
-        Action::Revive(content) => sql.update(tx, &new(content, change("revive")?))?,
-        Action::Tombstone => sql.tombstone(tx, key, (heard.cause(), stamp), (at, change("tombstone")?))?,
+        Action::Insert(content) => sql.insert(tx, &new(content, change("added", None)?))?,
+        Action::InsertTombstone(content) => sql.insert(tx, &NewRow { deleted: true, ..new(content, change("deleted", None)?) })?,
+        Action::Update(content) => sql.update(tx, &new(content, change("changed", Some(diff))?))?,
+        Action::Revive(content) => sql.update(tx, &new(content, change("restored", Some(diff))?))?,
+        Action::Tombstone => sql.tombstone(tx, key, (heard.cause(), stamp), (at, change("deleted", Some(Diff::default()))?))?,
         Action::Restamp => sql.restamp(tx, key, stamp)?,
         // The file was taken over for another source, which has the same: from now on older answers of it are old.
         Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, key, (stamp, raw_hash))?,
@@ -106,15 +110,19 @@ fn cut_extra(content: &mut Content) -> bool {
     true
 }
 
-/// Whether the row holds what was heard.
+/// Whether the row holds what was heard, and where it differs.
 ///
 /// The same version of a listing may be sent in the shape of the document's table or of its class; each lacks fields of
 /// the other. What this answer leaves out is taken over, so that the shapes do not look like changes.
-fn likeness(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming) -> Result<Likeness, Error> {
-    if stored.raw_hash == heard.raw_hash {
-        return Ok(Likeness::Same);
+fn likeness(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming) -> Result<(Likeness, Diff), Error> {
+    let same_record = stored.raw_hash == heard.raw_hash;
+    // The row of a deleted listing may have been made of the same record by another version of this program.
+    if same_record && !stored.is_deleted() {
+        return Ok((Likeness::Same, Diff::default()));
     }
-    let Some(content) = &mut heard.content else { return Ok(Likeness::Other) };
+    let Some(content) = &mut heard.content else {
+        return Ok((if same_record { Likeness::Same } else { Likeness::Other }, Diff::default()));
+    };
     let mut signed_anew = false;
     if heard.stamp.is_some()
         && heard.stamp == stored.stamp
@@ -123,16 +131,12 @@ fn likeness(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming
         content.fill_absent_from(&earlier, sql.entity.fields);
         signed_anew = (sql.entity.same_but_for_queries)(&earlier, content);
     }
-    Ok(match content.hash() == stored.content_hash {
+    let same_content = content.hash() == stored.content_hash;
+    let diff = if same_content { Diff::default() } else { diff::of(tx, sql, &heard.key, content)? };
+    let likeness = match same_record || diff.is_empty() {
         true => Likeness::Same,
         false if signed_anew => Likeness::SignedAnew,
         false => Likeness::Other,
-    })
-}
-
-/// Adds a change, with the mirror's clock and whether the vendor has gone back to an older version; tells its number.
-fn change(tx: &Connection, key: &ListingKey, kind: &str, (at, taken_back): (&str, bool)) -> rusqlite::Result<i64> {
-    let mut statement =
-        tx.prepare_cached("INSERT INTO changes (feed_id, listing_id, kind, changed_at, taken_back) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    statement.insert(params![key.feed, key.listing, kind, at, taken_back])
+    };
+    Ok((likeness, diff))
 }

@@ -18,7 +18,8 @@ pub(super) struct RowSql {
     /// What differs in the queries of URLs alone is no change.
     pub(super) ignores_queries: bool,
     find: String,
-    cells: String,
+    /// The cells and `extra`, in the order of the fields.
+    pub(super) cells: String,
     insert: String,
     update: String,
     refresh: String,

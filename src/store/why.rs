@@ -70,12 +70,12 @@ pub(crate) struct RowReport {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ChangeReport {
-    pub change_seq: i64,
-    /// insert, update, tombstone, revive.
+    pub seq: i64,
+    /// added, changed, deleted, restored.
     pub kind: String,
-    pub changed_at: String,
-    /// Whether the vendor had gone back to an older version.
-    pub taken_back: bool,
+    /// One of the words of the column `changes.cause`.
+    pub cause: String,
+    pub at: String,
 }
 
 /// An answer that was older than the row.
@@ -182,10 +182,10 @@ fn contested(connection: &Connection, key: &ListingKey) -> rusqlite::Result<Opti
 }
 
 fn changes(connection: &Connection, key: &ListingKey) -> rusqlite::Result<Vec<ChangeReport>> {
-    let sql = "SELECT change_seq, kind, changed_at, taken_back FROM changes
-         WHERE feed_id = ?1 AND listing_id = ?2 ORDER BY change_seq DESC LIMIT ?3";
+    let sql = "SELECT seq, kind, cause, at FROM changes
+         WHERE entity = 'listing' AND feed_id = ?1 AND key = ?2 ORDER BY seq DESC LIMIT ?3";
     rows(connection, sql, params![key.feed, key.listing, TOLD], |row| {
-        Ok(ChangeReport { change_seq: row.get(0)?, kind: row.get(1)?, changed_at: row.get(2)?, taken_back: row.get(3)? })
+        Ok(ChangeReport { seq: row.get(0)?, kind: row.get(1)?, cause: row.get(2)?, at: row.get(3)? })
     })
 }
 

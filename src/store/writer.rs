@@ -8,7 +8,8 @@ use super::instance::Instance;
 use super::notice::{self, Notice};
 use super::open_error::{OpenError, unusable};
 use super::row_sql::RowSql;
-use super::{commit, long_readers, schema, sqlite};
+use super::life::{self, Life};
+use super::{commit, instance, long_readers, retention, schema, sqlite};
 use crate::entity::Entity;
 use rusqlite::Connection;
 use std::path::Path;
@@ -29,6 +30,8 @@ pub(super) struct Writer {
     files: Files,
     /// Where troubles are told that the database itself cannot hold.
     instance: Option<Instance>,
+    /// How long changes are kept; `None` for ever.
+    pub(super) keep: Option<Duration>,
     /// The backlog that was told of.
     backlog: Option<u64>,
     /// A stop is under way, and whether that was heard.
@@ -43,14 +46,16 @@ impl Writer {
         mut instance: Option<Instance>,
         hurry: Arc<AtomicBool>,
     ) -> Result<Writer, OpenError> {
-        let connection = open_newest(path, instance.is_some())?;
+        let remembered = instance::remembered(path);
+        let mut connection = open_newest(path, instance.is_some())?;
+        life::recognize(&mut connection, path, remembered.as_ref()).map_err(|error| unusable(path, error))?;
         let mut files = Files::of(path);
         if let Some(instance) = &mut instance {
             files.watch(instance.path());
             instance.opened();
         }
         let database = Database { connection, sql: RowSql::new(entity), idle: Idle::default() };
-        Ok(Writer { database, files, instance, backlog: None, hurry, hurries: false })
+        Ok(Writer { database, files, instance, keep: None, backlog: None, hurry, hurries: false })
     }
 
     pub(super) fn work(mut self, mut jobs: mpsc::Receiver<Job>) {
@@ -76,7 +81,10 @@ impl Writer {
             self.database.idle.refused();
         }
         match (&done, &mut self.instance) {
-            (Ok(_), Some(instance)) => instance.tell(None),
+            (Ok(_), Some(instance)) => {
+                instance.tell(None);
+                Life::of(&self.database.connection).into_iter().for_each(|life| instance.remember(life));
+            }
             (Err(error @ (Error::Sqlite(_) | Error::Gone(_))), Some(instance)) => instance.tell(Some(&error.to_string())),
             (Err(_), Some(_)) | (_, None) => {}
         }
@@ -89,6 +97,9 @@ impl Writer {
         self.files.check()?;
         if self.database.idle.is_due() {
             commit::write_idle(&mut self.database)?;
+        }
+        if let Some(keep) = self.keep {
+            retention::cut(&mut self.database, keep, &at)?;
         }
         let backlog = long_readers::tidy(&self.database.connection)?;
         // Told anew when it has grown by a quarter: it is never the same twice.

@@ -52,8 +52,8 @@ fn arrives(mirror: &Mirror, feeds: impl Fn(&str) -> bool, limit: u64) {
         };
         names.iter().filter(|name| feeds(name)).filter_map(of).collect()
     });
-    let last = mirror.number("SELECT coalesce(max(change_seq), 0) FROM changes");
-    let changed = format!("SELECT feed_id, listing_id FROM changes WHERE change_seq > {last}");
+    let last = mirror.number("SELECT coalesce(max(seq), 0) FROM changes");
+    let changed = format!("SELECT feed_id, key FROM changes WHERE seq > {last}");
     eventually("every change has arrived", seconds(limit), || edited.is_subset(&mirror.keys(&changed)));
 }
 

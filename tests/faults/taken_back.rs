@@ -59,7 +59,7 @@ fn a_quarter_of_an_hour_passes(mirror: &Mirror) {
     let before = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-15 minutes')";
     execute(mirror, &format!("UPDATE contested SET first_seen_at = {before}"));
     execute(mirror, &format!("UPDATE listings SET first_seen_at = {before}, changed_at = {before}"));
-    execute(mirror, "UPDATE changes SET changed_at = (SELECT max(changed_at) FROM listings)");
+    execute(mirror, "UPDATE changes SET at = (SELECT max(changed_at) FROM listings)");
 }
 
 /// The last run, with the arguments that `reconcile` is given.
@@ -95,7 +95,7 @@ fn a_backup_that_is_put_back_is_taken_over_when_it_is_seen_twice_ten_minutes_apa
     a_quarter_of_an_hour_passes(&mirror);
     mirror.reread();
     mirror.verify("after two readings");
-    assert_eq!((contested(&mirror), mirror.number("SELECT count(*) FROM changes WHERE taken_back")), (0, 6));
+    assert_eq!((contested(&mirror), mirror.number("SELECT count(*) FROM changes WHERE cause = 'taken_back'")), (0, 6));
     let why = mirror.run(&["why", FEED, &edited[0].0]).succeeded();
     assert!(why.stdout.contains(": the vendor went back to an older version"), "{}", why.stdout);
     assert_eq!(asked_one_by_one(&mirror), 0);
@@ -112,7 +112,7 @@ fn a_row_that_is_confirmed_between_two_older_answers_stays() {
         mirror.reread();
         assert_eq!(contested(&mirror), expected);
     }
-    assert_eq!(mirror.number("SELECT count(*) FROM changes WHERE taken_back"), 0);
+    assert_eq!(mirror.number("SELECT count(*) FROM changes WHERE cause = 'taken_back'"), 0);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn older_deletions_of_very_many_listings_wait_for_a_person() {
     assert_eq!(mirror.live(FEED), 300);
     mirror.run(&["reconcile", "--approve", &run["run_id"].to_string()]).succeeded();
     mirror.verify("approved");
-    assert_eq!(mirror.number("SELECT count(*) FROM changes WHERE taken_back AND kind = 'tombstone'"), 120);
+    assert_eq!(mirror.number("SELECT count(*) FROM changes WHERE cause = 'taken_back' AND kind = 'deleted'"), 120);
 }
 
 #[test]

@@ -40,6 +40,10 @@ const MOST_EFFORT: u64 = 16;
 /// The same where there is a trouble that stays, which is narrowed down by every kind of work anew.
 const MOST_IN_TROUBLE: u64 = 26;
 
+/// Takes a column out of each diff.
+const LEAVE_OUT_A_COLUMN: &str = "CREATE TRIGGER IF NOT EXISTS leave_out AFTER INSERT ON changes WHEN new.kind = 'changed'
+    BEGIN UPDATE changes SET diff = json_remove(diff, '$.mls_update_date') WHERE seq = new.seq; END";
+
 /// What is done wrongly on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sabotage {
@@ -56,6 +60,8 @@ pub(super) enum Sabotage {
     TakesRefusedForStored,
     /// The session takes a listing for deleted that a scan lacks, without asking the vendor.
     DeletesUnasked,
+    /// A change does not tell one of the columns that it changed.
+    LeavesOutAColumn,
     /// The vendor heeds the first feed of a list, and nobody has looked whether it heeds all.
     ListsUnasked,
     /// A part of what a list of feeds asks for is taken for the whole.
@@ -404,6 +410,9 @@ impl Driver {
 
     fn start(&mut self, reconcile: bool) {
         let (store, writer) = Store::open(&self.path(), &LISTINGS).expect("the file opens");
+        if self.sabotage == Sabotage::LeavesOutAColumn {
+            Connection::open(self.path()).and_then(|file| file.execute_batch(LEAVE_OUT_A_COLUMN)).expect("the file is spoilt");
+        }
         let at = self.at();
         let (feed, since) = (self.feed.clone(), self.options.since);
         let saved = self.runtime.block_on(async {

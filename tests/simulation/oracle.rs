@@ -6,7 +6,9 @@ use mls_sync::plan::checkpoint::{Checkpoint, WindowState};
 use mls_sync::plan::options::Purpose;
 use mls_sync::record::{ListingId, PageRequest, Stamp, Window};
 use mls_sync::sandbox::World;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -30,11 +32,13 @@ pub(super) struct Event {
 }
 
 /// What a consumer knows of a listing who reads `changes` alone.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct View {
     live: bool,
     seq: i64,
     revived: u64,
+    /// Its columns, to which each diff was applied.
+    columns: Map<String, Value>,
 }
 
 #[derive(Debug, Default)]
@@ -100,8 +104,9 @@ impl Oracle {
         let failed = |error: rusqlite::Error| error.to_string();
         let mut statement = file
             .prepare_cached(
-                "SELECT changes.change_seq, changes.listing_id, kind, listings.change_seq, deleted_at IS NULL
-                 FROM changes LEFT JOIN listings USING (feed_id, listing_id) WHERE changes.change_seq > ?1 ORDER BY changes.change_seq",
+                "SELECT seq, key, kind, change_seq, deleted_at IS NULL, diff
+                 FROM changes LEFT JOIN listings ON listings.feed_id = changes.feed_id AND listing_id = key
+                 WHERE entity = 'listing' AND seq > ?1 ORDER BY seq",
             )
             .map_err(failed)?;
         let mut rows = statement.query([self.last_seq]).map_err(failed)?;
@@ -114,23 +119,33 @@ impl Oracle {
                 return Err(format!("change {seq} follows {}", self.last_seq));
             }
             self.last_seq = seq;
-            let known = self.views.get(&listing).copied();
+            let known = self.views.get(&listing);
             let live = match (known.map(|view| view.live), kind.as_str()) {
-                (None, "insert") | (Some(true), "update") | (Some(false), "revive") => true,
-                (None | Some(true), "tombstone") => false,
+                (None, "added") | (Some(true), "changed") | (Some(false), "restored") => true,
+                (None | Some(true), "deleted") => false,
                 (state, kind) => return Err(format!("{listing}: change {seq} is {kind}, for a listing whose live is {state:?}")),
             };
-            let revived = known.map_or(0, |view| view.revived) + u64::from(kind == "revive");
+            let revived = known.map_or(0, |view| view.revived) + u64::from(kind == "restored");
             if revived > self.revivals.get(&listing).copied().unwrap_or(0) {
                 return Err(format!("{listing}: a consumer saw it come back {revived} times, oftener than the vendor brought it back"));
             }
-            self.views.insert(listing.clone(), View { live, seq, revived });
+            let diff: Option<String> = row.get(5).map_err(failed)?;
+            let columns = follow(known.map(|view| &view.columns), diff.as_deref()).map_err(|why| format!("{listing}: change {seq}: {why}"))?;
+            self.views.insert(listing.clone(), View { live, seq, revived, columns });
             touched.insert(listing, of_row);
         }
         for (listing, of_row) in touched {
-            let view = self.views[&listing];
+            let row = columns(file, &listing).map_err(failed)?;
+            let view = self.views.get_mut(&listing).expect("it was touched");
+            // The first change brought everything that no later one of these has.
+            if view.columns.contains_key(FRESH) {
+                view.columns = row.clone();
+            }
             if of_row != (Some(view.seq), view.live) {
-                return Err(format!("{listing}: the row says {of_row:?}, its changes {view:?}"));
+                return Err(format!("{listing}: the row says {of_row:?}, its changes {} and live {}", view.seq, view.live));
+            }
+            if let Some((column, value)) = row.iter().find(|(column, value)| view.columns.get(*column) != Some(*value)) {
+                return Err(format!("{listing}: {column} is {value}, and its changes say {:?}", view.columns.get(column)));
             }
         }
         Ok(())
@@ -144,7 +159,7 @@ impl Oracle {
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)));
         let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(|error| error.to_string())?;
         // The stamps of this world only rise, but for those of a backup.
-        let mut statement = file.prepare("SELECT listing_id FROM changes WHERE taken_back").map_err(|error| error.to_string())?;
+        let mut statement = file.prepare("SELECT key FROM changes WHERE cause = 'taken_back'").map_err(|error| error.to_string())?;
         let taken_back: rusqlite::Result<Vec<String>> = statement.query_map([], |row| row.get(0)).and_then(Iterator::collect);
         let mut taken_back = taken_back.map_err(|error| error.to_string())?;
         // One that is gone without a word may be taken for what an old answer told of it.
@@ -156,9 +171,9 @@ impl Oracle {
             return Err(format!("{} rows, {} listings in changes", rows.len(), self.views.len()));
         }
         for (listing, seq, live) in rows {
-            let view = self.views.get(&listing).copied().unwrap_or_default();
+            let view = self.views.get(&listing).cloned().unwrap_or_default();
             if (view.seq, view.live) != (seq, live) {
-                return Err(format!("{listing}: change_seq {seq} and live {live} in its row, {view:?} in changes"));
+                return Err(format!("{listing}: change_seq {seq} and live {live} in its row, {} and {} in changes", view.seq, view.live));
             }
         }
         Ok(())
@@ -206,6 +221,43 @@ impl Oracle {
             .collect();
         if differs.is_empty() { Ok(()) } else { Err(differs.join("\n")) }
     }
+}
+
+/// Marks the columns of a listing whose first change is among those that are being read.
+const FRESH: &str = "(new)";
+
+/// What a diff makes of a listing's columns; nothing is known of one that is new.
+fn follow(columns: Option<&Map<String, Value>>, diff: Option<&str>) -> Result<Map<String, Value>, String> {
+    let Some(columns) = columns else {
+        return if diff.is_none() { Ok(Map::from_iter([(FRESH.to_owned(), Value::Null)])) } else { Err(format!("it begins with {diff:?}")) };
+    };
+    let mut columns = columns.clone();
+    let diff: BTreeMap<String, (Value, Value)> = serde_json::from_str(diff.ok_or("it has no diff")?).map_err(|error| error.to_string())?;
+    for (column, (before, after)) in diff {
+        let known = columns.insert(column.clone(), after);
+        if before == columns[&column] || known.as_ref().is_some_and(|known| *known != before) {
+            return Err(format!("{column} was {known:?} and not {before}"));
+        }
+    }
+    Ok(columns)
+}
+
+/// The columns of a row as a diff may name them.
+fn columns(file: &Connection, listing: &str) -> rusqlite::Result<Map<String, Value>> {
+    let mut statement = file.prepare_cached("SELECT * FROM listings WHERE listing_id = ?1")?;
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    statement.query_row([listing], |row| {
+        let value = |index| {
+            Ok(match row.get_ref(index)? {
+                ValueRef::Integer(number) => number.into(),
+                ValueRef::Real(number) => number.into(),
+                ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+                ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+            })
+        };
+        let vendors = names.iter().enumerate().skip(2).take_while(|(_, name)| *name != "first_seen_at");
+        vendors.map(|(index, name)| Ok((name.clone(), value(index)?))).collect()
+    })
 }
 
 /// Which rows the file has, with their stamps.

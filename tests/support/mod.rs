@@ -278,15 +278,16 @@ impl Mirror {
         let integrity: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(integrity, "ok", "{what}");
         let astray = "SELECT count(*) FROM listings l WHERE change_seq IS NOT
-            (SELECT max(c.change_seq) FROM changes c WHERE c.feed_id = l.feed_id AND c.listing_id = l.listing_id)";
+            (SELECT max(seq) FROM changes c WHERE entity = 'listing' AND c.feed_id = l.feed_id AND key = listing_id)";
         assert_eq!(count(astray), 0, "{what}: listings whose change_seq is not that of their last change");
-        let disputed = "SELECT count(*) FROM listings l JOIN changes c USING (change_seq)
-            WHERE (l.deleted_at IS NOT NULL) <> (c.kind = 'tombstone') OR l.changed_at <> c.changed_at
-                OR (l.feed_id, l.listing_id) <> (c.feed_id, c.listing_id)";
+        let disputed = "SELECT count(*) FROM listings l JOIN changes c ON seq = change_seq
+            WHERE (deleted_at IS NOT NULL) <> (kind = 'deleted') OR changed_at <> at OR (l.feed_id, listing_id) <> (c.feed_id, key)";
         assert_eq!(count(disputed), 0, "{what}: listings that disagree with their last change");
         assert_eq!(count("SELECT count(*) - count(DISTINCT change_seq) FROM listings"), 0, "{what}: change_seq is not unique");
-        let (listings, changes) = ("SELECT ifnull(max(change_seq), 0) FROM listings", "SELECT ifnull(max(change_seq), 0) FROM changes");
+        let (listings, changes) = ("SELECT ifnull(max(change_seq), 0) FROM listings", "SELECT ifnull(max(seq), 0) FROM changes");
         assert_eq!(count(listings), count(changes), "{what}: the newest change is of no listing");
+        let idle = "SELECT count(*) FROM changes WHERE kind = 'changed' AND diff = '{}'";
+        assert_eq!(count(idle), 0, "{what}: changes that changed nothing");
     }
 
     /// How the file came to be, for the message of a failed test.

@@ -48,7 +48,6 @@ ALTER TABLE feeds ADD COLUMN loaded_at TEXT;
 UPDATE feeds SET loaded_at = added_at WHERE feed_id IN (SELECT feed_id FROM covered);
 
 -- What the vendor says that is older than the row.
-ALTER TABLE changes ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reconcile_runs ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0;
 CREATE TEMP TABLE seen_before AS SELECT run_id, listing_id FROM reconcile_seen;
 DROP TABLE reconcile_seen;
@@ -81,3 +80,46 @@ CREATE TABLE freshness_counts (
     changes INTEGER NOT NULL,
     PRIMARY KEY (feed_id, began_at, within_s)
 ) STRICT, WITHOUT ROWID;
+
+-- What each change changed. Of those that are there it is not known; a deletion changes no value.
+CREATE TEMP TABLE changes_before AS SELECT * FROM changes;
+DROP TABLE changes;
+CREATE TABLE changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    entity TEXT NOT NULL,
+    feed_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored')),
+    cause TEXT NOT NULL,
+    stamp TEXT,
+    at TEXT NOT NULL,
+    bulk INTEGER NOT NULL DEFAULT 0,
+    diff TEXT
+) STRICT;
+INSERT INTO changes (seq, entity, feed_id, key, kind, cause, at, diff)
+SELECT
+    before.change_seq, 'listing', before.feed_id, before.listing_id,
+    CASE kind WHEN 'insert' THEN 'added' WHEN 'update' THEN 'changed' WHEN 'tombstone' THEN 'deleted' ELSE 'restored' END,
+    iif(kind = 'tombstone', coalesce(listings.deleted_cause, 'vendor'), 'vendor'),
+    before.changed_at,
+    iif(
+        kind = 'tombstone' AND lag(kind) OVER (PARTITION BY before.feed_id, before.listing_id ORDER BY before.change_seq) IS NOT NULL,
+        '{}', NULL
+    )
+FROM changes_before AS before LEFT JOIN listings USING (change_seq)
+ORDER BY before.change_seq;
+DROP TABLE changes_before;
+CREATE INDEX changes_of_key ON changes (entity, feed_id, key);
+
+-- What the file is.
+CREATE TABLE schema_meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    contract TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    epoch_at TEXT NOT NULL,
+    cut_seq INTEGER NOT NULL,
+    inode TEXT
+) STRICT;
+INSERT INTO schema_meta VALUES (
+    1, '3.0.0', lower(hex(randomblob(16))), lower(hex(randomblob(8))), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, NULL);

@@ -1,0 +1,112 @@
+//! `mls-sync history`: how a listing changed, and what it was at a time.
+
+use super::exit::reached_end;
+use super::print::{grouped, print_json};
+use crate::config::Config;
+use crate::entity::Entity;
+use crate::record::{DayTime, FeedId, Kind, ListingId, ListingKey, Stamp, printable};
+use crate::store::history::{self, AsOf, ChangeLine, Unknown};
+use crate::vendor::constellation1::LISTINGS;
+use serde_json::Value;
+use std::process::ExitCode;
+
+/// Characters of a value that fit a line with the one before it.
+const HALF: usize = 21;
+/// Characters of a value that fit a line alone.
+const WHOLE: usize = 50;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 shown, 1 the listing was never stored, or not yet, or what it was then is not kept, 2 something is missing or wrong.")]
+pub(super) struct Arguments {
+    /// The feed
+    feed: String,
+    /// The MLS number
+    listing: String,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
+    /// What the listing was at this time, UTC, by the mirror's clock: 2024-01-31 or 2024-01-31T08:30:00
+    #[arg(long, value_name = "TIME")]
+    at: Option<DayTime>,
+}
+
+pub(super) fn history(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let key = ListingKey { feed: FeedId(arguments.feed), listing: ListingId(arguments.listing) };
+    match arguments.at {
+        Some(DayTime(time)) => as_of(config, &key, time, arguments.json),
+        None => through_time(config, &key, arguments.json),
+    }
+}
+
+fn through_time(config: &Config, key: &ListingKey, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(history) = history::history(&config.database, &LISTINGS, key)? else { return never(key) };
+    if json {
+        return print_json(&history);
+    }
+    println!("{} {}: {} changes", key.feed, printable(&key.listing.0, WHOLE), grouped(history.changes.len() as u64));
+    if history.cut {
+        println!("what was before is not kept (history.keep)");
+    }
+    history.changes.iter().flat_map(|change| lines(&LISTINGS, change)).for_each(|line| println!("{line}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A change as a person reads it: when and what, and a line for each column.
+fn lines(entity: &Entity, change: &ChangeLine) -> Vec<String> {
+    let cause = if change.cause == "vendor" { String::new() } else { format!(" ({})", change.cause) };
+    let stamp = change.stamp.as_ref().map_or(String::new(), |stamp| format!(", dated {}", printable(stamp, HALF)));
+    let mut lines = vec![format!("{}  {}{cause}{stamp}", change.at, change.kind)];
+    let Some(diff) = &change.diff else {
+        lines.push("  what it changed is not known".to_owned());
+        return lines;
+    };
+    let begins = change.kind == "added";
+    let mut columns: Vec<_> = diff.iter().filter(|(column, _)| !begins || entity.headline.contains(&column.as_str())).collect();
+    columns.sort_by_key(|(column, _)| !entity.headline.contains(&column.as_str()));
+    lines.extend(columns.into_iter().map(|(column, (before, after))| {
+        let said = |value| shown(entity, column, value, if begins { WHOLE } else { HALF });
+        if begins { format!("  {column:<26}{}", said(after)) } else { format!("  {column:<26}{:<HALF$} -> {}", said(before), said(after)) }
+    }));
+    lines
+}
+
+/// A value that fits its line. Of JSON, the length says more than its beginning.
+fn shown(entity: &Entity, column: &str, value: &Value, limit: usize) -> String {
+    let is_json = column == "extra" || entity.fields.iter().any(|field| field.column == column && field.kind == Kind::Json);
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if is_json => format!("JSON, {} bytes", grouped(text.len() as u64)),
+        Value::String(text) => printable(text, limit - 1),
+        other => printable(&other.to_string(), limit - 1),
+    }
+}
+
+fn as_of(config: &Config, key: &ListingKey, time: Stamp, json: bool) -> anyhow::Result<ExitCode> {
+    match history::as_of(&config.database, &LISTINGS, key, time)? {
+        Ok(as_of) if json => print_json(&as_of),
+        Ok(as_of) => {
+            print_as_of(&as_of);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(Unknown::Never) => never(key),
+        Err(Unknown::NotYet) => untold(key, "was not stored yet then"),
+        Err(Unknown::NotKept) => untold(key, "was stored then, and what it was is not kept"),
+    }
+}
+
+fn print_as_of(as_of: &AsOf) {
+    let state = if as_of.live { "live" } else { "deleted" };
+    println!("{} {} at {}: {state}", printable(&as_of.feed_id, WHOLE), printable(&as_of.key, WHOLE), as_of.time);
+    for (column, value) in as_of.row.iter().filter(|(_, value)| !value.is_null()) {
+        println!("  {column:<26}{}", shown(&LISTINGS, column, value, WHOLE));
+    }
+}
+
+fn never(key: &ListingKey) -> anyhow::Result<ExitCode> {
+    untold(key, "was never stored; `mls-sync why` says what is known of it")
+}
+
+fn untold(key: &ListingKey, why: &str) -> anyhow::Result<ExitCode> {
+    println!("{} {} {why}", key.feed, printable(&key.listing.0, WHOLE));
+    Ok(reached_end(false))
+}

@@ -1,0 +1,56 @@
+//! The table `changes`, as it is written: each change of a row, and which of them are a mass update.
+
+use super::diff::Diff;
+use super::query::value;
+use crate::entity::Entity;
+use crate::record::{ListingKey, Stamp};
+use rusqlite::{Connection, params};
+
+/// As many changes of one kind and of the same columns in one transaction are a mass update.
+const BULK: i64 = 50;
+
+/// A change of a row.
+pub(super) struct Change<'a> {
+    /// added, changed, deleted, restored.
+    pub(super) kind: &'a str,
+    /// What made it.
+    pub(super) cause: &'a str,
+    /// Of what was said.
+    pub(super) stamp: Option<Stamp>,
+    /// The mirror's clock.
+    pub(super) at: &'a str,
+    /// What it changes; `None` for the first change of a key, which brings everything. That is not kept twice: the row and the
+    /// later diffs tell it.
+    pub(super) diff: Option<Diff>,
+}
+
+/// Adds a change; tells its number.
+pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Change) -> rusqlite::Result<i64> {
+    let Change { kind, cause, stamp, at, diff } = change;
+    let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let diff = diff.map(Diff::into_json);
+    tx.prepare_cached(sql)?.insert(params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff])
+}
+
+/// The number of the newest change; 0 where there is none.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    value(connection, "SELECT coalesce(max(seq), 0) FROM changes", [])
+}
+
+/// Marks those of a transaction's changes that are a mass update: many of one kind, of the same columns. The column of the stamp
+/// does not count, because it goes along with any change. `before` is the newest number before the transaction.
+pub(super) fn mark_bulk(tx: &Connection, entity: &Entity, before: i64) -> rusqlite::Result<()> {
+    if newest(tx)? - before < BULK {
+        return Ok(());
+    }
+    let stamp = entity.fields.iter().find(|field| field.wire == entity.stamp).map(|field| field.column);
+    tx.prepare_cached(
+        "UPDATE changes SET bulk = 1 WHERE seq IN (
+             SELECT seq FROM (SELECT seq, count(*) OVER (PARTITION BY feed_id, kind, columns) AS alike FROM (
+                 SELECT seq, feed_id, kind, (SELECT group_concat(key) FROM json_each(diff) WHERE key IS NOT ?3) AS columns
+                 FROM changes WHERE seq > ?1))
+             WHERE alike >= ?2)",
+    )?
+    .execute(params![before, BULK, stamp])
+    .map(drop)
+}
