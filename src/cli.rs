@@ -20,8 +20,8 @@ mod why;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
-use crate::store::{Lost, OpenError};
 use crate::store::report::ReportError;
+use crate::store::{Lost, OpenError};
 use clap::{Args, Parser, Subcommand};
 use exit::{EXIT_FAILED, EXIT_IN_USE, EXIT_LOST, EXIT_USAGE};
 use logging::LogFormat;

@@ -55,7 +55,8 @@ impl Consumer {
         let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
         let rows = statement.query_map([], |row| {
             let vendors = names.iter().enumerate().skip(2).take_while(|(_, name)| *name != "first_seen_at");
-            let cells = vendors.map(|(index, name)| (name.clone(), value(row.get_ref(index).unwrap()))).filter(|(_, value)| !value.is_null());
+            let cells =
+                vendors.map(|(index, name)| (name.clone(), value(row.get_ref(index).unwrap()))).filter(|(_, value)| !value.is_null());
             Ok((row.get("listing_id")?, (row.get::<_, Option<String>>("deleted_at")?.is_none(), cells.collect())))
         });
         let rows = rows.unwrap().map(Result::unwrap).collect();
@@ -137,15 +138,20 @@ fn a_column_that_a_diff_leaves_out_is_seen_by_who_follows() {
 fn each_change_says_what_made_it_and_a_mass_of_them_is_told_apart() {
     let mirror = loaded();
     live_on(&mirror, 0);
-    let told = |sql: &str| mirror.query(sql, |row| Ok(format!("{} {} {}", row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)));
+    let told = |sql: &str| {
+        mirror.query(sql, |row| Ok(format!("{} {} {}", row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))
+    };
     let kinds = "SELECT kind, cause, count(*) FROM changes WHERE seq > 330 GROUP BY 1, 2 ORDER BY 1";
     assert_eq!(told(kinds), ["changed vendor 14", "deleted vendor 6", "restored vendor 1"]);
     assert_eq!(mirror.number("SELECT count(*) FROM changes WHERE bulk AND seq > 330"), 0, "few are no mass");
     assert_eq!(mirror.number("SELECT count(*) FROM changes WHERE stamp IS NULL"), 0);
-    mirror.run(&["feeds", "remove", FEED]).succeeded();
+    mirror.run(&["feeds", "remove", FEED, "--yes"]).succeeded();
     assert_eq!(told("SELECT kind, cause, bulk FROM changes WHERE cause <> 'vendor' GROUP BY 1, 2, 3"), ["deleted feed_removed 1"]);
     let line = lines(&mirror.run(&["changes"]).succeeded()).pop().unwrap();
-    assert_eq!((&line["bulk"], &line["cause"], &line["stamp"], &line["diff"]), (&json!(true), &json!("feed_removed"), &Value::Null, &json!({})));
+    assert_eq!(
+        (&line["bulk"], &line["cause"], &line["stamp"], &line["diff"]),
+        (&json!(true), &json!("feed_removed"), &Value::Null, &json!({}))
+    );
     let events = "SELECT count(*) FROM entity_event WHERE ResourceName = 'Property' AND ResourceRecordKey LIKE 'GAMLS:%'
         AND EntityEventTimestamp LIKE '20%Z' AND EntityEventSequence > 0";
     assert_eq!(mirror.number(events), mirror.number("SELECT count(*) FROM changes"));
@@ -164,7 +170,11 @@ fn changes_can_be_asked_for_by_feed_and_column_and_what_does_not_exist_is_refuse
     assert!(untouched.iter().all(|line| line["kind"] != "changed"), "{untouched:?}");
     for strange in [["--columns", "pries"], ["--entity", "agent"]] {
         let said = mirror.run(&["changes", strange[0], strange[1]]).exited(2);
-        assert!(said.stderr.contains(&format!("there is no {} {}", strange[0].trim_start_matches('-').trim_end_matches('s'), strange[1])), "{}", said.stderr);
+        assert!(
+            said.stderr.contains(&format!("there is no {} {}", strange[0].trim_start_matches('-').trim_end_matches('s'), strange[1])),
+            "{}",
+            said.stderr
+        );
     }
 }
 

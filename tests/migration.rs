@@ -151,7 +151,8 @@ fn a_file_of_version_1_keeps_its_answers() {
 fn the_changes_of_an_older_file_keep_their_numbers_and_get_the_new_words() {
     let old = Old::new();
     let before = old.rows("SELECT change_seq, feed_id, listing_id, changed_at FROM changes ORDER BY 1");
-    let counts = old.told("SELECT count(*) FROM changes GROUP BY kind ORDER BY replace(replace(kind, 'insert', 'added'), 'update', 'changed')");
+    let counts =
+        old.told("SELECT count(*) FROM changes GROUP BY kind ORDER BY replace(replace(kind, 'insert', 'added'), 'update', 'changed')");
     old.migrate();
     assert_eq!(old.rows("SELECT seq, feed_id, key, at FROM changes WHERE entity = 'listing' ORDER BY 1"), before);
     let kinds = old.told("SELECT DISTINCT kind || ' ' || ifnull(diff, 'unknown') FROM changes ORDER BY 1");

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::entity::Entity;
 use crate::store::{ChangeReader, FollowError, Wanted};
 use crate::vendor::constellation1::LISTINGS;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -56,7 +56,8 @@ fn check_words(entity: Option<&str>, columns: &[String]) -> anyhow::Result<()> {
     if let Some(strange) = entity.filter(|entity| ENTITIES.iter().all(|known| known.name != *entity)) {
         return refuse(format!("there is no entity {strange}; write listing"));
     }
-    let is_known = |column: &&String| *column == "extra" || ENTITIES.iter().any(|entity| entity.fields.iter().any(|field| field.column == **column));
+    let is_known =
+        |column: &&String| *column == "extra" || ENTITIES.iter().any(|entity| entity.fields.iter().any(|field| field.column == **column));
     match columns.iter().find(|column| !is_known(column)) {
         Some(strange) => refuse(format!("there is no column {strange}; schema.sql lists them")),
         None => Ok(()),
@@ -64,7 +65,7 @@ fn check_words(entity: Option<&str>, columns: &[String]) -> anyhow::Result<()> {
 }
 
 fn print(reader: &mut ChangeReader, follow: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = BufWriter::new(io::stdout().lock());
     loop {
         let lines = reader.next().map_err(plainly)?;
         for line in &lines {

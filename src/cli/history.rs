@@ -16,7 +16,9 @@ const HALF: usize = 21;
 const WHOLE: usize = 50;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 shown, 1 the listing was never stored, or not yet, or what it was then is not kept, 2 something is missing or wrong.")]
+#[command(
+    after_help = "Exit codes: 0 shown, 1 the listing was never stored, or not yet, or what it was then is not kept, 2 something is missing or wrong."
+)]
 pub(super) struct Arguments {
     /// The feed
     feed: String,
@@ -54,7 +56,8 @@ fn through_time(config: &Config, key: &ListingKey, json: bool) -> anyhow::Result
 /// A change as a person reads it: when and what, and a line for each column.
 fn lines(entity: &Entity, change: &ChangeLine) -> Vec<String> {
     let cause = if change.cause == "vendor" { String::new() } else { format!(" ({})", change.cause) };
-    let stamp = change.stamp.as_ref().map_or(String::new(), |stamp| format!(", dated {}", printable(stamp, HALF)));
+    let second = change.stamp.as_ref().and_then(|stamp| stamp.split('.').next());
+    let stamp = second.map_or(String::new(), |second| format!(", dated {}", printable(second, HALF)));
     let mut lines = vec![format!("{}  {}{cause}{stamp}", change.at, change.kind)];
     let Some(diff) = &change.diff else {
         lines.push("  what it changed is not known".to_owned());

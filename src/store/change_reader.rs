@@ -148,7 +148,10 @@ impl Life {
     fn check(&self, connection: &Connection, last: i64, epoch: Option<&str>) -> Result<(), FollowError> {
         let lost = |why: String| Err(Lost(why).into());
         if let Some(other) = epoch.filter(|epoch| *epoch != self.epoch) {
-            return lost(format!("change {last} is of the epoch {other}, and since an older copy was put back, this file has {}", self.epoch));
+            return lost(format!(
+                "change {last} is of the epoch {other}, and since an older copy was put back, this file has {}",
+                self.epoch
+            ));
         }
         if last < self.cut {
             return lost(format!("the changes up to {} were cut (history.keep), and change {last} is before that", self.cut));

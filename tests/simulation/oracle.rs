@@ -130,7 +130,8 @@ impl Oracle {
                 return Err(format!("{listing}: a consumer saw it come back {revived} times, oftener than the vendor brought it back"));
             }
             let diff: Option<String> = row.get(5).map_err(failed)?;
-            let columns = follow(known.map(|view| &view.columns), diff.as_deref()).map_err(|why| format!("{listing}: change {seq}: {why}"))?;
+            let columns =
+                follow(known.map(|view| &view.columns), diff.as_deref()).map_err(|why| format!("{listing}: change {seq}: {why}"))?;
             self.views.insert(listing.clone(), View { live, seq, revived, columns });
             touched.insert(listing, of_row);
         }
@@ -229,7 +230,11 @@ const FRESH: &str = "(new)";
 /// What a diff makes of a listing's columns; nothing is known of one that is new.
 fn follow(columns: Option<&Map<String, Value>>, diff: Option<&str>) -> Result<Map<String, Value>, String> {
     let Some(columns) = columns else {
-        return if diff.is_none() { Ok(Map::from_iter([(FRESH.to_owned(), Value::Null)])) } else { Err(format!("it begins with {diff:?}")) };
+        return if diff.is_none() {
+            Ok(Map::from_iter([(FRESH.to_owned(), Value::Null)]))
+        } else {
+            Err(format!("it begins with {diff:?}"))
+        };
     };
     let mut columns = columns.clone();
     let diff: BTreeMap<String, (Value, Value)> = serde_json::from_str(diff.ok_or("it has no diff")?).map_err(|error| error.to_string())?;
@@ -248,7 +253,7 @@ fn columns(file: &Connection, listing: &str) -> rusqlite::Result<Map<String, Val
     let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
     statement.query_row([listing], |row| {
         let value = |index| {
-            Ok(match row.get_ref(index)? {
+            Ok::<_, rusqlite::Error>(match row.get_ref(index)? {
                 ValueRef::Integer(number) => number.into(),
                 ValueRef::Real(number) => number.into(),
                 ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
