@@ -218,6 +218,10 @@ mod tests {
         ] {
             check(&format!("[poll]\n{key} = \"{written}\""), &format!("line 4: poll.{key}: {why}"));
         }
+        for keep in ["always", "0s"] {
+            let expected = format!("line 4: history.keep: \"{keep}\" is no time to keep it; write \"90d\", \"2y\" or \"forever\"");
+            check(&format!("[history]\nkeep = \"{keep}\""), &expected);
+        }
         check("timeout = \"soon\"", "line 3: constellation1.timeout: \"soon\" is no duration; write \"30s\", \"2m\" or \"7d\"");
         check("streams = [3]", "line 3: constellation1.streams: no listing is ever read without 0, or 1 and 2; write [0, 3]");
         check("streams = [0, 7]", "line 3: constellation1.streams: Status 7 does not exist; the vendor knows 0, 1, 2, 3");

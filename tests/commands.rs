@@ -759,7 +759,7 @@ async fn why_tells_of_a_listing_what_the_file_and_the_vendor_know() {
     let names = mirror.listings(3);
     let (live, edited, gone) = (&names[0], &names[1], &names[2]);
     let said = mirror.run_without_key(&["why", FEED, &live.0]).await.expect(0);
-    assert!(said.out.contains(": live") && said.out.contains("insert at") && said.out.contains("complete"), "{said:?}");
+    assert!(said.out.contains(": live") && said.out.contains("added at") && said.out.contains("complete"), "{said:?}");
 
     mirror.vanish(std::slice::from_ref(gone));
     mirror.reconcile(&[]).await;

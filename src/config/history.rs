@@ -20,7 +20,9 @@ impl<'de> Deserialize<'de> for Keep {
         if text == "forever" {
             return Ok(Keep(None));
         }
-        let span = Span::parse(&text).map_err(|_| format!("\"{text}\" is no duration; write \"90d\", \"2y\" or \"forever\""));
-        span.map(|span| Keep(Some(span.0))).map_err(serde::de::Error::custom)
+        // Elsewhere a zero means never, which would be the opposite here.
+        let span = Span::parse(&text).ok().filter(|span| !span.0.is_zero());
+        let told = || serde::de::Error::custom(format!("\"{text}\" is no time to keep it; write \"90d\", \"2y\" or \"forever\""));
+        span.map(|span| Keep(Some(span.0))).ok_or_else(told)
     }
 }

@@ -54,3 +54,33 @@ pub(super) fn mark_bulk(tx: &Connection, entity: &Entity, before: i64) -> rusqli
     .execute(params![before, BULK, stamp])
     .map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vendor::constellation1::LISTINGS;
+
+    /// How many of these changes of one transaction are a mass update; each is how many, their kind and their diff.
+    fn bulk(groups: &[(u32, &str, &str)]) -> i64 {
+        let file = Connection::open_in_memory().expect("SQLite opens");
+        file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
+        let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, at, diff) VALUES ('listing', 'A', '1', ?1, 'vendor', '', ?2)";
+        let add = |kind: &str, diff: &str| file.execute(sql, [kind, diff]).expect("a change");
+        add("changed", r#"{"price":[0,1]}"#);
+        let before = newest(&file).expect("its number");
+        groups.iter().for_each(|(count, kind, diff)| (0..*count).for_each(|_| drop(add(kind, diff))));
+        mark_bulk(&file, &LISTINGS, before).expect("marked");
+        value(&file, "SELECT count(*) FROM changes WHERE bulk", []).expect("a count")
+    }
+
+    #[test]
+    fn fifty_changes_of_one_kind_and_of_the_same_columns_are_a_mass_update() {
+        let (price, dated, other) =
+            (r#"{"price":[1,2]}"#, r#"{"mls_update_date":["a","b"],"price":[3,4]}"#, r#"{"price":[1,2],"beds":[1,2]}"#);
+        assert_eq!(bulk(&[(49, "changed", price)]), 0);
+        assert_eq!(bulk(&[(50, "changed", price)]), 50);
+        assert_eq!(bulk(&[(25, "changed", price), (25, "changed", dated), (49, "changed", other)]), 50, "the date goes along");
+        assert_eq!(bulk(&[(49, "changed", price), (1, "restored", price)]), 0);
+        assert_eq!(bulk(&[(60, "deleted", "{}"), (3, "changed", price)]), 60);
+    }
+}
