@@ -52,7 +52,7 @@ impl Consumer {
     fn of_tables(mirror: &Mirror) -> Consumer {
         let db = mirror.open();
         let mut statement = db.prepare("SELECT * FROM listings").unwrap();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let rows = statement.query_map([], |row| {
             let vendors = names.iter().enumerate().skip(2).take_while(|(_, name)| *name != "first_seen_at");
             let cells =

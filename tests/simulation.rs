@@ -209,7 +209,7 @@ fn a_part_of_a_shared_answer_that_is_taken_for_the_whole_is_found_out() {
 
 #[test]
 fn a_change_that_does_not_tell_a_column_is_found_out() {
-    found_out(Sabotage::LeavesOutAColumn);
+    found_out(Way::Alone, Sabotage::LeavesOutAColumn);
 }
 
 #[test]

@@ -113,7 +113,9 @@ impl Oracle {
         }
         let begun = if opened.whole { opened.last } else { opened.first };
         let since = begun.at.minus(scenario.wild.staleness());
-        if opened.emptied >= doubts(scenario, purpose, task) || !opened.whole && self.may_hide(scenario, purpose, task, opened.first.request, since) {
+        if opened.emptied >= doubts(scenario, purpose, task)
+            || !opened.whole && self.may_hide(scenario, purpose, task, opened.first.request, since)
+        {
             return Ok(());
         }
         self.proofs += 1;

@@ -255,7 +255,7 @@ fn follow(columns: Option<&Map<String, Value>>, diff: Option<&str>) -> Result<Ma
 /// The columns of a row as a diff may name them.
 fn columns(file: &Connection, listing: &str) -> rusqlite::Result<Map<String, Value>> {
     let mut statement = file.prepare_cached("SELECT * FROM listings WHERE listing_id = ?1")?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     statement.query_row([listing], |row| {
         let value = |index| {
             Ok::<_, rusqlite::Error>(match row.get_ref(index)? {
