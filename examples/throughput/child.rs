@@ -70,6 +70,17 @@ pub(crate) fn load(vendor: &Served, database: &Path) -> Result<Load, Box<dyn Err
     Ok(Load { database: database.to_owned(), wall, threads: by_name(threads), peak_kib, requests: vendor.take_requests(), bytes })
 }
 
+/// Another program's load into a new file: `command`, with the address of the listings and the file after it.
+pub(crate) fn peer(vendor: &Served, command: &str, database: &Path) -> Result<Duration, Box<dyn Error>> {
+    let mut words = command.split_whitespace();
+    let mut peer = Command::new(words.next().ok_or("--peer names no program")?);
+    peer.args(words).arg(format!("http://{}", vendor.address)).arg(database);
+    let begun = Instant::now();
+    let status = peer.stdout(Stdio::null()).status()?;
+    let wall = begun.elapsed();
+    if status.success() { Ok(wall) } else { Err(format!("{command} ended with {status}").into()) }
+}
+
 /// Reads the name and the CPU time of each thread. What has ended keeps what it had.
 fn look(process: &Path, threads: &mut BTreeMap<PathBuf, (String, f64)>) {
     let Ok(tasks) = fs::read_dir(process.join("task")) else { return };
