@@ -84,14 +84,25 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let copy = bounds::copy(&load.database, &directory.path().join("copy.db"))?;
     report((count, pages), &load, scan, &copy);
     for (index, command) in arguments.peer.iter().enumerate() {
-        let database = directory.path().join(format!("peer{index}.db"));
-        let wall = child::peer(&vendor, command, &database)?;
-        let stored: f64 = rusqlite::Connection::open(&database)?.query_row("SELECT count(*) FROM listings", [], |row| row.get(0))?;
-        if stored < count {
-            return Err(format!("{command} stored {stored} of {count} listings").into());
-        }
-        println!("{command}: {:.2} s, {:.1} times the load", wall.as_secs_f64(), wall.as_secs_f64() / load.wall.as_secs_f64());
+        let peer = child::peer(&vendor, command, &directory.path().join(format!("peer{index}.db")))?;
+        compare(command, &peer, &load, count)?;
     }
+    Ok(())
+}
+
+/// Tells how many times as long another program took for the same listings.
+fn compare(command: &str, peer: &child::Load, load: &child::Load, count: f64) -> Result<(), Box<dyn Error>> {
+    let stored: f64 = rusqlite::Connection::open(&peer.database)?.query_row("SELECT count(*) FROM listings", [], |row| row.get(0))?;
+    if stored < count {
+        return Err(format!("{command} stored {stored} of {count} listings").into());
+    }
+    let (wall, cpu) = (peer.wall.as_secs_f64(), peer.cpu());
+    println!(
+        "{command}: {wall:.2} s, {:.1} times the load; {cpu:.2} CPU s, {:.1} times; peak memory {:.0} MB",
+        wall / load.wall.as_secs_f64(),
+        cpu / load.cpu(),
+        peer.peak_kib as f64 / 1024.0
+    );
     Ok(())
 }
 
