@@ -21,11 +21,12 @@ import tempfile
 import time
 import urllib.request
 
-FEED, TOUCHED, POLLS = "GAMLS", 200, 10
+TOUCHED, POLLS = 200, 10
 CHANGED_LISTINGS = """SELECT change_seq, feed_id, listing_id, deleted_at, deleted_cause, price, listing_status
     FROM listings WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"""
 CHANGES = "SELECT change_seq, feed_id, listing_id, kind, changed_at FROM changes WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"
-COLUMNS = ["listings", "load", "peak_mib", "file_bytes", "open", "open_and_poll", "status", "changed_listings", "changes", "idle_poll_cpu", "idle_poll_bytes", "poll_cpu", "poll_bytes", "reconcile"]
+COLUMNS = """listings load peak_mib file_bytes open open_and_poll status changed_listings changes
+    idle_poll_cpu idle_poll_bytes poll_cpu poll_bytes reconcile""".split()
 
 
 def timed(work):
@@ -39,21 +40,17 @@ def fastest(work):
 
 
 class Mirror:
-    def __init__(self, program, vendor, directory):
+    """The program with a file of its own."""
+
+    def __init__(self, program, directory, vendor, feeds, settings):
         self.program, self.vendor = program, vendor
         self.file, self.config = f"{directory}/mls.db", f"{directory}/config.toml"
-        page = gzip.decompress(urllib.request.urlopen(f"{vendor}/services/partner/SyncListings?Status=0&Page=1").read())
-        oldest = json.loads(page)["Results"][0]["MlsUpdateDate"]
         with open(self.config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as config:
-            # Everything that comes by itself is switched off, so that only what is measured runs.
             config.write(f"""
                 database = "{self.file}"
-                constellation1 = {{ base_url = "{vendor}", client = "demo", feeds = ["{FEED}"] }}
-                backfill = {{ since = "{oldest}" }}
-                poll = {{ interval = "1s", settle = "0s", overlap = "0s" }}
-                lookback = {{ ladder = [], ahead = "0s" }}
-                reconcile = {{ every = "0s" }}
+                constellation1 = {{ base_url = "{vendor}", client = "demo", feeds = {json.dumps(feeds)} }}
                 rate = {{ requests_per_second = 1000.0 }}
+                {settings}
             """)
         self.database = None
 
@@ -86,6 +83,11 @@ class Mirror:
             time.sleep(0.05)
 
 
+def oldest(vendor):
+    page = urllib.request.urlopen(f"{vendor}/services/partner/SyncListings?Status=0&Page=1").read()
+    return json.loads(gzip.decompress(page))["Results"][0]["MlsUpdateDate"]
+
+
 def spent(process):
     """CPU seconds of all threads, and bytes written."""
     ticks = sum(int(open(file).read().split()[0]) for file in glob.glob(f"/proc/{process.pid}/task/*/schedstat"))
@@ -114,7 +116,14 @@ def polls(mirror):
 
 def measure(program, vendor, listings):
     with tempfile.TemporaryDirectory() as directory:
-        mirror = Mirror(program, f"{vendor}/{listings}", directory)
+        vendor = f"{vendor}/{listings}"
+        # Everything that comes by itself is switched off, so that only what is measured runs.
+        mirror = Mirror(program, directory, vendor, ["GAMLS"], f"""
+            backfill = {{ since = "{oldest(vendor)}" }}
+            poll = {{ interval = "1s", settle = "0s", overlap = "0s" }}
+            lookback = {{ ladder = [], ahead = "0s" }}
+            reconcile = {{ every = "0s" }}
+        """)
         peak = []
         load = timed(lambda: peak.append(mirror.run("run", "--backfill")))
         open_file = fastest(lambda: mirror.run("rejects"))
