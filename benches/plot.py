@@ -1,6 +1,6 @@
 """Draws the measurements of scale.py: python3 benches/plot.py scale.csv > docs/scale.svg
 
-Each line is a time divided by the same time at the fewest listings, on logarithmic axes. What grows no worse than n log n stays below
+Each line is a CPU time divided by the same one at the fewest listings, on logarithmic axes. What grows no worse than n log n stays below
 the dashed line.
 """
 
@@ -12,10 +12,10 @@ LINES = {
     "load": ("first load", "#4269d0"),
     "reconcile": ("reconcile", "#d65f5f"),
     "status": ("status", "#b8860b"),
-    "open": ("open", "#3ca951"),
-    "poll_cpu": ("poll, 200 changes (CPU)", "#a463f2"),
-    "idle_poll_cpu": ("poll, no change (CPU)", "#e377c2"),
-    "changed_listings": ("1,000 changed listings", "#8c6d52"),
+    "once": ("open, poll, close", "#3ca951"),
+    "poll": ("poll, 200 changes", "#a463f2"),
+    "idle_poll": ("poll, no change", "#e377c2"),
+    "changed_listings": ("query of changed listings", "#8c6d52"),
     "peak_mib": ("peak memory", "#7f7f7f"),
 }
 LEFT, TOP, WIDTH, HEIGHT = 70, 30, 520, 400

@@ -5,7 +5,8 @@
     python3 benches/plot.py scale.csv > docs/scale.svg
 
 One vendor serves the same prepared listings to all sizes; each size is loaded into a new file, which is removed afterwards. The
-largest needs 12 GB of disk and 5 GB of memory, nearly all of it for the vendor. Times are in seconds.
+largest needs 5 GB of disk and 5 GB of memory, nearly all of it for the vendor. Times are CPU seconds, so that other programs on the
+machine matter little.
 """
 
 import argparse
@@ -25,18 +26,8 @@ TOUCHED, POLLS = 200, 10
 CHANGED_LISTINGS = """SELECT change_seq, feed_id, listing_id, deleted_at, deleted_cause, price, listing_status
     FROM listings WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"""
 CHANGES = "SELECT change_seq, feed_id, listing_id, kind, changed_at FROM changes WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"
-COLUMNS = """listings load peak_mib file_bytes open open_and_poll status changed_listings changes
-    idle_poll_cpu idle_poll_bytes poll_cpu poll_bytes reconcile""".split()
-
-
-def timed(work):
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def fastest(work):
-    return min(timed(work) for _ in range(5))
+COLUMNS = """listings load load_requests peak_mib file_bytes open once status changed_listings changes
+    idle_poll idle_poll_bytes poll poll_bytes reconcile reconcile_requests reconcile_peak_mib""".split()
 
 
 class Mirror:
@@ -59,18 +50,32 @@ class Mirror:
         return subprocess.Popen([self.program, "--config", self.config, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def run(self, *words):
-        """Runs a command to its end; gives its peak memory in MiB."""
+        """Runs a command to its end; gives its CPU seconds and its peak memory in MiB."""
         process = self.start(*words)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             sys.exit(f"{words} ended with {process.returncode}")
-        return usage.ru_maxrss / 1024
+        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+    def fastest(self, *words):
+        return min(self.run(*words)[0] for _ in range(5))
 
     def ask(self, query, *values):
         if self.database is None:
             self.database = sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)
         return self.database.execute(query, values).fetchall()
+
+    def fastest_answer(self, query, *values):
+        def once():
+            begun = time.process_time()
+            self.ask(query, *values)
+            return time.process_time() - begun
+
+        return min(once() for _ in range(5))
+
+    def requests(self):
+        return self.ask("SELECT sum(requests) FROM request_counts WHERE period = 'day'")[0][0]
 
     def newest(self):
         return self.ask("SELECT max(change_seq) FROM changes")[0][0]
@@ -124,16 +129,16 @@ def measure(program, vendor, listings):
             lookback = {{ ladder = [], ahead = "0s" }}
             reconcile = {{ every = "0s" }}
         """)
-        peak = []
-        load = timed(lambda: peak.append(mirror.run("run", "--backfill")))
-        open_file = fastest(lambda: mirror.run("rejects"))
-        once = fastest(lambda: mirror.run("run", "--once"))
-        status = fastest(lambda: mirror.run("status", "--json"))
-        middle = mirror.newest() // 2
-        changed = [fastest(lambda: mirror.ask(query, middle)) for query in (CHANGED_LISTINGS, CHANGES)]
+        load, peak = mirror.run("run", "--backfill")
+        asked = mirror.requests()
+        commands = [mirror.fastest(*words) for words in (("rejects",), ("run", "--once"), ("status", "--json"))]
+        middle = (mirror.newest() - 1000) // 2
+        queries = [mirror.fastest_answer(query, middle) for query in (CHANGED_LISTINGS, CHANGES)]
         polled = polls(mirror)
-        reconcile = timed(lambda: mirror.run("reconcile"))
-        return [listings, load, peak[0], os.path.getsize(mirror.file), open_file, once, status, *changed, *polled, reconcile]
+        before = mirror.requests()
+        reconcile, reconcile_peak = mirror.run("reconcile")
+        size, again = os.path.getsize(mirror.file), mirror.requests() - before
+        return [listings, load, asked, peak, size, *commands, *queries, *polled, reconcile, again, reconcile_peak]
 
 
 def main():
