@@ -23,7 +23,7 @@ def requests():
 
 def measure(program, directory, feeds):
     mirror = Mirror(program, directory, VENDOR, feeds, f'poll = {{ interval = "{INTERVAL}s" }}')
-    peak = mirror.run("run", "--backfill")
+    _, peak = mirror.run("run", "--backfill")
     print(f"first load: {requests() / len(feeds):.1f} requests for each feed, {peak:.0f} MiB at most")
     process = mirror.start("run")
     time.sleep(90)  # Until the stamps and the clock were seen to agree, and what was late was read.
