@@ -86,6 +86,7 @@ impl Daemon {
         if supervisor.config.media.ignore_query {
             store.ignore_queries().await?;
         }
+        store.save_reso(supervisor.config.reso.rows()).await?;
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
         let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;
         let outcome = tokio::select! {

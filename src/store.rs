@@ -31,6 +31,7 @@ mod reconcile_run;
 mod rejects;
 mod removal;
 pub mod report;
+mod reso;
 mod row;
 mod row_sql;
 mod schema;

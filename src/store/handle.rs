@@ -12,6 +12,7 @@ use super::reconcile_absent::{self, Approved, Judgement};
 use super::reconcile_end;
 use super::reconcile_run::{self, Confirmation, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
+use super::reso::{self, LookupRow};
 use super::source::{self, Intent, Taken};
 use super::writer::{Job, Writer};
 use super::{checkpoint, known_gaps, ledger, removal};
@@ -109,6 +110,11 @@ impl Store {
     /// Writes down which source the file mirrors, if it may; a file that mirrors another one is left as it is.
     pub(crate) async fn take(&self, intent: Intent) -> Result<Taken, Error> {
         self.write(move |db| source::take(db, &intent)).await
+    }
+
+    /// Makes the table `reso_lookup` hold these rows.
+    pub(crate) async fn save_reso(&self, rows: Vec<LookupRow>) -> Result<(), Error> {
+        self.write(move |db| reso::save(db, &rows)).await
     }
 
     /// Whether a feed was not reconciled since the file was taken over from another source.
