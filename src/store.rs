@@ -49,7 +49,6 @@ pub(crate) use feeds::FeedNote;
 pub use freshness::Freshness;
 pub use handle::Store;
 pub use holder::Holder;
-pub(crate) use incoming::Incoming;
 pub use instance::Instance;
 pub use known_gaps::KnownGapReport;
 pub use lateness::Lateness;

@@ -54,7 +54,7 @@ impl ToSql for WindowState {
     }
 }
 
-impl ToSql for Cell {
+impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Cell::Absent | Cell::Null => ValueRef::Null,

@@ -20,8 +20,7 @@ use crate::entity::Entity;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
 use crate::plan::known_gaps::KnownGap;
-use crate::record::{FeedId, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
-use std::collections::BTreeMap;
+use crate::record::{FeedId, Ledger, ListingId, Stamp, Stream, Window};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,11 +154,6 @@ impl Store {
             Ok(checkpoint::load(&writer.database.connection, &feed)?)
         })
         .await
-    }
-
-    /// The hashes of the records that the stored rows were made of.
-    pub(crate) async fn hashes(&self, keys: Vec<ListingKey>) -> Result<BTreeMap<ListingKey, Hash>, Error> {
-        self.read(move |db| commit::hashes(db, keys)).await
     }
 
     /// Stores a page and its checkpoint in one transaction.
