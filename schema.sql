@@ -32,84 +32,84 @@ CREATE TABLE listings (  -- public
     -- MLS writes it, numbers in text included.
     above_ground_sq_ft              TEXT,    -- square feet; text because the document says string and int
     acres                           TEXT,    -- acres, as text of the MLS
-    acre_search                     REAL,    -- acres
+    acre_search                     REAL,    -- acres; the vendor's own number of acres
     address                         TEXT,    -- whole street address
     address2                        TEXT,    -- unit
     agent_remarks                   TEXT,    -- not for the public
-    air                             TEXT,
-    air_search                      TEXT,
-    appliances                      TEXT,
-    assessments                     TEXT,
-    available_utilities             TEXT,
-    back_on_market_date             TEXT,    -- date-time
-    bathroom_description            TEXT,
-    baths_full                      INTEGER,
-    baths_location                  TEXT,
-    baths_partial                   INTEGER,
-    baths_three_quarter             INTEGER,
+    air                             TEXT,    -- air conditioning
+    air_search                      TEXT,    -- the vendor's standardised value
+    appliances                      TEXT,    -- appliances included
+    assessments                     TEXT,    -- property assessments
+    available_utilities             TEXT,    -- utilities available
+    back_on_market_date             TEXT,    -- date-time; when it went back on the market
+    bathroom_description            TEXT,    -- bathroom
+    baths_full                      INTEGER, -- number of full baths
+    baths_location                  TEXT,    -- where the bathrooms are
+    baths_partial                   INTEGER, -- number of baths with less than all fixtures
+    baths_three_quarter             INTEGER, -- number of three-quarter baths
     baths_total                     REAL,    -- number, may have a fraction
-    bedroom_description             TEXT,
-    beds                            INTEGER,
-    below_ground_sq_ft              INTEGER, -- square feet
-    boat_amenities                  TEXT,
-    body_of_water                   TEXT,
-    breakfast_description           TEXT,
-    builder                         TEXT,
-    building_number                 TEXT,
-    buyer_commission                TEXT,
-    carport_spaces                  TEXT,
-    city                            TEXT,
-    co_listing_agent_code           TEXT,
+    bedroom_description             TEXT,    -- bedroom
+    beds                            INTEGER, -- number of bedrooms
+    below_ground_sq_ft              INTEGER, -- square feet; finished, below ground level
+    boat_amenities                  TEXT,    -- boat amenities
+    body_of_water                   TEXT,    -- body of water that it has access to
+    breakfast_description           TEXT,    -- breakfast area
+    builder                         TEXT,    -- builder's name
+    building_number                 TEXT,    -- house numbering
+    buyer_commission                TEXT,    -- what agents are paid, in percent; not for the public
+    carport_spaces                  TEXT,    -- number of carport spaces, as text of the MLS
+    city                            TEXT,    -- city, as the MLS has it
+    co_listing_agent_code           TEXT,    -- second listing agent's id at the MLS
     comment_allowed                 TEXT,    -- the table names it so; the class has allow_comment
-    commission                      TEXT,
-    common_walls                    TEXT,
-    condo_fee                       TEXT,
-    condo_fee_frequency             TEXT,
-    construction                    TEXT,
-    construction_search             TEXT,
-    contingent_date                 TEXT,    -- date-time
-    contract_date                   TEXT,    -- date-time
-    country                         TEXT,
-    county                          TEXT,
-    covered_parking_spaces          TEXT,
-    cross_street                    TEXT,
-    current_use                     TEXT,
-    date_available                  TEXT,    -- date-time
+    commission                      TEXT,    -- what agents are paid; not for the public
+    common_walls                    TEXT,    -- common walls
+    condo_fee                       TEXT,    -- fee of the condominium
+    condo_fee_frequency             TEXT,    -- how often condo_fee is due
+    construction                    TEXT,    -- building's construction
+    construction_search             TEXT,    -- the vendor's standardised value
+    contingent_date                 TEXT,    -- date-time; when an offer was made with a contingency
+    contract_date                   TEXT,    -- date-time; when it entered into a contract
+    country                         TEXT,    -- country, as the MLS has it
+    county                          TEXT,    -- county, as the MLS has it
+    covered_parking_spaces          TEXT,    -- number of covered parking spaces, as text of the MLS
+    cross_street                    TEXT,    -- nearest cross streets
+    current_use                     TEXT,    -- current use
+    date_available                  TEXT,    -- date-time; when the property is available
     days_on_market                  INTEGER, -- days
-    den_description                 TEXT,
-    development_name                TEXT,
-    development_status              TEXT,
-    dimensions_units                TEXT,
-    dining_room_description         TEXT,
-    directions                      TEXT,
+    den_description                 TEXT,    -- den
+    development_name                TEXT,    -- the document says: the developer's name
+    development_status              TEXT,    -- as the MLS has it
+    dimensions_units                TEXT,    -- unit of dimensions
+    dining_room_description         TEXT,    -- dining room
+    directions                      TEXT,    -- directions to the property
     dock_height                     TEXT,    -- text, or true/false, because the document says string and bool
-    doors_windows                   TEXT,
-    driveway_description            TEXT,
-    dwelling_type                   TEXT,
-    energy_features                 TEXT,
-    entry_location                  TEXT,
-    expiration_date                 TEXT,    -- date-time
-    exposure                        TEXT,
-    exterior                        TEXT,
-    family_room_description         TEXT,
-    farm_type                       TEXT,
-    fence_description               TEXT,
+    doors_windows                   TEXT,    -- doors and windows
+    driveway_description            TEXT,    -- driveway
+    dwelling_type                   TEXT,    -- kind of dwelling
+    energy_features                 TEXT,    -- energy features available
+    entry_location                  TEXT,    -- main entry location
+    expiration_date                 TEXT,    -- date-time; when the listing expires
+    exposure                        TEXT,    -- exposure or shade
+    exterior                        TEXT,    -- building's exterior
+    family_room_description         TEXT,    -- family room
+    farm_type                       TEXT,    -- kind of farm
+    fence_description               TEXT,    -- fence
     finished_square_feet            TEXT,    -- square feet; text because the document says string and int
     fireplace_count                 TEXT,    -- text because the document says int and string
-    fireplace_description           TEXT,
-    floor_description               TEXT,
-    floor_search                    TEXT,
-    florida_room_description        TEXT,
-    foundation                      TEXT,
-    foundation_size                 TEXT,
-    front_dimensions                TEXT,
-    garage                          TEXT,
-    garage_size                     TEXT,
+    fireplace_description           TEXT,    -- fireplaces
+    floor_description               TEXT,    -- floors and floor coverings
+    floor_search                    TEXT,    -- the vendor's standardised value
+    florida_room_description        TEXT,    -- florida room
+    foundation                      TEXT,    -- building's foundation
+    foundation_size                 TEXT,    -- square feet, as text of the MLS
+    front_dimensions                TEXT,    -- dimensions of the front
+    garage                          TEXT,    -- kind of garage
+    garage_size                     TEXT,    -- square feet, as text of the MLS
     garage_spaces                   TEXT,    -- text because the document says string and float
-    grade_school                    TEXT,
-    great_room_description          TEXT,
-    guest_facilities                TEXT,
-    handicap_features               TEXT,
+    grade_school                    TEXT,    -- elementary school
+    great_room_description          TEXT,    -- great room
+    guest_facilities                TEXT,    -- guest area
+    handicap_features               TEXT,    -- handicap features
     has_ac                          INTEGER, -- boolean
     has_advanced_electrical         INTEGER, -- boolean
     has_age_restrictions            INTEGER, -- boolean
@@ -156,22 +156,22 @@ CREATE TABLE listings (  -- public
     has_view                        INTEGER, -- boolean
     has_water_access                INTEGER, -- boolean
     has_waterfront                  INTEGER, -- boolean
-    headline                        TEXT,
-    heat                            TEXT,
-    heating_delivery                TEXT,
-    heating_delivery_search         TEXT,
-    heating_source                  TEXT,
-    heating_source_search           TEXT,
-    high_rise_amenities             TEXT,
-    high_school                     TEXT,
-    hoa_description                 TEXT,
-    hoa_dues                        TEXT,
-    hoa_fee                         TEXT,
-    hoa_fee_frequency               TEXT,
-    horse_features                  TEXT,
-    hotline_code                    TEXT,
-    inclusions                      TEXT,
-    interior                        TEXT,
+    headline                        TEXT,    -- special headline
+    heat                            TEXT,    -- kind of heat
+    heating_delivery                TEXT,    -- heating equipment
+    heating_delivery_search         TEXT,    -- the vendor's standardised value
+    heating_source                  TEXT,    -- source of heating
+    heating_source_search           TEXT,    -- the vendor's standardised value
+    high_rise_amenities             TEXT,    -- high-rise amenities
+    high_school                     TEXT,    -- high school
+    hoa_description                 TEXT,    -- homeowners' association
+    hoa_dues                        TEXT,    -- amount of the homeowners' association's fees
+    hoa_fee                         TEXT,    -- the homeowners' association's fee
+    hoa_fee_frequency               TEXT,    -- how often hoa_fee is due
+    horse_features                  TEXT,    -- horse features
+    hotline_code                    TEXT,    -- code of a hotline
+    inclusions                      TEXT,    -- what comes with the property
+    interior                        TEXT,    -- interior
     is_assumable                    INTEGER, -- boolean
     is_cable_available              INTEGER, -- boolean
     is_corner_lot                   INTEGER, -- boolean
@@ -195,140 +195,140 @@ CREATE TABLE listings (  -- public
     is_trade_considered             INTEGER, -- boolean
     is_treed_lot                    INTEGER, -- boolean
     is_utilities_included           INTEGER, -- boolean
-    kitchen_description             TEXT,
-    land_inclusion                  TEXT,
-    landscape_back_desc             TEXT,
-    landscape_front_desc            TEXT,
-    land_tenure                     TEXT,
-    last_price_change_date          TEXT,    -- date-time
-    last_listing_status_change_date TEXT,    -- date-time
+    kitchen_description             TEXT,    -- kitchen
+    land_inclusion                  TEXT,    -- what of the land is included
+    landscape_back_desc             TEXT,    -- back landscape
+    landscape_front_desc            TEXT,    -- front landscape
+    land_tenure                     TEXT,    -- right in the land
+    last_price_change_date          TEXT,    -- date-time; when the price last changed
+    last_listing_status_change_date TEXT,    -- date-time; when the status last changed
     latitude                        REAL,    -- degrees, north positive
-    laundry_description             TEXT,
-    left_dimensions                 TEXT,
-    legal_description               TEXT,
-    list_date                       TEXT,    -- date-time
-    listing_agent                   TEXT,
-    listing_agent_id                TEXT,
-    listing_office                  TEXT,
-    listing_office_id               TEXT,
-    listing_office_phone            TEXT,
+    laundry_description             TEXT,    -- laundry room
+    left_dimensions                 TEXT,    -- dimension of the left side
+    legal_description               TEXT,    -- legal description
+    list_date                       TEXT,    -- date-time; when it was listed in the MLS
+    listing_agent                   TEXT,    -- listing agent's name
+    listing_agent_id                TEXT,    -- listing agent's id at the MLS; unique only inside its feed
+    listing_office                  TEXT,    -- listing office's name
+    listing_office_id               TEXT,    -- listing office's id at the MLS; unique only inside its feed
+    listing_office_phone            TEXT,    -- listing office's phone
     listing_status                  TEXT,    -- the MLS's words
     listing_status_search           TEXT,    -- standardised
-    list_price_high                 REAL,    -- units of currency
-    list_price_low                  REAL,    -- units of currency
-    living_area_high                INTEGER, -- in living_area_units
-    living_area_low                 INTEGER, -- in living_area_units
-    living_area_source              TEXT,
-    living_area_units               TEXT,
-    living_room_description         TEXT,
-    lock_box                        TEXT,
+    list_price_high                 REAL,    -- units of currency; high end of a price range
+    list_price_low                  REAL,    -- units of currency; low end of a price range
+    living_area_high                INTEGER, -- in living_area_units; high end of a living area range
+    living_area_low                 INTEGER, -- in living_area_units; low end of a living area range
+    living_area_source              TEXT,    -- where the living area comes from
+    living_area_units               TEXT,    -- unit of living_area_low and living_area_high
+    living_room_description         TEXT,    -- living room
+    lock_box                        TEXT,    -- whether there is one; not for the public
     longitude                       REAL,    -- degrees, east positive
-    lot_area_high                   REAL,    -- in lot_area_units
-    lot_area_low                    REAL,    -- in lot_area_units
-    lot_area_units                  TEXT,
-    lot_description                 TEXT,
-    lot_dimensions                  TEXT,
-    lot_number                      TEXT,
-    lot_size_source                 TEXT,
-    master_bath_description         TEXT,
-    master_bedroom_description      TEXT,
-    middle_school                   TEXT,
-    mls_area                        TEXT,
-    mls_association                 TEXT,
+    lot_area_high                   REAL,    -- in lot_area_units; high end of a lot area range
+    lot_area_low                    REAL,    -- in lot_area_units; low end of a lot area range
+    lot_area_units                  TEXT,    -- unit of lot_area_low and lot_area_high
+    lot_description                 TEXT,    -- lot
+    lot_dimensions                  TEXT,    -- dimensions of the lot or land parcel
+    lot_number                      TEXT,    -- number of the lot
+    lot_size_source                 TEXT,    -- where the lot size comes from
+    master_bath_description         TEXT,    -- master bathroom
+    master_bedroom_description      TEXT,    -- master bedroom
+    middle_school                   TEXT,    -- middle school
+    mls_area                        TEXT,    -- the MLS's area
+    mls_association                 TEXT,    -- as the MLS gives it
     mls_modification_timestamp      TEXT,    -- date-time; the MLS's own modification time; not used for syncing
-    mls_stories                     TEXT,
+    mls_stories                     TEXT,    -- the MLS's stories
     mls_update_date                 TEXT,    -- date-time; when the listing last changed at the vendor; what the mirror is kept true by
-    mobile_home_description         TEXT,
-    model_name                      TEXT,
-    neighborhood                    TEXT,
-    num1_bedroom_units              INTEGER,
-    num2_bedroom_units              INTEGER,
-    num3_bedroom_units              INTEGER,
-    num4_bedroom_units              INTEGER,
+    mobile_home_description         TEXT,    -- mobile home
+    model_name                      TEXT,    -- model of the building
+    neighborhood                    TEXT,    -- neighborhood assigned
+    num1_bedroom_units              INTEGER, -- the number of one-bedroom units in a multi-family
+    num2_bedroom_units              INTEGER, -- the number of two-bedroom units in a multi-family
+    num3_bedroom_units              INTEGER, -- the number of three-bedroom units in a multi-family
+    num4_bedroom_units              INTEGER, -- the number of four-bedroom units in a multi-family
     number_of_units                 INTEGER, -- the document says int and short; 64 bits hold both
-    num_efficiency_units            INTEGER,
-    onsite_utilities                TEXT,
+    num_efficiency_units            INTEGER, -- the number of efficiency units in a multi-family
+    onsite_utilities                TEXT,    -- utilities available on property
     original_list_price             REAL,    -- units of currency; the document calls it the previous list price
-    other_rooms_description         TEXT,
-    outbuildings                    TEXT,
-    ownership_type                  TEXT,
-    parcel_number                   TEXT,
-    parking                         TEXT,
-    parking_spaces                  TEXT,
-    patio_description               TEXT,
-    pet_description                 TEXT,
+    other_rooms_description         TEXT,    -- other rooms
+    outbuildings                    TEXT,    -- outbuildings
+    ownership_type                  TEXT,    -- current type of ownership
+    parcel_number                   TEXT,    -- current parcel number
+    parking                         TEXT,    -- parking area
+    parking_spaces                  TEXT,    -- number of parking spaces, as text of the MLS
+    patio_description               TEXT,    -- patio
+    pet_description                 TEXT,    -- pets
     photo_retrieved_date            TEXT,    -- date-time; null when there are no photos
-    plumbing                        TEXT,
-    pool                            TEXT,
-    potential_use                   TEXT,
+    plumbing                        TEXT,    -- plumbing
+    pool                            TEXT,    -- details of the pool
+    potential_use                   TEXT,    -- potential uses
     price                           INTEGER, -- asking price, whole units of the currency of the country
     price_per_sqft                  REAL,    -- units of currency per square foot
-    property_type                   TEXT,
-    property_type_search            TEXT,
-    rear_dimensions                 TEXT,
+    property_type                   TEXT,    -- the MLS's words
+    property_type_search            TEXT,    -- the vendor's standardised value
+    rear_dimensions                 TEXT,    -- dimensions of the back
     remarks                         TEXT,    -- public remarks
     result_code                     TEXT,    -- accuracy of the geocoding
-    right_dimensions                TEXT,
-    road_frontage_dimensions        TEXT,
-    roof                            TEXT,
-    roof_search                     TEXT,
-    sale_date                       TEXT,    -- date-time
+    right_dimensions                TEXT,    -- dimension of the right side
+    road_frontage_dimensions        TEXT,    -- road front dimension
+    roof                            TEXT,    -- roof
+    roof_search                     TEXT,    -- the vendor's standardised value
+    sale_date                       TEXT,    -- date-time; of the transaction
     sale_price                      INTEGER, -- whole units of currency; only where the vendor sends it
-    sale_type                       TEXT,
-    school_district                 TEXT,
-    security_features               TEXT,
-    seller_commission               TEXT,
-    selling_agent_id                TEXT,
-    selling_office                  TEXT,
-    selling_office_id               TEXT,
-    sewer                           TEXT,
+    sale_type                       TEXT,    -- kind of transaction: sale, lease, rental ...
+    school_district                 TEXT,    -- school district
+    security_features               TEXT,    -- security features
+    seller_commission               TEXT,    -- what agents are paid; not for the public
+    selling_agent_id                TEXT,    -- selling agent's id at the MLS
+    selling_office                  TEXT,    -- selling office's name
+    selling_office_id               TEXT,    -- selling office's id at the MLS
+    sewer                           TEXT,    -- water and sewer hook-ups
     show_address                    INTEGER, -- boolean
     show_on_map                     INTEGER, -- boolean
-    spa_description                 TEXT,
-    sprinklers_description          TEXT,
-    square_feet                     TEXT,
-    state                           TEXT,
-    stories                         TEXT,
-    street_dir_prefix               TEXT,
-    street_dir_suffix               TEXT,
-    street_name                     TEXT,
-    street_number                   TEXT,
-    street_suffix                   TEXT,
-    structure_condition             TEXT,
-    style                           TEXT,
-    style_search                    TEXT,
-    subdivision                     TEXT,
-    subject_to                      TEXT,
-    taxes                           TEXT,
-    terms                           TEXT,
-    topography                      TEXT,
+    spa_description                 TEXT,    -- spa
+    sprinklers_description          TEXT,    -- sprinkler system
+    square_feet                     TEXT,    -- square feet, as text of the MLS
+    state                           TEXT,    -- state, as the MLS has it
+    stories                         TEXT,    -- number of floors, as text of the MLS
+    street_dir_prefix               TEXT,    -- direction before the street name
+    street_dir_suffix               TEXT,    -- direction after the street name
+    street_name                     TEXT,    -- taken from the address
+    street_number                   TEXT,    -- taken from the address
+    street_suffix                   TEXT,    -- street suffix
+    structure_condition             TEXT,    -- the document says: other structures
+    style                           TEXT,    -- style of the building
+    style_search                    TEXT,    -- the vendor's standardised value
+    subdivision                     TEXT,    -- subdivision
+    subject_to                      TEXT,    -- a condition on the property
+    taxes                           TEXT,    -- the total tax amount; for which time, the document does not say
+    terms                           TEXT,    -- terms of sale
+    topography                      TEXT,    -- lot topography
     total_area_on_level1            REAL,    -- 0 may mean unknown
     total_area_on_level2            REAL,    -- 0 may mean unknown
     total_area_on_level3            REAL,    -- 0 may mean unknown
     total_area_on_level4            REAL,    -- 0 may mean unknown
     total_area_on_level5            REAL,    -- 0 may mean unknown
-    total_rooms                     TEXT,
-    township                        TEXT,
-    unit_number                     TEXT,
-    unit_types                      TEXT,
-    utilities                       TEXT,
-    utility_room_description        TEXT,
-    view_description                TEXT,
-    view_search                     TEXT,
-    water                           TEXT,
-    water_access                    TEXT,
-    waterfront                      TEXT,
-    water_frontage_dimensions       TEXT,
-    waterfront_type                 TEXT,
+    total_rooms                     TEXT,    -- number of rooms, as text of the MLS
+    township                        TEXT,    -- township of the listing
+    unit_number                     TEXT,    -- unit
+    unit_types                      TEXT,    -- kinds of the building's units
+    utilities                       TEXT,    -- hook-ups
+    utility_room_description        TEXT,    -- utilities room
+    view_description                TEXT,    -- views available
+    view_search                     TEXT,    -- the vendor's standardised value
+    water                           TEXT,    -- source of the water
+    water_access                    TEXT,    -- water access
+    waterfront                      TEXT,    -- waterfront
+    water_frontage_dimensions       TEXT,    -- waterfront dimensions
+    waterfront_type                 TEXT,    -- waterfront type
     wooded_acreage                  REAL,    -- acres
-    year_built                      TEXT,
-    zip                             TEXT,
-    zoning                          TEXT,
+    year_built                      TEXT,    -- as text of the MLS
+    zip                             TEXT,    -- ZIP code
+    zoning                          TEXT,    -- zoning
     actual_photo_count              INTEGER, -- photos
     allow_comment                   INTEGER, -- boolean
-    assessments_search              INTEGER,
-    carport_spaces_search           REAL,
-    foundation_size_search          INTEGER,
+    assessments_search              INTEGER, -- number of assessments; the vendor's own
+    carport_spaces_search           REAL,    -- the vendor's own number of carport_spaces
+    foundation_size_search          INTEGER, -- square feet; the vendor's own number of foundation_size
     has_city_view                   INTEGER, -- boolean
     has_mountain_view               INTEGER, -- boolean
     has_ocean_view                  INTEGER, -- boolean
@@ -336,13 +336,13 @@ CREATE TABLE listings (  -- public
     has_park_view                   INTEGER, -- boolean
     has_valley_view                 INTEGER, -- boolean
     has_water_view                  INTEGER, -- boolean
-    hoa_fee_search                  INTEGER,
-    mls_property_type               TEXT,
-    other                           TEXT,
-    parking_spaces_search           REAL,
-    showing_instructions            TEXT,
-    total_rooms_search              INTEGER,
-    virtual_tour_url                TEXT,
+    hoa_fee_search                  INTEGER, -- the vendor's own number of hoa_fee
+    mls_property_type               TEXT,    -- not described by the document
+    other                           TEXT,    -- not described by the document
+    parking_spaces_search           REAL,    -- the vendor's own number of parking_spaces
+    showing_instructions            TEXT,    -- not for the public
+    total_rooms_search              INTEGER, -- the vendor's own number of total_rooms
+    virtual_tour_url                TEXT,    -- not described by the document
     open_houses                     TEXT,    -- JSON array; see the view listing_open_houses
     media                           TEXT,    -- JSON object; see the view listing_photos
 
@@ -370,9 +370,228 @@ CREATE TABLE listings (  -- public
 
 CREATE INDEX listings_deleted ON listings (feed_id, deleted_at) WHERE deleted_at IS NOT NULL;
 
+-- What a listing site asks for. They leave out deleted listings, so they serve the views that do so, too.
+CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
+CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
+CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
+CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
+
+-- When the last open house of a listing ends, and its city; the view open_houses_upcoming has the same words.
+CREATE INDEX listings_open_houses ON listings (CASE WHEN json_array_length(open_houses) > 4 THEN '9999' ELSE max(
+    coalesce(open_houses ->> '$[0].EndDate', open_houses ->> '$[0].StartDate', ''),
+    coalesce(open_houses ->> '$[1].EndDate', open_houses ->> '$[1].StartDate', ''),
+    coalesce(open_houses ->> '$[2].EndDate', open_houses ->> '$[2].StartDate', ''),
+    coalesce(open_houses ->> '$[3].EndDate', open_houses ->> '$[3].StartDate', '')) END, city) WHERE deleted_at IS NULL AND open_houses LIKE '[{%';
+
 -- Every listing that is not deleted. It is not filtered for the public: hidden addresses and agent remarks are in it.
 CREATE VIEW live_listings AS  -- public
 SELECT * FROM listings WHERE deleted_at IS NULL;
+
+-- The same with a number beside each text that holds one (docs/consumers.md, "Numbers in text"). It is null where the text is
+-- null, says more than a number and the column's unit, or can be read in two ways. Digits alone are a number. Otherwise t is the
+-- text, u what follows the number, and n the number: commas must group thousands, and three digits after a single point could be
+-- thousands as well. LIMIT 1 has SQLite compute each of them once.
+CREATE VIEW numeric_listings AS  -- public
+SELECT *,
+    CASE WHEN NOT above_ground_sq_ft GLOB '*[^0-9]*' THEN CAST(nullif(above_ground_sq_ft, '') AS DOUBLE)
+        WHEN above_ground_sq_ft GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(above_ground_sq_ft, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('', 'sqft', 'sq ft', 'sq. ft.', 'sq.ft.', 'sf', 'square feet')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS above_ground_sq_ft_number,  -- square feet
+    CASE WHEN NOT acres GLOB '*[^0-9]*' THEN CAST(nullif(acres, '') AS DOUBLE)
+        WHEN acres GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(acres, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('', 'ac', 'ac.', 'acre', 'acres')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS acres_number,  -- acres
+    CASE WHEN NOT carport_spaces GLOB '*[^0-9]*' THEN CAST(nullif(carport_spaces, '') AS DOUBLE)
+        WHEN carport_spaces GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(carport_spaces, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS carport_spaces_number,  -- spaces
+    CASE WHEN NOT condo_fee GLOB '*[^0-9]*' THEN CAST(nullif(condo_fee, '') AS DOUBLE)
+        WHEN condo_fee GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(condo_fee, '$ ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS condo_fee_number,  -- units of currency, per condo_fee_frequency
+    CASE WHEN NOT covered_parking_spaces GLOB '*[^0-9]*' THEN CAST(nullif(covered_parking_spaces, '') AS DOUBLE)
+        WHEN covered_parking_spaces GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(covered_parking_spaces, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS covered_parking_spaces_number,  -- spaces
+    CASE WHEN NOT finished_square_feet GLOB '*[^0-9]*' THEN CAST(nullif(finished_square_feet, '') AS DOUBLE)
+        WHEN finished_square_feet GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(finished_square_feet, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('', 'sqft', 'sq ft', 'sq. ft.', 'sq.ft.', 'sf', 'square feet')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS finished_square_feet_number,  -- square feet
+    CASE WHEN NOT fireplace_count GLOB '*[^0-9]*' THEN CAST(nullif(fireplace_count, '') AS DOUBLE)
+        WHEN fireplace_count GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(fireplace_count, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS fireplace_count_number,
+    CASE WHEN NOT garage_spaces GLOB '*[^0-9]*' THEN CAST(nullif(garage_spaces, '') AS DOUBLE)
+        WHEN garage_spaces GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(garage_spaces, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS garage_spaces_number,  -- spaces
+    CASE WHEN NOT hoa_dues GLOB '*[^0-9]*' THEN CAST(nullif(hoa_dues, '') AS DOUBLE)
+        WHEN hoa_dues GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(hoa_dues, '$ ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS hoa_dues_number,  -- units of currency
+    CASE WHEN NOT hoa_fee GLOB '*[^0-9]*' THEN CAST(nullif(hoa_fee, '') AS DOUBLE)
+        WHEN hoa_fee GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(hoa_fee, '$ ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS hoa_fee_number,  -- units of currency, per hoa_fee_frequency
+    CASE WHEN NOT parking_spaces GLOB '*[^0-9]*' THEN CAST(nullif(parking_spaces, '') AS DOUBLE)
+        WHEN parking_spaces GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(parking_spaces, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS parking_spaces_number,  -- spaces
+    CASE WHEN NOT square_feet GLOB '*[^0-9]*' THEN CAST(nullif(square_feet, '') AS DOUBLE)
+        WHEN square_feet GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(square_feet, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('', 'sqft', 'sq ft', 'sq. ft.', 'sq.ft.', 'sf', 'square feet')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS square_feet_number,  -- square feet
+    CASE WHEN NOT stories GLOB '*[^0-9]*' THEN CAST(nullif(stories, '') AS DOUBLE)
+        WHEN stories GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(stories, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS stories_number,
+    CASE WHEN NOT taxes GLOB '*[^0-9]*' THEN CAST(nullif(taxes, '') AS DOUBLE)
+        WHEN taxes GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(taxes, '$ ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS taxes_number,  -- units of currency
+    CASE WHEN NOT total_rooms GLOB '*[^0-9]*' THEN CAST(nullif(total_rooms, '') AS DOUBLE)
+        WHEN total_rooms GLOB '*[0-9]*' THEN (
+            SELECT CAST(replace(n, ',', '') AS DOUBLE) FROM (
+                SELECT u, rtrim(substr(t, 1, length(t) - length(u))) AS n FROM (
+                    SELECT t, ltrim(t, '0123456789,. ') AS u FROM (SELECT lower(trim(total_rooms, ' ')) AS t LIMIT 1) LIMIT 1) LIMIT 1)
+            WHERE u IN ('')
+                AND n GLOB '*[0-9]' AND NOT n GLOB '*.*[.,]*' AND NOT n GLOB '* *'
+                AND (NOT n GLOB '*,*' OR n GLOB printf('%,d', CAST(replace(n, ',', '') AS BIGINT)) || '*')
+                AND NOT (n GLOB '[1-9]*.[0-9][0-9][0-9]' AND length(n) <= 7)
+        ) END AS total_rooms_number,  -- rooms
+    CASE WHEN trim(year_built) GLOB '[12][0-9][0-9][0-9]' THEN CAST(trim(year_built) AS INTEGER) END AS year_built_number  -- a year of four digits
+FROM live_listings;
+
+-- What may be displayed of the listings that are not deleted: the columns that RESO's IDX payload holds, and some that say no more
+-- (docs/reso.md has the reason for each column). What leads to an address is null unless the vendor says that the address
+-- may be shown (show_address = 1); coordinates are null unless a map may be shown as well (show_on_map = 1). Free text is as
+-- sent. Your agreement with the MLS decides; where it says less, show less.
+CREATE VIEW public_listings AS  -- public
+SELECT
+    feed_id, listing_id, above_ground_sq_ft, above_ground_sq_ft_number, acres, acres_number, acre_search,
+    CASE WHEN show_address = 1 THEN address END AS address,
+    CASE WHEN show_address = 1 THEN address2 END AS address2,
+    air, air_search, appliances, baths_full, baths_partial, baths_three_quarter, baths_total, beds, below_ground_sq_ft,
+    body_of_water, carport_spaces, carport_spaces_number, city, co_listing_agent_code, construction, construction_search,
+    country, county, current_use,
+    CASE WHEN show_address = 1 THEN directions END AS directions,
+    dwelling_type, exterior, fence_description, finished_square_feet, finished_square_feet_number, fireplace_count,
+    fireplace_count_number, fireplace_description, floor_description, floor_search, foundation, garage_spaces,
+    garage_spaces_number, grade_school, handicap_features, has_ac, has_age_restrictions, has_attached_parking, has_balcony,
+    has_basement, has_basement_finished, has_carport, has_deck, has_elevators, has_fenced_yard, has_fireplace,
+    has_forced_air, has_garage, has_handicap_baths, has_handicap_doors, has_handicap_features, has_handicap_ramps,
+    has_master_on_main, has_parking, has_patio, has_pool, has_porch, has_spa, has_view, has_waterfront, heat,
+    heating_delivery_search, heating_source_search, high_school, hoa_fee, hoa_fee_number, hoa_fee_frequency, interior,
+    is_corner_lot, is_cul_de_sac_lot, is_foreclosured, is_golf_course_lot, is_mountain_lot, is_new_construction,
+    is_short_sale, last_price_change_date, last_listing_status_change_date,
+    CASE WHEN show_address = 1 AND show_on_map = 1 THEN latitude END AS latitude,
+    laundry_description, list_date, listing_agent, listing_agent_id, listing_office, listing_office_id, listing_status,
+    listing_status_search, living_area_source,
+    CASE WHEN show_address = 1 AND show_on_map = 1 THEN longitude END AS longitude,
+    lot_description, lot_dimensions, middle_school, mls_area, mls_update_date, neighborhood,
+    CASE WHEN show_address = 1 THEN parcel_number END AS parcel_number,
+    parking, parking_spaces, parking_spaces_number, patio_description, photo_retrieved_date, pool, potential_use, price,
+    price_per_sqft, property_type, property_type_search, remarks, roof, roof_search, sale_date, sale_price, sale_type,
+    selling_agent_id, selling_office, selling_office_id, sewer, show_address, show_on_map, spa_description, square_feet,
+    square_feet_number, state, stories, stories_number,
+    CASE WHEN show_address = 1 THEN street_dir_prefix END AS street_dir_prefix,
+    CASE WHEN show_address = 1 THEN street_dir_suffix END AS street_dir_suffix,
+    CASE WHEN show_address = 1 THEN street_name END AS street_name,
+    CASE WHEN show_address = 1 THEN street_number END AS street_number,
+    CASE WHEN show_address = 1 THEN street_suffix END AS street_suffix,
+    style, style_search, subdivision, taxes, taxes_number, topography, total_rooms, total_rooms_number,
+    CASE WHEN show_address = 1 THEN unit_number END AS unit_number,
+    utilities, view_description, view_search, water, waterfront, year_built, year_built_number, zip, zoning,
+    actual_photo_count, carport_spaces_search, has_city_view, has_mountain_view, has_ocean_view, has_open_house,
+    has_park_view, has_valley_view, has_water_view, hoa_fee_search, parking_spaces_search, total_rooms_search, first_seen_at,
+    changed_at, change_seq
+FROM numeric_listings;
 
 -- One row per photo, in the vendor's order. Photos of deleted listings are included, so join it with live_listings. URLs may
 -- be null.
@@ -398,6 +617,255 @@ SELECT
     house.value ->> '$.Remarks' AS remarks
 FROM listings, json_each(listings.open_houses) AS house
 WHERE lower(house.type) = 'object';
+
+-- One row per listing that is not deleted: the photo to show first, which is the one with the lowest sequence. The URLs are null
+-- where it has no photo, or where the vendor sends none.
+CREATE VIEW primary_photo AS  -- public
+SELECT
+    feed_id,
+    listing_id,
+    (
+        SELECT photo.value ->> '$.NormalSizeUrl' FROM json_each(listings.media, '$.Photos') AS photo
+        WHERE lower(photo.type) = 'object'
+        ORDER BY CAST(photo.value ->> '$.Sequence' AS INTEGER) NULLS LAST, photo.key
+        LIMIT 1
+    ) AS normal_size_url,  -- at most 300 pixels
+    (
+        SELECT photo.value ->> '$.LargeSizeUrl' FROM json_each(listings.media, '$.Photos') AS photo
+        WHERE lower(photo.type) = 'object'
+        ORDER BY CAST(photo.value ->> '$.Sequence' AS INTEGER) NULLS LAST, photo.key
+        LIMIT 1
+    ) AS large_size_url    -- at most 1024 pixels
+FROM listings
+WHERE deleted_at IS NULL;
+
+-- One row per open house that is not over, of listings that are not deleted. Those that the vendor calls inactive are left out.
+-- Times have no zone, so it stays in the view for a day after its end: compare it with the time at the home.
+CREATE VIEW open_houses_upcoming AS  -- public
+SELECT
+    listings.feed_id,
+    listings.listing_id,
+    +listings.city AS city,                       -- of the listing; the plus leaves the choice to the index listings_open_houses
+    house.value ->> '$.StartDate' AS start_date,  -- date-time
+    house.value ->> '$.EndDate' AS end_date,      -- date-time; null where the vendor sends none
+    house.value ->> '$.Remarks' AS remarks
+FROM listings, json_each(listings.open_houses) AS house
+WHERE listings.deleted_at IS NULL
+    AND listings.open_houses LIKE '[{%'
+    -- The expression of the index listings_open_houses: when the last one ends, or 9999 where there are more than four.
+    AND CASE WHEN json_array_length(open_houses) > 4 THEN '9999' ELSE max(
+        coalesce(open_houses ->> '$[0].EndDate', open_houses ->> '$[0].StartDate', ''),
+        coalesce(open_houses ->> '$[1].EndDate', open_houses ->> '$[1].StartDate', ''),
+        coalesce(open_houses ->> '$[2].EndDate', open_houses ->> '$[2].StartDate', ''),
+        coalesce(open_houses ->> '$[3].EndDate', open_houses ->> '$[3].StartDate', '')) END > strftime('%Y-%m-%dT%H:%M:%S', 'now', '-1 day')
+    AND lower(house.type) = 'object'
+    AND coalesce(house.value ->> '$.IsActive', 1)
+    AND coalesce(house.value ->> '$.EndDate', house.value ->> '$.StartDate') > strftime('%Y-%m-%dT%H:%M:%S', 'now', '-1 day');
+
+-- One row per feed, lookup of the vendor's document and value that occurs in listings that are not deleted. The vendor's lookup
+-- PropertySubType has no column of its own. It reads every listing, so keep what it returns.
+CREATE VIEW lookups AS  -- public
+SELECT
+    feed_id,
+    lookup.key AS lookup,       -- the vendor's name of it
+    lookup.value AS value,      -- as sent, several in one text included
+    count(*) AS listings
+FROM listings, json_each(json_object(
+    'PropertyType', property_type_search,
+    'ListingStatus', listing_status_search,
+    'Air', air_search,
+    'HeatingDelivery', heating_delivery_search,
+    'HeatingSource', heating_source_search,
+    'StylesStories', style_search,
+    'Roof', roof_search,
+    'Construction', construction_search,
+    'Flooring', floor_search,
+    'View', view_search,
+    'SaleType', sale_type
+)) AS lookup
+WHERE listings.deleted_at IS NULL AND lookup.value <> ''
+GROUP BY feed_id, lookup.key, lookup.value;
+
+-- The listings that are not deleted, with the names of RESO's Data Dictionary 2.0. docs/reso.md says of each column of `listings`
+-- where it is here, or why it is not. It is not filtered for the public. Values are the vendor's words unless docs/reso.md says
+-- otherwise. Date-times have no zone, because the vendor names none.
+CREATE VIEW reso_property AS  -- public
+SELECT
+    feed_id || ':' || listing_id AS ListingKey,
+    feed_id AS OriginatingSystemName,
+    listing_id AS ListingId,
+    above_ground_sq_ft_number AS AboveGradeFinishedArea,
+    coalesce(acres_number, acre_search) AS LotSizeAcres,
+    address AS UnparsedAddress,
+    agent_remarks AS PrivateRemarks,
+    air AS Cooling,
+    appliances AS Appliances,
+    baths_full AS BathroomsFull,
+    baths_partial AS BathroomsPartial,
+    baths_three_quarter AS BathroomsThreeQuarter,
+    beds AS BedroomsTotal,
+    below_ground_sq_ft AS BelowGradeFinishedArea,
+    body_of_water AS WaterBodyName,
+    builder AS BuilderName,
+    coalesce(carport_spaces_number, carport_spaces_search) AS CarportSpaces,
+    city AS City,
+    co_listing_agent_code AS CoListAgentMlsId,
+    common_walls AS CommonWalls,
+    construction AS ConstructionMaterials,
+    substr(contingent_date, 1, 10) AS ContingentDate,
+    country AS Country,
+    county AS CountyOrParish,
+    covered_parking_spaces_number AS CoveredSpaces,
+    cross_street AS CrossStreet,
+    current_use AS CurrentUse,
+    substr(date_available, 1, 10) AS AvailabilityDate,
+    days_on_market AS DaysOnMarket,
+    development_status AS DevelopmentStatus,
+    directions AS Directions,
+    entry_location AS EntryLocation,
+    substr(expiration_date, 1, 10) AS ExpirationDate,
+    exterior AS ExteriorFeatures,
+    fence_description AS Fencing,
+    fireplace_count_number AS FireplacesTotal,
+    fireplace_description AS FireplaceFeatures,
+    floor_description AS Flooring,
+    foundation AS FoundationDetails,
+    garage_spaces_number AS GarageSpaces,
+    grade_school AS ElementarySchool,
+    handicap_features AS AccessibilityFeatures,
+    has_ac AS CoolingYN,
+    has_basement AS BasementYN,
+    has_carport AS CarportYN,
+    has_fireplace AS FireplaceYN,
+    has_garage AS GarageYN,
+    has_spa AS SpaYN,
+    has_view AS ViewYN,
+    has_waterfront AS WaterfrontYN,
+    heat AS Heating,
+    high_school AS HighSchool,
+    coalesce(hoa_fee_number, hoa_fee_search) AS AssociationFee,
+    hoa_fee_frequency AS AssociationFeeFrequency,
+    horse_features AS HorseAmenities,
+    inclusions AS Inclusions,
+    interior AS InteriorFeatures,
+    CASE WHEN is_foreclosured AND is_short_sale THEN 'In Foreclosure,Short Sale'
+        WHEN is_foreclosured THEN 'In Foreclosure'
+        WHEN is_short_sale THEN 'Short Sale' END AS SpecialListingConditions,
+    CASE WHEN is_furnished THEN 'Furnished' END AS Furnished,
+    is_horses_allowed AS HorseYN,
+    is_new_construction AS NewConstructionYN,
+    CASE WHEN is_owner_occupied THEN 'Owner' END AS OccupantType,
+    CASE WHEN is_pets_allowed THEN 'Yes' END AS PetsAllowed,
+    last_price_change_date AS PriceChangeTimestamp,
+    last_listing_status_change_date AS StatusChangeTimestamp,
+    latitude AS Latitude,
+    laundry_description AS LaundryFeatures,
+    legal_description AS TaxLegalDescription,
+    listing_agent AS ListAgentFullName,
+    listing_agent_id AS ListAgentMlsId,
+    listing_office AS ListOfficeName,
+    listing_office_id AS ListOfficeMlsId,
+    listing_office_phone AS ListOfficePhone,
+    listing_status AS MlsStatus,
+    (SELECT reso_value FROM reso_lookup WHERE lookup = 'StandardStatus' AND vendor_value = listing_status_search) AS StandardStatus,
+    list_price_low AS ListPriceLow,
+    living_area_source AS LivingAreaSource,
+    longitude AS Longitude,
+    lot_description AS LotFeatures,
+    lot_dimensions AS LotSizeDimensions,
+    lot_size_source AS LotSizeSource,
+    middle_school AS MiddleOrJuniorSchool,
+    mls_area AS MLSAreaMajor,
+    mls_update_date AS ModificationTimestamp,
+    model_name AS BuilderModel,
+    number_of_units AS NumberOfUnitsInCommunity,
+    outbuildings AS OtherStructures,
+    parcel_number AS ParcelNumber,
+    parking AS ParkingFeatures,
+    coalesce(parking_spaces_number, parking_spaces_search) AS ParkingTotal,
+    patio_description AS PatioAndPorchFeatures,
+    photo_retrieved_date AS PhotosChangeTimestamp,
+    pool AS PoolFeatures,
+    potential_use AS PossibleUse,
+    price AS ListPrice,
+    (SELECT reso_value FROM reso_lookup WHERE lookup = 'PropertyType'
+        AND vendor_value = property_type_search
+        AND NOT (reso_value = 'Residential' AND (coalesce(sale_type, '') LIKE '%lease%' OR coalesce(sale_type, '') LIKE '%rent%'))) AS PropertyType,
+    remarks AS PublicRemarks,
+    roof AS Roof,
+    substr(sale_date, 1, 10) AS CloseDate,
+    sale_price AS ClosePrice,
+    security_features AS SecurityFeatures,
+    selling_agent_id AS BuyerAgentMlsId,
+    selling_office AS BuyerOfficeName,
+    selling_office_id AS BuyerOfficeMlsId,
+    sewer AS Sewer,
+    show_address AS InternetAddressDisplayYN,
+    spa_description AS SpaFeatures,
+    square_feet_number AS LivingArea,
+    CASE WHEN square_feet_number IS NOT NULL THEN 'Square Feet' END AS LivingAreaUnits,
+    state AS StateOrProvince,
+    stories_number AS Stories,
+    street_dir_prefix AS StreetDirPrefix,
+    street_dir_suffix AS StreetDirSuffix,
+    street_name AS StreetName,
+    street_number AS StreetNumber,
+    street_suffix AS StreetSuffix,
+    style AS ArchitecturalStyle,
+    subdivision AS SubdivisionName,
+    terms AS ListingTerms,
+    topography AS Topography,
+    coalesce(total_rooms_number, total_rooms_search) AS RoomsTotal,
+    township AS Township,
+    unit_number AS UnitNumber,
+    utilities AS Utilities,
+    view_description AS View,
+    water AS WaterSource,
+    waterfront AS WaterfrontFeatures,
+    year_built_number AS YearBuilt,
+    zip AS PostalCode,
+    zoning AS Zoning,
+    actual_photo_count AS PhotosCount,
+    foundation_size_search AS FoundationArea,
+    showing_instructions AS ShowingInstructions
+FROM numeric_listings;
+
+-- One row per photo of a listing that is not deleted, with the names of RESO's Data Dictionary 2.0.
+CREATE VIEW reso_media AS  -- public
+SELECT
+    feed_id || ':' || listing_id || ':' || photo.key AS MediaKey,  -- the place in the vendor's list: another photo may take it over
+    'Property' AS ResourceName,
+    feed_id || ':' || listing_id AS ResourceRecordKey,             -- ListingKey of reso_property
+    listing_id AS ResourceRecordID,
+    feed_id AS OriginatingSystemName,
+    'Photo' AS MediaCategory,
+    photo.value ->> '$.Sequence' AS "Order",
+    coalesce(photo.value ->> '$.LargeSizeUrl', photo.value ->> '$.NormalSizeUrl') AS MediaURL  -- null where the vendor sends none
+FROM listings, json_each(listings.media, '$.Photos') AS photo
+WHERE listings.deleted_at IS NULL AND lower(photo.type) = 'object';
+
+-- One row per open house of a listing that is not deleted, with the names of RESO's Data Dictionary 2.0.
+CREATE VIEW reso_open_house AS  -- public
+SELECT
+    feed_id || ':' || listing_id || ':' || house.key AS OpenHouseKey,  -- the place in the vendor's list: another may take it over
+    feed_id || ':' || listing_id AS ListingKey,
+    listing_id AS ListingId,
+    feed_id AS OriginatingSystemName,
+    substr(house.value ->> '$.StartDate', 1, 10) AS OpenHouseDate,
+    house.value ->> '$.StartDate' AS OpenHouseStartTime,               -- date-time without a zone
+    house.value ->> '$.EndDate' AS OpenHouseEndTime,                   -- date-time without a zone
+    CASE WHEN house.value ->> '$.IsActive' THEN 'Active' END AS OpenHouseStatus,  -- null: Canceled or Ended, or not sent
+    house.value ->> '$.Remarks' AS OpenHouseRemarks
+FROM listings, json_each(listings.open_houses) AS house
+WHERE listings.deleted_at IS NULL AND lower(house.type) = 'object';
+
+-- What RESO calls the vendor's standardised values. It holds the section [reso] of the configuration of the last run.
+CREATE TABLE reso_lookup (  -- public
+    lookup                          TEXT NOT NULL CHECK (lookup IN ('StandardStatus', 'PropertyType')),  -- RESO's name of it
+    vendor_value                    TEXT NOT NULL,  -- of listing_status_search or property_type_search; case counts
+    reso_value                      TEXT NOT NULL,  -- a value of the lookup
+    PRIMARY KEY (lookup, vendor_value)
+) STRICT, WITHOUT ROWID;
 
 -- One row per value that did not fit its column: the column is null, and `extra` holds the value. A row follows its listing:
 -- it is gone once a value comes that fits. Deleted listings keep theirs. A stamp that is missing does not fit either.
@@ -561,6 +1029,18 @@ FROM feeds
 LEFT JOIN until USING (feed_id)
 LEFT JOIN late USING (feed_id)
 WHERE feeds.removed_at IS NULL;
+
+-- One row per feed that is mirrored: how fresh it is, for a line at the foot of a page.
+CREATE VIEW sync_status AS  -- public
+SELECT
+    coverage.feed_id,
+    coverage.complete_until,                -- date-time of the vendor's clock; null while the beginning is unread
+    coverage.polled_at AS last_success_at,  -- when the newest changes were last proven complete; null if never
+    -- Seconds since then; up to about a minute too many where nothing changed. Null if never.
+    CAST(round((julianday('now') - julianday(coverage.polled_at)) * 86400) AS INTEGER) AS age_s,
+    feeds.activity AS state,                -- new, polling, filling, reconciling, waiting, retrying or blocked
+    feeds.note                              -- why, for a person; null when all is well
+FROM coverage JOIN feeds USING (feed_id);
 
 -- Stretches that the mirror could not read or prove, cut as small as it could, and why. It tries them again, ever more seldom.
 -- Listings that were readable inside them are stored.

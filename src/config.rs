@@ -11,6 +11,7 @@ mod media;
 mod poll;
 mod rate;
 mod reconcile;
+mod reso;
 mod span;
 
 pub(crate) use rate::Rate;
@@ -39,6 +40,7 @@ pub struct Config {
     pub(crate) reconcile: reconcile::Reconcile,
     pub(crate) history: history::History,
     pub(crate) media: media::Media,
+    pub(crate) reso: reso::Reso,
     pub(crate) rate: Rate,
 }
 
@@ -103,6 +105,7 @@ impl Config {
         rules.extend(self.backfill.rules(self.constellation1.timestamp_zone.local(now)));
         rules.extend(self.lookback.rules(self.poll.settle));
         rules.extend(self.reconcile.rules());
+        rules.extend(self.reso.rules());
         rules.extend(self.rate.rules());
         rules
     }

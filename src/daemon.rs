@@ -89,6 +89,7 @@ impl Daemon {
         if let Some(keep) = supervisor.config.history.keep.0 {
             store.keep_history(keep).await?;
         }
+        store.save_reso(supervisor.config.reso.rows()).await?;
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
         let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;
         let outcome = tokio::select! {

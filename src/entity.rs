@@ -1,6 +1,6 @@
 //! A kind of thing that a vendor has, as data: its table, its fields, its codec, and how its changes are told.
 
-use crate::record::{Content, Field, Record, Reject};
+use crate::record::{Content, Field, Record};
 
 /// How a vendor tells that a thing is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Entity {
     /// Reads one record from its text, as it was sent; the error says what is wrong with it.
     pub read: fn(&str) -> Result<Record, String>,
     /// Decodes a record: one cell for each field, in their order.
-    pub decode: fn(&Record) -> Result<Content, Reject>,
+    pub decode: fn(&Record) -> Content<'_>,
     /// Whether a record that was asked for by its key says that the thing is deleted.
     pub looks_deleted: fn(&Content) -> bool,
     /// Whether two contents differ in nothing but the queries of URLs, as they do where URLs are signed anew in every answer.

@@ -7,12 +7,14 @@
 //! 1. `sync::worker::Worker::run` asks [`sync::session::Session::next`] what to do, does it, and tells the session by `on`.
 //! 2. `plan::feed::FeedPlan::next` chooses the kind of work that is due, its window, and the page to ask for.
 //! 3. `vendor::Vendor::sync_listings` waits for the request's turn in the budget of the credential, and sends it.
-//! 4. `vendor::constellation1::wire::page` cuts the answer into records: key, stamp, hash, and the text as sent.
+//! 4. `vendor::constellation1::wire::page` judges the answer and cuts it into records: key, stamp, hash, the text as sent, and
+//!    where its values lie in it.
 //! 5. `plan::feed::FeedPlan::on_page` decides what the page proves, and makes the checkpoint to save with it.
-//! 6. [`sync::intake::store`] decodes the records that the file does not hold already, by [`entity::Entity::decode`]. Meanwhile
-//!    the session lets the worker ask for the next page, and for nothing else.
+//! 6. [`sync::intake::store`] gives the records to the one thread that writes. Meanwhile the session lets the worker ask for the
+//!    next page, and for nothing else.
 //! 7. `store::commit::commit` stores the page in one transaction: rows, changes, rejects, and the checkpoint.
-//! 8. `store::row::apply` changes one row, and adds its change.
+//! 8. `store::row::apply` decodes a record, by [`entity::Entity::decode`], unless its row was made of the same text; changes the
+//!    row, and adds its change.
 //! 9. `plan::merge::merge` decides what the record does to the row.
 //! 10. `store::checkpoint::save` saves cursors, coverage, look-backs and the window.
 //!
@@ -78,7 +80,7 @@
 //!   each side that the other is gone. Only the process's own user may connect (mode 0600).
 //! - *A watchdog beside the restart.* A process that ended is restarted by systemd; one that is stuck would only grow stale.
 //!   So each worker says what it does (`sync::heartbeat`), and systemd hears of the process only while none is overdue.
-//! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, in small blocks: a crash wastes a
+//! - *Counted before it leaves.* Budgets by hour and day are saved before they are spent, about once a minute: a crash wastes a
 //!   few requests and never spends one twice. It also means that a database that cannot be written stops the asking.
 //! - *One probe in an outage.* Where the vendor does not answer, a feed's kinds of work wait for one request together, made
 //!   for what has failed least; a refusal concerns its own kind and stream alone (`plan::attempts`). Feeds that share their requests

@@ -192,6 +192,32 @@ pub struct PageRequest {
     pub page: u32,
 }
 
+/// A part of a text, in bytes; nothing where it is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Where it begins.
+    pub start: u32,
+    /// Where it has ended.
+    pub end: u32,
+}
+
+impl Span {
+    /// This part of a text.
+    #[must_use]
+    pub fn of(self, text: &str) -> Option<&str> {
+        (self.end > self.start).then(|| text.get(self.start as usize..self.end as usize)).flatten()
+    }
+}
+
+/// Where the values of a record lie in its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// By the place of their field; nothing where the record does not have it.
+    pub fields: Vec<Span>,
+    /// Of members that are no fields, each with the place where its name begins.
+    pub others: Vec<(u32, Span)>,
+}
+
 /// One record of a page: its key and hash known, its fields not decoded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -203,6 +229,8 @@ pub struct Record {
     pub raw_hash: Hash,
     /// The JSON object as sent.
     pub raw: String,
+    /// Where its values lie in it.
+    pub cut: Cut,
 }
 
 /// A record that could not become a row. It is stored, so that a cursor may pass it.

@@ -1,6 +1,6 @@
 //! What the machine can do with the same bytes: read every value of the JSON once, and copy the rows.
 
-use crate::vendor::{PAGE, Vendor};
+use crate::vendor::Vendor;
 use rusqlite::Connection;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::error::Error;
@@ -12,16 +12,12 @@ use std::time::{Duration, Instant};
 /// How long one thread takes to visit every value of the pages; text that holds no escape is borrowed.
 pub(crate) fn scan(vendor: &Vendor) -> Result<Duration, Box<dyn Error>> {
     let mut time = Duration::ZERO;
-    for listings in vendor.listings.chunks(PAGE) {
-        let listings: Vec<&[u8]> = listings.iter().map(|(_, listing)| listing.json.as_slice()).collect();
-        let page = [b"[".as_slice(), &listings.join(&b','), b"]"].concat();
+    vendor.json_pages(|page| {
         let begun = Instant::now();
-        let Values(values) = serde_json::from_slice(&page)?;
+        let Values(values) = serde_json::from_slice(page)?;
         time += begun.elapsed();
-        if values < listings.len() {
-            return Err("values are missing".into());
-        }
-    }
+        if values == 0 { Err("values are missing".into()) } else { Ok(()) }
+    })?;
     Ok(time)
 }
 

@@ -43,11 +43,23 @@ pub(crate) fn load(vendor: &Served, database: &Path) -> Result<Load, Box<dyn Err
     );
     fs::write(&config, text)?;
     fs::set_permissions(&config, fs::Permissions::from_mode(0o600))?;
-    vendor.take_requests();
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["run", "--backfill", "--config"]).arg(&config).env("MLS_SYNC_SYSTEM_ACCESS_KEY", "demo-key");
+    command.args(["run", "--backfill", "--config"]).arg(&config).env("MLS_SYNC_SYSTEM_ACCESS_KEY", "demo-key").stderr(Stdio::null());
+    watch(vendor, command, database)
+}
+
+/// Another program's load into a new file: `command`, with the address of the listings and the file behind it.
+pub(crate) fn peer(vendor: &Served, command: &str, database: &Path) -> Result<Load, Box<dyn Error>> {
+    let mut words = command.split_whitespace();
+    let mut peer = Command::new(words.next().ok_or("--peer names no program")?);
+    peer.args(words).arg(format!("http://{}", vendor.address)).arg(database);
+    watch(vendor, peer, database)
+}
+
+fn watch(vendor: &Served, mut command: Command, database: &Path) -> Result<Load, Box<dyn Error>> {
+    vendor.take_requests();
     let begun = Instant::now();
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut child = command.stdout(Stdio::null()).spawn()?;
     let process = PathBuf::from(format!("/proc/{}", child.id()));
     let (mut threads, mut peak_kib) = (BTreeMap::new(), 0);
     let status = loop {
@@ -64,7 +76,7 @@ pub(crate) fn load(vendor: &Served, database: &Path) -> Result<Load, Box<dyn Err
     };
     let wall = begun.elapsed();
     if !status.success() {
-        return Err(format!("the load ended with {status}").into());
+        return Err(format!("{command:?} ended with {status}").into());
     }
     let bytes = fs::metadata(database)?.len();
     Ok(Load { database: database.to_owned(), wall, threads: by_name(threads), peak_kib, requests: vendor.take_requests(), bytes })

@@ -6,7 +6,8 @@
 //!
 //! A vendor in this process serves pages that are compressed beforehand. The real program loads them as a child process, so that its
 //! time and its memory are measured apart from the vendor's. The same run measures two bounds: one thread that visits every
-//! JSON value of the same bytes, and SQLite copying the same rows.
+//! JSON value of the same bytes, and SQLite copying the same rows. It also measures other programs that load the same listings, where
+//! `--peer` names them; `benches/peers` has two.
 
 mod bounds;
 mod child;
@@ -31,6 +32,12 @@ struct Arguments {
     /// The vendor sends its pages uncompressed
     #[arg(long)]
     plain: bool,
+    /// Also measures this program: a command that loads from the address and into the file that follow it; may be given several times
+    #[arg(long, value_name = "COMMAND")]
+    peer: Vec<String>,
+    /// Loads nothing: prints the address of the listings, and serves them until the standard input ends
+    #[arg(long)]
+    serve: bool,
 }
 
 fn main() -> ExitCode {
@@ -49,14 +56,18 @@ fn main() -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let feeds = vec!["GAMLS".to_owned()];
     let (listings, deleted) = (arguments.listings, arguments.listings / 20);
-    let options = Options { feeds, listings, deleted, page_size: 1000, shape: Shape::Union, ..Options::default() };
-    let vendor = Vendor::of(&mut World::new(options), arguments.plain)?;
-    let count = vendor.listings.len() as f64;
-    let pages = vendor.pages() as f64;
+    let options = Options { feeds, listings, deleted, page_size: 10_000, shape: Shape::Union, ..Options::default() };
+    let vendor = Vendor::of(World::new(options), arguments.plain)?;
+    if arguments.serve {
+        println!("http://{}", vendor.start()?.address);
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+        return Ok(());
+    }
+    let ((count, pages), (json, sent)) = (vendor.counts(), vendor.bytes());
     println!(
         "{count} listings on {pages} pages with the deletions; a listing has {:.1} kB as JSON, {:.1} kB as sent",
-        vendor.json_bytes() / count / 1e3,
-        vendor.sent_bytes() / count / 1e3
+        json / count / 1e3,
+        sent / count / 1e3
     );
     let scan = bounds::scan(&vendor)?;
     let vendor = vendor.start()?;
@@ -72,6 +83,26 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let load = best.ok_or("no load was asked for")?;
     let copy = bounds::copy(&load.database, &directory.path().join("copy.db"))?;
     report((count, pages), &load, scan, &copy);
+    for (index, command) in arguments.peer.iter().enumerate() {
+        let peer = child::peer(&vendor, command, &directory.path().join(format!("peer{index}.db")))?;
+        compare(command, &peer, &load, count)?;
+    }
+    Ok(())
+}
+
+/// Tells how many times as long another program took for the same listings.
+fn compare(command: &str, peer: &child::Load, load: &child::Load, count: f64) -> Result<(), Box<dyn Error>> {
+    let stored: f64 = rusqlite::Connection::open(&peer.database)?.query_row("SELECT count(*) FROM listings", [], |row| row.get(0))?;
+    if stored < count {
+        return Err(format!("{command} stored {stored} of {count} listings").into());
+    }
+    let (wall, cpu) = (peer.wall.as_secs_f64(), peer.cpu());
+    println!(
+        "{command}: {wall:.2} s, {:.1} times the load; {cpu:.2} CPU s, {:.1} times; peak memory {:.0} MB",
+        wall / load.wall.as_secs_f64(),
+        cpu / load.cpu(),
+        peer.peak_kib as f64 / 1024.0
+    );
     Ok(())
 }
 

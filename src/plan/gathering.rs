@@ -197,7 +197,7 @@ fn divided(page: Page, part: &[Question], asked_from: Stamp) -> Vec<(FeedId, Out
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ListingId, Window, raw_hash};
+    use crate::record::{Cut, ListingId, Window, raw_hash};
     use std::time::Duration;
 
     fn noon() -> Stamp {
@@ -219,7 +219,7 @@ mod tests {
 
     fn record(feed: usize, listing: &str, stamp: Stamp) -> Record {
         let key = ListingKey { feed: name(feed), listing: ListingId(listing.to_owned()) };
-        Record { key, stamp: Some(stamp), raw_hash: raw_hash(listing.as_bytes()), raw: String::new() }
+        Record { key, stamp: Some(stamp), raw_hash: raw_hash(listing.as_bytes()), raw: String::new(), cut: Cut::default() }
     }
 
     fn page(records: Vec<Record>) -> Page {

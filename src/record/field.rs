@@ -2,6 +2,7 @@
 
 use super::hash::{Hash, raw_hash};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What the cells of a usual record come to, in bytes.
@@ -66,7 +67,7 @@ pub struct Field {
 
 /// One decoded value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
+pub enum Cell<'a> {
     /// The member was not in the record: it says nothing.
     Absent,
     /// The member was null, or a date that stands for none, or did not fit its kind.
@@ -75,20 +76,20 @@ pub enum Cell {
     Integer(i64),
     /// A finite number.
     Real(f64),
-    /// Text, a date-time or JSON.
-    Text(String),
+    /// Text, a date-time or JSON; borrowed from the record where it stands there as it is.
+    Text(Cow<'a, str>),
 }
 
 /// A decoded record: a cell for each field of its table, in the table's order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Content {
+pub struct Content<'a> {
     /// The cells.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<Cell<'a>>,
     /// A JSON object of what has no column or does not fit it, by wire name; `None` when there is nothing.
     pub extra: Option<String>,
 }
 
-impl Content {
+impl Content<'_> {
     /// Hash of what a row made of this would hold: absent and null are the same there.
     #[must_use]
     pub fn hash(&self) -> Hash {
@@ -113,7 +114,7 @@ impl Content {
     /// version.
     ///
     /// Answers may come in the shape of the response table or of the C# class, each lacking fields of the other.
-    pub fn fill_absent_from(&mut self, earlier: &Content, fields: &[Field]) {
+    pub fn fill_absent_from(&mut self, earlier: &Content<'static>, fields: &[Field]) {
         for (cell, known) in self.cells.iter_mut().zip(&earlier.cells) {
             if *cell == Cell::Absent {
                 *cell = known.clone();

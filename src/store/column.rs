@@ -54,14 +54,14 @@ impl ToSql for WindowState {
     }
 }
 
-impl ToSql for Cell {
+impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(value_of(self)))
     }
 }
 
 /// A cell as its column holds it.
-pub(super) fn value_of(cell: &Cell) -> ValueRef<'_> {
+pub(super) fn value_of<'a>(cell: &'a Cell) -> ValueRef<'a> {
     match cell {
         Cell::Absent | Cell::Null => ValueRef::Null,
         Cell::Integer(value) => ValueRef::Integer(*value),

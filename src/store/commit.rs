@@ -11,7 +11,7 @@ use super::{changes, checkpoint, contested, feeds, freshness, misfits, reconcile
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
-use crate::record::{Hash, ListingKey, Presence, Reject, Stamp};
+use crate::record::{ListingKey, Presence, Record, Reject, Stamp};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub(crate) struct PageCommit {
     /// Records of the feed that was asked for.
-    pub records: Vec<Incoming>,
+    pub records: Vec<Record>,
     pub rejects: Vec<Reject>,
     /// Where the reading stands after this page.
     pub checkpoint: Checkpoint,
@@ -70,7 +70,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     if checkpoint.dry_run && !scans {
         return Ok(committed);
     }
-    let reads_live = scans && checkpoint.stream.presence() == Presence::Live;
+    let presence = checkpoint.stream.presence();
+    let reads_live = scans && presence == Presence::Live;
     let run = scans.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
     let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id) };
     let (mut seen, mut fresh) = (Vec::new(), Vec::new());
@@ -81,8 +82,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         tx.execute_batch("SAVEPOINT dry_run")?;
     }
     for record in records {
-        let (key, stamp) = (record.key.clone(), record.stamp);
-        let applied = apply(&tx, sql, record, hearing)?;
+        let applied = apply(&tx, sql, Incoming::of(&record, presence), hearing)?;
+        let Record { key, stamp, .. } = record;
         let new_stamp = changed_stamp(stamp, &applied);
         // A change that comes from a stretch that had been read whole was published after it was stamped.
         if let Some(stamp) = new_stamp.filter(|stamp| checkpoint.read_before.contains(*stamp)) {
@@ -168,17 +169,4 @@ fn note_late(tx: &Connection, key: &ListingKey, found_by: Purpose, when: (Stamp,
         tx.prepare_cached("DELETE FROM late_listings WHERE late_id <= ?1")?.execute([id - KEPT_LATE])?;
     }
     Ok(())
-}
-
-/// The hashes of the records that the stored rows were made of.
-pub(super) fn hashes(database: &Database, keys: Vec<ListingKey>) -> rusqlite::Result<BTreeMap<ListingKey, Hash>> {
-    // Each read by itself would lock and unlock the file.
-    let tx = database.connection.unchecked_transaction()?;
-    let mut found = BTreeMap::new();
-    for key in keys {
-        if let Some(hash) = database.sql.raw_hash(&tx, &key)? {
-            found.insert(key, hash);
-        }
-    }
-    Ok(found)
 }

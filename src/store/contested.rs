@@ -4,7 +4,7 @@ use super::incoming::{Hearing, Incoming};
 use super::query::value;
 use super::row_sql::{RowSql, Stored};
 use crate::plan::merge::{News, are_two_readings};
-use crate::record::{FeedId, Hash, ListingKey, Stamp};
+use crate::record::{Content, FeedId, Hash, ListingKey, Record, Stamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// What the vendor said of a listing that was older than its row.
@@ -23,22 +23,30 @@ impl Contested {
     pub(super) fn is_seen_twice(&self, tx: &Connection, heard: &Incoming, stored: &Stored, at: &str) -> rusqlite::Result<bool> {
         let same = matches!((heard.news, self.deleted), (News::Live, false) | (News::Deleted, true)) && heard.stamp == self.stamp;
         let apart = Stamp::parse(&self.first_seen_at).zip(Stamp::parse(at)).is_some_and(|(first, now)| are_two_readings(first, now));
-        Ok(same && apart && asked_for(tx, &heard.key, stored, &self.first_seen_at)?)
+        Ok(same && apart && asked_for(tx, heard.key, stored, &self.first_seen_at)?)
     }
 
-    /// The same as something to be stored, proven. Nothing where its content was not kept, or cannot be read any more.
-    pub(super) fn proven(self, tx: &Connection, sql: &RowSql, key: &ListingKey) -> rusqlite::Result<Option<Incoming>> {
-        let Contested { deleted, stamp, raw_hash, raw, .. } = self;
-        let heard = Incoming { stamp, raw_hash, proven: true, ..Incoming::without_record(key.clone(), News::Deleted) };
-        if deleted {
-            return Ok(Some(heard));
-        }
+    /// Its record; `None` where its text was not kept, or cannot be read any more.
+    pub(super) fn record(&self, sql: &RowSql) -> Option<Record> {
+        (sql.entity.read)(self.raw.as_deref()?).ok()
+    }
+
+    /// The same as something to be stored, proven. Nothing where its content is not known any more.
+    pub(super) fn proven<'a>(
+        &self,
+        tx: &Connection,
+        sql: &RowSql,
+        (key, record): (&'a ListingKey, Option<&'a Record>),
+    ) -> rusqlite::Result<Option<Incoming<'a>>> {
+        let (stamp, raw_hash) = (self.stamp, self.raw_hash);
+        let heard = Incoming { stamp, raw_hash, record, proven: true, ..Incoming::without_record(key, News::Deleted) };
         // Without a text, it is what the row was made of.
-        let content = match raw {
-            None if sql.find(tx, key)?.is_some_and(|stored| stored.raw_hash == raw_hash) => sql.cells(tx, key)?,
-            raw => raw.and_then(|raw| (sql.entity.read)(&raw).ok()).and_then(|record| (sql.entity.decode)(&record).ok()),
-        };
-        Ok(content.map(|content| Incoming { news: News::Live, content: Some(content), ..heard }))
+        let is_row = || sql.find(tx, key).map(|stored| self.raw.is_none() && stored.is_some_and(|stored| stored.raw_hash == raw_hash));
+        Ok(match self.deleted {
+            true => Some(heard),
+            false if record.is_some() || is_row()? => Some(Incoming { news: News::Live, ..heard }),
+            false => None,
+        })
     }
 }
 
@@ -65,15 +73,21 @@ const SAW_ROW: &str = "SELECT EXISTS (SELECT 1 FROM reconcile_seen WHERE run_id 
 /// Where the stream of everything returns deleted listings, too, each deletion has such a copy of the same stamp: it means
 /// something only to a scan that did not see the deletion itself, and takes no deletion's place here. A copy that looks deleted
 /// means nothing.
-pub(super) fn note(tx: &Connection, sql: &RowSql, heard: &Incoming, stored: &Stored, hearing: Hearing) -> rusqlite::Result<()> {
+pub(super) fn note(
+    tx: &Connection,
+    sql: &RowSql,
+    (heard, content): (&Incoming, Option<&Content>),
+    stored: &Stored,
+    hearing: Hearing,
+) -> rusqlite::Result<()> {
     let is_moot = match hearing.run {
         Some(run) => value(tx, SAW_ROW, params![run, heard.key.listing])?,
         None => heard.stamp >= stored.stamp,
     };
-    if is_moot || heard.content.as_ref().is_some_and(sql.entity.looks_deleted) {
+    if is_moot || content.is_some_and(sql.entity.looks_deleted) {
         return Ok(());
     }
-    let raw = heard.raw.as_ref().filter(|_| heard.raw_hash != stored.raw_hash);
+    let raw = heard.raw().filter(|_| heard.raw_hash != stored.raw_hash);
     tx.prepare_cached(
         "INSERT INTO contested (feed_id, listing_id, deleted, stamp, raw_hash, raw, first_seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (feed_id, listing_id) DO UPDATE SET deleted = ?3, stamp = ?4, raw_hash = ?5, raw = ?6, run_id = NULL,

@@ -12,6 +12,7 @@ use super::reconcile_absent::{self, Approved, Judgement};
 use super::reconcile_end;
 use super::reconcile_run::{self, Confirmation, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
+use super::reso::{self, LookupRow};
 use super::source::{self, Intent, Taken};
 use super::writer::{Job, Writer};
 use super::{checkpoint, known_gaps, ledger, removal};
@@ -19,8 +20,7 @@ use crate::entity::Entity;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
 use crate::plan::known_gaps::KnownGap;
-use crate::record::{FeedId, Hash, Ledger, ListingId, ListingKey, Stamp, Stream, Window};
-use std::collections::BTreeMap;
+use crate::record::{FeedId, Ledger, ListingId, Stamp, Stream, Window};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,6 +121,11 @@ impl Store {
         self.write(move |db| source::take(db, &intent)).await
     }
 
+    /// Makes the table `reso_lookup` hold these rows.
+    pub(crate) async fn save_reso(&self, rows: Vec<LookupRow>) -> Result<(), Error> {
+        self.write(move |db| reso::save(db, &rows)).await
+    }
+
     /// Whether a feed was not reconciled since the file was taken over from another source.
     pub(crate) async fn owes_reconcile(&self, feed: &FeedId) -> Result<bool, Error> {
         let feed = feed.clone();
@@ -159,11 +164,6 @@ impl Store {
             Ok(checkpoint::load(&writer.database.connection, &feed)?)
         })
         .await
-    }
-
-    /// The hashes of the records that the stored rows were made of.
-    pub(crate) async fn hashes(&self, keys: Vec<ListingKey>) -> Result<BTreeMap<ListingKey, Hash>, Error> {
-        self.read(move |db| commit::hashes(db, keys)).await
     }
 
     /// Stores a page and its checkpoint in one transaction.

@@ -1,41 +1,52 @@
 //! What was heard of a listing, on its way into the file.
 
+use super::row_sql::Stored;
 use crate::plan::merge::News;
-use crate::record::{Content, Hash, ListingKey, Record, Stamp};
+use crate::record::{Hash, ListingKey, Presence, Record, Stamp};
 
 /// The longest record whose text is kept, in bytes, should it be older than its row. A longer one can be taken over when it is
 /// heard again, and not by a scan.
 const LONGEST_RAW: usize = 1 << 20;
 
 /// What was heard of a listing, on its way into the file.
-#[derive(Clone, Debug)]
-pub(crate) struct Incoming {
-    pub key: ListingKey,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming<'a> {
+    pub(super) key: &'a ListingKey,
     /// What was heard, and from whom.
-    pub news: News,
+    pub(super) news: News,
     /// Its stamp; `None` where it has none that can be read.
-    pub stamp: Option<Stamp>,
+    pub(super) stamp: Option<Stamp>,
     /// Hash of the record as sent.
-    pub raw_hash: Hash,
-    /// Its content; `None` if the stored row was made of a record with the same hash, and for the deletion of a row.
-    pub content: Option<Content>,
-    /// A live copy as sent, unless it is too long to be kept: should it be older than its row, it may yet be the truth.
-    pub raw: Option<String>,
+    pub(super) raw_hash: Hash,
+    /// The record itself, where it was heard with one.
+    pub(super) record: Option<&'a Record>,
     /// Whether it was proven that the vendor has this now, whatever its stamp.
-    pub proven: bool,
+    pub(super) proven: bool,
 }
 
-impl Incoming {
+impl<'a> Incoming<'a> {
     /// A record of the vendor.
-    pub(crate) fn new(record: Record, news: News, content: Option<Content>) -> Incoming {
-        let Record { key, stamp, raw_hash, raw } = record;
-        let raw = (news == News::Live && raw.len() <= LONGEST_RAW).then_some(raw);
-        Incoming { key, news, stamp, raw_hash, content, raw, proven: false }
+    pub(super) fn of(record: &'a Record, presence: Presence) -> Incoming<'a> {
+        let Record { key, stamp, raw_hash, .. } = record;
+        Incoming { key, news: presence.into(), stamp: *stamp, raw_hash: *raw_hash, record: Some(record), proven: false }
     }
 
     /// What is heard without a record: that a listing is gone, for this reason.
-    pub(super) fn without_record(key: ListingKey, news: News) -> Incoming {
-        Incoming { key, news, stamp: None, raw_hash: Hash::default(), content: None, raw: None, proven: false }
+    pub(super) fn without_record(key: &'a ListingKey, news: News) -> Incoming<'a> {
+        Incoming { key, news, stamp: None, raw_hash: Hash::default(), record: None, proven: false }
+    }
+
+    /// The record whose content is to be set against the row: none if the row was made of the same, nor for the deletion of a row,
+    /// which keeps what it last had. A row whose deletion was only inferred comes back to life by the same record.
+    pub(super) fn news_of(&self, stored: Option<&Stored>) -> Option<&'a Record> {
+        let is_new = |stored: &Stored| stored.is_inferred() || stored.raw_hash != self.raw_hash && self.news == News::Live;
+        self.record.filter(|_| stored.is_none_or(is_new))
+    }
+
+    /// A live copy as sent, unless it is too long to be kept: should it be older than its row, it may yet be the truth.
+    pub(super) fn raw(&self) -> Option<&'a str> {
+        let raw = self.record.map(|record| record.raw.as_str());
+        raw.filter(|raw| self.news == News::Live && raw.len() <= LONGEST_RAW)
     }
 
     /// The word for it in `deleted_cause`.

@@ -17,10 +17,15 @@ pub struct MisfitCount {
     pub listings: u64,
 }
 
-/// Takes note of what did not fit in the row that is being written, and of nothing that an earlier content left. A stamp that is
-/// missing does not fit either: every listing has one.
-pub(super) fn save(connection: &Connection, entity: &Entity, key: &ListingKey, content: &Content, dated: bool) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM misfits WHERE feed_id = ?1 AND listing_id = ?2")?.execute(params![key.feed, key.listing])?;
+/// Forgets what an earlier content of a row left.
+pub(super) fn forget(connection: &Connection, key: &ListingKey) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM misfits WHERE feed_id = ?1 AND listing_id = ?2";
+    connection.prepare_cached(sql)?.execute(params![key.feed, key.listing]).map(drop)
+}
+
+/// Takes note of what did not fit in the row that is being written. A stamp that is missing does not fit either: every listing has
+/// one.
+pub(super) fn add(connection: &Connection, entity: &Entity, key: &ListingKey, content: &Content, dated: bool) -> rusqlite::Result<()> {
     let names: BTreeMap<String, IgnoredAny> =
         content.extra.as_deref().map(serde_json::from_str).transpose().ok().flatten().unwrap_or_default();
     if names.is_empty() && dated {

@@ -6,7 +6,7 @@ use super::feeds;
 use super::incoming::{Hearing, Incoming};
 use super::query::{rows, value};
 use super::row::apply;
-use crate::record::{FeedId, ListingId, Reject, Stream, printable};
+use crate::record::{FeedId, ListingId, Record, Reject, Stream, printable};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -35,7 +35,9 @@ pub(crate) struct KeptReject {
 #[derive(Clone, Debug)]
 pub(crate) struct Replayed {
     pub reject_id: i64,
-    pub record: Incoming,
+    /// The stream that returned it.
+    pub stream: Stream,
+    pub record: Record,
 }
 
 /// Where a reject comes from.
@@ -112,9 +114,9 @@ pub(super) fn kept(connection: &Connection, after: i64) -> rusqlite::Result<Vec<
 /// Stores records in place of the rejects that they were.
 pub(super) fn replay(database: &mut Database, records: Vec<Replayed>, at: &str) -> Result<(), Error> {
     let (tx, sql) = database.begin()?;
-    for Replayed { reject_id, record } in records {
+    for Replayed { reject_id, stream, record } in records {
         feeds::check_mirrored(&tx, &record.key.feed)?;
-        apply(&tx, sql, record, Hearing { at, run: None })?;
+        apply(&tx, sql, Incoming::of(&record, stream.presence()), Hearing { at, run: None })?;
         tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([reject_id])?;
     }
     Ok(tx.commit()?)

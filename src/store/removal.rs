@@ -39,8 +39,8 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
         removed += batch.len() as u64;
         let before = changes::newest(&tx)?;
         for listing in batch {
-            let gone = Incoming::without_record(ListingKey { feed: feed.clone(), listing }, News::FeedRemoved);
-            apply(&tx, sql, gone, Hearing { at, run: None })?;
+            let key = ListingKey { feed: feed.clone(), listing };
+            apply(&tx, sql, Incoming::without_record(&key, News::FeedRemoved), Hearing { at, run: None })?;
         }
         changes::mark_bulk(&tx, sql.entity, before)?;
         tx.commit()?;

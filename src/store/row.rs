@@ -34,24 +34,24 @@ enum Likeness {
 
 /// Merges what was heard of a listing into its row, and adds the change where consumers see one. What is older than the row is
 /// noted: heard again, or by a whole scan, it is the truth.
-pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, hearing: Hearing) -> Result<Applied, Error> {
-    let at = hearing.at;
-    let stored = sql.find(tx, &heard.key)?;
-    let contested = stored.as_ref().map(|_| contested::find(tx, &heard.key)).transpose()?.flatten();
-    let taken_back = is_taken_back(tx, sql, (stored.as_ref(), contested.as_ref()), &mut heard, at)?;
-    let extra_cut = heard.content.as_mut().is_some_and(cut_extra);
-    let (likeness, diff) =
-        stored.as_ref().map_or(Ok((Likeness::Other, Diff::default())), |stored| likeness(tx, sql, stored, &mut heard))?;
+pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hearing) -> Result<Applied, Error> {
+    let (at, key, raw_hash) = (hearing.at, heard.key, heard.raw_hash);
+    let stored = sql.find(tx, key)?;
+    let contested = stored.as_ref().map(|_| contested::find(tx, key)).transpose()?.flatten();
+    let taken_back = stored.as_ref().map_or(Ok(false), |stored| is_taken_back(tx, (stored, contested.as_ref()), &heard, at))?;
+    let mut content = content(tx, sql, (stored.as_ref(), taken_back), &heard)?;
+    let extra_cut = content.as_mut().is_some_and(cut_extra);
+    let compare = |stored| likeness(tx, sql, stored, (&heard, content.as_mut()));
+    let (likeness, diff) = stored.as_ref().map_or(Ok((Likeness::Other, Diff::default())), compare)?;
     let signed_anew = likeness == Likeness::SignedAnew;
     let same = likeness == Likeness::Same || signed_anew && sql.ignores_queries;
     let known = stored.as_ref().map(|stored| stored.known(same, taken_back));
     let earlier = known.and_then(|known| known.stamp);
-    let (key, raw_hash, content) = (&heard.key, heard.raw_hash, heard.content.as_ref());
+    let content = content.as_ref();
     // The URL of before may not work any more.
     let fresh = content.filter(|_| signed_anew && same);
-    // Another process may have changed the row since the hashes were asked for.
-    let changed = || Error::Strange(format!("the row of {} changed while its page was read", key.listing));
-    let action = merge(known, heard.news, heard.stamp, content).ok_or_else(changed)?;
+    let lacking = || Error::Strange(format!("what was heard of {} comes without its content", key.listing));
+    let action = merge(known, heard.news, heard.stamp, content).ok_or_else(lacking)?;
     let kind = action.kind();
     let stamp = if taken_back { heard.stamp } else { heard.stamp.max(earlier) };
     let new = |content, change_seq| NewRow { key, content, raw_hash, stamp, at, change_seq, deleted: false };
@@ -76,28 +76,36 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, mut heard: Incoming, hearing:
         feeds::count_extra_cut(tx, &key.feed)?;
     }
     match (kind, &stored) {
-        (ActionKind::Superseded, Some(stored)) => contested::note(tx, sql, &heard, stored, hearing)?,
+        (ActionKind::Superseded, Some(stored)) => contested::note(tx, sql, (&heard, content), stored, hearing)?,
         _ if contested.is_some() => contested::forget(tx, key)?,
         _ => {}
     }
     Ok(Applied { kind, earlier, signed_anew })
 }
 
-/// Whether the vendor is known not to have any more what the row holds, but this. Its content is then given.
+/// Whether the vendor is known not to have any more what the row holds, but this.
 fn is_taken_back(
     tx: &Connection,
-    sql: &RowSql,
-    (stored, contested): (Option<&Stored>, Option<&Contested>),
-    heard: &mut Incoming,
+    (stored, contested): (&Stored, Option<&Contested>),
+    heard: &Incoming,
     at: &str,
-) -> Result<bool, Error> {
-    let Some(stored) = stored else { return Ok(false) };
+) -> rusqlite::Result<bool> {
     let again = |contested: &Contested| contested.is_seen_twice(tx, heard, stored, at);
-    let taken_back = heard.proven || contested.map_or(Ok(false), again)?;
-    if taken_back && heard.content.is_none() && stored.raw_hash == heard.raw_hash {
-        heard.content = sql.cells(tx, &heard.key)?;
+    Ok(heard.proven || contested.map_or(Ok(false), again)?)
+}
+
+/// The content that was heard, where it is not that of the row, or where the row is to be written with it anew.
+fn content<'a>(
+    tx: &Connection,
+    sql: &RowSql,
+    (stored, taken_back): (Option<&Stored>, bool),
+    heard: &Incoming<'a>,
+) -> rusqlite::Result<Option<Content<'a>>> {
+    match heard.news_of(stored) {
+        Some(record) => Ok(Some((sql.entity.decode)(record))),
+        None if taken_back && stored.is_some_and(|stored| stored.raw_hash == heard.raw_hash) => sql.cells(tx, heard.key),
+        None => Ok(None),
     }
-    Ok(taken_back)
 }
 
 /// Puts a note in the place of an `extra` that is too long; tells whether it was.
@@ -114,25 +122,30 @@ fn cut_extra(content: &mut Content) -> bool {
 ///
 /// The same version of a listing may be sent in the shape of the document's table or of its class; each lacks fields of
 /// the other. What this answer leaves out is taken over, so that the shapes do not look like changes.
-fn likeness(tx: &Connection, sql: &RowSql, stored: &Stored, heard: &mut Incoming) -> Result<(Likeness, Diff), Error> {
+fn likeness(
+    tx: &Connection,
+    sql: &RowSql,
+    stored: &Stored,
+    (heard, content): (&Incoming, Option<&mut Content>),
+) -> rusqlite::Result<(Likeness, Diff)> {
     let same_record = stored.raw_hash == heard.raw_hash;
     // The row of a deleted listing may have been made of the same record by another version of this program.
     if same_record && !stored.is_deleted() {
         return Ok((Likeness::Same, Diff::default()));
     }
-    let Some(content) = &mut heard.content else {
+    let Some(content) = content else {
         return Ok((if same_record { Likeness::Same } else { Likeness::Other }, Diff::default()));
     };
     let mut signed_anew = false;
     if heard.stamp.is_some()
         && heard.stamp == stored.stamp
-        && let Some(earlier) = sql.cells(tx, &heard.key)?
+        && let Some(earlier) = sql.cells(tx, heard.key)?
     {
         content.fill_absent_from(&earlier, sql.entity.fields);
         signed_anew = (sql.entity.same_but_for_queries)(&earlier, content);
     }
     let same_content = content.hash() == stored.content_hash;
-    let diff = if same_content { Diff::default() } else { diff::of(tx, sql, &heard.key, content)? };
+    let diff = if same_content { Diff::default() } else { diff::of(tx, sql, heard.key, content)? };
     let likeness = match same_record || diff.is_empty() {
         true => Likeness::Same,
         false if signed_anew => Likeness::SignedAnew,

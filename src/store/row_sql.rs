@@ -26,7 +26,6 @@ pub(super) struct RowSql {
     tombstone: String,
     restamp: String,
     stamp: String,
-    raw_hash: String,
 }
 
 /// A stored row without its cells.
@@ -42,17 +41,20 @@ impl Stored {
         self.deleted_cause.is_some()
     }
 
+    /// Whether it is deleted without a word of the vendor's.
+    pub(super) fn is_inferred(&self) -> bool {
+        self.deleted_cause.as_ref().is_some_and(|cause| cause != "vendor")
+    }
+
     pub(super) fn known(&self, same: bool, taken_back: bool) -> Known {
-        let cause = self.deleted_cause.as_deref();
-        let inferred = cause.is_some_and(|cause| cause != "vendor");
-        Known { stamp: self.stamp, deleted: cause.is_some(), inferred, same, taken_back }
+        Known { stamp: self.stamp, deleted: self.is_deleted(), inferred: self.is_inferred(), same, taken_back }
     }
 }
 
 /// A row's content, with what the mirror adds to it.
 pub(super) struct NewRow<'a> {
     pub(super) key: &'a ListingKey,
-    pub(super) content: &'a Content,
+    pub(super) content: &'a Content<'a>,
     pub(super) raw_hash: Hash,
     pub(super) stamp: Option<Stamp>,
     /// The mirror's clock.
@@ -91,7 +93,6 @@ impl RowSql {
             ),
             restamp: format!("UPDATE {table} SET stamp = ?3, deleted_cause = 'vendor' {this}"),
             stamp: format!("UPDATE {table} SET stamp = ?3, raw_hash = ?4 {this}"),
-            raw_hash: format!("SELECT raw_hash FROM {table} {this} AND (deleted_cause IS NULL OR deleted_cause = 'vendor')"),
         }
     }
 
@@ -104,14 +105,8 @@ impl RowSql {
         connection.prepare_cached(&self.find)?.query_row(params![key.feed, key.listing], read).optional()
     }
 
-    /// The hash of the record that the stored row was made of. A row whose deletion was only inferred has none to tell: the
-    /// same record again brings it back to life, for which it must be decoded.
-    pub(super) fn raw_hash(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Hash>> {
-        connection.prepare_cached(&self.raw_hash)?.query_row(params![key.feed, key.listing], |row| row.get(0)).optional()
-    }
-
     /// The stored row as a record's content.
-    pub(super) fn cells(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Content>> {
+    pub(super) fn cells(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Content<'static>>> {
         let fields = self.entity.fields;
         let read = |row: &Row| {
             let cells = fields.iter().enumerate().map(|(index, field)| cell_of(field, row.get::<_, Value>(index)?));
@@ -121,16 +116,23 @@ impl RowSql {
     }
 
     pub(super) fn insert(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
-        self.write(connection, &self.insert, row)
+        self.write(connection, &self.insert, row)?;
+        misfits::add(connection, self.entity, row.key, row.content, row.stamp.is_some())
     }
 
     pub(super) fn update(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
-        self.write(connection, &self.update, row)
+        self.write_anew(connection, &self.update, row)
     }
 
     /// Gives a live row new content that is no change to consumers.
     pub(super) fn refresh(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
-        self.write(connection, &self.refresh, row)
+        self.write_anew(connection, &self.refresh, row)
+    }
+
+    fn write_anew(&self, connection: &Connection, sql: &str, row: &NewRow) -> rusqlite::Result<()> {
+        self.write(connection, sql, row)?;
+        misfits::forget(connection, row.key)?;
+        misfits::add(connection, self.entity, row.key, row.content, row.stamp.is_some())
     }
 
     fn write(&self, connection: &Connection, sql: &str, row: &NewRow) -> rusqlite::Result<()> {
@@ -159,8 +161,7 @@ impl RowSql {
         for (value, index) in mirrored.iter().zip(fields + 1..=statement.parameter_count()) {
             statement.raw_bind_parameter(index, value)?;
         }
-        statement.raw_execute()?;
-        misfits::save(connection, self.entity, row.key, row.content, row.stamp.is_some())
+        statement.raw_execute().map(drop)
     }
 
     /// Turns a live row into a tombstone; `change` is the mirror's clock and the change's number.
@@ -196,12 +197,12 @@ impl RowSql {
     }
 }
 
-fn cell_of(field: &Field, value: Value) -> rusqlite::Result<Cell> {
+fn cell_of(field: &Field, value: Value) -> rusqlite::Result<Cell<'static>> {
     Ok(match (field.kind, value) {
         (_, Value::Null) => Cell::Null,
         (Kind::Integer | Kind::Bool, Value::Integer(value)) => Cell::Integer(value),
         (Kind::Real, Value::Real(value)) => Cell::Real(value),
-        (Kind::Text | Kind::Loose | Kind::Time | Kind::Json, Value::Text(value)) => Cell::Text(value),
+        (Kind::Text | Kind::Loose | Kind::Time | Kind::Json, Value::Text(value)) => Cell::Text(value.into()),
         (_, other) => {
             let wrong = rusqlite::types::FromSqlError::Other(format!("{} holds {:?}", field.column, other.data_type()).into());
             return Err(wrong.into());

@@ -88,7 +88,8 @@ pub(super) fn confirm(tx: &Connection, sql: &RowSql, row: (&Run, &ListingId), sa
 pub(super) fn take_back(tx: &Connection, sql: &RowSql, (run, listing): (&Run, &ListingId), at: &str) -> Result<(), Error> {
     let key = ListingKey { feed: run.feed.clone(), listing: listing.clone() };
     let Some(contested) = contested::find(tx, &key)? else { return Ok(()) };
-    let Some(heard) = contested.proven(tx, sql, &key)? else { return Ok(()) };
+    let record = contested.record(sql);
+    let Some(heard) = contested.proven(tx, sql, (&key, record.as_ref()))? else { return Ok(()) };
     let kind = apply(tx, sql, heard, Hearing { at, run: None })?.kind;
     if matches!(kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone) {
         tx.prepare_cached("UPDATE reconcile_runs SET taken_back = taken_back + 1 WHERE run_id = ?1")?.execute([run.id])?;

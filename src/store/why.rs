@@ -153,7 +153,7 @@ pub(crate) fn why(path: &Path, key: &ListingKey) -> Result<WhyReport, ReportErro
 }
 
 /// The stored row as a record's content.
-pub(crate) fn content(path: &Path, key: &ListingKey, entity: &'static Entity) -> Result<Option<Content>, ReportError> {
+pub(crate) fn content(path: &Path, key: &ListingKey, entity: &'static Entity) -> Result<Option<Content<'static>>, ReportError> {
     read(path, |connection| RowSql::new(entity).cells(connection, key))
 }
 

@@ -42,19 +42,18 @@ pub(crate) async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationTo
 pub(crate) fn compare_with_row(entity: &Entity, record: Option<&str>, row: Option<&Content>) -> Result<Asked, String> {
     let Some(raw) = record else { return Ok(compare(entity, None, row)) };
     let record = (entity.read)(raw)?;
-    let content = (entity.decode)(&record).map_err(|reject| reject.reason)?;
-    Ok(compare(entity, Some(&content), row))
+    Ok(compare(entity, Some(&(entity.decode)(&record)), row))
 }
 
-fn compare(entity: &Entity, vendor: Option<&Content>, row: Option<&Content>) -> Asked {
+fn compare<'a>(entity: &Entity, vendor: Option<&'a Content>, row: Option<&'a Content>) -> Asked {
     let sides = entity.fields.iter().enumerate().map(|(index, field)| {
-        let of = |content: Option<&Content>| content.and_then(|content| content.cells.get(index)).cloned().unwrap_or(Cell::Absent);
+        let of = |content: Option<&'a Content>| content.and_then(|content| content.cells.get(index)).unwrap_or(&Cell::Absent);
         (field.column, of(row), of(vendor))
     });
     let (main, others): (Vec<_>, Vec<_>) = sides.partition(|(column, _, _)| entity.headline.contains(column));
     // A field that the answer leaves out says nothing.
-    let differs = |(_, file, vendor): &(&str, Cell, Cell)| *vendor != Cell::Absent && text(file) != text(vendor);
-    let side = |(column, file, vendor): (&'static str, Cell, Cell)| Side { column, file: text(&file), vendor: text(&vendor) };
+    let differs = |(_, file, vendor): &(&str, &Cell, &Cell)| **vendor != Cell::Absent && text(file) != text(vendor);
+    let side = |(column, file, vendor): (&'static str, &Cell, &Cell)| Side { column, file: text(file), vendor: text(vendor) };
     let both = vendor.is_some() && row.is_some();
     Asked {
         found: vendor.is_some(),
@@ -69,7 +68,7 @@ fn text(cell: &Cell) -> Option<String> {
         Cell::Absent | Cell::Null => None,
         Cell::Integer(value) => Some(value.to_string()),
         Cell::Real(value) => Some(value.to_string()),
-        Cell::Text(value) => Some(value.clone()),
+        Cell::Text(value) => Some(value.to_string()),
     }
 }
 
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
     use crate::vendor::constellation1::LISTINGS;
 
-    fn content(price: Cell, city: Cell) -> Content {
+    fn content(price: Cell<'static>, city: Cell<'static>) -> Content<'static> {
         let cell = |column: &str| match column {
             "price" => price.clone(),
             "city" => city.clone(),
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_main_columns_are_shown_and_the_others_where_they_differ() {
-        let town = |name: &str| Cell::Text(name.to_owned());
+        let town = |name: &str| Cell::Text(name.to_owned().into());
         let asked = compare(&LISTINGS, Some(&content(Cell::Integer(2), town("B"))), Some(&content(Cell::Integer(1), town("A"))));
         assert_eq!(
             asked.main.iter().map(|side| side.column).collect::<std::collections::BTreeSet<_>>(),
@@ -102,7 +101,7 @@ mod tests {
     #[test]
     fn what_the_answer_leaves_out_does_not_differ() {
         let asked =
-            compare(&LISTINGS, Some(&content(Cell::Absent, Cell::Absent)), Some(&content(Cell::Integer(1), Cell::Text("A".to_owned()))));
+            compare(&LISTINGS, Some(&content(Cell::Absent, Cell::Absent)), Some(&content(Cell::Integer(1), Cell::Text("A".into()))));
         assert_eq!(asked.differing, []);
     }
 

@@ -1,14 +1,13 @@
 //! Describes a page for the plan, and stores it with its checkpoint.
 
-use crate::entity::Entity;
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::clock::Now;
 use crate::plan::options::Purpose;
 use crate::plan::page::{Mark, PageFacts, PageSeen};
 use crate::plan::window::FromRule;
 use crate::plan::zone::ZoneFinding;
-use crate::record::{FeedId, Hash, ListingKey, Page, PageRequest, Presence, Record, Stamp};
-use crate::store::{Committed, Error, Incoming, PageCommit, Store};
+use crate::record::{FeedId, ListingKey, Page, PageRequest, Record, Stamp};
+use crate::store::{Committed, Error, PageCommit, Store};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -74,43 +73,22 @@ pub struct Stored {
     pub zone: Option<ZoneFinding>,
 }
 
-/// Stores a page and its checkpoint: what is not stored already is decoded, the rest is only counted. `waited` is how long ago the
-/// page came.
+/// Stores a page and its checkpoint. `waited` is how long ago the page came.
 ///
 /// # Errors
 /// When the database refuses; nothing of the page is stored then.
-pub async fn store(store: &Store, entity: &Entity, arrival: Arrival, waited: Duration) -> Result<Stored, Error> {
+pub async fn store(store: &Store, arrival: Arrival, waited: Duration) -> Result<Stored, Error> {
     let begun = Instant::now();
     let arrived = begun.checked_sub(waited).unwrap_or(begun);
-    let feed = &arrival.checkpoint.feed;
-    let keys = arrival.page.records.iter().filter(|record| record.key.feed == *feed).map(|record| record.key.clone()).collect();
-    let known = store.hashes(keys).await?;
     let Arrival { request, page, checkpoint, zone, now } = arrival;
     let (purpose, total, round_proven) = (checkpoint.purpose, page.total, checkpoint.round_proven);
     let from_rule = checkpoint.state.as_ref().map_or(FromRule::Exact, |state| state.from_rule);
-    let commit = prepare(entity, page, &known, checkpoint, (now, arrived));
-    let records = commit.records.len() as u64;
+    let own = page.records.into_iter().filter(|record| record.key.feed == checkpoint.feed);
+    let records: Vec<Record> = one_per_key(own).collect();
+    let count = records.len() as u64;
+    let commit = PageCommit { records, rejects: page.rejects, checkpoint, vendor_now: now.vendor, arrived, at: now.written() };
     let committed = store.commit(commit).await?;
-    Ok(Stored { request, purpose, committed, records, total, round_proven, from_rule, zone })
-}
-
-/// Decodes what is not stored already. `known` are the hashes of the rows that are there.
-fn prepare(entity: &Entity, page: Page, known: &BTreeMap<ListingKey, Hash>, checkpoint: Checkpoint, when: (Now, Instant)) -> PageCommit {
-    let presence = checkpoint.stream.presence();
-    let feed = checkpoint.feed.clone();
-    let (now, arrived) = when;
-    let mut commit =
-        PageCommit { records: Vec::new(), rejects: page.rejects, checkpoint, vendor_now: now.vendor, arrived, at: now.written() };
-    for record in one_per_key(page.records.into_iter().filter(|record| record.key.feed == feed)) {
-        let hash = known.get(&record.key);
-        // A deletion of a row that is there needs no content: the row keeps what it last had.
-        let needed = hash.is_none_or(|hash| *hash != record.raw_hash && presence == Presence::Live);
-        match needed.then(|| (entity.decode)(&record)).transpose() {
-            Ok(content) => commit.records.push(Incoming::new(record, presence.into(), content)),
-            Err(reject) => commit.rejects.push(reject),
-        }
-    }
-    commit
+    Ok(Stored { request, purpose, committed, records: count, total, round_proven, from_rule, zone })
 }
 
 /// Of several records with one key in a page, the newest; of equally new ones always the same, in whatever order they come.
@@ -129,13 +107,13 @@ fn one_per_key(records: impl Iterator<Item = Record>) -> impl Iterator<Item = Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ListingId, raw_hash};
+    use crate::record::{Cut, ListingId, raw_hash};
 
     /// A record of listing 7, its stamp as the day of a month.
     fn record(day: Option<u32>, raw: &str) -> Record {
         let key = ListingKey { feed: FeedId("A".to_owned()), listing: ListingId("7".to_owned()) };
         let stamp = day.map(|day| Stamp::parse(&format!("2024-01-{day:02}")).expect("a date"));
-        Record { key, stamp, raw_hash: raw_hash(raw.as_bytes()), raw: raw.to_owned() }
+        Record { key, stamp, raw_hash: raw_hash(raw.as_bytes()), raw: raw.to_owned(), cut: Cut::default() }
     }
 
     /// What is chosen of two records, whichever comes first.

@@ -1,7 +1,7 @@
 //! Decodes the kept rejects again, and stores those that can be read now, without asking the vendor.
 
 use crate::entity::Entity;
-use crate::store::{Error, Incoming, KeptReject, Replayed, Store};
+use crate::store::{Error, KeptReject, Replayed, Store};
 use crate::sync::clock::mirror_time;
 
 /// What a replay of all rejects did.
@@ -25,7 +25,7 @@ pub(crate) async fn replay(entity: &Entity, store: &Store) -> Result<ReplayCount
         let Some(last) = rejects.last() else { return Ok(outcome) };
         after = last.reject_id;
         outcome.tried += rejects.len() as u64;
-        let records: Vec<Replayed> = rejects.iter().filter_map(|reject| decoded(entity, reject)).collect();
+        let records: Vec<Replayed> = rejects.iter().filter_map(|reject| read_again(entity, reject)).collect();
         outcome.stored += records.len() as u64;
         if !records.is_empty() {
             store.replay(records, mirror_time()).await?;
@@ -34,10 +34,8 @@ pub(crate) async fn replay(entity: &Entity, store: &Store) -> Result<ReplayCount
 }
 
 /// The record of a reject, if it can be read now. One of another feed than the one that was asked for is left out.
-fn decoded(entity: &Entity, reject: &KeptReject) -> Option<Replayed> {
+fn read_again(entity: &Entity, reject: &KeptReject) -> Option<Replayed> {
     let mut record = (entity.read)(&reject.raw).ok().filter(|record| record.key.feed.is(&reject.feed))?;
     record.key.feed = reject.feed.clone();
-    let content = (entity.decode)(&record).ok()?;
-    let record = Incoming::new(record, reject.stream.presence().into(), Some(content));
-    Some(Replayed { reject_id: reject.reject_id, record })
+    Some(Replayed { reject_id: reject.reject_id, stream: reject.stream, record })
 }

@@ -243,11 +243,10 @@ impl Session {
             }
         };
         self.plan.on_single_answer();
-        let said = match record.map(|record| (record.stamp, (self.entity.decode)(&record))) {
+        let said = match record {
             None => Confirmation::Gone,
-            Some((_, Ok(content))) if (self.entity.looks_deleted)(&content) => Confirmation::Deleted,
-            Some((stamp, Ok(_))) => Confirmation::Present(stamp),
-            Some((_, Err(_))) => Confirmation::Unclear,
+            Some(record) if (self.entity.looks_deleted)(&(self.entity.decode)(&record)) => Confirmation::Deleted,
+            Some(record) => Confirmation::Present(record.stamp),
         };
         self.pending.push_back(Command::Confirm(listing, said));
     }
@@ -302,9 +301,9 @@ mod tests {
     use super::*;
     use crate::plan::options::LookbackRule;
     use crate::plan::scans::ScanRequest;
-    use crate::record::{ListingKey, Stamp, Stream, raw_hash};
+    use crate::record::{Cut, ListingKey, Stamp, Stream, raw_hash};
     use crate::store::Committed;
-    use crate::vendor::constellation1::LISTINGS;
+    use crate::vendor::constellation1::{LISTINGS, cut};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -365,6 +364,7 @@ mod tests {
             stamp: Some(now(0).vendor.minus(MINUTE)),
             raw_hash: raw_hash(listing.as_bytes()),
             raw: format!(r#"{{"FeedId":"A","ListingId":"{listing}"}}"#),
+            cut: Cut::default(),
         };
         let records: Vec<Record> = listings.iter().map(record).collect();
         Page { total: records.len() as u64, records, rejects: Vec::new(), next_page: None, vendor_now: None }
@@ -489,7 +489,7 @@ mod tests {
     fn an_absent_row_is_gone_only_if_the_vendor_says_so() {
         let record = |status: &str| {
             let raw = format!(r#"{{"FeedId":"A","ListingId":"1","ListingStatus":"{status}","City":"Rome"}}"#);
-            Record { raw, ..page(&["1"]).records.remove(0) }
+            Record { cut: cut(&raw).expect("an object"), raw, ..page(&["1"]).records.remove(0) }
         };
         assert_eq!(said(Ok(None)), Some(Confirmation::Gone));
         assert_eq!(said(Ok(Some(record("Deleted")))), Some(Confirmation::Deleted));

@@ -129,10 +129,10 @@ impl Worker {
 
     /// Begins to store a page; the worker goes on meanwhile.
     fn begin_to_store(&mut self, arrival: Arrival) {
-        let (store, entity) = (self.tools.store.clone(), self.tools.entity);
+        let store = self.tools.store.clone();
         // It may have waited for the page before it.
         let waited = self.tools.clock.now().monotonic.saturating_sub(arrival.now.monotonic);
-        self.storing = Some(tokio::spawn(async move { intake::store(&store, entity, arrival, waited).await }));
+        self.storing = Some(tokio::spawn(async move { intake::store(&store, arrival, waited).await }));
     }
 
     /// Waits for the page that is being stored, if there is one, and tells the session what came of it.

@@ -12,6 +12,7 @@ pub mod fields;
 mod json;
 mod listings;
 mod media;
+mod members;
 mod mend;
 mod refusal;
 mod scalar;
@@ -20,6 +21,7 @@ mod wire;
 
 pub use client::{Client, ClientOptions};
 pub use listings::LISTINGS;
+pub use members::cut;
 pub use mend::mended;
 pub use throttle::wait;
 pub use wire::{detail as read_detail, page as read_page};

@@ -645,8 +645,7 @@ impl Driver {
 
     fn commit(&mut self, arrival: Arrival) -> Result<Stored, String> {
         let Driver { runtime, process: Some(process), stats, .. } = self else { return Err("no process".to_owned()) };
-        let stored =
-            runtime.block_on(intake::store(&process.store, &LISTINGS, arrival, Duration::ZERO)).map_err(|error| error.to_string())?;
+        let stored = runtime.block_on(intake::store(&process.store, arrival, Duration::ZERO)).map_err(|error| error.to_string())?;
         stats.records += stored.committed.counts.values().sum::<u64>();
         match stored.committed.new_rejects.first() {
             Some(reject) => Err(format!("the sandbox's records were rejected: {:?}", reject.reason)),

@@ -123,3 +123,24 @@ CREATE TABLE schema_meta (
 ) STRICT;
 INSERT INTO schema_meta VALUES (
     1, '3.0.0', lower(hex(randomblob(16))), lower(hex(randomblob(8))), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, NULL);
+
+-- What RESO calls the vendor's values; the next run fills it.
+CREATE TABLE reso_lookup (
+    lookup TEXT NOT NULL CHECK (lookup IN ('StandardStatus', 'PropertyType')),
+    vendor_value TEXT NOT NULL,
+    reso_value TEXT NOT NULL,
+    PRIMARY KEY (lookup, vendor_value)
+) STRICT, WITHOUT ROWID;
+
+-- What a listing site asks for.
+CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
+CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
+CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
+CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
+CREATE INDEX listings_open_houses ON listings (CASE WHEN json_array_length(open_houses) > 4 THEN '9999' ELSE max(
+    coalesce(open_houses ->> '$[0].EndDate', open_houses ->> '$[0].StartDate', ''),
+    coalesce(open_houses ->> '$[1].EndDate', open_houses ->> '$[1].StartDate', ''),
+    coalesce(open_houses ->> '$[2].EndDate', open_houses ->> '$[2].StartDate', ''),
+    coalesce(open_houses ->> '$[3].EndDate', open_houses ->> '$[3].StartDate', '')) END, city) WHERE deleted_at IS NULL AND open_houses LIKE '[{%';

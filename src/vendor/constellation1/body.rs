@@ -2,7 +2,7 @@
 
 use crate::record::Failure;
 use crate::vendor::error::Error;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use std::error::Error as _;
 use std::io::{self, Read};
 
@@ -36,11 +36,22 @@ fn unpacked(body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
 }
 
 /// The content of a gzip, at most so many bytes, and whether it is sound.
-fn unpack(packed: &[u8], most: usize) -> (Vec<u8>, io::Result<usize>) {
+fn unpack(packed: &[u8], most: usize) -> (Vec<u8>, io::Result<()>) {
     // A gzip ends with its length, which may be a lie.
     let told = packed.last_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
-    let mut content = Vec::with_capacity(told.min(most));
-    let outcome = MultiGzDecoder::new(packed).take(most as u64).read_to_end(&mut content);
+    let mut content = vec![0; told.min(most)];
+    let mut decoder = MultiGzDecoder::new(packed).take(most as u64);
+    let mut filled = 0;
+    // In pieces, each would be copied once more, for the next one to refer to.
+    let outcome = loop {
+        match decoder.read(&mut content[filled..]) {
+            Ok(0) => break Ok(()),
+            Ok(more) => filled += more,
+            Err(error) => break Err(error),
+        }
+    };
+    content.truncate(filled);
+    let outcome = outcome.and_then(|()| decoder.read_to_end(&mut content)).map(drop);
     (content, outcome)
 }
 

@@ -84,7 +84,7 @@ impl<'a> Walker<'a> {
 
     fn object(&mut self, out: &mut String) -> Option<()> {
         let mut members = Object::new();
-        while self.json.another(b'}')? {
+        while self.json.another(b'}', members.is_empty())? {
             let name = self.json.name()?;
             let mut value = String::new();
             self.value(&mut value)?;
@@ -98,7 +98,7 @@ impl<'a> Walker<'a> {
     fn array(&mut self, out: &mut String) -> Option<()> {
         out.push('[');
         let begin = out.len();
-        while self.json.another(b']')? {
+        while self.json.another(b']', out.len() == begin)? {
             if out.len() > begin {
                 out.push(',');
             }

@@ -3,10 +3,11 @@
 use super::canonical::{canonical, quoted, write_object};
 use super::decimal::Decimal;
 use super::fields::{ALIASES, LISTING_DETAILS};
-use super::json::{Members, text};
+use super::json::text;
 use super::media::{media, open_houses};
+use super::members::{COLUMNS, others};
 use super::scalar::{boolean, finite, unquoted, whole};
-use crate::record::{Cell, Content, Field, Kind, Record, Reject, Stamp};
+use crate::record::{Cell, Content, Field, Kind, Record, Stamp};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -14,10 +15,7 @@ use std::sync::LazyLock;
 /// A double tells this many decimal digits apart; more are rounded away.
 const DIGITS_OF_A_DOUBLE: usize = 17;
 
-static COLUMNS: LazyLock<HashMap<&'static str, usize>> =
-    LazyLock::new(|| LISTING_DETAILS.iter().enumerate().map(|(index, field)| (field.wire, index)).collect());
-
-/// The same by the names in lower case.
+/// The place of each field by its name in lower case.
 static COLUMNS_IN_LOWER_CASE: LazyLock<HashMap<String, usize>> =
     LazyLock::new(|| COLUMNS.iter().map(|(wire, index)| (wire.to_ascii_lowercase(), *index)).collect());
 
@@ -27,21 +25,20 @@ static COLUMNS_IN_LOWER_CASE: LazyLock<HashMap<String, usize>> =
 /// A value that does not fit its field, and a member without a field, is kept in `extra` under its wire name: as JSON, or
 /// as its text in a JSON string where a reader of JSON could not take it (nested beyond 100 levels, a number beyond a
 /// double). `extra` also keeps, as a string, the digits of a number that a double had to round.
-///
-/// # Errors
-/// A reject when the raw text is no JSON object; a [`Record`] from a page always is one.
-pub(super) fn decode(record: &Record) -> Result<Content, Reject> {
-    let members = Members::cut(&record.raw).ok_or_else(|| unreadable(record))?;
-    let (mut values, mut others) = sort_out(members);
+pub(super) fn decode(record: &Record) -> Content<'_> {
+    let mut values: Values = record.cut.fields.iter().map(|value| value.of(&record.raw)).collect();
+    values.resize(LISTING_DETAILS.len(), None);
+    // The last of a repeated name wins.
+    let mut others: Others = others(&record.raw, &record.cut).collect();
     resolve_names(&mut values, &mut others);
     let mut extra: Extra = others.into_iter().map(|(name, value)| (name, portable(value))).collect();
     let cells = LISTING_DETAILS.iter().zip(values).map(|(field, value)| match field.wire {
-        "FeedId" => Cell::Text(record.key.feed.0.clone()),
-        "ListingId" => Cell::Text(record.key.listing.0.clone()),
+        "FeedId" => Cell::Text(Cow::Borrowed(&record.key.feed.0)),
+        "ListingId" => Cell::Text(Cow::Borrowed(&record.key.listing.0)),
         _ => cell(field, value, &mut extra),
     });
     let cells = cells.collect();
-    Ok(Content { cells, extra: written(&extra) })
+    Content { cells, extra: written(&extra) }
 }
 
 /// Values by the place of their field; `None` where the record says nothing.
@@ -50,29 +47,6 @@ type Values<'a> = Vec<Option<&'a str>>;
 type Others<'a> = BTreeMap<Cow<'a, str>, &'a str>;
 /// What goes into `extra`: names with valid JSON.
 type Extra<'a> = BTreeMap<Cow<'a, str>, String>;
-
-/// The last of a repeated name wins.
-fn sort_out(members: Members<'_>) -> (Values<'_>, Others<'_>) {
-    let mut values = vec![None; LISTING_DETAILS.len()];
-    let mut others = BTreeMap::new();
-    let mut next = 0;
-    for (name, value) in members.0 {
-        match column(&name, next) {
-            Some(index) => {
-                values[index] = Some(value);
-                next = index + 1;
-            }
-            None => drop(others.insert(name, value)),
-        }
-    }
-    (values, others)
-}
-
-/// The place of the field of this name; it is likely the one after the field before.
-fn column(name: &str, likely: usize) -> Option<usize> {
-    let is_likely = LISTING_DETAILS.get(likely).is_some_and(|field| field.wire == name);
-    if is_likely { Some(likely) } else { COLUMNS.get(name).copied() }
-}
 
 /// A field's other names fill it: those of another case, then its alias. Where two speak and disagree, the other stays among
 /// the others.
@@ -95,7 +69,7 @@ fn resolve_names<'a>(values: &mut Values<'a>, others: &mut Others<'a>) {
     });
 }
 
-fn cell(field: &Field, value: Option<&str>, extra: &mut Extra<'_>) -> Cell {
+fn cell<'a>(field: &Field, value: Option<&'a str>, extra: &mut Extra<'_>) -> Cell<'a> {
     let value = match value {
         None => return Cell::Absent,
         Some("null") => return Cell::Null,
@@ -114,34 +88,38 @@ fn cell(field: &Field, value: Option<&str>, extra: &mut Extra<'_>) -> Cell {
 }
 
 /// The value as its field's kind; `None` when it does not fit.
-fn fitted(field: &Field, value: &str) -> Option<Cell> {
+fn fitted<'a>(field: &Field, value: &'a str) -> Option<Cell<'a>> {
     match field.kind {
         Kind::Text | Kind::Loose => storable(value).or_else(|| spelled(value)).map(Cell::Text),
         Kind::Integer => whole(unquoted(value)).map(Cell::Integer),
         Kind::Real => finite(unquoted(value)).map(Cell::Real),
         Kind::Bool => boolean(unquoted(value)).map(|truth| Cell::Integer(truth.into())),
-        Kind::Time => time(&storable(value)?),
-        Kind::Json => if field.wire == "OpenHouses" { open_houses(value) } else { media(value) }.map(Cell::Text),
+        Kind::Time => time(storable(value)?),
+        Kind::Json => if field.wire == "OpenHouses" { open_houses(value) } else { media(value) }.map(|json| Cell::Text(json.into())),
     }
 }
 
-/// SQLite's text functions stop at a NUL, so a consumer would see half of such a string.
-fn storable(value: &str) -> Option<String> {
-    text(value).filter(|text| !text.contains('\0')).map(Cow::into_owned)
+/// SQLite's text functions stop at a NUL, so a consumer would see half of such a string. JSON has it as an escape only.
+fn storable(value: &str) -> Option<Cow<'_, str>> {
+    text(value).filter(|text| matches!(text, Cow::Borrowed(_)) || !text.contains('\0'))
 }
 
 /// What a number or a boolean is called where text is promised.
-fn spelled(value: &str) -> Option<String> {
+fn spelled(value: &str) -> Option<Cow<'_, str>> {
     match value {
-        "true" | "false" => Some(value.to_owned()),
-        _ => Decimal::parse(value).map(|number| number.plain().unwrap_or_else(|| value.to_owned())),
+        "true" | "false" => Some(value.into()),
+        _ => Decimal::parse(value).map(|number| number.plain().map_or(Cow::Borrowed(value), Cow::Owned)),
     }
 }
 
 /// As ISO 8601, so that SQLite and every consumer can read it; null for .NET's "none".
-fn time(text: &str) -> Option<Cell> {
-    let stamp = Stamp::parse(text)?;
-    Some(if stamp.is_none_of_dotnet() { Cell::Null } else { Cell::Text(Stamp::iso(text).into_owned()) })
+fn time(text: Cow<'_, str>) -> Option<Cell<'_>> {
+    let stamp = Stamp::parse(&text)?;
+    Some(match text {
+        _ if stamp.is_none_of_dotnet() => Cell::Null,
+        Cow::Borrowed(text) => Cell::Text(Stamp::iso(text)),
+        Cow::Owned(text) => Cell::Text(Stamp::iso(&text).into_owned().into()),
+    })
 }
 
 /// Whether a double lost digits of the number, or all of it.
@@ -167,15 +145,6 @@ fn written(extra: &Extra<'_>) -> Option<String> {
     (!out.is_empty()).then_some(out)
 }
 
-fn unreadable(record: &Record) -> Reject {
-    Reject {
-        reason: "it is no JSON object".to_owned(),
-        listing: Some(record.key.listing.clone()),
-        raw_hash: record.raw_hash,
-        raw: record.raw.clone(),
-    }
-}
-
 /// Whether a record of one listing looks deleted. How the vendor shows that is not documented: its status says so, or
 /// nothing is left of it but its key and date.
 #[must_use]
@@ -197,18 +166,19 @@ pub(super) fn looks_deleted(content: &Content) -> bool {
 mod tests {
     use super::*;
     use crate::record::{FeedId, ListingId, ListingKey, raw_hash};
+    use crate::vendor::constellation1::members::cut;
 
     fn record(members: &str) -> Record {
         let raw = format!("{{{members}}}");
         let key = ListingKey { feed: FeedId("GAMLS".to_owned()), listing: ListingId("7".to_owned()) };
-        Record { key, stamp: None, raw_hash: raw_hash(raw.as_bytes()), raw }
+        Record { key, stamp: None, raw_hash: raw_hash(raw.as_bytes()), cut: cut(&raw).expect("an object"), raw }
     }
 
-    fn content(members: &str) -> Content {
-        decode(&record(members)).expect("content")
+    fn content(members: &str) -> Content<'static> {
+        decode(Box::leak(Box::new(record(members))))
     }
 
-    fn cell_of(content: &Content, wire: &str) -> Cell {
+    fn cell_of(content: &Content<'static>, wire: &str) -> Cell<'static> {
         content.cells[COLUMNS[wire]].clone()
     }
 
@@ -224,8 +194,8 @@ mod tests {
         assert_eq!((cell_of(&content, wire), content.extra), (Cell::Null, Some(format!("{{\"{wire}\":{kept}}}"))), "{wire}: {value}");
     }
 
-    fn t(text: &str) -> Cell {
-        Cell::Text(text.to_owned())
+    fn t(text: &str) -> Cell<'static> {
+        Cell::Text(text.to_owned().into())
     }
 
     #[test]
@@ -384,13 +354,5 @@ mod tests {
         let content = content(r#""FeedId":"other","ListingId":7,"Beds":1,"Beds":"x","Beds":2"#);
         assert_eq!(content.cells[..2], [t("GAMLS"), t("7")]);
         assert_eq!((cell_of(&content, "Beds"), content.extra), (Cell::Integer(2), None));
-    }
-
-    #[test]
-    fn what_is_no_object_is_a_reject() {
-        let mut record = record("");
-        record.raw = "[1]".to_owned();
-        let reject = decode(&record).expect_err("no object");
-        assert_eq!((reject.listing, reject.raw.as_str()), (Some(ListingId("7".to_owned())), "[1]"));
     }
 }

@@ -1,6 +1,7 @@
 //! What an answer other than a page means.
 
-use super::json::{Members, text};
+use super::json::text;
+use super::members::Members;
 use super::throttle;
 use crate::record::{Failure, Stamp, spoken};
 use crate::vendor::error::Error;
@@ -107,8 +108,7 @@ impl Words {
         let body = body.strip_prefix('\u{feff}').unwrap_or(&body);
         // The document prints its samples with typographic quotes; such a body is read as if they were straight.
         let straight = body.replace(['\u{201c}', '\u{201d}'], "\"");
-        let members = Members::read(body).or_else(|_| Members::read(&straight));
-        let Ok(members) = members else { return Words::default() };
+        let Some(members) = Members::read(body).or_else(|| Members::read(&straight)) else { return Words::default() };
         let said = |name| members.get(name).and_then(text).map(|said| said.trim().to_owned()).filter(|said| !said.is_empty());
         Words {
             kind: said("ExceptionType"),
@@ -125,9 +125,9 @@ impl Words {
 }
 
 fn errors(members: &Members) -> Vec<String> {
-    let data = members.known("Data").and_then(|data| Members::read(data).ok());
-    let errors = data.as_ref().and_then(|data| data.known("Errors")).and_then(|errors| Members::read(errors).ok());
-    let errors = errors.map(|errors| errors.0).unwrap_or_default();
+    let data = members.known("Data").and_then(Members::read);
+    let errors = data.as_ref().and_then(|data| data.known("Errors")).and_then(Members::read);
+    let errors = errors.map(|errors| errors.in_order()).unwrap_or_default();
     // What is no text, such as a list of reasons, is shown as sent.
     errors.iter().map(|(field, what)| format!("{field}: {}", text(what).unwrap_or_else(|| what.to_string().into()))).collect()
 }

@@ -1,10 +1,13 @@
 //! The bytes of an answered page, cut into records.
 
 use super::decimal::Decimal;
-use super::json::{Cutter, Members, text};
+use super::json::text;
+use super::members::{Body, Element, Members};
 use super::mend::mended;
 use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, printable, raw_hash};
+use serde::de::IgnoredAny;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Names of members that the reason of a reject repeats, and the characters of each.
 const NAMES: usize = 6;
@@ -18,17 +21,17 @@ const NAME: usize = 40;
 /// Why the bytes are no page, without quoting them. A page that is doubtful does not count as read, since a short or
 /// miscounted one that did would lose listings unseen.
 pub fn page(body: &[u8]) -> Result<Page, String> {
-    read(without_bom(&decoded(body)), "page", |_, envelope| page_of(envelope))
+    read(without_bom(&decoded(body)), "page", page_of)
 }
 
-fn page_of(envelope: &Members) -> Result<Page, String> {
-    let total = total(envelope)?;
-    let results = results(envelope, total)?;
-    check_count(envelope, results.len())?;
+fn page_of(mut body: Body) -> Result<Page, String> {
+    let total = total(&body.members)?;
+    let results = results(&mut body, total)?;
+    check_count(&body.members, results.len())?;
     let mut page = Page { records: Vec::with_capacity(results.len()), rejects: Vec::new(), total, next_page: None, vendor_now: None };
-    page.next_page = next_page(envelope)?;
-    for (json, members) in results {
-        match record(json, members.as_ref()) {
+    page.next_page = next_page(&body.members)?;
+    for element in results {
+        match record(element) {
             Ok(record) => page.records.push(record),
             Err(reject) => page.rejects.push(*reject),
         }
@@ -55,20 +58,20 @@ pub fn detail(body: &[u8]) -> Result<Option<Record>, String> {
     }
 }
 
-fn detail_of(body: &str, members: &Members) -> Result<Option<Record>, String> {
-    let Some(results) = members.get("Results") else {
-        return one(body, Some(members)).map(Some);
+fn detail_of(mut body: Body) -> Result<Option<Record>, String> {
+    let Some(results) = body.members.get("Results") else {
+        return one((body.members.text.trim_ascii_end(), Some(body.members.cut))).map(Some);
     };
-    let mut results = if results == "null" { Vec::new() } else { elements(results)? };
+    let mut results = if results == "null" { Vec::new() } else { elements(&mut body, results)? };
     match (results.pop(), results.len()) {
         (None, _) => Ok(None),
-        (Some((result, members)), 0) => one(result, members.as_ref()).map(Some),
+        (Some(result), 0) => one(result).map(Some),
         (Some(_), others) => Err(format!("the answer about one listing holds {}", others + 1)),
     }
 }
 
-fn one(json: &str, members: Option<&Members>) -> Result<Record, String> {
-    record(json, members).map_err(|reject| format!("the answer is no listing: {}", reject.reason))
+fn one(element: Element) -> Result<Record, String> {
+    record(element).map_err(|reject| format!("the answer is no listing: {}", reject.reason))
 }
 
 /// One broken byte in a remark costs that character, not two hundred listings.
@@ -81,23 +84,23 @@ fn without_bom(body: &str) -> &str {
     body.strip_prefix('\u{feff}').unwrap_or(body)
 }
 
-/// Reads the members of the body; of the mended body where it is no JSON.
-fn read<T>(body: &str, wanted: &str, read: impl FnOnce(&str, &Members) -> Result<T, String>) -> Result<T, String> {
-    match Members::read(body) {
-        Ok(members) => read(body, &members),
-        Err(error) => {
-            let body = mended(body).ok_or_else(|| no_json(&error, wanted))?;
-            let members = Members::read(&body).map_err(|error| no_json(&error, wanted))?;
-            read(&body, &members)
+/// Reads the body; the mended body where it is no JSON.
+fn read<T>(body: &str, wanted: &str, read: impl FnOnce(Body) -> Result<T, String>) -> Result<T, String> {
+    match Body::read(body) {
+        Some(body) => read(body),
+        None => {
+            let mended = mended(body).ok_or_else(|| no_json(body, wanted))?;
+            read(Body::read(&mended).ok_or_else(|| no_json(&mended, wanted))?)
         }
     }
 }
 
-fn no_json(error: &serde_json::Error, wanted: &str) -> String {
-    // The error's own words may quote the body.
-    match error.classify() {
-        serde_json::error::Category::Eof => format!("the answer is no {wanted}: its JSON is cut short"),
-        _ => format!("the answer is no {wanted}: no JSON object, from line {} column {}", error.line(), error.column()),
+/// What is wrong with a body that could not be read. The words of serde_json may quote the body.
+fn no_json(body: &str, wanted: &str) -> String {
+    match serde_json::from_str::<HashMap<String, IgnoredAny>>(body).err() {
+        Some(error) if error.is_eof() => format!("the answer is no {wanted}: its JSON is cut short"),
+        Some(error) => format!("the answer is no {wanted}: no JSON object, from line {} column {}", error.line(), error.column()),
+        None => format!("the answer is no {wanted}: no JSON object"),
     }
 }
 
@@ -109,10 +112,10 @@ fn total(envelope: &Members) -> Result<u64, String> {
     }
 }
 
-fn results<'a>(envelope: &Members<'a>, total: u64) -> Result<Vec<Element<'a>>, String> {
-    match envelope.get("Results") {
+fn results<'a>(body: &mut Body<'a>, total: u64) -> Result<Vec<Element<'a>>, String> {
+    match body.members.get("Results") {
         Some("null") if total == 0 => Ok(Vec::new()),
-        Some(results) if results != "null" => elements(results),
+        Some(results) if results != "null" => elements(body, results),
         _ => Err(format!("the answer is no page: it has no Results, but a Total of {total}")),
     }
 }
@@ -123,14 +126,10 @@ fn count(value: &str) -> Option<u64> {
     number.parse().ok().or_else(|| u64::try_from(Decimal::parse(&number)?.whole()?).ok())
 }
 
-/// What stands in the place of a listing, as sent, and its members if it is an object.
-type Element<'a> = (&'a str, Option<Members<'a>>);
-
-/// A single result may come without its list.
-fn elements(results: &str) -> Result<Vec<Element<'_>>, String> {
-    let alone = Members::cut(results).filter(|members| !members.0.is_empty());
-    let elements = alone.map(|members| vec![(results, Some(members))]).or_else(|| Cutter::new(results).objects());
-    elements.ok_or_else(|| "the answer is no page: its Results are no array".to_owned())
+/// What stands in the place of listings. A single result may come without its list.
+fn elements<'a>(body: &mut Body<'a>, results: &'a str) -> Result<Vec<Element<'a>>, String> {
+    let alone = || Some(vec![(results, Some(Members::read(results).filter(|members| !members.is_empty())?.cut))]);
+    body.take_elements(results).or_else(alone).ok_or_else(|| "the answer is no page: its Results are no array".to_owned())
 }
 
 fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
@@ -156,15 +155,17 @@ fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
 /// # Errors
 /// What is still wrong with it, for a person.
 pub(super) fn replay(raw: &str) -> Result<Record, String> {
-    let members = Members::read(raw).ok();
-    record(raw, members.as_ref()).map_err(|reject| reject.reason)
+    let members = Members::read(raw);
+    let element = members.map_or((raw, None), |members| (members.text, Some(members.cut)));
+    record(element).map_err(|reject| reject.reason)
 }
 
 /// Reads one result's key and stamp; everything else stays text. The reject is boxed for being the rare, large side.
-fn record(json: &str, members: Option<&Members>) -> Result<Record, Box<Reject>> {
+fn record((json, cut): Element) -> Result<Record, Box<Reject>> {
     let reject = |reason: String, listing| Box::new(Reject { reason, listing, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() });
-    let members = members.ok_or_else(|| reject("it is no JSON object".to_owned(), None))?;
-    let missing = |name| no_member(name, members);
+    let cut = cut.ok_or_else(|| reject("it is no JSON object".to_owned(), None))?;
+    let members = Members { text: json, cut };
+    let missing = |name| no_member(name, &members);
     let listing = listing_id(members.known("ListingId").ok_or_else(|| reject(missing("ListingId"), None))?);
     let listing = listing.map_err(|reason| reject(reason, None))?;
     let feed = members.known("FeedId").ok_or_else(|| missing("FeedId"));
@@ -174,7 +175,8 @@ fn record(json: &str, members: Option<&Members>) -> Result<Record, Box<Reject>> 
     };
     let stamp = members.known("MlsUpdateDate").and_then(text).and_then(|date| Stamp::parse(&date));
     let stamp = stamp.filter(|stamp| !stamp.is_none_of_dotnet());
-    Ok(Record { key: ListingKey { feed, listing }, stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned() })
+    let key = ListingKey { feed, listing };
+    Ok(Record { key, stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned(), cut: members.cut })
 }
 
 /// Which names it has shows a person whether the vendor has changed them.
@@ -182,8 +184,9 @@ fn no_member(name: &str, members: &Members) -> String {
     if members.get(name).is_some() {
         return format!("its {name} is null");
     }
-    let names: Vec<String> = members.0.iter().take(NAMES).map(|(name, _)| printable(name, NAME)).collect();
-    let more = if members.0.len() > NAMES { ", ..." } else { "" };
+    let members = members.in_order();
+    let names: Vec<String> = members.iter().take(NAMES).map(|(name, _)| printable(name, NAME)).collect();
+    let more = if members.len() > NAMES { ", ..." } else { "" };
     format!("it has no {name}; it has {}{more}", if names.is_empty() { "no members".to_owned() } else { names.join(", ") })
 }
 

@@ -8,8 +8,12 @@ use crate::record::{Counts, Period};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Requests that are counted at a time, at most. So many are lost to a crash.
+/// Requests that are counted at a time; more, where so many leave sooner than `COUNTED_FOR_S`. A crash loses them.
 const BLOCK: u64 = 10;
+/// So many seconds are to lie between two counts: each is a transaction of its own.
+const COUNTED_FOR_S: i64 = 60;
+/// Of what a budget has left, this part (a tenth) may be counted at a time.
+const COUNTED_AT_ONCE: u64 = 10;
 /// A budget is looked at again after this, however long its period still takes: the machine's clock may be set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Counts of periods that are as far away as this, in seconds, are dropped.
@@ -39,6 +43,9 @@ pub(super) struct Budget {
     reserved: u64,
     hour: i64,
     saved: bool,
+    /// How many were counted last, and when.
+    block: u64,
+    counted_at: i64,
 }
 
 impl Budget {
@@ -80,13 +87,21 @@ impl Budget {
     pub(super) fn reserve(&mut self, now: i64) -> Counts {
         if self.is_counting && !self.may_use_reserve(now) {
             self.take_back();
-            let left = self.limits.iter().map(|(&period, limit)| limit.saturating_sub(self.spent(period, now)));
-            let block = left.min().unwrap_or(BLOCK).min(BLOCK);
+            let block = self.next_block(now);
             self.counts.retain(|(_, began), _| began.abs_diff(now) < FORGOTTEN_S);
             Period::ALL.into_iter().for_each(|period| *self.counts.entry((period, period.began(now))).or_default() += block);
             (self.reserved, self.hour, self.saved) = (block, Period::Hour.began(now), false);
+            (self.block, self.counted_at) = (block, now);
         }
         self.counts.clone()
+    }
+
+    /// How many to count now: about as many as leave until the next time.
+    fn next_block(&self, now: i64) -> u64 {
+        let soon = now.abs_diff(self.counted_at) < COUNTED_FOR_S.unsigned_abs();
+        let block = if soon { self.block.saturating_mul(2) } else { self.block / 2 }.max(BLOCK);
+        let left = self.limits.iter().map(|(&period, limit)| limit.saturating_sub(self.spent(period, now)));
+        left.min().map_or(block, |left| block.min(BLOCK.max(left / COUNTED_AT_ONCE)).min(left))
     }
 
     pub(super) fn saved(&mut self) {
@@ -222,6 +237,41 @@ mod tests {
             process.spend();
         }
         assert_eq!(process.settle()[&(Period::Day, midnight)], 24);
+    }
+
+    #[test]
+    fn whatever_leaves_is_counted_about_once_a_minute() {
+        let mut budget = budget(None, None);
+        let mut saves = |per_minute: u64, minutes: std::ops::Range<i64>| {
+            let mut saves = 0;
+            for request in minutes.flat_map(|minute| (0..per_minute).map(move |_| minute)) {
+                if budget.ask(Priority::Poll, NOON + request * 60) == Grant::Uncounted {
+                    budget.reserve(NOON + request * 60);
+                    budget.saved();
+                    saves += 1;
+                }
+                budget.spend();
+            }
+            saves
+        };
+        saves(600, 0..2);
+        assert!(saves(600, 2..32) <= 45, "many");
+        assert!(saves(5, 32..52) <= 20, "few");
+    }
+
+    #[test]
+    fn of_a_budget_that_is_nearly_spent_little_is_counted_at_a_time() {
+        let mut budget = budget(Some(500), None);
+        for left in [500, 300, 150] {
+            while budget.spent(Period::Hour, NOON) < 500 - left {
+                if budget.ask(Priority::Poll, NOON) == Grant::Uncounted {
+                    budget.reserve(NOON);
+                    budget.saved();
+                }
+                budget.spend();
+            }
+            assert!(budget.reserved <= BLOCK.max(left / COUNTED_AT_ONCE) * 2, "{}", budget.reserved);
+        }
     }
 
     #[test]
