@@ -61,7 +61,7 @@ impl ToSql for Cell<'_> {
 }
 
 /// A cell as its column holds it.
-pub(super) fn value_of<'a>(cell: &'a Cell) -> ValueRef<'a> {
+pub(super) fn value_of<'c>(cell: &'c Cell<'_>) -> ValueRef<'c> {
     match cell {
         Cell::Absent | Cell::Null => ValueRef::Null,
         Cell::Integer(value) => ValueRef::Integer(*value),
