@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Requests that are counted at a time; more, where so many leave sooner than `COUNTED_FOR_S`. A crash loses them.
 const BLOCK: u64 = 10;
 /// So many seconds are to lie between two counts: each is a transaction of its own.
-const COUNTED_FOR_S: i64 = 60;
+const COUNTED_FOR_S: u64 = 60;
 /// Of what a budget has left, this part (a tenth) may be counted at a time.
 const COUNTED_AT_ONCE: u64 = 10;
 /// A budget is looked at again after this, however long its period still takes: the machine's clock may be set.
@@ -98,8 +98,12 @@ impl Budget {
 
     /// How many to count now: about as many as leave until the next time.
     fn next_block(&self, now: i64) -> u64 {
-        let soon = now.abs_diff(self.counted_at) < COUNTED_FOR_S.unsigned_abs();
-        let block = if soon { self.block.saturating_mul(2) } else { self.block / 2 }.max(BLOCK);
+        let block = match now.abs_diff(self.counted_at) / COUNTED_FOR_S {
+            0 => self.block.saturating_mul(2),
+            1 => self.block,
+            _ => self.block / 2,
+        };
+        let block = block.max(BLOCK);
         let left = self.limits.iter().map(|(&period, limit)| limit.saturating_sub(self.spent(period, now)));
         left.min().map_or(block, |left| block.min(BLOCK.max(left / COUNTED_AT_ONCE)).min(left))
     }
