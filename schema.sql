@@ -913,6 +913,8 @@ CREATE TABLE changes (  -- public
 ) STRICT;
 
 CREATE INDEX changes_of_key ON changes (entity, feed_id, key);
+-- When prices fell; the view price_reductions has the same words.
+CREATE INDEX changes_price_falls ON changes (entity, at) WHERE diff ->> '$.price[1]' < diff ->> '$.price[0]';
 
 -- The same under the names of RESO's EntityEvent, for programs that follow a RESO service.
 CREATE VIEW entity_event AS  -- public
@@ -922,6 +924,46 @@ SELECT
     feed_id || ':' || key AS ResourceRecordKey,  -- an MLS number alone is unique only inside its feed
     at AS EntityEventTimestamp
 FROM changes;
+
+-- One row per change of a price, from the table `changes`: the price that a listing began with is the old one of its first row.
+CREATE VIEW price_history AS  -- public
+SELECT
+    seq,
+    feed_id,
+    key AS listing_id,
+    at,                                    -- when the mirror stored it
+    stamp,                                 -- date-time of what was said; null where it had none
+    diff ->> '$.price[0]' AS old_price,    -- null where there was none
+    diff ->> '$.price[1]' AS new_price     -- null where there is none any more
+FROM changes
+WHERE entity = 'listing' AND json_type(diff, '$.price') IS NOT NULL;
+
+-- One row per change of a status, and per deletion and return of a listing.
+CREATE VIEW status_history AS  -- public
+SELECT
+    seq,
+    feed_id,
+    key AS listing_id,
+    at,                                             -- when the mirror stored it
+    stamp,                                          -- date-time of what was said; null where it had none
+    kind,                                           -- added, changed, deleted or restored, as in `changes`
+    diff ->> '$.listing_status[0]' AS old_status,   -- the MLS's words; null where it did not change, too
+    diff ->> '$.listing_status[1]' AS new_status    -- likewise
+FROM changes
+WHERE entity = 'listing' AND (kind IN ('deleted', 'restored') OR json_type(diff, '$.listing_status') IS NOT NULL);
+
+-- One row per time that the price of a listing fell. Deleted listings are left out.
+CREATE VIEW price_reductions AS  -- public
+SELECT
+    changes.seq,
+    changes.feed_id,
+    changes.key AS listing_id,
+    changes.at,                                                     -- when the mirror stored it
+    changes.diff ->> '$.price[0]' AS old_price,
+    changes.diff ->> '$.price[1]' AS new_price,
+    listings.price                                                  -- now
+FROM changes JOIN listings ON listings.feed_id = changes.feed_id AND listings.listing_id = changes.key
+WHERE changes.entity = 'listing' AND changes.diff ->> '$.price[1]' < changes.diff ->> '$.price[0]' AND listings.deleted_at IS NULL;
 
 -- One row: what this file is. A program that follows `changes` remembers `epoch` beside its last number. Where the epoch is
 -- another, an older copy of the file was put back: the number may be of a change that is lost, so everything is to be read anew.

@@ -280,6 +280,30 @@ fn an_open_house_is_upcoming_until_a_day_after_its_end_unless_it_is_inactive() {
 }
 
 #[test]
+fn the_histories_tell_each_change_of_a_price_and_of_a_status() {
+    let file = File::new();
+    let change = |at: i64, key: &str, kind: &str, diff: Option<&str>| {
+        let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, at, diff) VALUES ('listing', 'F', ?1, ?2, 'vendor', ?3, ?4)";
+        file.0.execute(sql, rusqlite::params![key, kind, at.to_string(), diff]).expect("a change");
+    };
+    file.add("1", &[("price", 90.into())]);
+    file.add("2", &[("deleted_at", text("2026-01-01T00:00:00.000Z"))]);
+    change(1, "1", "added", None);
+    change(2, "1", "changed", Some(r#"{"price":[100,95]}"#));
+    change(3, "1", "changed", Some(r#"{"beds":[2,3]}"#));
+    change(4, "1", "changed", Some(r#"{"listing_status":["Active","Pending"],"price":[95,97]}"#));
+    change(5, "1", "deleted", Some("{}"));
+    change(6, "1", "restored", Some(r#"{"price":[97,null]}"#));
+    change(7, "1", "changed", Some(r#"{"price":[null,90]}"#));
+    change(8, "2", "changed", Some(r#"{"price":[100,90]}"#));
+    let prices = ["2 100 95", "4 95 97", "6 97 null", "7 null 90"];
+    assert_eq!(file.told("SELECT at, old_price, new_price FROM price_history WHERE listing_id = '1' ORDER BY seq"), prices);
+    let status = ["4 changed Active Pending", "5 deleted null null", "6 restored null null"];
+    assert_eq!(file.told("SELECT at, kind, old_status, new_status FROM status_history WHERE listing_id = '1' ORDER BY seq"), status);
+    assert_eq!(file.told("SELECT listing_id, at, old_price, new_price, price FROM price_reductions"), ["1 2 100 95 90"]);
+}
+
+#[test]
 fn lookups_count_each_value_as_it_was_sent() {
     let file = File::new();
     for (listing, status, roof) in [("1", "Active", "Metal"), ("2", "Active", "Metal, Slate"), ("3", "Sold", ""), ("4", "active", "Metal")]
@@ -352,7 +376,8 @@ fn each_query_of_a_listing_site_uses_the_index_that_the_page_names() {
     assert_eq!(unused, Vec::<String>::new(), "docs/consumers.md has no query for these indexes");
     for (index, sql) in queries {
         let plan = plan(&file, sql);
-        let on_listings: Vec<&String> = plan.iter().filter(|step| step.contains(" listings ")).collect();
+        let on_listings: Vec<&String> =
+            plan.iter().filter(|step| [" listings ", " changes "].iter().any(|table| step.contains(table))).collect();
         assert!(on_listings.iter().any(|step| step.contains(&format!("INDEX {index} ("))), "{sql}\ndoes not use {index}: {plan:#?}");
         assert!(on_listings.iter().all(|step| step.starts_with("SEARCH")), "{sql}\nreads a whole table: {plan:#?}");
         let sorts = plan.iter().any(|step| step.starts_with("USE TEMP B-TREE FOR ORDER BY"));

@@ -110,6 +110,7 @@ FROM changes_before AS before LEFT JOIN listings USING (change_seq)
 ORDER BY before.change_seq;
 DROP TABLE changes_before;
 CREATE INDEX changes_of_key ON changes (entity, feed_id, key);
+CREATE INDEX changes_price_falls ON changes (entity, at) WHERE diff ->> '$.price[1]' < diff ->> '$.price[0]';
 
 -- What the file is.
 CREATE TABLE schema_meta (

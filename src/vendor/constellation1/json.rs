@@ -86,7 +86,9 @@ impl<'a> Cutter<'a> {
             match self.peek()? {
                 b'{' => ends.push(b'}'),
                 b'[' => ends.push(b']'),
-                b'"' => drop(self.string()?),
+                b'"' => {
+                    self.string()?;
+                }
                 _ => drop(self.scalar()?),
             }
             self.at += usize::from(is_first);
