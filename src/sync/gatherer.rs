@@ -13,9 +13,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-/// A round begins when no feed has asked for this long, and at the latest after [`LONGEST_GATHER`].
-const QUIET: Duration = Duration::from_millis(40);
-const LONGEST_GATHER: Duration = Duration::from_millis(500);
+/// A round of polls begins when no feed has asked for this long, and at the latest after the second time.
+const GATHER_POLLS: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(500));
+/// The same for look-backs, which are not urgent: while many feeds are loaded, they come one after another.
+const GATHER_LOOKBACKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 /// A round ends after this; feeds that were not answered by then ask alone.
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
 /// Whether the vendor answers for each feed of a list is found out again after this, or when a list is longer.
@@ -58,14 +59,19 @@ struct Lists {
 impl Service {
     async fn work(mut self, mut asks: mpsc::Receiver<Ask>) {
         let stop = self.tools.stop.clone();
+        let (quiet, longest) = match self.priority {
+            Priority::Poll => GATHER_POLLS,
+            Priority::Fill => GATHER_LOOKBACKS,
+        };
         while let Some(Some(first)) = stop.run_until_cancelled(asks.recv()).await {
             let mut rounds: BTreeMap<Alike, Vec<Ask>> = BTreeMap::new();
-            let latest = Instant::now() + LONGEST_GATHER;
+            let latest = Instant::now() + longest;
             let mut next = Some(first);
             while let Some(ask) = next {
                 let (stream, reach) = (ask.stream, ask.question.reach());
                 rounds.entry(Alike { reach, stream }).or_default().push(ask);
-                next = timeout_at(latest.min(Instant::now() + QUIET), asks.recv()).await.ok().flatten();
+                let until = latest.min(Instant::now() + quiet);
+                next = stop.run_until_cancelled(timeout_at(until, asks.recv())).await.and_then(Result::ok).flatten();
             }
             for (alike, asks) in rounds {
                 // Whoever is not told asks alone.

@@ -274,6 +274,8 @@ impl Mirror {
     /// Consumers may rely on this at any moment, so it holds for every file that was ever written.
     pub fn verify_changes(&self, what: &str) {
         let db = self.open();
+        // One moment: a daemon may be writing.
+        db.execute_batch("BEGIN").unwrap();
         let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         let integrity: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(integrity, "ok", "{what}");
