@@ -52,10 +52,12 @@ fn a_first_load_costs_about_one_request_for_each_page() {
     mirror.verify("after a first load");
     let load = mirror.status_of("GAMLS")["first_load"].clone();
     let [requests, pages] = ["requests", "pages"].map(|name| load[name].as_u64().unwrap());
-    assert_eq!((requests, pages), (mirror.requests_of("GAMLS") as u64, 100 + 6));
+    let asked = mirror.requests_of("GAMLS") as u64;
+    // What is stamped ahead of the clock is looked for behind the load.
+    assert!(pages == 100 + 6 && (requests..=requests + 2).contains(&asked), "{asked} were asked: {load}");
     // A third of these listings are so new that windows of one answer must hold them.
     assert!(requests * 100 <= pages * 130, "{requests} requests for {pages} pages");
-    assert!(loaded.both().contains(&format!("{requests} requests for {pages} pages")), "{}", loaded.both());
+    assert!(loaded.both().contains(&format!("{asked} requests for {pages} pages")), "{}", loaded.both());
     mirror.once();
     assert_eq!(mirror.status_of("GAMLS")["first_load"], load, "what follows does not count");
 }

@@ -128,7 +128,8 @@ fn summary(report: &FeedReport, counters: &FeedProgress) -> String {
 /// The first load of a feed is set against what it needed.
 fn requests(report: &FeedReport, counters: &FeedProgress) -> String {
     let requests = format!("{} requests", grouped(counters.requests));
-    let first = report.first_load.as_ref().filter(|first| first.requests > 0 && first.requests == counters.requests);
+    let new = counters.count(&[ActionKind::Insert, ActionKind::InsertTombstone]);
+    let first = report.first_load.as_ref().filter(|_| new > 0 && new == report.live + report.deleted);
     first.map_or(requests.clone(), |first| format!("{requests} for {} pages", grouped(first.pages)))
 }
 

@@ -64,7 +64,10 @@ impl FeedPlan {
     #[must_use]
     pub(crate) fn resume(feed: FeedId, options: Options, saved: Saved, now: Now) -> FeedPlan {
         let mut streams = saved.streams;
-        let streams = options.streams.iter().map(|stream| (*stream, streams.remove(stream).unwrap_or_default())).collect();
+        let streams: BTreeMap<Stream, StreamState> =
+            options.streams.iter().map(|stream| (*stream, streams.remove(stream).unwrap_or_default())).collect();
+        let loads =
+            options.once && saved.open.is_empty() && streams.values().all(|state| state.cursor.is_none() && state.coverage.end().is_none());
         let mut plan = FeedPlan {
             feed,
             streams,
@@ -79,7 +82,7 @@ impl FeedPlan {
             observations: Observations::new(options.window_pages, options.interval_max.unwrap_or(options.interval)),
             options,
             cost: (!saved.loaded).then_some(0),
-            loads: false,
+            loads,
             polls_ahead: 0,
             late_until: Duration::ZERO,
             doubted: BTreeMap::new(),
@@ -87,7 +90,6 @@ impl FeedPlan {
         for (stream, state) in &plan.streams {
             state.coverage.windows().iter().for_each(|window| plan.known_gaps.proven(*stream, *window));
         }
-        plan.loads = plan.options.once && plan.streams.values().all(|state| state.cursor.is_none() && state.coverage.end().is_none());
         plan.resume_late(&saved.late, now);
         plan.reopen(saved.open, now);
         plan
@@ -185,11 +187,7 @@ impl FeedPlan {
     /// second readings, and as far back as listings are looked for that come late. Older history is read in long windows at
     /// first, and proven by the first scan.
     fn is_snapshot(&self, purpose: Purpose, claim: Window, now: Now) -> bool {
-        match purpose {
-            Purpose::Fill => claim.to > self.recent(now),
-            Purpose::Poll => claim.to > self.recent_of_polls(now),
-            Purpose::Lookback | Purpose::Scan => true,
-        }
+        purpose != Purpose::Fill || claim.to > self.recent(now)
     }
 
     /// Whether a window that only several answers could hold must be read once more. Where stamps lie so closely that it cannot be

@@ -2,7 +2,7 @@
 //!
 //! What is lost of them in a crash is read again. Whoever reads the file sees how far a feed is complete up to a minute later.
 
-use crate::plan::checkpoint::{Checkpoint, WindowState};
+use crate::plan::checkpoint::{Checkpoint, LoadCost, WindowState};
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
 use crate::record::{FeedId, Stream};
@@ -26,20 +26,19 @@ impl Idle {
     pub(super) fn may_hold(&self, checkpoint: &Checkpoint, counts: &BTreeMap<ActionKind, u64>, new_rejects: usize) -> bool {
         let in_one = checkpoint.window.as_ref().is_some_and(|window| window.state == WindowState::Complete && window.begins);
         let changes = counts.keys().any(|kind| *kind != ActionKind::Unchanged);
-        checkpoint.load.is_none()
-            && !self.refused
-            && checkpoint.purpose == Purpose::Poll
-            && !checkpoint.dry_run
-            && in_one
-            && !changes
-            && new_rejects == 0
+        !self.refused && checkpoint.purpose == Purpose::Poll && !checkpoint.dry_run && in_one && !changes && new_rejects == 0
     }
 
     pub(super) fn hold(&mut self, checkpoint: Checkpoint, at: String) {
         self.since.get_or_insert_with(Instant::now);
         let key = (checkpoint.feed.clone(), checkpoint.stream);
         // Which window was asked for need not be known of a poll that found nothing.
-        let earlier = self.held.insert(key.clone(), (Checkpoint { window: None, ..checkpoint }, at));
+        let before = self.held.get(&key).and_then(|(earlier, _)| earlier.load);
+        let load = match (before, checkpoint.load) {
+            (Some(before), Some(load)) => Some(LoadCost { requests: before.requests + load.requests, ..load }),
+            (before, load) => load.or(before),
+        };
+        let earlier = self.held.insert(key.clone(), (Checkpoint { window: None, load, ..checkpoint }, at));
         if let (Some((earlier, polled_at)), Some(held)) = (earlier, self.held.get_mut(&key))
             && earlier.round_proven
             && !held.0.round_proven

@@ -43,7 +43,7 @@ const FORGET: &str = "
     DELETE FROM late_listings;
     DELETE FROM freshness_counts;
     DELETE FROM notices WHERE feed_id <> '';
-    UPDATE feeds SET activity = 'new', note = NULL, polled_at = NULL;";
+    UPDATE feeds SET activity = 'new', note = NULL, polled_at = NULL, load_requests = 0, page_size = NULL, loaded_at = NULL;";
 
 /// The source that the file mirrors; `None` where none was written down yet.
 pub(super) fn load(connection: &Connection) -> rusqlite::Result<Option<Source>> {

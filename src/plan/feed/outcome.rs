@@ -54,7 +54,7 @@ impl FeedPlan {
         let asked = open.task;
         let mut step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
         if at_start {
-            step = self.on_first_answer(work, &mut open, step, now);
+            step = self.put_in_end(work, &mut open, step, now);
         }
         match step {
             PageStep::Unreadable(reason) => return self.on_unreadable(work, open, counted, reason, now),
@@ -86,7 +86,7 @@ impl FeedPlan {
     fn expected(&self, work: Work, claim: Window, now: Now) -> Expected {
         let reads_history = matches!(work.purpose, Purpose::Fill | Purpose::Scan) || self.is_first_load(work, claim, now);
         Expected {
-            deepest: self.deepest(work, claim, now),
+            deepest: self.observations.deepest(work.stream, self.is_snapshot(work.purpose, claim, now)),
             something: reads_history && work.stream.presence() == Presence::Live && claim.to.since(claim.from) >= LONG_STRETCH,
             largest_page: self.observations.largest_page(),
         }
@@ -142,7 +142,7 @@ impl FeedPlan {
             }
             PageStep::Salvaged => (Some(self.give_up(work, open, now)), false),
             PageStep::TooDeep { .. } => {
-                let deepest = self.deepest(work, open.task.claim, now);
+                let deepest = self.observations.deepest(work.stream, self.is_snapshot(work.purpose, open.task.claim, now));
                 match self.cut(work, &open, (deepest, stamps), now) {
                     Some(smaller) => {
                         self.begin(work, smaller, now);
@@ -204,12 +204,16 @@ impl FeedPlan {
     pub(super) fn cut(&mut self, work: Work, open: &Open, (deepest, stamps): (u64, &[Stamp]), now: Now) -> Option<Task> {
         let progress = open.reading.progress();
         let wanted = FILLED * (deepest * progress.page_size.max(1)) as f64;
-        let newer = self.part(work, open.task.claim, newest_share(open.task.claim, stamps, progress.total_last, wanted))?;
-        let snapshot = self.is_snapshot(work.purpose, open.task.claim, now) && !self.is_first_load(work, open.task.claim, now);
+        let claim = open.task.claim;
+        let newer = match self.is_first_load(work, claim, now) {
+            true => Window { from: self.behind_first_load(now), ..claim },
+            false => self.part(work, claim, newest_share(claim, stamps, progress.total_last, wanted))?,
+        };
+        let snapshot = self.is_snapshot(work.purpose, open.task.claim, now);
         match (work.purpose, self.streams.get_mut(&work.stream)) {
             (Purpose::Poll, Some(state)) => {
                 let shorter = self.rounds.shorten(state, open.task, newer);
-                Some(self.without_end(shorter, now))
+                Some(self.without_end(shorter))
             }
             (Purpose::Poll | Purpose::Lookback | Purpose::Fill | Purpose::Scan, _) => {
                 // Where the server rounds From down to midnight, a shorter window would read the whole day all the same.

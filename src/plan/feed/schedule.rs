@@ -70,8 +70,6 @@ impl FeedPlan {
                 self.rounds.due(once, || self.is_idle(now), apart, now)
             }
             Purpose::Lookback if !self.rounds.has_polled() => Due::Never,
-            // The last poll of a first load looks ahead by itself.
-            Purpose::Lookback if self.loads && self.rounds.polls_again() => Due::Never,
             Purpose::Lookback => self.lookbacks.due(now).once(once),
             Purpose::Fill => match self.next_fill(&self.going_streams(purpose), now) {
                 Some(_) => Due::Now,
@@ -173,7 +171,7 @@ impl FeedPlan {
         let open: Vec<Stream> = self.open.keys().filter(|work| work.purpose == Purpose::Poll).map(|work| work.stream).collect();
         let mut task = self.rounds.begin(&self.options, &self.streams, (ready, &open), now)?;
         if self.loads {
-            task = self.loading(task, now);
+            task = self.loading(task);
         } else if let Some(state) = self.streams.get(&task.stream).filter(|state| self.polls_from_last_end(state, now)) {
             let period = now.monotonic.as_secs() / DOUBT_EVERY.as_secs();
             // The first poll of a process doubts, too.

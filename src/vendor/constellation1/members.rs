@@ -105,11 +105,18 @@ impl<'a> Body<'a> {
     }
 }
 
+/// An answer with more elements in an array than this is refused: pages have 200, and each element takes some kilobytes of memory,
+/// however short it is.
+const MOST_ELEMENTS: usize = 50_000;
+
 /// The elements of an array.
 fn elements<'a>(cutter: &mut Cutter<'a>) -> Option<Vec<Element<'a>>> {
     cutter.expect(b'[')?;
     let mut elements = Vec::new();
     while cutter.another(b']', elements.is_empty())? {
+        if elements.len() >= MOST_ELEMENTS {
+            return None;
+        }
         let start = cutter.at;
         let members = if cutter.peek()? == b'{' { Some(members(cutter, None)?) } else { cutter.value().map(|()| None)? };
         elements.push((cutter.since(start)?, members));
