@@ -106,14 +106,10 @@ impl Rounds {
         if !once {
             return Due::at(self.next_at, now);
         }
-        let again = self.polls_again(now) || (self.doubtful_in_a_row > 0 && self.doubtful_in_a_row < ONCE_READINGS);
+        // A one-shot run ends with a poll, so that listings that changed while the past was read are in the file, too.
+        let last = self.read_since && self.ended < ONCE_ROUNDS + self.besides;
+        let again = last || (self.doubtful_in_a_row > 0 && self.doubtful_in_a_row < ONCE_READINGS);
         Due::now_if(self.ended <= self.besides || (again && idle()))
-    }
-
-    /// Whether a one-shot run is to end with another round: its file is then as new as that of a daemon, which polls as often.
-    fn polls_again(&self, now: Now) -> bool {
-        let late = now.monotonic >= self.interval.after(self.begun_at, false);
-        late && self.read_since && self.ended < ONCE_ROUNDS + self.besides
     }
 
     /// A one-shot run polls once more, because nothing else can show whether the vendor answers.
