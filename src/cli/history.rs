@@ -45,7 +45,11 @@ fn through_time(config: &Config, key: &ListingKey, json: bool) -> anyhow::Result
     if json {
         return print_json(&history);
     }
-    println!("{} {}: {} changes", key.feed, printable(&key.listing.0, WHOLE), grouped(history.changes.len() as u64));
+    let count = match history.changes.len() {
+        1 => "1 change".to_owned(),
+        count => format!("{} changes", grouped(count as u64)),
+    };
+    println!("{} {}: {count}", key.feed, printable(&key.listing.0, WHOLE));
     if history.cut {
         println!("what was before is not kept (history.keep)");
     }
