@@ -124,7 +124,9 @@ impl Service {
         if let Some(lists) = known {
             return lists.work;
         }
-        let found = self.lists(&feeds).await;
+        // Where nothing is known yet that could be looked for, the next round tries again.
+        let Some(ends) = self.ends(&feeds).await else { return false };
+        let found = self.lists(&feeds, ends).await;
         if found == Some(false) {
             tracing::warn!("the vendor does not answer for each feed of a list, so each feed is asked by itself");
         }
@@ -133,8 +135,8 @@ impl Service {
         found == Some(true)
     }
 
-    /// `None` where nothing is known yet that could be looked for, or no answer came.
-    async fn lists(&self, feeds: &[FeedId]) -> Option<bool> {
+    /// Known listings of two feeds, as far apart on the list as may be.
+    async fn ends<'a>(&self, feeds: &'a [FeedId]) -> Option<Vec<(&'a FeedId, Vec<(ListingId, Stamp)>)>> {
         let mut ends = Vec::new();
         for side in [feeds.iter().collect::<Vec<_>>(), feeds.iter().rev().collect()] {
             for feed in side {
@@ -146,9 +148,11 @@ impl Service {
             }
         }
         let [(first, _), (last, _)] = ends.as_slice() else { return None };
-        if first == last {
-            return None;
-        }
+        (first != last).then_some(ends)
+    }
+
+    /// `None` where no answer came.
+    async fn lists(&self, feeds: &[FeedId], ends: Vec<(&FeedId, Vec<(ListingId, Stamp)>)>) -> Option<bool> {
         for (feed, samples) in ends {
             if !self.shows_one(feeds, feed, samples).await? {
                 return Some(false);
