@@ -1,9 +1,11 @@
 //! How records are spread over a window, judging by one page of them.
 
+use super::window::HALF;
 use crate::record::{Stamp, Window};
 
 /// How long the newest part of a window is that holds so many (`wanted`) of its records (`total`), as a share of the window. `stamps`
-/// are those of the first page, in the order in which they were sent; without them, records are taken to be spread evenly.
+/// are those of the first page, in the order in which they were sent; without them, records are taken to be spread evenly, and at most
+/// half of the window is kept: it may hold all of them in a short part.
 ///
 /// A page that is in the order of its stamps shows the newest, or the oldest, records of the window, and any other page is taken for a
 /// sample. It is a guess: what follows from it is measured by the next answer.
@@ -12,6 +14,9 @@ pub(super) fn newest_share(window: Window, stamps: &[Stamp], total: u64, wanted:
     let mut stamps: Vec<Stamp> = stamps.iter().filter(inside).copied().collect();
     let (count, total) = (stamps.len() as f64, total.max(1) as f64);
     let (ascending, descending) = (stamps.is_sorted(), stamps.is_sorted_by(|one, next| one >= next));
+    if stamps.is_empty() {
+        return (wanted / total).min(HALF);
+    }
     stamps.sort_unstable_by(|one, other| other.cmp(one));
     // Before how many records each of them comes, from the newest on.
     let (before, each) = match (ascending, descending) {
@@ -56,6 +61,7 @@ mod tests {
     fn without_a_page_records_are_taken_to_be_spread_evenly() {
         check(&[], 40, 25);
         check(&[200, -5], 40, 25);
+        check(&[], 11, 50);
     }
 
     #[test]

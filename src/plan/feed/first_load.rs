@@ -4,6 +4,7 @@
 //! does not is polled as far back as listings are looked for that come late, and fills read the rest.
 
 use super::FeedPlan;
+use super::schedule::LITTLE_OLDER;
 use crate::plan::attempts::Work;
 use crate::plan::checkpoint::{LoadCost, Open};
 use crate::plan::clock::Now;
@@ -14,13 +15,14 @@ use crate::plan::window::{HALF, PAD, StreamState, Task, task_for};
 use crate::record::{Stamp, Stream, Window};
 use std::time::Duration;
 
-const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl FeedPlan {
     /// Whether this poll asks for what a fill would ask for otherwise. One that was cut to what is recent ages while it is read.
     pub(super) fn is_first_load(&self, work: Work, claim: Window, now: Now) -> bool {
-        self.loads && work.purpose == Purpose::Poll && claim.from.plus(HOUR) < self.behind_first_load(now)
+        let behind = self.behind_first_load(now);
+        // Where our clock is days behind the vendor's, the claim may end before that.
+        self.loads && work.purpose == Purpose::Poll && claim.from.plus(LITTLE_OLDER) < behind && behind < claim.to
     }
 
     /// Where a poll begins that does not hold all: what lies before is left to fills.
@@ -122,6 +124,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     const PAGE: usize = 10;
+    const HOUR: Duration = Duration::from_secs(3600);
 
     fn now(at: Duration) -> Now {
         let time = Stamp::parse("2024-06-01T12:00:00").expect("a date").plus(at);

@@ -51,6 +51,8 @@ impl FeedPlan {
         self.observations.saw_newest(stream, &page);
         self.observations.saw_page(page.facts.marks.len() as u64, page.facts.page == 1 && page.facts.more);
         let counted = page.facts.total;
+        // Only the first page shows how the records are spread.
+        let spread = if page.facts.page == 1 { page.stamps.as_slice() } else { &[] };
         let asked = open.task;
         let mut step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
         if at_start {
@@ -69,7 +71,7 @@ impl FeedPlan {
         self.others_answered(work);
         self.attempts.answered(work);
         self.look_at_stamps(purpose, (asked, open.opened), &page.stamps, now);
-        let followed = self.follow(work, open, (step, &page.stamps), now);
+        let followed = self.follow(work, open, (step, spread), now);
         self.store(work, followed, before, now)
     }
 
@@ -155,7 +157,7 @@ impl FeedPlan {
                     }
                 }
             }
-            PageStep::Unproven => self.unproven(work, open, now),
+            PageStep::Unproven => self.unproven(work, open, stamps, now),
         }
     }
 
@@ -173,7 +175,7 @@ impl FeedPlan {
     }
 
     /// A pass over a window ended without proof.
-    fn unproven(&mut self, work: Work, open: Open, now: Now) -> Followed {
+    fn unproven(&mut self, work: Work, open: Open, stamps: &[Stamp], now: Now) -> Followed {
         let progress = open.reading.progress();
         let pages = open.reading.pages();
         if open.reading.is_disordered() {
@@ -188,7 +190,7 @@ impl FeedPlan {
         // In parts it is more likely to stand still, or what it lacks can be found.
         if pages > 1
             && (progress.strict || !unsettled)
-            && let Some(smaller) = self.cut(work, &open, (1, &[]), now)
+            && let Some(smaller) = self.cut(work, &open, (1, stamps), now)
         {
             self.observations.saw_too_wide(work.stream);
             self.begin(work, smaller, now);

@@ -14,8 +14,8 @@ use std::time::Duration;
 /// back this often.
 const DOUBT_EVERY: Duration = Duration::from_secs(600);
 
-/// A window that is to be proven by one answer may reach so much further back than it must.
-const LITTLE_OLDER: Duration = Duration::from_secs(3600);
+/// A window that is to be proven by one answer may reach so much further back than it must: what is recent ages while it waits.
+pub(super) const LITTLE_OLDER: Duration = Duration::from_secs(3600);
 
 /// So long after a listing that came late, others are expected.
 const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
