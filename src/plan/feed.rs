@@ -13,10 +13,11 @@ mod trouble;
 use super::attempts::{Attempts, Patience, Work};
 use super::checkpoint::{Open, Saved};
 use super::clock::Now;
+use super::density::newest_share;
 use super::known_gaps::{KnownGap, KnownGaps};
 use super::lookbacks::Lookbacks;
 use super::narrowing::Narrowing;
-use super::observations::Observations;
+use super::observations::{FILLED, Observations};
 use super::options::{Options, Purpose};
 use super::paging::Reading;
 use super::rounds::Rounds;
@@ -55,6 +56,8 @@ pub(crate) struct FeedPlan {
     cost: Option<u64>,
     /// A one-shot run that began with an empty file, and whose long windows the vendor answers.
     loads: bool,
+    /// The stamps of the first page of each window that is being read, as they were sent.
+    spread: BTreeMap<Work, Vec<Stamp>>,
     /// Where polls begin at the last one's end: the period in which one last reached further back.
     doubted: BTreeMap<Stream, u64>,
 }
@@ -85,6 +88,7 @@ impl FeedPlan {
             loads,
             polls_ahead: 0,
             late_until: Duration::ZERO,
+            spread: BTreeMap::new(),
             doubted: BTreeMap::new(),
         };
         for (stream, state) in &plan.streams {
@@ -214,6 +218,13 @@ impl FeedPlan {
     /// The newest stamp that is certainly past.
     fn settled(&self, now: Now) -> Stamp {
         now.vendor.minus(self.options.settle)
+    }
+
+    /// How much of a window holds as many records as may be read in one that has so many pages (`deepest`).
+    fn share(&self, work: Work, open: &Open, deepest: u64) -> f64 {
+        let progress = open.reading.progress();
+        let stamps = self.spread.get(&work).map(Vec::as_slice).unwrap_or_default();
+        newest_share(open.task.claim, stamps, progress.total_last, FILLED * (deepest * progress.page_size.max(1)) as f64)
     }
 
     /// Listings are looked for that come late with a stamp after this.
@@ -869,6 +880,25 @@ mod tests {
         assert!(times[1] >= 5 && times[2] <= 60, "{times:?}");
         let Step::Wait(until) = plan.next(now(901)) else { panic!("it asks on") };
         assert!(until >= SECOND * 900);
+    }
+
+    #[test]
+    fn a_look_ahead_that_grows_while_it_is_read_is_left_until_the_next_one() {
+        let mut plan = plan(false);
+        let mut total = 3;
+        let mut seen = 0;
+        for _ in 0..40 {
+            let Step::Fetch(purpose, request) = plan.next(now(0)) else { break };
+            let ahead = purpose == Purpose::Lookback && request.stream == Stream::All;
+            seen += u32::from(ahead);
+            total += u64::from(ahead);
+            let answer = match ahead {
+                true => page(&request, total, &[&format!("{total}a"), &format!("{total}b")]),
+                false => page(&request, 0, &[]),
+            };
+            plan.on_page(of(purpose, &request), answer, now(0));
+        }
+        assert!((2..=4).contains(&seen), "{seen} requests");
     }
 
     #[test]

@@ -514,6 +514,12 @@ mod tests {
     }
 
     #[test]
+    fn a_deep_window_whose_order_changes_is_read_no_further() {
+        let begin = [(page(1, &["a", "b"], 18, true), PageStep::Continue), (page(9, &["q", "r"], 18, false), PageStep::Continue)];
+        check(&[&begin[..], &[(page(8, &["q", "p"], 18, true), PageStep::Unproven)]].concat());
+    }
+
+    #[test]
     fn a_first_page_is_read_again_if_the_total_moved() {
         check(&[
             (page(1, &["a", "b"], 4, true), PageStep::Continue),

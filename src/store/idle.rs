@@ -74,3 +74,35 @@ impl Idle {
         *self = Idle::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::coverage::Coverage;
+
+    fn checkpoint(load: Option<LoadCost>) -> Checkpoint {
+        Checkpoint {
+            feed: FeedId("A".to_owned()),
+            purpose: Purpose::Poll,
+            stream: Stream::All,
+            state: None,
+            window: None,
+            lookbacks: BTreeMap::new(),
+            dry_run: false,
+            read_before: Coverage::default(),
+            fresh_after: None,
+            round_proven: false,
+            load,
+        }
+    }
+
+    #[test]
+    fn what_a_load_has_cost_is_kept_while_its_checkpoints_are_held_back() {
+        let cost = |requests, ends| Some(LoadCost { requests, page_size: 200, ends });
+        let mut idle = Idle::default();
+        for load in [cost(2, false), cost(3, true), None] {
+            idle.hold(checkpoint(load), String::new());
+        }
+        assert_eq!(idle.held().iter().map(|(held, _)| held.load).collect::<Vec<_>>(), [cost(5, true)]);
+    }
+}

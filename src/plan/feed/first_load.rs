@@ -117,22 +117,23 @@ impl FeedPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::options::Options;
+    use crate::plan::options::{LookbackRule, Options};
     use crate::plan::page::{PageFacts, PageSeen};
     use crate::plan::step::Step;
     use crate::record::{Failure, FeedId, PageRequest};
     use std::collections::BTreeSet;
 
     const PAGE: usize = 10;
-    const HOUR: Duration = Duration::from_secs(3600);
 
     fn now(at: Duration) -> Now {
         let time = Stamp::parse("2024-06-01T12:00:00").expect("a date").plus(at);
         Now { vendor: time, earliest: time, ours: time, monotonic: at }
     }
 
+    /// Listings are looked for that come up to three days late.
     fn options() -> Options {
-        Options { window_pages: 200, ..crate::plan::feed::tests::options(true) }
+        let lookbacks = vec![LookbackRule { every: DAY, reach: DAY * 3 }];
+        Options { window_pages: 200, lookbacks, ..crate::plan::feed::tests::options(true) }
     }
 
     /// What a stream has: so many listings, one in an hour, the newest so many hours ago.
@@ -141,86 +142,156 @@ mod tests {
         (0..i64::from(count)).map(|back| Stamp(last - back * 36_000_000_000)).collect()
     }
 
-    /// Runs a first load of these listings; what was asked for, and what is missing at its end.
-    fn load(listings: &[Stamp], deleted: &[Stamp], fails: impl Fn(&PageRequest) -> bool) -> (Vec<PageRequest>, Vec<String>) {
-        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options(), crate::plan::checkpoint::Saved::default(), now(Duration::ZERO));
-        let (mut asked, mut at) = (Vec::new(), Duration::ZERO);
-        let mut shown = BTreeSet::new();
+    /// A vendor, as a first load meets it.
+    #[derive(Default)]
+    struct Vendor {
+        listings: Vec<Stamp>,
+        deleted: Vec<Stamp>,
+        /// It refuses requests without an end.
+        wants_end: bool,
+        /// It counts one more than it shows where more than this match.
+        honest: Option<usize>,
+        /// Our clock is so far behind its own.
+        ahead_of_ours: Duration,
+    }
+
+    /// What a first load asked for, what is missing at its end, and the plan then.
+    struct Loaded {
+        asked: Vec<PageRequest>,
+        missing: Vec<String>,
+        plan: FeedPlan,
+    }
+
+    fn load(vendor: &Vendor) -> Loaded {
+        let mut at = Duration::ZERO;
+        let clocks = |at| Now { earliest: now(at).vendor.minus(vendor.ahead_of_ours), ..now(at) };
+        let mut plan = FeedPlan::resume(FeedId("A".to_owned()), options(), crate::plan::checkpoint::Saved::default(), clocks(at));
+        let (mut asked, mut shown) = (Vec::new(), BTreeSet::new());
         loop {
-            match plan.next(now(at)) {
+            match plan.next(clocks(at)) {
                 Step::Fetch(purpose, request) => {
                     assert!(asked.len() < 500, "it never ends");
+                    assert!(request.window.from < request.window.to, "{request:?}");
                     let work = Work { purpose, stream: request.stream };
                     asked.push(request.clone());
                     at += Duration::from_millis(100);
-                    if fails(&request) {
-                        plan.on_failure(work, &Failure::Refused, "HTTP 400", now(at));
+                    if vendor.wants_end && request.window.to == Stamp::NO_END {
+                        plan.on_failure(work, &Failure::Refused, "HTTP 400", clocks(at));
                         continue;
                     }
-                    let of_stream = if request.stream == Stream::All { listings } else { deleted };
+                    let of_stream = if request.stream == Stream::All { &vendor.listings } else { &vendor.deleted };
                     let inside = |stamp: &&Stamp| request.window.from <= **stamp && **stamp <= request.window.to;
                     let matching: Vec<Stamp> = of_stream.iter().filter(inside).copied().collect();
                     let begin = (request.page as usize - 1) * PAGE;
+                    assert!(begin == 0 || begin <= matching.len(), "page {} of {} listings", request.page, matching.len());
                     let stamps: Vec<Stamp> = matching.iter().skip(begin).take(PAGE).copied().collect();
                     let marks = stamps.iter().map(|stamp| stamp.to_string().into()).collect();
                     shown.extend(stamps.iter().map(|stamp| (request.stream, *stamp)));
                     let more = begin + PAGE < matching.len();
-                    let facts = PageFacts { page: request.page, marks, total: matching.len() as u64, more };
-                    plan.on_page(work, PageSeen { facts, stamps, ..PageSeen::default() }, now(at));
+                    let lies = vendor.honest.is_some_and(|honest| matching.len() > honest);
+                    let facts = PageFacts { page: request.page, marks, total: matching.len() as u64 + u64::from(lies), more };
+                    plan.on_page(work, PageSeen { facts, stamps, ..PageSeen::default() }, clocks(at));
                 }
                 Step::Wait(until) => at = until,
                 Step::Finished(missing) => {
-                    assert_eq!(shown.len(), listings.len() + deleted.len(), "every listing was shown");
-                    return (asked, missing);
+                    assert_eq!(shown.len(), vendor.listings.len() + vendor.deleted.len(), "every listing was shown");
+                    return Loaded { asked, missing, plan };
                 }
                 other => panic!("{other:?}"),
             }
         }
     }
 
-    #[test]
-    fn a_stream_that_fits_on_a_page_is_read_with_one_request() {
-        let (asked, missing) = load(&stamps(9, 1), &[], |_| false);
-        assert_eq!((asked.len(), missing), (2, Vec::new()));
+    /// How many requests a whole load took.
+    fn check(vendor: &Vendor, requests: usize) -> Loaded {
+        let loaded = load(vendor);
+        assert_eq!((loaded.asked.len(), &loaded.missing), (requests, &Vec::new()));
+        loaded
     }
 
     #[test]
-    fn what_is_stamped_ahead_of_the_clock_is_read_too() {
-        let (asked, missing) = load(&stamps(9, -5), &[], |_| false);
-        assert_eq!((asked.len(), missing), (2, Vec::new()));
+    fn a_stream_that_fits_on_a_page_is_read_with_one_request() {
+        check(&Vendor { listings: stamps(9, 1), ..Vendor::default() }, 2);
+    }
+
+    #[test]
+    fn what_is_stamped_ahead_of_the_clock_is_read_too_and_moves_no_cursor() {
+        let loaded = check(&Vendor { listings: stamps(9, -5), ..Vendor::default() }, 2);
+        let state = &loaded.plan.streams[&Stream::All];
+        assert!(state.newest <= Some(now(Duration::ZERO).vendor) && state.cursor.is_some(), "{state:?}");
     }
 
     #[test]
     fn a_hundred_pages_cost_one_request_each_and_five_more() {
-        // None is so new that listings may come late beside it.
-        let (asked, missing) = load(&stamps(1_000, 24 * 4), &stamps(50, 24 * 4), |_| false);
-        // Where the deletions do not fit on a page, it is not tried whether the listings do.
-        assert_eq!((asked.len(), missing), (100 + 5 + 3 + 2, Vec::new()));
+        // None is so new that listings may come late beside it. Where the deletions do not fit on a page, it is not tried whether the
+        // listings do.
+        check(&Vendor { listings: stamps(1_000, 24 * 4), deleted: stamps(50, 24 * 4), ..Vendor::default() }, 100 + 5 + 3 + 2);
     }
 
     #[test]
     fn a_live_stream_without_listings_is_asked_for_again_before_that_is_believed() {
-        assert_eq!(load(&[], &[], |_| false).0.len(), 1 + 3);
+        check(&Vendor::default(), 1 + 3);
     }
 
     #[test]
     fn a_vendor_that_answers_no_window_without_an_end_is_read_all_the_same() {
-        let listings = stamps(400, 1);
-        let (asked, missing) = load(&listings, &[], |request| request.window.to == Stamp::NO_END);
-        assert_eq!(missing, Vec::<String>::new());
-        let ends = asked.iter().filter(|request| request.window.to < Stamp::NO_END).map(|request| request.window.to).max();
-        assert!(ends.is_some_and(|end| end > listings[0]));
+        let loaded = load(&Vendor { listings: stamps(400, 1), wants_end: true, ..Vendor::default() });
+        assert_eq!(loaded.missing, Vec::<String>::new());
     }
 
     #[test]
     fn recent_listings_of_a_busy_stream_are_read_in_windows_of_one_answer() {
-        let (asked, missing) = load(&stamps(1_000, 0), &[], |_| false);
+        let Loaded { asked, missing, .. } = load(&Vendor { listings: stamps(1_000, 0), ..Vendor::default() });
         assert_eq!(missing, Vec::<String>::new());
-        let recent = now(HOUR).vendor.minus(HOUR * 3);
+        let recent = now(DAY / 24).vendor.minus(DAY * 3);
         let newest = asked.iter().filter(|request| request.window.to > recent);
         let pages: Vec<u32> = newest.map(|request| request.page).collect();
         assert!(pages.len() > 2 && pages.iter().all(|page| *page == 1), "{pages:?}");
         assert!(asked.iter().filter(|request| request.page > 1).count() >= 90, "the long window is read page by page");
-        assert!(asked.len() <= 100 + 12, "{} requests", asked.len());
+        // What was recent when the load began is not read by itself for having aged meanwhile.
+        let past = asked.iter().filter(|request| request.window.to < now(Duration::ZERO).vendor.minus(DAY / 24));
+        let shortest = past.map(|request| request.window.to.since(request.window.from)).min();
+        assert!(shortest.is_some_and(|span| span > DAY / 24), "{shortest:?}");
+        assert!(asked.len() <= 100 + 20, "{} requests", asked.len());
+    }
+
+    #[test]
+    fn of_the_newest_seconds_no_page_is_asked_for_that_only_stamps_ahead_would_fill() {
+        let soon = now(Duration::ZERO).vendor;
+        let tick = |back: i64| Stamp(soon.0 - 25_000_000 - back);
+        let (past, ahead) = ((0..25).map(tick), (1..40).map(|hours| Stamp(soon.0 + hours * 36_000_000_000)));
+        let loaded = load(&Vendor { listings: ahead.rev().chain(past).collect(), ..Vendor::default() });
+        assert_eq!(loaded.missing, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_clock_of_ours_that_is_days_behind_makes_no_window_that_ends_before_it_begins() {
+        load(&Vendor { listings: stamps(400, 1), ahead_of_ours: DAY * 5, ..Vendor::default() });
+    }
+
+    #[test]
+    fn a_total_that_counts_one_too_many_is_cut_where_the_listings_lie() {
+        let vendor = Vendor { listings: stamps(30, 24 * 5), honest: Some(PAGE - 1), ..Vendor::default() };
+        let loaded = load(&vendor);
+        assert_eq!(loaded.missing, Vec::<String>::new());
+        assert!(loaded.asked.len() <= 45, "{} requests for 3 pages", loaded.asked.len());
+    }
+
+    #[test]
+    fn a_gap_that_is_known_does_not_keep_a_load_from_its_end() {
+        let mut plan = check(&Vendor { listings: stamps(9, 1), ..Vendor::default() }, 2).plan;
+        let gap = Window { from: now(Duration::ZERO).vendor.minus(DAY * 9), to: now(Duration::ZERO).vendor.minus(DAY * 8) };
+        plan.streams.values_mut().for_each(|state| state.coverage.remove(gap));
+        let ends = |plan: &mut FeedPlan| {
+            plan.cost = Some(7);
+            let cost = plan.take_cost(false, now(DAY / 24)).expect("a cost");
+            assert_eq!(cost.requests, 7);
+            cost.ends
+        };
+        assert!(!ends(&mut plan));
+        for stream in [Stream::All, Stream::Deleted] {
+            plan.known_gaps.add(stream, gap, "HTTP 500".to_owned(), now(DAY / 24));
+        }
+        assert!(ends(&mut plan));
     }
 }

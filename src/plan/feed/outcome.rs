@@ -5,8 +5,6 @@ use crate::plan::attempts::{Retry, Work};
 use crate::plan::checkpoint::{Checkpoint, Open, WindowSave, WindowState};
 use crate::plan::clock::Now;
 use crate::plan::coverage::Coverage;
-use crate::plan::density::newest_share;
-use crate::plan::observations::FILLED;
 use crate::plan::options::Purpose;
 use crate::plan::page::PageSeen;
 use crate::plan::progress::{Expected, PageStep};
@@ -51,8 +49,9 @@ impl FeedPlan {
         self.observations.saw_newest(stream, &page);
         self.observations.saw_page(page.facts.marks.len() as u64, page.facts.page == 1 && page.facts.more);
         let counted = page.facts.total;
-        // Only the first page shows how the records are spread.
-        let spread = if page.facts.page == 1 { page.stamps.as_slice() } else { &[] };
+        if page.facts.page == 1 {
+            self.spread.insert(work, page.stamps.clone());
+        }
         let asked = open.task;
         let mut step = open.reading.on_answer(page.facts, self.expected(work, open.task.claim, now));
         if at_start {
@@ -71,7 +70,7 @@ impl FeedPlan {
         self.others_answered(work);
         self.attempts.answered(work);
         self.look_at_stamps(purpose, (asked, open.opened), &page.stamps, now);
-        let followed = self.follow(work, open, (step, spread), now);
+        let followed = self.follow(work, open, step, now);
         self.store(work, followed, before, now)
     }
 
@@ -129,7 +128,7 @@ impl FeedPlan {
         }
     }
 
-    pub(super) fn follow(&mut self, work: Work, mut open: Open, (step, stamps): (PageStep, &[Stamp]), now: Now) -> Followed {
+    pub(super) fn follow(&mut self, work: Work, mut open: Open, step: PageStep, now: Now) -> Followed {
         match step {
             PageStep::Continue | PageStep::Unreadable(_) | PageStep::Doubtful(_) => (Some(self.keep(work, open)), false),
             PageStep::Complete if self.must_agree(work, &mut open, now) => self.pass_again(work, open, now),
@@ -145,7 +144,7 @@ impl FeedPlan {
             PageStep::Salvaged => (Some(self.give_up(work, open, now)), false),
             PageStep::TooDeep { .. } => {
                 let deepest = self.observations.deepest(work.stream, self.is_snapshot(work.purpose, open.task.claim, now));
-                match self.cut(work, &open, (deepest, stamps), now) {
+                match self.cut(work, &open, deepest, now) {
                     Some(smaller) => {
                         self.begin(work, smaller, now);
                         (None, false)
@@ -157,7 +156,7 @@ impl FeedPlan {
                     }
                 }
             }
-            PageStep::Unproven => self.unproven(work, open, stamps, now),
+            PageStep::Unproven => self.unproven(work, open, now),
         }
     }
 
@@ -175,7 +174,7 @@ impl FeedPlan {
     }
 
     /// A pass over a window ended without proof.
-    fn unproven(&mut self, work: Work, open: Open, stamps: &[Stamp], now: Now) -> Followed {
+    fn unproven(&mut self, work: Work, open: Open, now: Now) -> Followed {
         let progress = open.reading.progress();
         let pages = open.reading.pages();
         if open.reading.is_disordered() {
@@ -190,7 +189,7 @@ impl FeedPlan {
         // In parts it is more likely to stand still, or what it lacks can be found.
         if pages > 1
             && (progress.strict || !unsettled)
-            && let Some(smaller) = self.cut(work, &open, (1, stamps), now)
+            && let Some(smaller) = self.cut(work, &open, 1, now)
         {
             self.observations.saw_too_wide(work.stream);
             self.begin(work, smaller, now);
@@ -203,13 +202,10 @@ impl FeedPlan {
     }
 
     /// The newer part of a window. What is cut off a poll becomes a gap, to be filled behind it.
-    pub(super) fn cut(&mut self, work: Work, open: &Open, (deepest, stamps): (u64, &[Stamp]), now: Now) -> Option<Task> {
-        let progress = open.reading.progress();
-        let wanted = FILLED * (deepest * progress.page_size.max(1)) as f64;
-        let claim = open.task.claim;
-        let newer = match self.is_first_load(work, claim, now) {
-            true => Window { from: self.behind_first_load(now), ..claim },
-            false => self.part(work, claim, newest_share(claim, stamps, progress.total_last, wanted))?,
+    pub(super) fn cut(&mut self, work: Work, open: &Open, deepest: u64, now: Now) -> Option<Task> {
+        let newer = match self.is_first_load(work, open.task.claim, now) {
+            true => Window { from: self.behind_first_load(now), ..open.task.claim },
+            false => self.part(work, open.task.claim, self.share(work, open, deepest))?,
         };
         let snapshot = self.is_snapshot(work.purpose, open.task.claim, now);
         match (work.purpose, self.streams.get_mut(&work.stream)) {

@@ -213,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn refuses_an_array_without_measure() {
+        let body = |count: usize| format!("{{\"Results\":[{}]}}", vec!["1"; count].join(","));
+        assert!(Body::read(&body(MOST_ELEMENTS)).is_some());
+        assert!(Body::read(&body(MOST_ELEMENTS + 1)).is_none());
+    }
+
+    #[test]
     fn takes_what_serde_json_takes_and_nothing_else() {
         let sound = r#" {"a":[1,{"b":"é\u0041\""},-0.5E+7,[]],"c":null,"d":{"e":{}},"f":true} "#;
         let check = |text: &str| {
