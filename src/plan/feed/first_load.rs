@@ -4,7 +4,6 @@
 //! does not is polled as far back as listings are looked for that come late, and fills read the rest.
 
 use super::FeedPlan;
-use super::schedule::LITTLE_OLDER;
 use crate::plan::attempts::Work;
 use crate::plan::checkpoint::{LoadCost, Open};
 use crate::plan::clock::Now;
@@ -15,14 +14,14 @@ use crate::plan::window::{HALF, PAD, StreamState, Task, task_for};
 use crate::record::{Stamp, Stream, Window};
 use std::time::Duration;
 
+/// A poll that was cut to what is recent ages by no more than this while it is read.
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl FeedPlan {
-    /// Whether this poll asks for what a fill would ask for otherwise. One that was cut to what is recent ages while it is read.
+    /// Whether this poll asks for what a fill would ask for otherwise.
     pub(super) fn is_first_load(&self, work: Work, claim: Window, now: Now) -> bool {
-        let behind = self.behind_first_load(now);
-        // Where our clock is days behind the vendor's, the claim may end before that.
-        self.loads && work.purpose == Purpose::Poll && claim.from.plus(LITTLE_OLDER) < behind && behind < claim.to
+        self.loads && work.purpose == Purpose::Poll && claim.from.plus(HOUR) < self.behind_first_load(now)
     }
 
     /// Where a poll begins that does not hold all: what lies before is left to fills.
@@ -265,8 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_ours_that_is_days_behind_makes_no_window_that_ends_before_it_begins() {
-        load(&Vendor { listings: stamps(400, 1), ahead_of_ours: DAY * 5, ..Vendor::default() });
+    fn a_clock_of_ours_that_is_days_behind_loses_nothing() {
+        // Nothing is claimed that is not past by both clocks.
+        let loaded = load(&Vendor { listings: stamps(400, 1), ahead_of_ours: DAY * 5, ..Vendor::default() });
+        let end = loaded.plan.streams[&Stream::All].coverage.end();
+        assert!(end.is_some_and(|end| end < now(Duration::ZERO).vendor.minus(DAY * 2)), "{end:?}");
     }
 
     #[test]

@@ -14,9 +14,6 @@ use std::time::Duration;
 /// back this often.
 const DOUBT_EVERY: Duration = Duration::from_secs(600);
 
-/// A window that is to be proven by one answer may reach so much further back than it must: what is recent ages while it waits.
-pub(super) const LITTLE_OLDER: Duration = Duration::from_secs(3600);
-
 /// So long after a listing that came late, others are expected.
 const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -211,9 +208,7 @@ impl FeedPlan {
         // What must be proven by single answers is read in windows of its own.
         match next_gap(&unread, &self.observations.spans(true))? {
             task if task.claim.to > recent => {
-                // What is little older was as recent when it was left for later.
-                let little = task.claim.from > recent.minus(LITTLE_OLDER);
-                let from = if little { task.claim.from } else { task.claim.from.max(recent) };
+                let from = task.claim.from.max(recent);
                 Some(task_for(task.stream, Window { from, to: task.claim.to }))
             }
             _ => next_gap(&unread, &self.observations.spans(false)),
