@@ -217,10 +217,10 @@ impl Mirror {
         status["feeds"].as_array().cloned().unwrap_or_else(|| panic!("no feeds: {status}"))
     }
 
-    /// One feed of it.
+    /// One feed of it, or null before the daemon has stored it.
     pub fn status_of(&self, feed: &str) -> serde_json::Value {
         let all = self.status();
-        all.into_iter().find(|report| report["feed_id"] == feed).unwrap_or_else(|| panic!("status knows no {feed}"))
+        all.into_iter().find(|report| report["feed_id"] == feed).unwrap_or_default()
     }
 
     /// Requests, in the order of their answers.
