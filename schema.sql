@@ -980,6 +980,22 @@ CREATE TABLE schema_meta (  -- public
 INSERT INTO schema_meta VALUES (
     1, '3.0.0', lower(hex(randomblob(16))), lower(hex(randomblob(8))), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, NULL);
 
+-- One row per feed and kind of thing: a sum over its rows, kept in the transaction of each commit. Two files whose sums are
+-- equal hold the same. `mls-sync verify` makes it anew from the rows (docs/consumers.md says how).
+CREATE TABLE checksums (  -- public
+    feed_id                         TEXT NOT NULL,
+    entity                          TEXT NOT NULL,  -- listing
+    seq                             INTEGER NOT NULL,  -- the newest change of it that is in the sum
+    rows                            INTEGER NOT NULL,  -- deleted ones included
+    hash                            TEXT GENERATED ALWAYS AS (printf('%08x%08x%08x%08x', a, b, c, d)) VIRTUAL,
+                                                    -- the sum, 32 hexadecimal digits
+    a                               INTEGER NOT NULL,  -- internal, like the three below: a lane of the sum
+    b                               INTEGER NOT NULL,
+    c                               INTEGER NOT NULL,
+    d                               INTEGER NOT NULL,
+    PRIMARY KEY (feed_id, entity)
+) STRICT, WITHOUT ROWID;
+
 -- One row per feed: what the mirror is doing about it.
 CREATE TABLE feeds (  -- public
     feed_id                         TEXT NOT NULL PRIMARY KEY,

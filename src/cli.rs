@@ -16,6 +16,7 @@ mod run;
 mod sandbox;
 mod show;
 mod status;
+mod verify;
 mod why;
 
 use crate::config::{Config, ConfigError};
@@ -84,6 +85,8 @@ enum Command {
     Changes(changes::Arguments),
     /// Show how a listing changed, or what it was
     History(history::Arguments),
+    /// Prove that the rows are what was stored, or that two files hold the same
+    Verify(verify::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
@@ -131,6 +134,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
         Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
+        Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
         #[cfg(feature = "sandbox")]
@@ -177,6 +181,7 @@ mod tests {
             ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("changes", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
             ("history", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("verify", &[0, EXIT_FAILED, EXIT_USAGE]),
         ];
         if cfg!(feature = "sandbox") {
             expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);

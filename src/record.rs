@@ -8,7 +8,7 @@ mod spoken;
 mod stamp;
 pub mod zone;
 
-pub use field::{Cell, Content, Field, Kind, NamedBy};
+pub use field::{Cell, Content, ContentHasher, Field, Kind, NamedBy};
 pub use hash::{Hash, raw_hash};
 pub use ledger::{ClosedGate, Counts, Ledger, Period};
 pub use source::Source;

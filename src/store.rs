@@ -3,8 +3,10 @@
 mod change_reader;
 mod changes;
 mod checkpoint;
+mod checksums;
 mod column;
 mod commit;
+pub(crate) mod compare;
 mod contested;
 mod database;
 mod diff;
@@ -44,6 +46,7 @@ mod schema;
 mod source;
 mod sqlite;
 mod take_back;
+pub mod verify;
 pub(crate) mod why;
 mod windows;
 mod writer;

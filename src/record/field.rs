@@ -93,21 +93,16 @@ impl Content<'_> {
     /// Hash of what a row made of this would hold: absent and null are the same there.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        // In one piece: many small ones take several times as long.
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        let mut hasher = ContentHasher::default();
         for cell in &self.cells {
             match cell {
-                Cell::Absent | Cell::Null => bytes.push(b'-'),
-                Cell::Integer(value) => push(&mut bytes, b'i', &value.to_le_bytes()),
-                Cell::Real(value) => push(&mut bytes, b'r', &value.to_bits().to_le_bytes()),
-                Cell::Text(value) => {
-                    push(&mut bytes, b't', &(value.len() as u64).to_le_bytes());
-                    bytes.extend_from_slice(value.as_bytes());
-                }
+                Cell::Absent | Cell::Null => hasher.null(),
+                Cell::Integer(value) => hasher.integer(*value),
+                Cell::Real(value) => hasher.real(*value),
+                Cell::Text(value) => hasher.text(value.as_bytes()),
             }
         }
-        push(&mut bytes, b'x', self.extra.as_deref().unwrap_or("").as_bytes());
-        raw_hash(&bytes)
+        hasher.end(self.extra.as_deref().unwrap_or("").as_bytes())
     }
 
     /// Takes over every cell, and every unknown field, that this record leaves out from an earlier reading of the same
@@ -132,9 +127,49 @@ impl Content<'_> {
     }
 }
 
-fn push(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {
-    bytes.push(kind);
-    bytes.extend_from_slice(value);
+/// Hashes the cells of a row, in the order of its fields.
+pub struct ContentHasher(Vec<u8>);
+
+impl Default for ContentHasher {
+    /// All is hashed in one piece: many small ones take several times as long.
+    fn default() -> ContentHasher {
+        ContentHasher(Vec::with_capacity(USUAL_BYTES))
+    }
+}
+
+impl ContentHasher {
+    /// A cell without a value.
+    pub fn null(&mut self) {
+        self.0.push(b'-');
+    }
+
+    /// A whole number or a boolean.
+    pub fn integer(&mut self, value: i64) {
+        self.push(b'i', &value.to_le_bytes());
+    }
+
+    /// A number. SQLite keeps no sign of a zero.
+    pub fn real(&mut self, value: f64) {
+        self.push(b'r', &(value + 0.0).to_bits().to_le_bytes());
+    }
+
+    /// Text, a date-time or JSON.
+    pub fn text(&mut self, value: &[u8]) {
+        self.push(b't', &(value.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(value);
+    }
+
+    /// The hash, with `extra`, which is empty where there is none.
+    #[must_use]
+    pub fn end(mut self, extra: &[u8]) -> Hash {
+        self.push(b'x', extra);
+        raw_hash(&self.0)
+    }
+
+    fn push(&mut self, kind: u8, value: &[u8]) {
+        self.0.push(kind);
+        self.0.extend_from_slice(value);
+    }
 }
 
 /// Values stay text: a tree of them would round numbers that a double cannot hold, and so look like a change.

@@ -1,6 +1,7 @@
 //! The one function through which every row changes: page, reconcile, replay of rejects, removal of a feed.
 
 use super::changes::{self, Change};
+use super::checksums::{self, Sum};
 use super::contested::{self, Contested};
 use super::diff::{self, Diff};
 use super::error::Error;
@@ -8,7 +9,7 @@ use super::feeds;
 use super::incoming::{Hearing, Incoming};
 use super::row_sql::{NewRow, RowSql, Stored};
 use crate::plan::merge::{Action, ActionKind, merge};
-use crate::record::{Content, Stamp};
+use crate::record::{Content, Hash, ListingKey, Stamp};
 use rusqlite::Connection;
 
 /// The longest `extra` that is kept, in bytes: unknown fields must not flood the file.
@@ -47,40 +48,67 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
     let same = likeness == Likeness::Same || signed_anew && sql.ignores_queries;
     let known = stored.as_ref().map(|stored| stored.known(same, taken_back));
     let earlier = known.and_then(|known| known.stamp);
-    let content = content.as_ref();
+    let content = content.as_ref().map(|content| (content, content.hash()));
     // The URL of before may not work any more.
     let fresh = content.filter(|_| signed_anew && same);
     let lacking = || Error::Strange(format!("what was heard of {} comes without its content", key.listing));
     let action = merge(known, heard.news, heard.stamp, content).ok_or_else(lacking)?;
     let kind = action.kind();
     let stamp = if taken_back { heard.stamp } else { heard.stamp.max(earlier) };
-    let new = |content, change_seq| NewRow { key, content, raw_hash, stamp, at, change_seq, deleted: false };
     let cause = if taken_back { "taken_back" } else { heard.cause() };
-    let change = |kind, diff| changes::add(tx, sql.entity, key, Change { kind, cause, stamp: heard.stamp, at, diff });
+    let add = |(kind, diff)| changes::add(tx, sql.entity, key, Change { kind, cause, stamp: heard.stamp, at, diff });
+    let seq = change_of(kind, diff).map(add).transpose()?;
+    let new =
+        |(content, content_hash)| NewRow { key, content, content_hash, raw_hash, stamp, at, change_seq: seq.unwrap_or(0), deleted: false };
     match action {
-        Action::Insert(content) => sql.insert(tx, &new(content, change("added", None)?))?,
-        Action::InsertTombstone(content) => sql.insert(tx, &NewRow { deleted: true, ..new(content, change("deleted", None)?) })?,
-        Action::Update(content) => sql.update(tx, &new(content, change("changed", Some(diff))?))?,
-        Action::Revive(content) => sql.update(tx, &new(content, change("restored", Some(diff))?))?,
-        Action::Tombstone => sql.tombstone(tx, key, (heard.cause(), stamp), (at, change("deleted", Some(Diff::default()))?))?,
+        Action::Insert(content) => sql.insert(tx, &new(content))?,
+        Action::InsertTombstone(content) => sql.insert(tx, &NewRow { deleted: true, ..new(content) })?,
+        Action::Update(content) | Action::Revive(content) => sql.update(tx, &new(content))?,
+        Action::Tombstone => sql.tombstone(tx, key, (heard.cause(), stamp), (at, seq.unwrap_or(0)))?,
         Action::Restamp => sql.restamp(tx, key, stamp)?,
         // The file was taken over for another source, which has the same: from now on older answers of it are old.
         Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, key, (stamp, raw_hash))?,
         Action::Unchanged | Action::Superseded => {}
     }
     if let Some(fresh) = fresh {
-        sql.refresh(tx, &new(fresh, 0))?;
+        sql.refresh(tx, &new(fresh))?;
+    }
+    let before = stored.as_ref().map(|stored| part(key, stored.content_hash, stored.is_deleted()));
+    let after = match (kind, content) {
+        (ActionKind::Insert | ActionKind::Update | ActionKind::Revive, Some((_, hash))) => Some(part(key, hash, false)),
+        (ActionKind::InsertTombstone | ActionKind::Tombstone, _) => Some(part(key, raw_hash, true)),
+        _ => fresh.filter(|_| !stored.as_ref().is_some_and(Stored::is_deleted)).map(|(_, hash)| part(key, hash, false)),
+    };
+    if let Some(after) = after {
+        checksums::moved(tx, sql.entity, key, (before, after), seq)?;
     }
     let writes = matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Revive);
     if extra_cut && writes {
         feeds::count_extra_cut(tx, &key.feed)?;
     }
     match (kind, &stored) {
-        (ActionKind::Superseded, Some(stored)) => contested::note(tx, sql, (&heard, content), stored, hearing)?,
+        (ActionKind::Superseded, Some(stored)) => contested::note(tx, sql, (&heard, content.map(|(content, _)| content)), stored, hearing)?,
         _ if contested.is_some() => contested::forget(tx, key)?,
         _ => {}
     }
     Ok(Applied { kind, earlier, signed_anew })
+}
+
+/// The word for what is done, and what it changes; `None` where readers see no change.
+fn change_of(kind: ActionKind, diff: Diff) -> Option<(&'static str, Option<Diff>)> {
+    match kind {
+        ActionKind::Insert => Some(("added", None)),
+        ActionKind::InsertTombstone => Some(("deleted", None)),
+        ActionKind::Update => Some(("changed", Some(diff))),
+        ActionKind::Revive => Some(("restored", Some(diff))),
+        ActionKind::Tombstone => Some(("deleted", Some(Diff::default()))),
+        ActionKind::Restamp | ActionKind::Unchanged | ActionKind::Superseded => None,
+    }
+}
+
+/// A row's part of the checksum.
+fn part(key: &ListingKey, content_hash: Hash, deleted: bool) -> Sum {
+    if deleted { Sum::of_deleted(&key.feed.0, &key.listing.0) } else { Sum::of(content_hash) }
 }
 
 /// Whether the vendor is known not to have any more what the row holds, but this.

@@ -55,6 +55,7 @@ impl Stored {
 pub(super) struct NewRow<'a> {
     pub(super) key: &'a ListingKey,
     pub(super) content: &'a Content<'a>,
+    pub(super) content_hash: Hash,
     pub(super) raw_hash: Hash,
     pub(super) stamp: Option<Stamp>,
     /// The mirror's clock.
@@ -144,13 +145,12 @@ impl RowSql {
         for (index, cell) in row.content.cells.iter().enumerate().skip(2).filter(|(_, cell)| !is_null(cell)) {
             statement.raw_bind_parameter(index + 1, cell)?;
         }
-        let content_hash = row.content.hash();
         // The last is first_seen_at, which an update does not have.
         let mirrored: [&dyn ToSql; MIRRORED.len() + 1] = [
             &row.content.extra,
             &row.stamp,
             &row.raw_hash,
-            &content_hash,
+            &row.content_hash,
             &row.at,
             &row.deleted.then_some(row.at),
             &row.deleted.then_some("vendor"),

@@ -1,6 +1,8 @@
 //! The schema's versions: how the newest is created, and how an older file gets there.
 
+use super::checksums;
 use super::query::rows;
+use crate::entity::Entity;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// "MLSS", in the header of every file of ours.
@@ -31,18 +33,19 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 /// Takes the steps that a file lacks.
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    STEPS.iter().try_for_each(|(from, sql)| step(connection, *from, sql))
+pub(super) fn migrate(connection: &mut Connection, entity: &'static Entity) -> rusqlite::Result<()> {
+    STEPS.iter().try_for_each(|step| take(connection, entity, *step))
 }
 
 /// Takes a step whole or not at all; nothing where the file has it already. The last step makes the views anew, as
-/// `schema.sql` has them, so that no step has to.
-fn step(connection: &mut Connection, from: u32, sql: &str) -> rusqlite::Result<()> {
+/// `schema.sql` has them, and the checksums, so that no step has to.
+fn take(connection: &mut Connection, entity: &'static Entity, (from, sql): (u32, &str)) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if tx.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? == from {
         tx.execute_batch(sql)?;
         if from + 1 == VERSION {
             renew_views(&tx)?;
+            checksums::build(&tx, entity)?;
         }
         tx.pragma_update(None, "user_version", from + 1)?;
     }

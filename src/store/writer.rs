@@ -47,7 +47,7 @@ impl Writer {
         hurry: Arc<AtomicBool>,
     ) -> Result<Writer, OpenError> {
         let remembered = instance::remembered(path);
-        let mut connection = open_newest(path, instance.is_some())?;
+        let mut connection = open_newest(path, entity, instance.is_some())?;
         life::recognize(&mut connection, path, remembered.as_ref()).map_err(|error| unusable(path, error))?;
         let mut files = Files::of(path);
         if let Some(instance) = &mut instance {
@@ -124,13 +124,13 @@ impl Writer {
 
 /// Opens the file in the newest version of the schema; creates it if there is none. A command that does not hold the file takes its
 /// lock while it brings an old file up to date: a process of the version that wrote it may still be at work.
-fn open_newest(path: &Path, held: bool) -> Result<Connection, OpenError> {
+fn open_newest(path: &Path, entity: &'static Entity, held: bool) -> Result<Connection, OpenError> {
     let mut connection = sqlite::open(path)?;
     if !sqlite::is_old(path, &connection)? {
         return Ok(connection);
     }
     let _lock = if held { None } else { Some(Instance::take(path, "(bringing the file up to date)")?) };
-    schema::migrate(&mut connection).map_err(|error| unusable(path, format!("it could not be brought up to date: {error}")))?;
+    schema::migrate(&mut connection, entity).map_err(|error| unusable(path, format!("it could not be brought up to date: {error}")))?;
     tracing::info!(version = schema::VERSION, "the database was brought up to date");
     Ok(connection)
 }

@@ -14,7 +14,7 @@ use mls_sync::plan::options::{Options, Purpose};
 use mls_sync::plan::scans::ScanRequest;
 use mls_sync::record::{FeedId, ListingId, Stamp, Stream, Window};
 use mls_sync::sandbox::{FeedList, World, verify};
-use mls_sync::store::{Error as StoreError, Store};
+use mls_sync::store::{self, Error as StoreError, Store};
 use mls_sync::sync::intake::{self, Arrival, Stored};
 use mls_sync::sync::messages::{Command, Event};
 use mls_sync::sync::session::{Session, SessionOptions};
@@ -312,6 +312,10 @@ impl Driver {
         self.effort_is_bounded(self.stats.requests - asked, self.time.since(awake_at))?;
         let file = oracle::look(&self.path());
         self.oracle.sequence(&file)?;
+        let sums = store::verify::verify(&self.path(), &LISTINGS).map_err(|error| error.to_string())?;
+        if let Some(feed) = sums.iter().find(|feed| !feed.agrees) {
+            return Err(format!("the checksum is not that of the rows: {feed:?}"));
+        }
         let verdict = verify::compare(&self.path(), &self.truths(), &self.scenario.vendor).map_err(|error| error.to_string())?;
         self.stats.proofs = self.oracle.proofs;
         self.stats.quiet = self.stats.requests - asked;

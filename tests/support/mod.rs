@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
 use mls_sync::record::{FeedId, ListingId};
-use mls_sync::sandbox::{Asked, Options, Sandbox, World, verify};
+use mls_sync::sandbox::{self, Asked, Options, Sandbox, World};
+use mls_sync::store::verify::verify;
+use mls_sync::vendor::constellation1::LISTINGS;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,9 +251,9 @@ impl Mirror {
     }
 
     /// What the oracle says of the file.
-    pub fn verdict(&self) -> rusqlite::Result<verify::Verdict> {
+    pub fn verdict(&self) -> rusqlite::Result<sandbox::verify::Verdict> {
         let truths = self.sandbox.with_world(|world| world.truths());
-        verify::compare(&self.database(), &truths, &self.options())
+        sandbox::verify::compare(&self.database(), &truths, &self.options())
     }
 
     /// The file equals the truth, deletions included, and its order of changes is whole.
@@ -290,6 +292,8 @@ impl Mirror {
         assert_eq!(count(listings), count(changes), "{what}: the newest change is of no listing");
         let idle = "SELECT count(*) FROM changes WHERE kind = 'changed' AND diff = '{}'";
         assert_eq!(count(idle), 0, "{what}: changes that changed nothing");
+        let astray: Vec<_> = verify(&self.database(), &LISTINGS).unwrap().into_iter().filter(|feed| !feed.agrees).collect();
+        assert!(astray.is_empty(), "{what}: rows that their checksums do not tell of: {astray:?}");
     }
 
     /// How the file came to be, for the message of a failed test.

@@ -125,6 +125,20 @@ CREATE TABLE schema_meta (
 INSERT INTO schema_meta VALUES (
     1, '3.0.0', lower(hex(randomblob(16))), lower(hex(randomblob(8))), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, NULL);
 
+-- What the rows come to; the program fills it in the same transaction.
+CREATE TABLE checksums (
+    feed_id TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    hash TEXT GENERATED ALWAYS AS (printf('%08x%08x%08x%08x', a, b, c, d)) VIRTUAL,
+    a INTEGER NOT NULL,
+    b INTEGER NOT NULL,
+    c INTEGER NOT NULL,
+    d INTEGER NOT NULL,
+    PRIMARY KEY (feed_id, entity)
+) STRICT, WITHOUT ROWID;
+
 -- What RESO calls the vendor's values; the next run fills it.
 CREATE TABLE reso_lookup (
     lookup TEXT NOT NULL CHECK (lookup IN ('StandardStatus', 'PropertyType')),
