@@ -6,6 +6,7 @@ mod support;
 
 use mls_sync::record::ListingId;
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use support::{Ended, Mirror, feeds, small};
@@ -146,6 +147,45 @@ fn a_consumers_copy_can_be_compared_and_a_file_without_the_columns_is_refused() 
     assert!(mirror.run(&against).stderr.contains("it has no table listings"));
     let missing = mirror.run(&["verify", "nowhere.db"]);
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);
+}
+
+/// The rule of docs/consumers.md, "Do two files hold the same?", followed by a stranger.
+#[test]
+fn the_checksum_is_what_the_documents_say() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let file = mirror.open();
+    let mut statement = file.prepare("SELECT * FROM listings").unwrap();
+    let last = statement.column_index("media").unwrap();
+    let mut rows = statement.query([]).unwrap();
+    let mut lanes = [0_u32; 4];
+    let mut deleted = 0;
+    while let Some(row) = rows.next().unwrap() {
+        let mut bytes = Vec::new();
+        for index in 0..=last {
+            match row.get_ref(index).unwrap() {
+                ValueRef::Integer(number) => bytes.extend([b"i".as_slice(), &number.to_le_bytes()].concat()),
+                ValueRef::Real(number) => bytes.extend([b"r".as_slice(), &number.to_le_bytes()].concat()),
+                ValueRef::Text(text) => bytes.extend([b"t".as_slice(), &(text.len() as u64).to_le_bytes(), text].concat()),
+                ValueRef::Null | ValueRef::Blob(_) => bytes.push(b'-'),
+            }
+        }
+        bytes.push(b'x');
+        bytes.extend(row.get::<_, Option<String>>("extra").unwrap().unwrap_or_default().into_bytes());
+        if row.get::<_, Option<String>>("deleted_at").unwrap().is_some() {
+            let (feed, listing): (String, String) = (row.get("feed_id").unwrap(), row.get("listing_id").unwrap());
+            bytes = format!("deleted {}:{feed} {listing}", feed.len()).into_bytes();
+            deleted += 1;
+        }
+        let hash = blake3::hash(&bytes);
+        for (lane, part) in lanes.iter_mut().zip(hash.as_bytes().chunks(4)) {
+            *lane = lane.wrapping_add(u32::from_be_bytes(part.try_into().unwrap()));
+        }
+    }
+    assert!(deleted > 0);
+    let said: String = lanes.iter().map(|lane| format!("{lane:08x}")).collect();
+    let stored: String = file.query_row("SELECT hash FROM checksums", [], |row| row.get(0)).unwrap();
+    assert_eq!(said, stored);
 }
 
 #[test]
