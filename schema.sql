@@ -365,10 +365,14 @@ CREATE TABLE listings (  -- public
     raw_hash                        BLOB NOT NULL,  -- of the record as it was sent
     content_hash                    BLOB NOT NULL,  -- of the columns
 
+    -- Public again.
+    purged_at                       TEXT,           -- when its contents were taken out, because the licence does not let them be
+                                                    -- kept: all but its key, dates and status; null while they are there
+
     PRIMARY KEY (feed_id, listing_id)
 ) STRICT;
 
-CREATE INDEX listings_deleted ON listings (feed_id, deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX listings_deleted ON listings (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 
 -- What a listing site asks for. They leave out deleted listings, so they serve the views that do so, too.
 CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at) WHERE deleted_at IS NULL;
@@ -377,6 +381,10 @@ CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property
 CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
 CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
 CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
+
+-- What was sold when.
+CREATE INDEX listings_sold ON listings (feed_id, coalesce(sale_date, last_listing_status_change_date, mls_update_date))
+WHERE lower(listing_status_search) IN ('sold', 'closed') AND deleted_at IS NULL AND purged_at IS NULL;
 
 -- When the last open house of a listing ends, and its city; the view open_houses_upcoming has the same words.
 CREATE INDEX listings_open_houses ON listings (CASE WHEN json_array_length(open_houses) > 4 THEN '9999' ELSE max(
@@ -591,7 +599,8 @@ SELECT
     actual_photo_count, carport_spaces_search, has_city_view, has_mountain_view, has_ocean_view, has_open_house,
     has_park_view, has_valley_view, has_water_view, hoa_fee_search, parking_spaces_search, total_rooms_search, first_seen_at,
     changed_at, change_seq
-FROM numeric_listings;
+FROM numeric_listings
+WHERE purged_at IS NULL;
 
 -- One row per photo, in the vendor's order. Photos of deleted listings are included, so join it with live_listings. URLs may
 -- be null.
@@ -892,13 +901,15 @@ CREATE TABLE changes (  -- public
     entity                          TEXT NOT NULL,  -- what changed: listing
     feed_id                         TEXT NOT NULL,
     key                             TEXT NOT NULL,  -- its id inside the feed: listing_id
-    kind                            TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored')),
+    kind                            TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored', 'purged')),
                                                     -- a listing of which the vendor told first that it is deleted begins
-                                                    -- with 'deleted'
+                                                    -- with 'deleted'; 'purged': it stays live or deleted as it was, and what
+                                                    -- the licence does not let be kept was taken out
     cause                           TEXT NOT NULL,  -- 'vendor': the vendor said so; 'taken_back': the vendor has gone back to an
                                                     -- older version; 'absent': it was missing from a whole reading and the
-                                                    -- vendor confirmed; 'feed_removed': a person removed the feed. More words
-                                                    -- may come
+                                                    -- vendor confirmed; 'feed_removed': a person removed the feed; of 'purged',
+                                                    -- the key of the section [licence] of the configuration. More words may
+                                                    -- come
     stamp                           TEXT,           -- date-time of what was said; null where it had none
     at                              TEXT NOT NULL,  -- when the mirror stored it
     bulk                            INTEGER NOT NULL DEFAULT 0,
@@ -909,7 +920,8 @@ CREATE TABLE changes (  -- public
                                                     -- hold JSON are given as their text. Null for the first change of a key:
                                                     -- it brought every value, and what it brought is the row of `listings`
                                                     -- without what later diffs changed. Null, too, where version 3 of the
-                                                    -- schema came after the change. `mls-sync changes` fills both in
+                                                    -- schema came after the change, and where its values may not be kept.
+                                                    -- `mls-sync changes` fills in what is known
 ) STRICT;
 
 CREATE INDEX changes_of_key ON changes (entity, feed_id, key);
@@ -1017,7 +1029,8 @@ CREATE TABLE feeds (  -- public
                                                     -- requests of its first load, of every kind, failed ones included
     page_size                       INTEGER,        -- the most listings that one page held during the first load; null before,
                                                     -- and where a version before 0.2 loaded it
-    loaded_at                       TEXT            -- when everything had been read once; null before
+    loaded_at                       TEXT,           -- when everything had been read once; null before
+    omitted                         TEXT NOT NULL DEFAULT ''  -- internal: the fields that were taken out everywhere, by the vendor's names
 ) STRICT, WITHOUT ROWID;
 
 -- One row per feed: up to when it is complete. Everything stamped from `since` to `complete_until` was read whole; it is null
@@ -1336,6 +1349,7 @@ CREATE TABLE contested (  -- internal
     raw_hash                        BLOB NOT NULL,  -- of the record as it was sent
     raw                             TEXT,           -- a live copy as sent; null if the row was made of the same, or it is longer than 1 MiB
     first_seen_at                   TEXT NOT NULL,
+    vendor_seen_at                  TEXT,           -- date-time: the same by the vendor's clock; null where it was not known
     run_id                          INTEGER,        -- the reconcile run that asks the vendor about it; null otherwise
     PRIMARY KEY (feed_id, listing_id)
 ) STRICT;

@@ -6,6 +6,7 @@ mod document;
 mod fault;
 mod history;
 mod key;
+mod licence;
 mod lookback;
 mod media;
 mod poll;
@@ -39,6 +40,7 @@ pub struct Config {
     pub(crate) lookback: lookback::Lookback,
     pub(crate) reconcile: reconcile::Reconcile,
     pub(crate) history: history::History,
+    pub(crate) licence: licence::Licence,
     pub(crate) media: media::Media,
     pub(crate) reso: reso::Reso,
     pub(crate) rate: Rate,
@@ -105,6 +107,7 @@ impl Config {
         rules.extend(self.backfill.rules(self.constellation1.timestamp_zone.local(now)));
         rules.extend(self.lookback.rules(self.poll.settle));
         rules.extend(self.reconcile.rules());
+        rules.extend(self.licence.rules());
         rules.extend(self.reso.rules());
         rules.extend(self.rate.rules());
         rules

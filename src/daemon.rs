@@ -11,6 +11,7 @@ mod run;
 mod seed;
 mod session_options;
 mod socket;
+mod store_options;
 mod supervisor;
 mod watchdog;
 
@@ -29,6 +30,7 @@ use sd_notify::NotifyState;
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use store_options::store_options;
 use supervisor::Supervisor;
 use tokio_util::sync::CancellationToken;
 use watchdog::notify;
@@ -83,19 +85,18 @@ impl Daemon {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
         let Daemon { mut supervisor, key, writer } = self;
         let Tools { vendor, store, troubles, .. } = supervisor.tools.clone();
-        if supervisor.config.media.ignore_query {
-            store.ignore_queries().await?;
-        }
-        if let Some(keep) = supervisor.config.history.keep.0 {
-            store.keep_history(keep).await?;
-        }
+        store.configure(store_options(&supervisor.config)).await?;
         store.save_reso(supervisor.config.reso.rows()).await?;
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
+        let (stop, keeper) = (supervisor.tools.stop.clone(), store.clone());
         let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;
         let outcome = tokio::select! {
             outcome = supervisor.work(key) => outcome,
             error = housekeeper.failed() => Err(error),
         };
+        // The housekeeper of a run that ends has no time for it.
+        while once && outcome.is_ok() && !stop.is_cancelled() && keeper.purge(mirror_time()).await? {}
+        drop(keeper);
         notify(&[NotifyState::Stopping]);
         supervisor.stop().await;
         housekeeper.end().await;

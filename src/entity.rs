@@ -11,6 +11,19 @@ pub enum Deletions {
     Absence,
 }
 
+/// How a thing that was sold is told, and which of its columns may always be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Sold {
+    /// The column with the status.
+    pub status: &'static str,
+    /// Its values that mean sold, in any case of letters.
+    pub values: &'static [&'static str],
+    /// Columns with the date of the sale; the first one that is not null counts.
+    pub dates: &'static [&'static str],
+    /// Columns that stay where contents are taken out, besides the key and all dates.
+    pub stays: &'static [&'static str],
+}
+
 /// One kind of thing. The store, the session and the commands know things of this kind through this value alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Entity {
@@ -26,6 +39,8 @@ pub struct Entity {
     pub stamp: &'static str,
     /// Columns that two keys share when they are one thing under an old and a new key; empty where that cannot be seen.
     pub likeness: &'static [&'static str],
+    /// How its sale is told.
+    pub sold: Sold,
     /// Columns that a person is always shown of one of them.
     pub headline: &'static [&'static str],
     /// Reads one record from its text, as it was sent; the error says what is wrong with it.

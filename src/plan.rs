@@ -14,6 +14,7 @@ pub(crate) mod feed;
 pub mod gathering;
 mod interval;
 pub(crate) mod known_gaps;
+pub(crate) mod licence;
 mod lookbacks;
 pub(crate) mod merge;
 mod narrowing;

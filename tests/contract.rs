@@ -21,7 +21,7 @@ const EXAMPLE: &str = include_str!("../config/example.toml");
 const UNIT: &str = include_str!("../systemd/mls-sync.service");
 
 /// What the mirror adds to the vendor's fields, in order.
-const OWN_COLUMNS: [(&str, &str); 9] = [
+const OWN_COLUMNS: [(&str, &str); 10] = [
     ("extra", "TEXT"),
     ("first_seen_at", "TEXT"),
     ("changed_at", "TEXT"),
@@ -31,6 +31,7 @@ const OWN_COLUMNS: [(&str, &str); 9] = [
     ("stamp", "TEXT"),
     ("raw_hash", "BLOB"),
     ("content_hash", "BLOB"),
+    ("purged_at", "TEXT"),
 ];
 
 fn schema() -> Connection {

@@ -63,6 +63,10 @@ fn lines(entity: &Entity, change: &ChangeLine) -> Vec<String> {
     let second = change.stamp.as_ref().and_then(|stamp| stamp.split('.').next());
     let stamp = second.map_or(String::new(), |second| format!(", dated {}", printable(second, HALF)));
     let mut lines = vec![format!("{}  {}{cause}{stamp}", change.at, change.kind)];
+    if change.kind == "purged" {
+        lines.push("  what may not be kept of it was taken out (licence)".to_owned());
+        return lines;
+    }
     let Some(diff) = &change.diff else {
         lines.push("  what it changed is not known".to_owned());
         return lines;

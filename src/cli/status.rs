@@ -28,7 +28,7 @@ pub(super) struct Arguments {
 pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let status = report::status(&config.database)?;
     if arguments.json {
-        return print_json(&status);
+        return print_json(&against_limits(&status, config)?);
     }
     head(&status, config, Utc::now()).iter().for_each(|line| println!("{line}"));
     if status.feeds.is_empty() {
@@ -42,6 +42,32 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The report, with how old each feed's last proof is, and whether that is more than the licence allows.
+fn against_limits(status: &Status, config: &Config) -> serde_json::Result<serde_json::Value> {
+    let mut told = serde_json::to_value(status)?;
+    for (feed, report) in told["feeds"].as_array_mut().into_iter().flatten().zip(&status.feeds) {
+        let (age, limit) = (proof_age(report, Utc::now()), config.licence.max_age(&report.feed_id));
+        feed["age_s"] = age.map(|age| age.as_secs()).into();
+        feed["max_age_s"] = limit.map(|limit| limit.as_secs()).into();
+        feed["too_old"] = limit.is_some_and(|limit| age.is_none_or(|age| age > limit)).into();
+    }
+    Ok(told)
+}
+
+/// How long ago the feed was last proven complete; `None` where it never was.
+fn proof_age(report: &FeedReport, now: DateTime<Utc>) -> Option<Duration> {
+    let polled = report.polled_at.as_deref().and_then(|at| DateTime::parse_from_rfc3339(at).ok())?;
+    (now - polled.to_utc()).to_std().ok()
+}
+
+/// The last proof is older than the licence allows.
+fn too_old(report: &FeedReport, config: &Config, now: DateTime<Utc>) -> Option<String> {
+    let limit = config.licence.max_age(&report.feed_id)?;
+    proof_age(report, now).filter(|age| *age > limit)?;
+    let (age, limit) = (age(report.polled_at.as_deref().unwrap_or_default(), now), humantime::format_duration(limit));
+    Some(format!("! licence: last proven complete {age} ago, and licence.max_age allows {limit}"))
 }
 
 /// Who mirrors, how the vendor is asked, and what is wrong with the machine.
@@ -141,6 +167,7 @@ fn details(report: &FeedReport, config: &Config, now: DateTime<Utc>) -> Vec<Stri
     // The known gaps are told below, each by itself.
     let notices = report.notices.iter().filter(|notice| notice.kind != "known_gap");
     let mut details: Vec<String> = notices.map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))).collect();
+    details.extend(too_old(report, config, now));
     details.extend(since(report, &config.backfill.since.0.to_string()));
     let unread = || report.gaps.iter().filter(|gap| !report.known_gaps.iter().any(|known| known.covers(gap.status, &gap.from, &gap.to)));
     details.extend(unread().take(GAPS).map(|gap| format!("Status={} still unread: {} .. {}", gap.status, gap.from, gap.to)));
@@ -276,7 +303,10 @@ mod tests {
         let well = FeedReport { note: None, ..report() };
         assert!(line(&well, 5, true, now).contains("  polled in the last 1m  "), "a later poll may not be written down yet");
         assert!(line(&well, 5, false, now).contains("  polled 1m ago  "));
-        assert_eq!(details(&report(), &Config::default(), Utc::now()), Vec::<String>::new());
+        assert_eq!(details(&report(), &Config::default(), now), Vec::<String>::new());
+        let [just, over] = [43_140, 43_200].map(|seconds| details(&report(), &Config::default(), now + Duration::from_secs(seconds)));
+        assert_eq!(just, Vec::<String>::new());
+        assert_eq!(over, ["! licence: last proven complete 12h 1m ago, and licence.max_age allows 12h"]);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the files are looked after.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// How often is looked for contents that may not be kept any more; and the pause between two steps, in which pages are stored.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+const PURGE_PAUSE: Duration = Duration::from_millis(200);
 /// The first wait when the ledger cannot be saved, and the longest. No request leaves meanwhile.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 /// A one-shot run gives up after so many failed saves in a row.
@@ -47,6 +50,7 @@ impl Housekeeper {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(tidy(store.clone(), stop.clone()));
+        tasks.spawn(purge(store.clone(), stop.clone()));
         tasks.spawn(LedgerKeeper { vendor, store, troubles, account, once, stop: stop.clone() }.run());
         Ok(Housekeeper { tasks, stop })
     }
@@ -115,6 +119,23 @@ async fn tidy(store: Store, stop: CancellationToken) -> Result<(), StoreError> {
             Err(error) if error.is_passing() => tracing::debug!(%error, "the files could not be looked after"),
             Err(fatal) => return Err(fatal),
         }
+    }
+    Ok(())
+}
+
+/// Takes out what may not be kept. A failure that passes is no reason to stop.
+async fn purge(store: Store, stop: CancellationToken) -> Result<(), StoreError> {
+    let mut wait = PURGE_PAUSE;
+    while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+        wait = match store.purge(mirror_time()).await {
+            Ok(true) => PURGE_PAUSE,
+            Ok(false) => PURGE_EVERY,
+            Err(error) if error.is_passing() => {
+                tracing::debug!(%error, "what may not be kept could not be taken out");
+                PURGE_EVERY
+            }
+            Err(fatal) => return Err(fatal),
+        };
     }
     Ok(())
 }

@@ -32,6 +32,28 @@ pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Ch
     tx.prepare_cached(sql)?.insert(params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff])
 }
 
+/// Forgets what the changes of a key were: the agreement with the MLS does not let it be kept. That they were made stays.
+pub(super) fn forget_values(tx: &Connection, entity: &Entity, key: &ListingKey) -> rusqlite::Result<()> {
+    let sql = "UPDATE changes SET diff = NULL WHERE entity = ?1 AND feed_id = ?2 AND key = ?3 AND kind <> 'deleted'";
+    tx.prepare_cached(sql)?.execute(params![entity.name, key.feed, key.listing]).map(drop)
+}
+
+/// Forgets what the changes of a key were in these fields, and in `extra` where that has held one of them.
+pub(super) fn forget_fields(tx: &Connection, entity: &Entity, key: &ListingKey, wires: &[&str]) -> rusqlite::Result<()> {
+    let of_key = "WHERE entity = ?1 AND feed_id = ?2 AND key = ?3 AND diff IS NOT NULL";
+    let mut in_extra = tx.prepare_cached(&format!(
+        "UPDATE changes SET diff = json_remove(diff, '$.extra') {of_key} AND instr(lower(diff ->> '$.extra'), lower(?4)) > 0"
+    ))?;
+    let mut in_column = tx.prepare_cached(&format!(
+        "UPDATE changes SET diff = json_remove(diff, '$.' || ?4) {of_key} AND json_type(diff, '$.' || ?4) IS NOT NULL"
+    ))?;
+    for field in entity.fields.iter().filter(|field| wires.contains(&field.wire)) {
+        in_extra.execute(params![entity.name, key.feed, key.listing, format!("\"{}\"", field.wire)])?;
+        in_column.execute(params![entity.name, key.feed, key.listing, field.column])?;
+    }
+    Ok(())
+}
+
 /// The number of the newest change; 0 where there is none.
 pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
     value(connection, "SELECT coalesce(max(seq), 0) FROM changes", [])

@@ -73,7 +73,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     let presence = checkpoint.stream.presence();
     let reads_live = scans && presence == Presence::Live;
     let run = scans.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
-    let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id) };
+    let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id), vendor_now: Some(vendor_now) };
     let (mut seen, mut fresh) = (Vec::new(), Vec::new());
     let before = changes::newest(&tx)?;
     let mut undated = false;
@@ -102,8 +102,9 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     if checkpoint.dry_run {
         tx.execute_batch("ROLLBACK TO dry_run; RELEASE dry_run")?;
     }
+    let origin = Origin { feed, stream: checkpoint.stream, at: &at, licence: sql.licences.of(feed) };
     for reject in rejects {
-        if rejects::keep(&tx, Origin { feed, stream: checkpoint.stream, at: &at }, &reject)? {
+        if rejects::keep(&tx, origin, &reject)? {
             committed.new_rejects.push(reject);
         }
     }

@@ -14,15 +14,20 @@ pub(super) struct Contested {
     raw_hash: Hash,
     raw: Option<String>,
     first_seen_at: String,
+    /// The same by the vendor's clock, where that is known.
+    vendor_seen_at: Option<Stamp>,
     /// The reconcile run that asks the vendor about it.
     pub(super) asker: Option<i64>,
 }
 
 impl Contested {
-    /// Whether this answer is the same state once more, so long after the first that it is the truth.
-    pub(super) fn is_seen_twice(&self, tx: &Connection, heard: &Incoming, stored: &Stored, at: &str) -> rusqlite::Result<bool> {
+    /// Whether this answer is the same state once more, so long after the first that it is the truth. Each clock may be set meanwhile,
+    /// so both must say so.
+    pub(super) fn is_seen_twice(&self, tx: &Connection, (heard, hearing): (&Incoming, Hearing), stored: &Stored) -> rusqlite::Result<bool> {
         let same = matches!((heard.news, self.deleted), (News::Live, false) | (News::Deleted, true)) && heard.stamp == self.stamp;
-        let apart = Stamp::parse(&self.first_seen_at).zip(Stamp::parse(at)).is_some_and(|(first, now)| are_two_readings(first, now));
+        let ours = Stamp::parse(&self.first_seen_at).zip(Stamp::parse(hearing.at));
+        let apart = ours.is_some_and(|(first, now)| are_two_readings(first, now))
+            && self.vendor_seen_at.zip(hearing.vendor_now).is_none_or(|(first, now)| are_two_readings(first, now));
         Ok(same && apart && asked_for(tx, heard.key, stored, &self.first_seen_at)?)
     }
 
@@ -52,10 +57,11 @@ impl Contested {
 
 /// What is noted of a listing.
 pub(super) fn find(tx: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Contested>> {
-    let sql = "SELECT deleted, stamp, raw_hash, raw, first_seen_at, run_id FROM contested WHERE feed_id = ?1 AND listing_id = ?2";
+    let sql =
+        "SELECT deleted, stamp, raw_hash, raw, first_seen_at, vendor_seen_at, run_id FROM contested WHERE feed_id = ?1 AND listing_id = ?2";
     let read = |row: &Row| {
-        let (deleted, stamp, raw_hash, raw, first_seen_at, asker) = row.try_into()?;
-        Ok(Contested { deleted, stamp, raw_hash, raw, first_seen_at, asker })
+        let (deleted, stamp, raw_hash, raw, first_seen_at, vendor_seen_at, asker) = row.try_into()?;
+        Ok(Contested { deleted, stamp, raw_hash, raw, first_seen_at, vendor_seen_at, asker })
     };
     tx.prepare_cached(sql)?.query_row(params![key.feed, key.listing], read).optional()
 }
@@ -88,13 +94,25 @@ pub(super) fn note(
         return Ok(());
     }
     let raw = heard.raw().filter(|_| heard.raw_hash != stored.raw_hash);
+    let raw = raw.and_then(|raw| sql.licences.of(&heard.key.feed).storable(raw));
     tx.prepare_cached(
-        "INSERT INTO contested (feed_id, listing_id, deleted, stamp, raw_hash, raw, first_seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO contested (feed_id, listing_id, deleted, stamp, raw_hash, raw, first_seen_at, vendor_seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (feed_id, listing_id) DO UPDATE SET deleted = ?3, stamp = ?4, raw_hash = ?5, raw = ?6, run_id = NULL,
-             first_seen_at = iif(deleted = ?3 AND stamp IS ?4, first_seen_at, ?7)
+             first_seen_at = iif(deleted = ?3 AND stamp IS ?4, first_seen_at, ?7),
+             vendor_seen_at = iif(deleted = ?3 AND stamp IS ?4, vendor_seen_at, ?8)
          WHERE iif(stamp IS ?4, deleted < ?3 OR deleted = ?3 AND raw_hash <> ?5, TRUE)",
     )?
-    .execute(params![heard.key.feed, heard.key.listing, heard.news == News::Deleted, heard.stamp, heard.raw_hash, raw, hearing.at])
+    .execute(params![
+        heard.key.feed,
+        heard.key.listing,
+        heard.news == News::Deleted,
+        heard.stamp,
+        heard.raw_hash,
+        raw,
+        hearing.at,
+        hearing.vendor_now
+    ])
     .map(drop)
 }
 

@@ -5,6 +5,8 @@ use super::row_sql::RowSql;
 use crate::record::{Content, ListingKey};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The columns that differ, as a JSON object: `"price":[450000,440000]`, without its braces.
 #[derive(Default)]
@@ -18,6 +20,13 @@ impl Diff {
     /// The whole object.
     pub(super) fn into_json(self) -> String {
         format!("{{{}}}", self.0)
+    }
+
+    /// The same without what was before.
+    pub(super) fn without_before(&self) -> Diff {
+        let whole: BTreeMap<String, (Value, Value)> = serde_json::from_str(&format!("{{{}}}", self.0)).unwrap_or_default();
+        let members: Vec<String> = whole.iter().map(|(column, (_, after))| format!("\"{column}\":[null,{after}]")).collect();
+        Diff(members.join(","))
     }
 
     fn compare(&mut self, column: &str, before: ValueRef, after: ValueRef) {

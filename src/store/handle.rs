@@ -5,6 +5,7 @@ use super::database::Database;
 use super::error::Error;
 use super::feeds::{self, FeedNote};
 use super::instance::{self, Instance};
+use super::licences::StoreOptions;
 use super::load::{self, Load};
 use super::notice::{self, Notice};
 use super::open_error::{OpenError, unusable};
@@ -25,7 +26,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Jobs that may wait for the writer. Each holds a page at most.
@@ -93,22 +93,14 @@ impl Store {
         self.ask(move |writer| writer.write(|database| write(database).map_err(Into::into))).await
     }
 
-    /// From now on what differs in the queries of URLs alone is no change; the newest URLs are stored.
-    pub async fn ignore_queries(&self) -> Result<(), Error> {
-        self.ask(|writer| {
-            writer.database.sql.ignores_queries = true;
-            Ok(())
-        })
-        .await
+    /// Stores by these options from now on. What is stored already and may not be kept, [`Store::purge`] takes out.
+    pub(crate) async fn configure(&self, options: StoreOptions) -> Result<(), Error> {
+        self.ask(move |writer| Ok(writer.configure(options)?)).await
     }
 
-    /// From now on changes that are older than this are cut; the newest number stays, whatever its age.
-    pub async fn keep_history(&self, keep: Duration) -> Result<(), Error> {
-        self.ask(move |writer| {
-            writer.keep = Some(keep);
-            Ok(())
-        })
-        .await
+    /// Takes a step towards what the licences allow; tells whether there may be more to do.
+    pub(crate) async fn purge(&self, at: String) -> Result<bool, Error> {
+        self.ask(move |writer| writer.purge(&at)).await
     }
 
     /// From now on nothing waits for another program that holds the write lock: a stop must not take long.

@@ -121,7 +121,9 @@ fn at(connection: &Connection, entity: &Entity, (feed, id): (&str, &str), time: 
     let Some(row) = present(connection, entity, (feed, id))? else { return Ok(Err(Unknown::Never)) };
     let changes = changes(connection, entity, (feed, id))?;
     let (until, later): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| Stamp::parse(&change.at) <= Some(time));
-    let live = match (until.last(), later.first()) {
+    // What was taken out says nothing of that.
+    let tells = |change: &&ChangeLine| change.kind != "purged";
+    let live = match (until.iter().rev().find(tells), later.iter().find(tells)) {
         (Some(last), _) => last.kind != "deleted",
         (None, Some(next)) if next.begins() => return Ok(Err(Unknown::NotYet)),
         // Its changes until then were cut, and everything since then is kept.

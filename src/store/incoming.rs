@@ -66,4 +66,13 @@ pub(super) struct Hearing<'a> {
     pub(super) at: &'a str,
     /// The reconcile run whose scan heard it.
     pub(super) run: Option<i64>,
+    /// The vendor's clock, where it was heard in an answer of now.
+    pub(super) vendor_now: Option<Stamp>,
+}
+
+impl<'a> Hearing<'a> {
+    /// Something that comes from no page.
+    pub(super) fn at(at: &'a str) -> Hearing<'a> {
+        Hearing { at, run: None, vendor_now: None }
+    }
 }

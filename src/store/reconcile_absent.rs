@@ -187,7 +187,7 @@ pub(super) fn delete(tx: &Connection, sql: &RowSql, absent: (&Run, &ListingId), 
     match contested::find(tx, &key)? {
         Some(contested) if contested.deleted => take_back::take_back(tx, sql, absent, at)?,
         _ => {
-            apply(tx, sql, Incoming::without_record(&key, News::Absent), Hearing { at, run: None })?;
+            apply(tx, sql, Incoming::without_record(&key, News::Absent), Hearing::at(at))?;
         }
     }
     tx.prepare_cached("UPDATE reconcile_absent SET applied = 1 WHERE run_id = ?1 AND listing_id = ?2")?

@@ -6,6 +6,7 @@ use super::feeds;
 use super::incoming::{Hearing, Incoming};
 use super::query::{rows, value};
 use super::row::apply;
+use crate::plan::licence::Licence;
 use crate::record::{FeedId, ListingId, Record, Reject, Stream, printable};
 use rusqlite::{Connection, params};
 use serde::Serialize;
@@ -46,6 +47,7 @@ pub(super) struct Origin<'a> {
     pub(super) feed: &'a FeedId,
     pub(super) stream: Stream,
     pub(super) at: &'a str,
+    pub(super) licence: &'a Licence,
 }
 
 /// A reject, as `rejects` and `why` show it.
@@ -69,14 +71,15 @@ pub(crate) struct RejectReport {
 
 /// Keeps a reject, once; tells whether it is new. Beyond the bounds it is only counted.
 pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite::Result<bool> {
-    let Origin { feed, stream, at } = origin;
+    let Origin { feed, stream, at, licence } = origin;
     let hash = reject.raw_hash.as_slice();
     if value(tx, "SELECT count(*) FROM rejects WHERE feed_id = ?1 AND raw_hash = ?2", params![feed, hash])? {
         return Ok(false);
     }
     let kept: i64 = value(tx, "SELECT count(*) FROM rejects WHERE feed_id = ?1", [feed])?;
-    let raw = beginning(&reject.raw, LONGEST_RAW);
-    let is_cut = raw.len() < reject.raw.len();
+    let storable = licence.storable(&reject.raw).unwrap_or_default();
+    let raw = beginning(&storable, LONGEST_RAW);
+    let is_cut = raw.len() < storable.len();
     if kept >= KEPT || is_cut {
         feeds::count_reject_cut(tx, feed)?;
     }
@@ -85,14 +88,20 @@ pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite
     }
     let mut reason = printable(&reject.reason, REASON);
     if is_cut {
-        let (first, all) = (raw.len(), reject.raw.len());
+        let (first, all) = (raw.len(), storable.len());
         reason.push_str(&format!(" (only the first {first} of its {all} bytes were kept; it cannot be decoded again)"));
     }
+    let bytes = if storable.is_empty() && !reject.raw.is_empty() {
+        reason.push_str(" (it was not kept, because it may hold fields that are not to be stored; it cannot be decoded again)");
+        reject.raw.len()
+    } else {
+        storable.len()
+    };
     let mut statement = tx.prepare_cached(
         "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_bytes, raw_hash, rejected_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    statement.execute(params![feed, stream, reject.listing, reason, raw, reject.raw.len(), hash, at])?;
+    statement.execute(params![feed, stream, reject.listing, reason, raw, bytes, hash, at])?;
     Ok(true)
 }
 
@@ -116,7 +125,7 @@ pub(super) fn replay(database: &mut Database, records: Vec<Replayed>, at: &str) 
     let (tx, sql) = database.begin()?;
     for Replayed { reject_id, stream, record } in records {
         feeds::check_mirrored(&tx, &record.key.feed)?;
-        apply(&tx, sql, Incoming::of(&record, stream.presence()), Hearing { at, run: None })?;
+        apply(&tx, sql, Incoming::of(&record, stream.presence()), Hearing::at(at))?;
         tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([reject_id])?;
     }
     Ok(tx.commit()?)

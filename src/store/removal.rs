@@ -40,7 +40,7 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
         let before = changes::newest(&tx)?;
         for listing in batch {
             let key = ListingKey { feed: feed.clone(), listing };
-            apply(&tx, sql, Incoming::without_record(&key, News::FeedRemoved), Hearing { at, run: None })?;
+            apply(&tx, sql, Incoming::without_record(&key, News::FeedRemoved), Hearing::at(at))?;
         }
         changes::mark_bulk(&tx, sql.entity, before)?;
         tx.commit()?;

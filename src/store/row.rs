@@ -1,4 +1,5 @@
-//! The one function through which every row changes: page, reconcile, replay of rejects, removal of a feed.
+//! The two functions through which every row changes: `apply` what was heard (page, reconcile, replay of rejects, removal of a
+//! feed), and `purge` what may not be kept.
 
 use super::changes::{self, Change};
 use super::checksums::{self, Sum};
@@ -8,7 +9,8 @@ use super::error::Error;
 use super::feeds;
 use super::incoming::{Hearing, Incoming};
 use super::row_sql::{NewRow, RowSql, Stored};
-use crate::plan::merge::{Action, ActionKind, merge};
+use crate::plan::licence::{self, Rule};
+use crate::plan::merge::{Action, ActionKind, News, merge};
 use crate::record::{Content, Hash, ListingKey, Stamp};
 use rusqlite::Connection;
 
@@ -39,8 +41,13 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
     let (at, key, raw_hash) = (hearing.at, heard.key, heard.raw_hash);
     let stored = sql.find(tx, key)?;
     let contested = stored.as_ref().map(|_| contested::find(tx, key)).transpose()?.flatten();
-    let taken_back = stored.as_ref().map_or(Ok(false), |stored| is_taken_back(tx, (stored, contested.as_ref()), &heard, at))?;
+    let taken_back = stored.as_ref().map_or(Ok(false), |stored| is_taken_back(tx, (stored, contested.as_ref()), &heard, hearing))?;
     let mut content = content(tx, sql, (stored.as_ref(), taken_back), &heard)?;
+    let now = Stamp::parse(at).ok_or_else(|| Error::Strange(format!("{at} is no time")))?;
+    let deleted = heard.news == News::Deleted;
+    let purged = content.as_mut().is_some_and(|content| sql.licences.of(&key.feed).admit(sql.entity, content, deleted, now));
+    // What is there no more may come back, and must be looked at then.
+    let raw_hash = if purged { Hash::default() } else { raw_hash };
     let extra_cut = content.as_mut().is_some_and(cut_extra);
     let compare = |stored| likeness(tx, sql, stored, (&heard, content.as_mut()));
     let (likeness, diff) = stored.as_ref().map_or(Ok((Likeness::Other, Diff::default())), compare)?;
@@ -58,8 +65,17 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
     let cause = if taken_back { "taken_back" } else { heard.cause() };
     let add = |(kind, diff)| changes::add(tx, sql.entity, key, Change { kind, cause, stamp: heard.stamp, at, diff });
     let seq = change_of(kind, diff).map(add).transpose()?;
-    let new =
-        |(content, content_hash)| NewRow { key, content, content_hash, raw_hash, stamp, at, change_seq: seq.unwrap_or(0), deleted: false };
+    let new = |(content, content_hash)| NewRow {
+        key,
+        content,
+        content_hash,
+        raw_hash,
+        stamp,
+        at,
+        change_seq: seq.unwrap_or(0),
+        deleted: false,
+        purged,
+    };
     match action {
         Action::Insert(content) => sql.insert(tx, &new(content))?,
         Action::InsertTombstone(content) => sql.insert(tx, &NewRow { deleted: true, ..new(content) })?,
@@ -82,6 +98,9 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
     if let Some(after) = after {
         checksums::moved(tx, sql.entity, key, (before, after), seq)?;
     }
+    if purged && seq.is_some() {
+        changes::forget_values(tx, sql.entity, key)?;
+    }
     let writes = matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Revive);
     if extra_cut && writes {
         feeds::count_extra_cut(tx, &key.feed)?;
@@ -92,6 +111,38 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
         _ => {}
     }
     Ok(Applied { kind, earlier, signed_anew })
+}
+
+/// Takes out of a row what may not be kept of it, and of its history; tells whether there was anything.
+pub(super) fn purge(tx: &Connection, sql: &RowSql, key: &ListingKey, rule: Rule, at: &str) -> Result<bool, Error> {
+    let (Some(stored), Some(mut content)) = (sql.find(tx, key)?, sql.cells(tx, key)?) else { return Ok(false) };
+    let licence = sql.licences.of(&key.feed);
+    match rule {
+        Rule::Omit => {
+            licence.leave_out(sql.entity, &mut content);
+            changes::forget_fields(tx, sql.entity, key, &licence.omit)?;
+        }
+        Rule::KeepDeleted | Rule::KeepSold => {
+            licence::purge(sql.entity, &mut content);
+            changes::forget_values(tx, sql.entity, key)?;
+        }
+    }
+    let diff = diff::of(tx, sql, key, &content)?;
+    if rule == Rule::Omit && diff.is_empty() {
+        sql.stamp(tx, key, (stored.stamp, Hash::default()))?;
+        return Ok(false);
+    }
+    let diff = (rule == Rule::Omit).then(|| diff.without_before());
+    let change_seq = changes::add(tx, sql.entity, key, Change { kind: "purged", cause: rule.word(), stamp: None, at, diff })?;
+    let (content_hash, deleted) = (content.hash(), stored.is_deleted());
+    // What is there no more may come back, so it must be looked at then.
+    let raw_hash = Hash::default();
+    let purged = rule != Rule::Omit;
+    let stamp = stored.stamp;
+    sql.purge(tx, &NewRow { key, content: &content, content_hash, raw_hash, stamp, at, change_seq, deleted, purged })?;
+    let parts = (Some(part(key, stored.content_hash, deleted)), part(key, content_hash, deleted));
+    checksums::moved(tx, sql.entity, key, parts, Some(change_seq))?;
+    Ok(true)
 }
 
 /// The word for what is done, and what it changes; `None` where readers see no change.
@@ -116,9 +167,9 @@ fn is_taken_back(
     tx: &Connection,
     (stored, contested): (&Stored, Option<&Contested>),
     heard: &Incoming,
-    at: &str,
+    hearing: Hearing,
 ) -> rusqlite::Result<bool> {
-    let again = |contested: &Contested| contested.is_seen_twice(tx, heard, stored, at);
+    let again = |contested: &Contested| contested.is_seen_twice(tx, (heard, hearing), stored);
     Ok(heard.proven || contested.map_or(Ok(false), again)?)
 }
 

@@ -1,5 +1,6 @@
 //! The statements on an entity's table, made from its fields.
 
+use super::licences::Licences;
 use super::misfits;
 use super::query::value;
 use crate::entity::Entity;
@@ -9,7 +10,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 /// The columns that the mirror adds and that every write of content sets.
-const MIRRORED: [&str; 8] = ["extra", "stamp", "raw_hash", "content_hash", "changed_at", "deleted_at", "deleted_cause", "change_seq"];
+const MIRRORED: [&str; 9] =
+    ["extra", "stamp", "raw_hash", "content_hash", "changed_at", "deleted_at", "deleted_cause", "change_seq", "purged_at"];
 
 /// The statements on one entity's table. `?1` is the feed and `?2` the id inside it.
 #[derive(Debug)]
@@ -17,12 +19,16 @@ pub(super) struct RowSql {
     pub(super) entity: &'static Entity,
     /// What differs in the queries of URLs alone is no change.
     pub(super) ignores_queries: bool,
+    /// What may be stored of each feed.
+    pub(super) licences: Licences,
     find: String,
     /// The cells and `extra`, in the order of the fields.
     pub(super) cells: String,
     insert: String,
     update: String,
     refresh: String,
+    rewrite: String,
+    purge: String,
     tombstone: String,
     restamp: String,
     stamp: String,
@@ -63,6 +69,8 @@ pub(super) struct NewRow<'a> {
     pub(super) change_seq: i64,
     /// It becomes a tombstone that the vendor stated; a live row otherwise.
     pub(super) deleted: bool,
+    /// Its contents were taken out.
+    pub(super) purged: bool,
 }
 
 /// The two columns of an entity's key: the feed, and the id inside it.
@@ -83,12 +91,16 @@ impl RowSql {
         RowSql {
             entity,
             ignores_queries: false,
+            licences: Licences::default(),
             find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash FROM {table} {this}"),
             cells: format!("SELECT {}, extra FROM {table} {this}", columns.join(", ")),
             insert: format!("INSERT INTO {table} ({}, first_seen_at) VALUES ({marks})", written.join(", ")),
             update: format!("UPDATE {table} SET {} {this}", sets(written.len())),
             // The content and its hashes, without what makes it a change.
             refresh: format!("UPDATE {table} SET {} {this} AND deleted_at IS NULL", sets(columns.len() + 4)),
+            // The same with `changed_at`, for a deleted row, too.
+            rewrite: format!("UPDATE {table} SET {} {this}", sets(columns.len() + 5)),
+            purge: format!("UPDATE {table} SET change_seq = ?3, purged_at = coalesce(?4, purged_at) {this}"),
             tombstone: format!(
                 "UPDATE {table} SET deleted_at = ?3, deleted_cause = ?4, changed_at = ?3, change_seq = ?5, stamp = ?6 {this}"
             ),
@@ -130,6 +142,14 @@ impl RowSql {
         self.write_anew(connection, &self.refresh, row)
     }
 
+    /// Gives a row, live or deleted, the content that is left of it. `purged_at` is null where the rest is there.
+    pub(super) fn purge(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
+        self.write_anew(connection, &self.rewrite, row)?;
+        let purged_at = row.purged.then_some(row.at);
+        let NewRow { key, change_seq, .. } = row;
+        connection.prepare_cached(&self.purge)?.execute(params![key.feed, key.listing, change_seq, purged_at]).map(drop)
+    }
+
     fn write_anew(&self, connection: &Connection, sql: &str, row: &NewRow) -> rusqlite::Result<()> {
         self.write(connection, sql, row)?;
         misfits::forget(connection, row.key)?;
@@ -155,6 +175,7 @@ impl RowSql {
             &row.deleted.then_some(row.at),
             &row.deleted.then_some("vendor"),
             &row.change_seq,
+            &row.purged.then_some(row.at),
             &row.at,
         ];
         let fields = self.entity.fields.len();

@@ -90,7 +90,7 @@ pub(super) fn take_back(tx: &Connection, sql: &RowSql, (run, listing): (&Run, &L
     let Some(contested) = contested::find(tx, &key)? else { return Ok(()) };
     let record = contested.record(sql);
     let Some(heard) = contested.proven(tx, sql, (&key, record.as_ref()))? else { return Ok(()) };
-    let kind = apply(tx, sql, heard, Hearing { at, run: None })?.kind;
+    let kind = apply(tx, sql, heard, Hearing::at(at))?.kind;
     if matches!(kind, ActionKind::Update | ActionKind::Revive | ActionKind::Tombstone) {
         tx.prepare_cached("UPDATE reconcile_runs SET taken_back = taken_back + 1 WHERE run_id = ?1")?.execute([run.id])?;
     }

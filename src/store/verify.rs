@@ -137,7 +137,7 @@ fn misplaced(connection: &Connection, entity: &Entity, feed: &str) -> rusqlite::
         "SELECT stored.{id} FROM {table} AS stored LEFT JOIN changes ON changes.seq = stored.change_seq
          WHERE stored.{feed_column} = ?2 AND stored.change_seq > (SELECT cut_seq FROM schema_meta)
              AND ((changes.entity, changes.feed_id, changes.key) IS NOT (?1, stored.{feed_column}, stored.{id})
-                 OR (changes.kind = 'deleted') <> (stored.deleted_at IS NOT NULL))
+                 OR changes.kind <> 'purged' AND (changes.kind = 'deleted') <> (stored.deleted_at IS NOT NULL))
          UNION
          SELECT DISTINCT key FROM changes
          WHERE entity = ?1 AND feed_id = ?2

@@ -5,11 +5,13 @@ use super::error::Error;
 use super::files::Files;
 use super::idle::Idle;
 use super::instance::Instance;
+use super::licences::StoreOptions;
 use super::life::{self, Life};
 use super::notice::{self, Notice};
 use super::open_error::{OpenError, unusable};
+use super::purge::Walk;
 use super::row_sql::RowSql;
-use super::{commit, instance, long_readers, retention, schema, sqlite};
+use super::{commit, instance, long_readers, purge, retention, schema, sqlite};
 use crate::entity::Entity;
 use rusqlite::Connection;
 use std::path::Path;
@@ -31,7 +33,9 @@ pub(super) struct Writer {
     /// Where troubles are told that the database itself cannot hold.
     instance: Option<Instance>,
     /// How long changes are kept; `None` for ever.
-    pub(super) keep: Option<Duration>,
+    keep: Option<Duration>,
+    /// How far the rows were gone through that hold fields which are not stored any more.
+    walk: Option<Walk>,
     /// The backlog that was told of.
     backlog: Option<u64>,
     /// A stop is under way, and whether that was heard.
@@ -55,7 +59,7 @@ impl Writer {
             instance.opened();
         }
         let database = Database { connection, sql: RowSql::new(entity), idle: Idle::default() };
-        Ok(Writer { database, files, instance, keep: None, backlog: None, hurry, hurries: false })
+        Ok(Writer { database, files, instance, keep: None, walk: None, backlog: None, hurry, hurries: false })
     }
 
     pub(super) fn work(mut self, mut jobs: mpsc::Receiver<Job>) {
@@ -89,6 +93,23 @@ impl Writer {
             (Err(_), Some(_)) | (_, None) => {}
         }
         done
+    }
+
+    /// Stores by these options from now on. Where anything may have to go, it is overwritten with zeros.
+    pub(super) fn configure(&mut self, options: StoreOptions) -> rusqlite::Result<()> {
+        let Database { connection, sql, .. } = &mut self.database;
+        connection.pragma_update(None, "secure_delete", options.licences.restricts())?;
+        (sql.ignores_queries, sql.licences) = (options.ignore_queries, options.licences);
+        self.keep = options.keep_history;
+        Ok(())
+    }
+
+    /// Takes a step towards what the licences allow; tells whether there may be more to do.
+    pub(super) fn purge(&mut self, at: &str) -> Result<bool, Error> {
+        let mut walk = self.walk.take();
+        let more = self.write(|database| purge::step(database, &mut walk, at));
+        self.walk = walk;
+        more
     }
 
     /// Folds into the file what can be folded in, and puts up a notice where a reader is in the way. It writes what is

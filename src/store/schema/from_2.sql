@@ -45,6 +45,7 @@ SELECT feed_id, listing_id, 'MlsUpdateDate' FROM listings WHERE stamp IS NULL;
 ALTER TABLE feeds ADD COLUMN load_requests INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE feeds ADD COLUMN page_size INTEGER;
 ALTER TABLE feeds ADD COLUMN loaded_at TEXT;
+ALTER TABLE feeds ADD COLUMN omitted TEXT NOT NULL DEFAULT '';
 UPDATE feeds SET loaded_at = added_at WHERE feed_id IN (SELECT feed_id FROM covered);
 
 -- What the vendor says that is older than the row.
@@ -68,6 +69,7 @@ CREATE TABLE contested (
     raw_hash BLOB NOT NULL,
     raw TEXT,
     first_seen_at TEXT NOT NULL,
+    vendor_seen_at TEXT,
     run_id INTEGER,
     PRIMARY KEY (feed_id, listing_id)
 ) STRICT;
@@ -89,7 +91,7 @@ CREATE TABLE changes (
     entity TEXT NOT NULL,
     feed_id TEXT NOT NULL,
     key TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored')),
+    kind TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored', 'purged')),
     cause TEXT NOT NULL,
     stamp TEXT,
     at TEXT NOT NULL,
@@ -146,6 +148,13 @@ CREATE TABLE reso_lookup (
     reso_value TEXT NOT NULL,
     PRIMARY KEY (lookup, vendor_value)
 ) STRICT, WITHOUT ROWID;
+
+-- What the licence does not let be kept.
+ALTER TABLE listings ADD COLUMN purged_at TEXT;
+DROP INDEX listings_deleted;
+CREATE INDEX listings_deleted ON listings (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX listings_sold ON listings (feed_id, coalesce(sale_date, last_listing_status_change_date, mls_update_date))
+WHERE lower(listing_status_search) IN ('sold', 'closed') AND deleted_at IS NULL AND purged_at IS NULL;
 
 -- What a listing site asks for.
 CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at) WHERE deleted_at IS NULL;

@@ -4,7 +4,7 @@ use super::decode::{decode, looks_deleted};
 use super::fields::LISTING_DETAILS;
 use super::media::same_but_for_queries;
 use super::wire::replay;
-use crate::entity::{Deletions, Entity};
+use crate::entity::{Deletions, Entity, Sold};
 
 /// ListingDetails, in the table `listings`.
 pub static LISTINGS: Entity = Entity {
@@ -14,6 +14,12 @@ pub static LISTINGS: Entity = Entity {
     deletions: Deletions::Stream,
     stamp: "MlsUpdateDate",
     likeness: &["address", "price", "latitude", "longitude"],
+    sold: Sold {
+        status: "listing_status_search",
+        values: &["Sold", "Closed"],
+        dates: &["sale_date", "last_listing_status_change_date", "mls_update_date"],
+        stays: &["listing_status", "listing_status_search"],
+    },
     headline: &["mls_update_date", "listing_status", "price"],
     read: replay,
     decode,
