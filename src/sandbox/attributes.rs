@@ -60,7 +60,8 @@ impl Attributes {
             acres: random.below(400) as f64 / 100.0,
             year: 1890 + random.below(135),
             original_price,
-            price: original_price + 1000 * i64::from(version.edits),
+            // No two versions have the same, and it falls and rises.
+            price: original_price + i64::from(version.edits) * if version.edits.is_multiple_of(2) { 1000 } else { -100 },
             status: if version.deleted { "Deleted" } else { live_status(state.identity, version.edits) },
             listed: state.born.minus(DAY * u32::try_from(random.below(60)).unwrap_or(0)).midnight(),
             agent: vocabulary::person(&mut random),
