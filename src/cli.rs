@@ -17,6 +17,7 @@ mod sandbox;
 mod show;
 mod status;
 mod verify;
+mod wait;
 mod why;
 
 use crate::config::{Config, ConfigError};
@@ -87,6 +88,8 @@ enum Command {
     History(history::Arguments),
     /// Prove that the rows are what was stored, or that two files hold the same
     Verify(verify::Arguments),
+    /// Wait until the file is complete up to a moment
+    Wait(wait::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
@@ -135,6 +138,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
+        Command::Wait(arguments) => wait::wait(&Config::read_for_reading(&cli.global.config)?, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
         #[cfg(feature = "sandbox")]
@@ -182,6 +186,7 @@ mod tests {
             ("changes", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
             ("history", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("verify", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("wait", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
         ];
         if cfg!(feature = "sandbox") {
             expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);

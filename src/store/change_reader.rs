@@ -27,6 +27,13 @@ pub(crate) struct Wanted {
 #[error("{0}. Read the tables anew, and go on behind the largest change_seq that you then have")]
 pub(crate) struct Lost(String);
 
+impl Lost {
+    /// No number is left out, so that one which is not there was given in another life.
+    pub(super) fn of_another_life(seq: i64) -> Lost {
+        Lost(format!("this file has no change {seq}: an older copy was put back, or it is another file"))
+    }
+}
+
 /// Why there are no more changes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
@@ -156,8 +163,7 @@ impl Life {
         if last < self.cut {
             return lost(format!("the changes up to {} were cut (history.keep), and change {last} is before that", self.cut));
         }
-        // No number is left out, so that one which is not there was given in another life.
         let known = last == self.cut || value(connection, "SELECT EXISTS (SELECT 1 FROM changes WHERE seq = ?1)", [last])?;
-        if known { Ok(()) } else { lost(format!("this file has no change {last}: an older copy was put back, or it is another file")) }
+        if known { Ok(()) } else { Err(Lost::of_another_life(last).into()) }
     }
 }
