@@ -15,9 +15,11 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod show;
+mod snapshot;
 mod status;
 mod verify;
 mod wait;
+mod whole_file;
 mod why;
 
 use crate::config::{Config, ConfigError};
@@ -90,6 +92,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Wait until the file is complete up to a moment
     Wait(wait::Arguments),
+    /// Write a consistent copy of the file, or of what may be displayed
+    Snapshot(snapshot::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
@@ -138,6 +142,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
+        Command::Snapshot(arguments) => snapshot::snapshot(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Wait(arguments) => wait::wait(&Config::read_for_reading(&cli.global.config)?, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
@@ -187,6 +192,7 @@ mod tests {
             ("history", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("verify", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("wait", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
+            ("snapshot", &[0, EXIT_FAILED, EXIT_USAGE]),
         ];
         if cfg!(feature = "sandbox") {
             expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);

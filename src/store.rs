@@ -46,6 +46,7 @@ mod retention;
 mod row;
 mod row_sql;
 mod schema;
+pub(crate) mod snapshot;
 mod source;
 mod sqlite;
 mod take_back;

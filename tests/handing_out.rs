@@ -7,8 +7,10 @@ mod support;
 use mls_sync::record::ListingId;
 use mls_sync::sandbox::Options;
 use rusqlite::Connection;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::{Ended, LIMIT, Mirror, always, feeds, small};
+use support::{Ended, LIMIT, Mirror, always, eventually, feeds, small};
 
 const FEED: &str = "GAMLS";
 
@@ -134,4 +136,152 @@ fn a_wait_for_a_change_ends_when_it_is_stored_and_knows_one_of_another_life() {
     assert!(seq(332).exited(4).stderr.contains("this file has no change 332"));
     execute(&mirror, "DELETE FROM changes WHERE seq < 5; UPDATE schema_meta SET cut_seq = 4");
     seq(3).succeeded();
+}
+
+/// Where a copy is written.
+fn target(mirror: &Mirror, name: &str) -> PathBuf {
+    mirror.dir().join(name)
+}
+
+fn snapshot(mirror: &Mirror, file: &Path, more: &[&str]) -> Ended {
+    mirror.run(&[&["snapshot", file.to_str().unwrap()], more].concat())
+}
+
+/// What is being written, or was not finished.
+fn parts(mirror: &Mirror) -> Vec<String> {
+    let names = std::fs::read_dir(mirror.dir()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".part")).collect()
+}
+
+fn number(copy: &Connection, sql: &str) -> i64 {
+    copy.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_snapshot_is_a_file_of_one_moment_while_the_daemon_writes() {
+    let mirror = Mirror::new(Options { churn_per_second: 100.0, ..small() });
+    let daemon = mirror.start(&["run"]);
+    eventually("it is loaded", LIMIT, || mirror.live(FEED) > 250);
+    let mut last = 0;
+    for round in 0..5 {
+        let file = target(&mirror, &format!("copy-{round}.db"));
+        snapshot(&mirror, &file, &[]).succeeded();
+        let copy = Connection::open(&file).unwrap();
+        assert_eq!(copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
+        let astray = "SELECT count(*) FROM listings l WHERE change_seq IS NOT
+            (SELECT max(seq) FROM changes c WHERE c.feed_id = l.feed_id AND key = listing_id)";
+        assert_eq!(number(&copy, astray), 0);
+        let newest = number(&copy, "SELECT max(seq) FROM changes");
+        assert!(newest >= last && newest == number(&copy, "SELECT seq FROM sqlite_sequence WHERE name = 'changes'"), "{newest}");
+        last = newest;
+    }
+    drop(daemon);
+    assert!(parts(&mirror).is_empty(), "{:?}", parts(&mirror));
+}
+
+#[test]
+fn a_snapshot_holds_every_row_has_the_mode_of_the_file_and_replaces_nothing() {
+    let mirror = loaded();
+    std::fs::set_permissions(mirror.database(), std::fs::Permissions::from_mode(0o640)).unwrap();
+    let file = target(&mirror, "copy.db");
+    snapshot(&mirror, &file, &[]).succeeded();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    for table in mirror.query("SELECT name FROM sqlite_schema WHERE type = 'table'", |row| row.get::<_, String>(0)) {
+        let differing = format!("SELECT count(*) FROM (SELECT * FROM main.{table} EXCEPT SELECT * FROM copy.{table})");
+        let both = Connection::open(mirror.database()).unwrap();
+        both.execute_batch(&format!("ATTACH '{}' AS copy", file.display())).unwrap();
+        assert_eq!(number(&both, &differing), 0, "{table}");
+        assert_eq!(
+            number(&both, &format!("SELECT count(*) FROM main.{table}")),
+            number(&both, &format!("SELECT count(*) FROM copy.{table}"))
+        );
+    }
+    let before = std::fs::read(&file).unwrap();
+    for more in [&[][..], &["--public"]] {
+        assert!(snapshot(&mirror, &file, more).exited(2).stderr.contains("copy.db exists"));
+    }
+    assert!(std::fs::read(&file).unwrap() == before);
+    // The copy is a file that commands read.
+    let config = std::fs::read_to_string(mirror.config()).unwrap().replace("mls.db", "copy.db");
+    std::fs::write(mirror.config(), config).unwrap();
+    mirror.run(&["status"]).succeeded();
+    snapshot(&mirror, &target(&mirror, "none/copy.db"), &[]).exited(2);
+}
+
+/// Writes HIDDEN wherever the public must not look; returns how many listings are shown.
+fn hide(mirror: &Mirror) -> i64 {
+    execute(mirror, "UPDATE listings SET show_address = iif(rowid % 2, 1, 0), deleted_at = NULL, deleted_cause = NULL");
+    let hidden = "SELECT name FROM pragma_table_info('listings') WHERE type = 'TEXT' AND name NOT IN ('extra', 'media', 'open_houses')
+        AND name NOT LIKE 'deleted%' AND name NOT IN (SELECT name FROM pragma_table_info('public_listings'))";
+    let columns = mirror.query(hidden, |row| row.get::<_, String>(0));
+    assert!(
+        ["agent_remarks", "showing_instructions", "commission"].iter().all(|name| columns.contains(&(*name).to_owned())),
+        "{columns:?}"
+    );
+    for column in columns {
+        execute(mirror, &format!("UPDATE listings SET {column} = 'HIDDEN ' || rowid"));
+    }
+    let address = ["address", "address2", "directions", "parcel_number", "street_name", "street_number", "unit_number", "street_suffix"];
+    for column in address {
+        execute(mirror, &format!("UPDATE listings SET {column} = iif(show_address, 'SHOWN', 'HIDDEN') || rowid"));
+    }
+    execute(mirror, "UPDATE listings SET extra = '{\"A\":\"HIDDEN\"}'");
+    let deleted = "SET deleted_at = changed_at, deleted_cause = 'vendor', remarks = 'HIDDEN', listing_id = 'HIDDEN' || listing_id";
+    execute(mirror, &format!("UPDATE listings {deleted} WHERE rowid % 3 = 0"));
+    mirror.number("SELECT count(*) FROM live_listings")
+}
+
+fn holds(file: &Path, word: &str) -> bool {
+    std::fs::read(file).unwrap().windows(word.len()).any(|part| part == word.as_bytes())
+}
+
+#[test]
+fn a_snapshot_for_the_public_holds_what_may_be_displayed_and_not_one_byte_of_anything_else() {
+    let mirror = loaded();
+    let shown = hide(&mirror);
+    let (all, file) = (target(&mirror, "all.db"), target(&mirror, "public.db"));
+    snapshot(&mirror, &all, &[]).succeeded();
+    assert!(holds(&all, "HIDDEN"));
+    snapshot(&mirror, &file, &["--public"]).succeeded();
+    assert!(holds(&file, "SHOWN") && !holds(&file, "HIDDEN"));
+    let copy = Connection::open(&file).unwrap();
+    copy.execute_batch(&format!("ATTACH '{}' AS main_file", mirror.database().display())).unwrap();
+    let live = "(feed_id, listing_id) IN (SELECT feed_id, listing_id FROM main_file.live_listings)";
+    for (table, which) in [("public_listings", "1"), ("listing_photos", live), ("open_houses_upcoming", "1"), ("lookups", "1")] {
+        let [here, there] = ["main", "main_file"].map(|file| format!("SELECT * FROM {file}.{table} WHERE {which}"));
+        for (one, other) in [(&here, &there), (&there, &here)] {
+            assert_eq!(number(&copy, &format!("SELECT count(*) FROM ({one} EXCEPT {other})")), 0, "{table}");
+        }
+        assert!(number(&copy, &format!("SELECT count(*) FROM main.{table}")) > 0 || table == "open_houses_upcoming", "{table}");
+    }
+    assert_eq!(number(&copy, "SELECT count(*) FROM main.public_listings"), shown);
+    assert_eq!(number(&copy, "SELECT count(*) FROM main.sync_status WHERE complete_until IS NOT NULL"), 1);
+    let about = "SELECT count(*) FROM main.snapshot JOIN main_file.schema_meta USING (contract, file_id, epoch) WHERE seq = 330";
+    assert_eq!(number(&copy, about), 1);
+    let tables = "SELECT group_concat(name, ' ') FROM (SELECT name FROM main.sqlite_schema WHERE type IN ('table', 'view') ORDER BY name)";
+    let tables: String = copy.query_row(tables, [], |row| row.get(0)).unwrap();
+    assert_eq!(tables, "listing_photos lookups open_houses_upcoming public_listings snapshot sync_status");
+}
+
+#[test]
+fn a_snapshot_that_is_stopped_or_finds_the_disk_full_leaves_nothing_behind() {
+    let mirror = loaded();
+    let file = target(&mirror, "copy.db");
+    let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\""];
+    for more in [&[][..], &["--public"]] {
+        let ended = mirror.start_behind(&full, &[&["snapshot", file.to_str().unwrap()], more].concat()).wait(LIMIT).exited(1);
+        assert!(ended.stderr.contains("cannot write") && ended.stderr.contains("copy.db: disk"), "{}", ended.stderr);
+        assert!(parts(&mirror).is_empty() && !file.exists());
+    }
+    // Nobody else can read the file meanwhile, so that the copy waits.
+    let alone = Connection::open(mirror.database()).unwrap();
+    for signal in ["TERM", "INT"] {
+        alone.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+        let copying = mirror.start(&["snapshot", file.to_str().unwrap()]);
+        eventually("it has begun", LIMIT, || !parts(&mirror).is_empty());
+        copying.signal(signal);
+        copying.wait(LIMIT).exited(1);
+        assert!(parts(&mirror).is_empty() && !file.exists(), "{signal}");
+        alone.execute_batch("COMMIT").unwrap();
+    }
 }
