@@ -4,6 +4,7 @@ mod changes;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod exit;
+mod export;
 mod feeds;
 mod history;
 mod logging;
@@ -94,6 +95,8 @@ enum Command {
     Wait(wait::Arguments),
     /// Write a consistent copy of the file, or of what may be displayed
     Snapshot(snapshot::Arguments),
+    /// Write the listings as CSV or JSON lines
+    Export(export::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
@@ -143,6 +146,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Export(arguments) => export::export(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Wait(arguments) => wait::wait(&Config::read_for_reading(&cli.global.config)?, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
@@ -193,6 +197,7 @@ mod tests {
             ("verify", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("wait", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
             ("snapshot", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("export", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
         ];
         if cfg!(feature = "sandbox") {
             expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);

@@ -272,7 +272,22 @@ fn the_documents_name_every_subcommand_and_its_flags() {
     let subcommands = subcommands();
     assert_eq!(
         subcommands,
-        ["run", "status", "reconcile", "rejects", "feeds", "why", "changes", "history", "verify", "wait", "snapshot", "sandbox", "demo"]
+        [
+            "run",
+            "status",
+            "reconcile",
+            "rejects",
+            "feeds",
+            "why",
+            "changes",
+            "history",
+            "verify",
+            "wait",
+            "snapshot",
+            "export",
+            "sandbox",
+            "demo"
+        ]
     );
     for subcommand in &subcommands {
         assert!(README.contains(&format!("mls-sync {subcommand}")), "README.md does not name `mls-sync {subcommand}`");

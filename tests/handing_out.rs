@@ -7,6 +7,9 @@ mod support;
 use mls_sync::record::ListingId;
 use mls_sync::sandbox::Options;
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -284,4 +287,161 @@ fn a_snapshot_that_is_stopped_or_finds_the_disk_full_leaves_nothing_behind() {
         assert!(parts(&mirror).is_empty() && !file.exists(), "{signal}");
         alone.execute_batch("COMMIT").unwrap();
     }
+}
+
+type Row = BTreeMap<String, Value>;
+
+/// What an export in one format gives, in its order, and the number to go on from.
+fn export(mirror: &Mirror, format: &str, more: &[&str]) -> (Vec<Row>, String) {
+    let ended = mirror.run(&[&["export", format, "-"], more].concat()).succeeded();
+    let rows = if format == "--csv" {
+        of_csv(&ended.stdout)
+    } else {
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (told, since) = ended.stderr.trim().split_once(" listings; go on with --since ").unwrap_or_else(|| panic!("{}", ended.stderr));
+    assert_eq!(told, rows.len().to_string());
+    (rows, since.to_owned())
+}
+
+/// Reads CSV; every value is text, or null.
+fn of_csv(text: &str) -> Vec<Row> {
+    let mut lines: Vec<Vec<Value>> = vec![Vec::new()];
+    let (mut field, mut quoted, mut inside) = (String::new(), false, false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if inside && letters.next_if_eq(&'"').is_some() => field.push('"'),
+            '"' => (inside, quoted) = (!inside, true),
+            ',' | '\n' if !inside => {
+                let value = if field.is_empty() && !quoted { Value::Null } else { json!(std::mem::take(&mut field)) };
+                lines.last_mut().unwrap().push(value);
+                quoted = false;
+                if letter == '\n' {
+                    lines.push(Vec::new());
+                }
+            }
+            other => field.push(other),
+        }
+    }
+    assert_eq!(lines.pop(), Some(Vec::new()), "the last line ends");
+    let names: Vec<String> = lines.remove(0).into_iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+    lines.into_iter().inspect(|line| assert_eq!(line.len(), names.len())).map(|line| names.iter().cloned().zip(line).collect()).collect()
+}
+
+/// The rows of a query as an export in this format gives them.
+fn rows(mirror: &Mirror, format: &str, sql: &str) -> Vec<Row> {
+    let nested = |name: &str| ["media", "open_houses", "extra"].contains(&name) && format == "--jsonl";
+    mirror.query(sql, |row| {
+        let names: Vec<String> = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
+        let value = |(index, name): (usize, &String)| match row.get_ref(index).unwrap() {
+            ValueRef::Null => Value::Null,
+            ValueRef::Text(text) if nested(name) => serde_json::from_slice(text).unwrap(),
+            ValueRef::Text(text) => json!(std::str::from_utf8(text).unwrap()),
+            ValueRef::Integer(number) if format == "--csv" => json!(number.to_string()),
+            ValueRef::Real(number) if format == "--csv" => json!(number.to_string()),
+            ValueRef::Integer(number) => json!(number),
+            ValueRef::Real(number) => json!(number),
+            ValueRef::Blob(_) => panic!("{name} is internal"),
+        };
+        Ok(names.iter().enumerate().map(|(index, name)| (name.clone(), value((index, name)))).collect())
+    })
+}
+
+/// Every column of the table but for internal ones.
+fn columns(mirror: &Mirror) -> String {
+    mirror.text(
+        "SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_table_info('listings') WHERE cid <=
+        (SELECT cid FROM pragma_table_info('listings') WHERE name = 'change_seq') ORDER BY cid)",
+    )
+}
+
+#[test]
+fn an_export_holds_every_live_row_in_the_order_of_the_keys_with_every_value_as_it_is() {
+    let mirror = loaded();
+    execute(
+        &mirror,
+        "UPDATE listings SET remarks = 'say \"so\", ' || char(10) || 'é' WHERE rowid % 3 = 0; UPDATE listings SET city = '' WHERE rowid % 5 = 0",
+    );
+    execute(&mirror, "UPDATE listings SET extra = '{\"A\": [1.50,' || char(10) || '2]}' WHERE rowid % 7 = 0");
+    let live = format!("SELECT {} FROM live_listings ORDER BY feed_id, listing_id", columns(&mirror));
+    for format in ["--csv", "--jsonl"] {
+        assert_eq!(export(&mirror, format, &[]), (rows(&mirror, format, &live), "330".to_owned()), "{format}");
+        let file = target(&mirror, "copy.out");
+        let wrote = mirror.run(&["export", format, file.to_str().unwrap(), "--public"]).succeeded();
+        let printed = mirror.run(&["export", format, "-", "--public"]).succeeded();
+        assert!(std::fs::read_to_string(&file).unwrap() == printed.stdout && wrote.stdout.is_empty(), "{format}");
+        let public = rows(&mirror, format, "SELECT *, NULL AS deleted_at FROM public_listings ORDER BY feed_id, listing_id");
+        assert!(public.len() > 250 && export(&mirror, format, &["--public"]).0 == public, "{format}");
+    }
+    assert!(parts(&mirror).is_empty());
+}
+
+#[test]
+fn who_applies_what_has_changed_since_an_export_has_what_an_export_anew_gives() {
+    let mirror = loaded();
+    for more in [&[][..], &["--public"]] {
+        let key = |row: &Row| (row["feed_id"].to_string(), row["listing_id"].to_string());
+        let (first, since) = export(&mirror, "--jsonl", more);
+        let mut kept: BTreeMap<_, Row> = first.into_iter().map(|row| (key(&row), row)).collect();
+        let live: Vec<ListingId> = mirror.truly_live(FEED).into_iter().take(20).collect();
+        let (edited, deleted) = live.split_at(14);
+        let gone = mirror.text("SELECT min(listing_id) FROM listings WHERE deleted_at IS NOT NULL");
+        mirror.sandbox.with_world(|world| {
+            assert!(edited.iter().all(|listing| world.edit(FEED, listing)) && deleted.iter().all(|listing| world.delete(FEED, listing)));
+            assert!(world.revive(FEED, &ListingId(gone)));
+        });
+        mirror.quiet();
+        mirror.once();
+        let (changed, next) = export(&mirror, "--jsonl", &[&["--since", since.as_str()], more].concat());
+        let numbers: Vec<i64> = changed.iter().map(|row| row["change_seq"].as_i64().unwrap()).collect();
+        assert!(changed.len() == 21 && numbers.is_sorted() && numbers[0] > since.parse().unwrap(), "{numbers:?}");
+        for row in changed {
+            match row["deleted_at"].is_null() {
+                true => drop(kept.insert(key(&row), row)),
+                false => {
+                    let told: Vec<&str> = row.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str()).collect();
+                    assert_eq!(told == ["change_seq", "deleted_at", "feed_id", "listing_id"], !more.is_empty(), "{told:?}");
+                    assert!(kept.remove(&key(&row)).is_some());
+                }
+            }
+        }
+        assert_eq!(kept.into_values().collect::<Vec<Row>>(), export(&mirror, "--jsonl", more).0, "{more:?}");
+        assert_eq!(export(&mirror, "--csv", &[&["--since", next.as_str()], more].concat()), (Vec::new(), next), "{more:?}");
+    }
+    let lost = mirror.run(&["export", "--csv", "-", "--since", "1000"]).exited(4);
+    assert!(lost.stderr.contains("this file has no change 1000") && lost.stdout.is_empty(), "{}", lost.stderr);
+}
+
+#[test]
+fn an_export_for_the_public_says_nothing_hidden() {
+    let mirror = loaded();
+    let shown = hide(&mirror);
+    for format in ["--csv", "--jsonl"] {
+        let all = mirror.run(&["export", format, "-"]).succeeded().stdout;
+        let public = mirror.run(&["export", format, "-", "--public"]).succeeded().stdout;
+        assert!(all.contains("HIDDEN") && public.contains("SHOWN") && !public.contains("HIDDEN"), "{format}");
+        let count = if format == "--csv" { of_csv(&public).len() } else { public.lines().count() };
+        assert_eq!(count as i64, shown, "{format}");
+    }
+}
+
+#[test]
+fn an_export_that_does_not_reach_its_end_leaves_nothing_behind_and_needs_exactly_one_format() {
+    let mirror = loaded();
+    let file = target(&mirror, "copy.out");
+    std::fs::write(&file, "before").unwrap();
+    let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""];
+    for format in ["--csv", "--jsonl"] {
+        let ended = mirror.start_behind(&full, &["export", format, file.to_str().unwrap()]).wait(LIMIT).exited(1);
+        assert!(ended.stderr.contains("cannot write") && ended.stderr.contains("too large"), "{}", ended.stderr);
+        assert!(parts(&mirror).is_empty() && std::fs::read_to_string(&file).unwrap() == "before");
+        let head = ["sh", "-c", "{ \"$0\" \"$@\" 2>err; echo $? > code; } | head -n 1 > first"];
+        mirror.start_behind(&head, &["export", format, "-"]).wait(LIMIT).succeeded();
+        let [code, told] = ["code", "err"].map(|name| std::fs::read_to_string(target(&mirror, name)).unwrap());
+        assert_eq!((code.as_str(), told.as_str()), ("1\n", ""));
+    }
+    mirror.run(&["export"]).exited(2);
+    mirror.run(&["export", "--csv", "-", "--jsonl", "-"]).exited(2);
+    mirror.run(&["export", "--csv", target(&mirror, "none/copy.out").to_str().unwrap()]).exited(2);
 }

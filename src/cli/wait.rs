@@ -4,7 +4,7 @@ use super::exit::reached_end;
 use crate::config::Config;
 use crate::record::zone::TimestampZone;
 use crate::record::{DayTime, FeedId, Stamp};
-use crate::store::{Awaited, LookError, Lookout, instance};
+use crate::store::{Awaited, FollowError, Lookout, instance};
 use anyhow::bail;
 use chrono::Utc;
 use std::path::Path;
@@ -71,11 +71,11 @@ pub(super) fn wait(config: &Config, arguments: Arguments) -> anyhow::Result<Exit
     loop {
         match lookout.look(&awaited) {
             Ok(Some(nothing)) if nothing.is_empty() => return Ok(reached_end(true)),
-            Err(LookError::Lost(lost)) => return Err(lost.into()),
+            Err(FollowError::Lost(lost)) => return Err(lost.into()),
             Ok(None) => {}
             Ok(Some(still)) => missing = Ok(still),
             // The file does not exist yet, or the program that is to bring it up to date has not begun.
-            Err(LookError::Report(error)) => missing = Err(error),
+            Err(FollowError::Report(error)) => missing = Err(error),
         }
         let left = arguments.timeout.saturating_sub(begun.0.elapsed());
         if left.is_zero() {

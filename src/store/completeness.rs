@@ -1,9 +1,8 @@
 //! What a file lacks of what somebody waits for.
 
-use super::change_reader::Lost;
-use super::error::Error;
+use super::change_reader::{self, FollowError};
 use super::files::{Identity, identity};
-use super::query::{rows, value};
+use super::query::rows;
 use super::report::ReportError;
 use super::sqlite;
 use crate::record::{FeedId, Stamp};
@@ -21,23 +20,6 @@ pub(crate) enum Awaited {
     Change(i64),
 }
 
-/// Why it is not known what a file lacks.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LookError {
-    /// What is waited for can never come.
-    #[error(transparent)]
-    Lost(#[from] Lost),
-    /// The file cannot be read, or not yet.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-}
-
-impl From<rusqlite::Error> for LookError {
-    fn from(error: rusqlite::Error) -> LookError {
-        LookError::Report(Error::from(error).into())
-    }
-}
-
 /// A file that is looked at again and again; it need not exist yet.
 pub(crate) struct Lookout {
     path: PathBuf,
@@ -53,7 +35,7 @@ impl Lookout {
 
     /// What is missing, for a person, each with its feed: nothing once all is there. `None` where nothing was stored since the
     /// last look, which costs some microseconds.
-    pub(crate) fn look(&mut self, awaited: &Awaited) -> Result<Option<Vec<String>>, LookError> {
+    pub(crate) fn look(&mut self, awaited: &Awaited) -> Result<Option<Vec<String>>, FollowError> {
         if let Ok(false) = self.path.try_exists() {
             return Ok(Some(vec![format!("{} does not exist yet", self.path.display())]));
         }
@@ -146,15 +128,11 @@ fn reaches(connection: &Connection) -> rusqlite::Result<Vec<Reach>> {
     })
 }
 
-/// No number is left out: one behind which others were given is there, or was cut, or belongs to another life of the file.
-fn change(connection: &Connection, seq: i64) -> Result<Vec<String>, LookError> {
-    let last: i64 = value(connection, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'", [])?;
+fn change(connection: &Connection, seq: i64) -> Result<Vec<String>, FollowError> {
+    let last = change_reader::last(connection)?;
     if last < seq {
         return Ok(vec![format!("the last change is {last}")]);
     }
-    let known = "SELECT ?1 <= cut_seq OR EXISTS (SELECT 1 FROM changes WHERE seq = ?1) FROM schema_meta";
-    if value(connection, known, [seq])? {
-        return Ok(Vec::new());
-    }
-    Err(Lost::of_another_life(seq).into())
+    change_reader::check_known(connection, seq)?;
+    Ok(Vec::new())
 }
