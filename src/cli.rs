@@ -209,10 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn the_sandbox_and_the_demo_exist_only_with_their_feature() {
+    fn the_sandbox_the_demo_and_parquet_exist_only_with_their_feature() {
         let help = Cli::command().render_help().to_string();
         for word in ["sandbox", "demo"] {
             assert_eq!(help.contains(word), cfg!(feature = "sandbox"), "{word} in\n{help}");
         }
+        let export = Cli::command().find_subcommand_mut("export").map(|export| export.render_help().to_string());
+        assert_eq!(export.map(|help| help.contains("--parquet")), Some(cfg!(feature = "parquet")));
     }
 }

@@ -340,6 +340,7 @@ fn rows(mirror: &Mirror, format: &str, sql: &str) -> Vec<Row> {
             ValueRef::Text(text) => json!(std::str::from_utf8(text).unwrap()),
             ValueRef::Integer(number) if format == "--csv" => json!(number.to_string()),
             ValueRef::Real(number) if format == "--csv" => json!(number.to_string()),
+            ValueRef::Integer(number) if format == "--parquet" && name.ends_with("_number") => json!(number as f64),
             ValueRef::Integer(number) => json!(number),
             ValueRef::Real(number) => json!(number),
             ValueRef::Blob(_) => panic!("{name} is internal"),
@@ -444,4 +445,58 @@ fn an_export_that_does_not_reach_its_end_leaves_nothing_behind_and_needs_exactly
     mirror.run(&["export"]).exited(2);
     mirror.run(&["export", "--csv", "-", "--jsonl", "-"]).exited(2);
     mirror.run(&["export", "--csv", target(&mirror, "none/copy.out").to_str().unwrap()]).exited(2);
+}
+
+/// What the Parquet files of a directory hold, with the number of their row groups.
+#[cfg(feature = "parquet")]
+fn of_parquet(directory: &Path) -> BTreeMap<String, (usize, Vec<Row>)> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    let value = |field: &Field| match field {
+        Field::Null => Value::Null,
+        Field::Str(text) => json!(text),
+        Field::Long(number) => json!(number),
+        Field::Double(number) => json!(number),
+        Field::Bool(yes) => json!(i64::from(*yes)),
+        other => panic!("{other:?}"),
+    };
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let read = |file: PathBuf| {
+        let reader = SerializedFileReader::new(std::fs::File::open(&file).unwrap()).unwrap();
+        let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+        let rows = rows.map(|row| row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()).collect();
+        (file.file_name().unwrap().to_str().unwrap().to_owned(), (reader.num_row_groups(), rows))
+    };
+    files.map(read).collect()
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_files_hold_the_rows_of_each_feed_with_every_value_as_it_is() {
+    let mirror = Mirror::new(feeds(&["GAMLS", "NWMLS"]));
+    mirror.backfill();
+    execute(&mirror, "UPDATE listings SET feed_id = '../X' WHERE feed_id = 'NWMLS'");
+    let first = mirror.number("SELECT min(change_seq) FROM listings WHERE feed_id = '../X'");
+    let since = (first - 1).to_string();
+    for (number, more) in [&[][..], &["--public"], &["--since", since.as_str()]].into_iter().enumerate() {
+        let directory = target(&mirror, &format!("copy-{number}"));
+        let write = || mirror.run(&[&["export", "--parquet", directory.to_str().unwrap()], more].concat());
+        let told = write().succeeded().stderr;
+        let which = if more == ["--public"] { "SELECT *, NULL AS deleted_at FROM public_listings" } else { "" };
+        let which = if which.is_empty() { format!("SELECT {} FROM listings", columns(&mirror)) } else { which.to_owned() };
+        let rows = rows(&mirror, "--parquet", &format!("{which} ORDER BY feed_id, listing_id"));
+        let wanted = |row: &&Row| if more.len() == 2 { row["change_seq"].as_i64() >= Some(first) } else { row["deleted_at"].is_null() };
+        let mut expected: BTreeMap<String, (usize, Vec<Row>)> = BTreeMap::new();
+        for row in rows.iter().filter(wanted) {
+            let name = if row["feed_id"] == "GAMLS" { "GAMLS.parquet" } else { "%2E%2E%2FX.parquet" };
+            expected.entry(name.to_owned()).or_insert((1, Vec::new())).1.push(row.clone());
+        }
+        assert!(of_parquet(&directory) == expected, "{more:?}");
+        assert!(told.starts_with(&format!("{} listings; ", expected.values().map(|(_, rows)| rows.len()).sum::<usize>())), "{told}");
+        assert!(write().exited(2).stderr.contains("exists"));
+    }
+    let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 10; exec \"$0\" \"$@\""];
+    let directory = target(&mirror, "copy-full");
+    mirror.start_behind(&full, &["export", "--parquet", directory.to_str().unwrap()]).wait(LIMIT).exited(1);
+    assert!(parts(&mirror).is_empty() && !directory.exists());
 }

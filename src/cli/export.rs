@@ -2,6 +2,8 @@
 
 mod csv;
 mod jsonl;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use super::exit::{reached_end, refuse};
 use super::print::grouped;
@@ -52,6 +54,10 @@ struct Format {
     /// Write one JSON object per line, - for standard output; media, open_houses and extra are nested
     #[arg(long, value_name = "FILE")]
     jsonl: Option<PathBuf>,
+    /// Write a directory, which must not exist, with a Parquet file for each feed, in the order of the keys
+    #[cfg(feature = "parquet")]
+    #[arg(long, value_name = "DIR")]
+    parquet: Option<PathBuf>,
 }
 
 /// What writes a row of one format.
@@ -82,15 +88,27 @@ fn is_unread(error: &anyhow::Error) -> bool {
 
 fn write(database: &Path, arguments: Arguments, stop: &CancellationToken) -> anyhow::Result<()> {
     let Arguments { format, public, since } = arguments;
-    let export = Export::begin(database, &LISTINGS, Selection { public, since, by_key: false }).map_err(plainly)?;
+    let begin = |by_key| Export::begin(database, &LISTINGS, Selection { public, since, by_key }).map_err(plainly);
+    #[cfg(feature = "parquet")]
+    if let Some(target) = format.parquet {
+        let export = begin(true)?;
+        let count = parquet::write(&export, &target, database, stop)?;
+        tell(count, &export);
+        return Ok(());
+    }
+    let export = begin(false)?;
     let count = match (format.csv, format.jsonl) {
         (Some(target), _) => lines(&export, &target, (Some(csv::names), csv::row), database, stop)?,
         (_, Some(target)) => lines(&export, &target, (None, jsonl::row), database, stop)?,
         (None, None) => return refuse("name a format"),
     };
-    // Where nobody reads it, the rows are written all the same.
-    writeln!(io::stderr(), "{} listings; go on with --since {}", grouped(count), export.seq).ok();
+    tell(count, &export);
     Ok(())
+}
+
+/// Where nobody reads it, the rows are written all the same.
+fn tell(count: u64, export: &Export) {
+    writeln!(io::stderr(), "{} listings; go on with --since {}", grouped(count), export.seq).ok();
 }
 
 /// The error by itself, by which the exit code is chosen.

@@ -4,6 +4,8 @@ use super::exit::refuse;
 use anyhow::Context;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
+#[cfg(feature = "parquet")]
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,11 +18,7 @@ pub(super) struct WholeFile {
 impl WholeFile {
     /// Begins an empty file, which those may read who may read the database.
     pub(super) fn begin(target: &Path, database: &Path) -> anyhow::Result<WholeFile> {
-        let Some(name) = target.file_name() else { return refuse(format!("{} names no file", target.display())) };
-        let mut part = OsString::from(".");
-        part.push(name);
-        part.push(format!(".{}.part", std::process::id()));
-        let part = target.with_file_name(part);
+        let part = part_of(target)?;
         // Nobody else may look into it before it has its mode.
         if let Err(error) = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part) {
             return refuse(format!("cannot write {}: {error}", part.display()));
@@ -30,6 +28,25 @@ impl WholeFile {
             fs::set_permissions(&file.part, Permissions::from_mode(found.permissions().mode() & 0o666)).context("cannot set its mode")?;
         }
         Ok(file)
+    }
+
+    /// The same for a directory of files, which must not exist.
+    #[cfg(feature = "parquet")]
+    pub(super) fn begin_directory(target: &Path, database: &Path) -> anyhow::Result<WholeFile> {
+        if target.symlink_metadata().is_ok() {
+            return refuse(format!("{} exists; name a new directory", target.display()));
+        }
+        let part = part_of(target)?;
+        if let Err(error) = fs::DirBuilder::new().mode(0o700).create(&part) {
+            return refuse(format!("cannot write {}: {error}", part.display()));
+        }
+        let directory = WholeFile { target: target.to_owned(), part };
+        if let Ok(found) = fs::metadata(database) {
+            // Who may read a directory must be let in, too.
+            let read = found.permissions().mode() & 0o666;
+            fs::set_permissions(&directory.part, Permissions::from_mode(read | (read & 0o444) >> 2)).context("cannot set its mode")?;
+        }
+        Ok(directory)
     }
 
     /// Where it is written.
@@ -51,6 +68,16 @@ impl WholeFile {
 impl Drop for WholeFile {
     fn drop(&mut self) {
         // It is gone where it was finished.
+        #[cfg(feature = "parquet")]
+        fs::remove_dir_all(&self.part).ok();
         fs::remove_file(&self.part).ok();
     }
+}
+
+fn part_of(target: &Path) -> anyhow::Result<PathBuf> {
+    let Some(name) = target.file_name() else { return refuse(format!("{} names no file", target.display())) };
+    let mut part = OsString::from(".");
+    part.push(name);
+    part.push(format!(".{}.part", std::process::id()));
+    Ok(target.with_file_name(part))
 }
