@@ -215,7 +215,7 @@ fn a_snapshot_holds_every_row_has_the_mode_of_the_file_and_replaces_nothing() {
 fn hide(mirror: &Mirror) -> i64 {
     execute(mirror, "UPDATE listings SET show_address = iif(rowid % 2, 1, 0), deleted_at = NULL, deleted_cause = NULL");
     let hidden = "SELECT name FROM pragma_table_info('listings') WHERE type = 'TEXT' AND name NOT IN ('extra', 'media', 'open_houses')
-        AND name NOT LIKE 'deleted%' AND name NOT IN (SELECT name FROM pragma_table_info('public_listings'))";
+        AND name NOT LIKE 'deleted%' AND name <> 'purged_at' AND name NOT IN (SELECT name FROM pragma_table_info('public_listings'))";
     let columns = mirror.query(hidden, |row| row.get::<_, String>(0));
     assert!(
         ["agent_remarks", "showing_instructions", "commission"].iter().all(|name| columns.contains(&(*name).to_owned())),
@@ -231,7 +231,11 @@ fn hide(mirror: &Mirror) -> i64 {
     execute(mirror, "UPDATE listings SET extra = '{\"A\":\"HIDDEN\"}'");
     let deleted = "SET deleted_at = changed_at, deleted_cause = 'vendor', remarks = 'HIDDEN', listing_id = 'HIDDEN' || listing_id";
     execute(mirror, &format!("UPDATE listings {deleted} WHERE rowid % 3 = 0"));
-    mirror.number("SELECT count(*) FROM live_listings")
+    execute(
+        mirror,
+        "UPDATE listings SET purged_at = changed_at, listing_id = 'HIDDEN' || listing_id WHERE rowid % 3 = 1 AND rowid % 7 = 0",
+    );
+    mirror.number("SELECT count(*) FROM public_listings")
 }
 
 fn holds(file: &Path, word: &str) -> bool {
@@ -249,7 +253,7 @@ fn a_snapshot_for_the_public_holds_what_may_be_displayed_and_not_one_byte_of_any
     assert!(holds(&file, "SHOWN") && !holds(&file, "HIDDEN"));
     let copy = Connection::open(&file).unwrap();
     copy.execute_batch(&format!("ATTACH '{}' AS main_file", mirror.database().display())).unwrap();
-    let live = "(feed_id, listing_id) IN (SELECT feed_id, listing_id FROM main_file.live_listings)";
+    let live = "(feed_id, listing_id) IN (SELECT feed_id, listing_id FROM main_file.public_listings)";
     for (table, which) in [("public_listings", "1"), ("listing_photos", live), ("open_houses_upcoming", "1"), ("lookups", "1")] {
         let [here, there] = ["main", "main_file"].map(|file| format!("SELECT * FROM {file}.{table} WHERE {which}"));
         for (one, other) in [(&here, &there), (&there, &here)] {
@@ -333,7 +337,7 @@ fn of_csv(text: &str) -> Vec<Row> {
 fn rows(mirror: &Mirror, format: &str, sql: &str) -> Vec<Row> {
     let nested = |name: &str| ["media", "open_houses", "extra"].contains(&name) && format == "--jsonl";
     mirror.query(sql, |row| {
-        let names: Vec<String> = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = row.as_ref().column_names().map(str::to_owned).collect();
         let value = |(index, name): (usize, &String)| match row.get_ref(index).unwrap() {
             ValueRef::Null => Value::Null,
             ValueRef::Text(text) if nested(name) => serde_json::from_slice(text).unwrap(),
@@ -352,8 +356,8 @@ fn rows(mirror: &Mirror, format: &str, sql: &str) -> Vec<Row> {
 /// Every column of the table but for internal ones.
 fn columns(mirror: &Mirror) -> String {
     mirror.text(
-        "SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_table_info('listings') WHERE cid <=
-        (SELECT cid FROM pragma_table_info('listings') WHERE name = 'change_seq') ORDER BY cid)",
+        "SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_table_info('listings')
+         WHERE name NOT IN ('stamp', 'raw_hash', 'content_hash') ORDER BY cid)",
     )
 }
 

@@ -14,7 +14,7 @@ use crate::record::Cell;
 use crate::store::FollowError;
 use crate::store::export::{Column, Export, Selection};
 use crate::vendor::constellation1::LISTINGS;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -60,8 +60,33 @@ struct Format {
     parquet: Option<PathBuf>,
 }
 
-/// What writes a row of one format.
-type WriteRow = fn(&mut dyn Write, &[Column], &[Cell]) -> io::Result<()>;
+/// How one format writes its lines.
+struct Lines {
+    /// The line of names, where it has one.
+    names: Option<fn(&[Column]) -> String>,
+    row: fn(&mut dyn Write, &[Column], &[Cell]) -> io::Result<()>,
+}
+
+const CSV: Lines = Lines { names: Some(csv::names), row: csv::row };
+const JSONL: Lines = Lines { names: None, row: jsonl::row };
+
+/// What is written, and what ends that early.
+struct Output<'a> {
+    target: PathBuf,
+    database: &'a Path,
+    stop: &'a CancellationToken,
+}
+
+impl Output<'_> {
+    fn check_stop(&self) -> anyhow::Result<()> {
+        if self.stop.is_cancelled() { Err(anyhow!("stopped; nothing was written to {}", self.target.display())) } else { Ok(()) }
+    }
+
+    /// What could not be done.
+    fn told(&self) -> String {
+        format!("cannot write {}", self.target.display())
+    }
+}
 
 pub(super) async fn export(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
@@ -89,21 +114,19 @@ fn is_unread(error: &anyhow::Error) -> bool {
 fn write(database: &Path, arguments: Arguments, stop: &CancellationToken) -> anyhow::Result<()> {
     let Arguments { format, public, since } = arguments;
     let begin = |by_key| Export::begin(database, &LISTINGS, Selection { public, since, by_key }).map_err(plainly);
+    let output = |target| Output { target, database, stop };
     #[cfg(feature = "parquet")]
     if let Some(target) = format.parquet {
         let export = begin(true)?;
-        let count = parquet::write(&export, &target, database, stop)?;
-        tell(count, &export);
-        return Ok(());
+        return parquet::write(&export, &output(target)).map(|count| tell(count, &export));
     }
-    let export = begin(false)?;
-    let count = match (format.csv, format.jsonl) {
-        (Some(target), _) => lines(&export, &target, (Some(csv::names), csv::row), database, stop)?,
-        (_, Some(target)) => lines(&export, &target, (None, jsonl::row), database, stop)?,
+    let (target, lines) = match (format.csv, format.jsonl) {
+        (Some(target), _) => (target, CSV),
+        (_, Some(target)) => (target, JSONL),
         (None, None) => return refuse("name a format"),
     };
-    tell(count, &export);
-    Ok(())
+    let export = begin(false)?;
+    lines.write(&export, &output(target)).map(|count| tell(count, &export))
 }
 
 /// Where nobody reads it, the rows are written all the same.
@@ -119,31 +142,25 @@ fn plainly(error: FollowError) -> anyhow::Error {
     }
 }
 
-/// Writes a file, or standard output, line by line.
-fn lines(
-    export: &Export,
-    target: &Path,
-    (head, row): (Option<fn(&[Column]) -> String>, WriteRow),
-    database: &Path,
-    stop: &CancellationToken,
-) -> anyhow::Result<u64> {
-    let file = if target == Path::new("-") { None } else { Some(WholeFile::begin(target, database)?) };
-    let out: Box<dyn Write> = match &file {
-        Some(file) => Box::new(OpenOptions::new().write(true).open(file.part())?),
-        // What the vendor sends could steer the terminal.
-        None if io::stdout().is_terminal() => return refuse("standard output is a terminal: name a file, or a program behind a pipe"),
-        None => Box::new(io::stdout()),
-    };
-    let mut out = BufWriter::with_capacity(BUFFER, out);
-    let told = || format!("cannot write {}", target.display());
-    out.write_all(head.map(|head| head(&export.columns)).unwrap_or_default().as_bytes()).with_context(told)?;
-    let count = export.each(|cells| {
-        if stop.is_cancelled() {
-            bail!("stopped; nothing was written to {}", target.display());
-        }
-        row(&mut out, &export.columns, cells).with_context(told)
-    })?;
-    out.flush().with_context(told)?;
-    file.map_or(Ok(()), WholeFile::finish)?;
-    Ok(count)
+impl Lines {
+    /// Writes a file, or standard output; tells how many rows there were.
+    fn write(&self, export: &Export, output: &Output) -> anyhow::Result<u64> {
+        let file = if output.target == Path::new("-") { None } else { Some(WholeFile::begin(&output.target, output.database)?) };
+        let out: Box<dyn Write> = match &file {
+            Some(file) => Box::new(OpenOptions::new().write(true).open(file.part())?),
+            // What the vendor sends could steer the terminal.
+            None if io::stdout().is_terminal() => return refuse("standard output is a terminal: name a file, or a program behind a pipe"),
+            None => Box::new(io::stdout()),
+        };
+        let mut out = BufWriter::with_capacity(BUFFER, out);
+        let names = self.names.map(|names| names(&export.columns)).unwrap_or_default();
+        out.write_all(names.as_bytes()).with_context(|| output.told())?;
+        let count = export.each(|cells| {
+            output.check_stop()?;
+            (self.row)(&mut out, &export.columns, cells).with_context(|| output.told())
+        })?;
+        out.flush().with_context(|| output.told())?;
+        file.map_or(Ok(()), WholeFile::finish)?;
+        Ok(count)
+    }
 }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row};
 use std::path::Path;
 
 /// What the mirror adds to the columns of an entity, but for what is internal.
-const OWN: [&str; 6] = ["extra", "first_seen_at", "changed_at", "deleted_at", "deleted_cause", "change_seq"];
+const OWN: [&str; 7] = ["extra", "first_seen_at", "changed_at", "deleted_at", "deleted_cause", "change_seq", "purged_at"];
 /// The view of what may be displayed.
 const PUBLIC: &str = "public_listings";
 
@@ -111,10 +111,14 @@ fn sql(entity: &Entity, Selection { public, since, by_key }: Selection, names: &
         Some(since) if by_key => (format!("+stored.change_seq > {since}"), format!("stored.{feed}, stored.{id}")),
         Some(since) => (format!("stored.change_seq > {since}"), "stored.change_seq".to_owned()),
     };
-    let shown = if public { format!("LEFT JOIN {PUBLIC} AS shown USING ({feed}, {id})") } else { String::new() };
+    // A cross join keeps the order of its tables, so that nothing has to be sorted.
+    let join = if since.is_some() { "LEFT" } else { "CROSS" };
+    let shown = if public { format!("{join} JOIN {PUBLIC} AS shown USING ({feed}, {id})") } else { String::new() };
     let column = |name: &String| match name.as_str() {
-        // What may not be displayed any more is as good as deleted.
-        "deleted_at" if public => format!("iif(shown.{id} IS NULL, coalesce(stored.deleted_at, stored.changed_at), NULL)"),
+        // What may not be displayed any more, such as what was purged, is as good as deleted.
+        "deleted_at" if public => {
+            format!("iif(shown.{id} IS NULL, coalesce(stored.deleted_at, stored.purged_at, stored.changed_at), NULL)")
+        }
         own if !public || own == feed || own == id || own == "change_seq" => format!("stored.{own}"),
         other => format!("shown.{other}"),
     };

@@ -1,5 +1,6 @@
 //! Rows as Parquet: a directory with one file per feed, its columns typed as those of the vendor.
 
+use super::Output;
 use crate::cli::whole_file::WholeFile;
 use crate::record::{Cell, Kind};
 use crate::store::export::{Column, Export};
@@ -13,24 +14,20 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// A row group is as large as what is kept in memory: so many rows, or bytes of text, at most.
 const GROUP_ROWS: usize = 10_000;
 const GROUP_BYTES: usize = 32 << 20;
 
 /// Writes a directory, feed by feed, from rows in the order of their keys; tells how many there were.
-pub(super) fn write(export: &Export, target: &Path, database: &Path, stop: &CancellationToken) -> anyhow::Result<u64> {
-    let directory = WholeFile::begin_directory(target, database)?;
-    let told = || format!("cannot write {}", target.display());
+pub(super) fn write(export: &Export, output: &Output) -> anyhow::Result<u64> {
+    let directory = WholeFile::begin_directory(&output.target, output.database)?;
     let mut open: Option<Feed> = None;
     let count = export.each(|cells| {
-        if stop.is_cancelled() {
-            bail!("stopped; nothing was written to {}", target.display());
-        }
-        add(&mut open, cells, directory.part(), &export.columns).with_context(told)
+        output.check_stop()?;
+        add(&mut open, cells, directory.part(), &export.columns).with_context(|| output.told())
     })?;
-    open.map_or(Ok(()), Feed::close).with_context(told)?;
+    open.map_or(Ok(()), Feed::close).with_context(|| output.told())?;
     directory.finish()?;
     Ok(count)
 }
