@@ -4,6 +4,7 @@ mod changes;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod exit;
+mod export;
 mod feeds;
 mod history;
 mod logging;
@@ -15,8 +16,11 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod show;
+mod snapshot;
 mod status;
 mod verify;
+mod wait;
+mod whole_file;
 mod why;
 
 use crate::config::{Config, ConfigError};
@@ -87,6 +91,12 @@ enum Command {
     History(history::Arguments),
     /// Prove that the rows are what was stored, or that two files hold the same
     Verify(verify::Arguments),
+    /// Wait until the file is complete up to a moment
+    Wait(wait::Arguments),
+    /// Write a consistent copy of the file, or of what may be displayed
+    Snapshot(snapshot::Arguments),
+    /// Write the listings as CSV or JSON lines
+    Export(export::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
@@ -135,6 +145,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
+        Command::Snapshot(arguments) => snapshot::snapshot(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Export(arguments) => export::export(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Wait(arguments) => wait::wait(&Config::read_for_reading(&cli.global.config)?, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
         #[cfg(feature = "sandbox")]
@@ -182,6 +195,9 @@ mod tests {
             ("changes", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
             ("history", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("verify", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("wait", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
+            ("snapshot", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("export", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
         ];
         if cfg!(feature = "sandbox") {
             expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);
@@ -193,10 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn the_sandbox_and_the_demo_exist_only_with_their_feature() {
+    fn the_sandbox_the_demo_and_parquet_exist_only_with_their_feature() {
         let help = Cli::command().render_help().to_string();
         for word in ["sandbox", "demo"] {
             assert_eq!(help.contains(word), cfg!(feature = "sandbox"), "{word} in\n{help}");
         }
+        let export = Cli::command().find_subcommand_mut("export").map(|export| export.render_help().to_string());
+        assert_eq!(export.map(|help| help.contains("--parquet")), Some(cfg!(feature = "parquet")));
     }
 }

@@ -270,7 +270,25 @@ fn subcommands() -> Vec<String> {
 #[test]
 fn the_documents_name_every_subcommand_and_its_flags() {
     let subcommands = subcommands();
-    assert_eq!(subcommands, ["run", "status", "reconcile", "rejects", "feeds", "why", "changes", "history", "verify", "sandbox", "demo"]);
+    assert_eq!(
+        subcommands,
+        [
+            "run",
+            "status",
+            "reconcile",
+            "rejects",
+            "feeds",
+            "why",
+            "changes",
+            "history",
+            "verify",
+            "wait",
+            "snapshot",
+            "export",
+            "sandbox",
+            "demo"
+        ]
+    );
     for subcommand in &subcommands {
         assert!(README.contains(&format!("mls-sync {subcommand}")), "README.md does not name `mls-sync {subcommand}`");
         help(&[subcommand]);

@@ -6,6 +6,7 @@ use crate::sync::progress::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -43,6 +44,27 @@ async fn bars(progress: Progress) {
             bar.set_position(counters.filled.min(counters.expected));
             bar.set_message(format!("{} of {}  {}", grouped(counters.filled), grouped(counters.expected), counters.doing));
         }
+        tokio::time::sleep(BAR_EVERY).await;
+    }
+}
+
+/// Shows how a file grows until the guard is dropped; on a terminal alone, because it takes minutes at most.
+pub(super) fn growth(path: &Path, size: Option<u64>) -> DropGuard {
+    let (stop, path) = (CancellationToken::new(), path.to_owned());
+    let guard = stop.clone().drop_guard();
+    if std::io::stderr().is_terminal() {
+        tokio::spawn(async move { stop.run_until_cancelled(growing(&path, size)).await });
+    }
+    guard
+}
+
+async fn growing(path: &Path, size: Option<u64>) {
+    let template = if size.is_some() { "  {bar:30.cyan/black} {bytes} of {total_bytes}" } else { "  {spinner} {bytes}" };
+    let style = ProgressStyle::with_template(template).expect("the template is valid").progress_chars("━━╌");
+    let bar = size.map_or_else(ProgressBar::no_length, ProgressBar::new).with_finish(ProgressFinish::AndClear).with_style(style);
+    loop {
+        let grown = std::fs::metadata(path).map_or(0, |found| found.len());
+        bar.set_position(size.map_or(grown, |size| grown.min(size)));
         tokio::time::sleep(BAR_EVERY).await;
     }
 }

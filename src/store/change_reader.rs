@@ -156,8 +156,21 @@ impl Life {
         if last < self.cut {
             return lost(format!("the changes up to {} were cut (history.keep), and change {last} is before that", self.cut));
         }
-        // No number is left out, so that one which is not there was given in another life.
-        let known = last == self.cut || value(connection, "SELECT EXISTS (SELECT 1 FROM changes WHERE seq = ?1)", [last])?;
-        if known { Ok(()) } else { lost(format!("this file has no change {last}: an older copy was put back, or it is another file")) }
+        check_known(connection, last)
     }
+}
+
+/// The last number that was given.
+pub(super) fn last(connection: &Connection) -> rusqlite::Result<i64> {
+    value(connection, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'", [])
+}
+
+/// Refuses a number that this file never gave, in its present life or in that of the copy that it was made of. No number is left
+/// out, so that one which is not there was given in another life.
+pub(super) fn check_known(connection: &Connection, seq: i64) -> Result<(), FollowError> {
+    let known = "SELECT ?1 <= cut_seq OR EXISTS (SELECT 1 FROM changes WHERE seq = ?1) FROM schema_meta";
+    if value(connection, known, [seq])? {
+        return Ok(());
+    }
+    Err(Lost(format!("this file has no change {seq}: an older copy was put back, or it is another file")).into())
 }
