@@ -499,7 +499,7 @@ fn parquet_files_hold_the_rows_of_each_feed_with_every_value_as_it_is() {
         assert!(told.starts_with(&format!("{} listings; ", expected.values().map(|(_, rows)| rows.len()).sum::<usize>())), "{told}");
         assert!(write().exited(2).stderr.contains("exists"));
     }
-    let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 10; exec \"$0\" \"$@\""];
+    let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""];
     let directory = target(&mirror, "copy-full");
     mirror.start_behind(&full, &["export", "--parquet", directory.to_str().unwrap()]).wait(LIMIT).exited(1);
     assert!(parts(&mirror).is_empty() && !directory.exists());

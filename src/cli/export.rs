@@ -2,6 +2,7 @@
 
 mod csv;
 mod jsonl;
+mod output;
 #[cfg(feature = "parquet")]
 mod parquet;
 
@@ -14,7 +15,8 @@ use crate::record::Cell;
 use crate::store::FollowError;
 use crate::store::export::{Column, Export, Selection};
 use crate::vendor::constellation1::LISTINGS;
-use anyhow::{Context, anyhow};
+use anyhow::Context;
+use output::Output;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -69,24 +71,6 @@ struct Lines {
 
 const CSV: Lines = Lines { names: Some(csv::names), row: csv::row };
 const JSONL: Lines = Lines { names: None, row: jsonl::row };
-
-/// What is written, and what ends that early.
-struct Output<'a> {
-    target: PathBuf,
-    database: &'a Path,
-    stop: &'a CancellationToken,
-}
-
-impl Output<'_> {
-    fn check_stop(&self) -> anyhow::Result<()> {
-        if self.stop.is_cancelled() { Err(anyhow!("stopped; nothing was written to {}", self.target.display())) } else { Ok(()) }
-    }
-
-    /// What could not be done.
-    fn told(&self) -> String {
-        format!("cannot write {}", self.target.display())
-    }
-}
 
 pub(super) async fn export(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;

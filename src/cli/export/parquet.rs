@@ -1,6 +1,6 @@
 //! Rows as Parquet: a directory with one file per feed, its columns typed as those of the vendor.
 
-use super::Output;
+use super::output::Output;
 use crate::cli::whole_file::WholeFile;
 use crate::record::{Cell, Kind};
 use crate::store::export::{Column, Export};
