@@ -868,10 +868,8 @@ SELECT
 FROM listings, json_each(listings.open_houses) AS house
 WHERE listings.deleted_at IS NULL AND lower(house.type) = 'object';
 
--- SEARCH. A listing's number, by which the two tables below are joined with the listings. The sections "Full text" and "On the
--- map" of docs/consumers.md show how.
-
--- One row per row of `listings`, of deleted listings, too.
+-- One row per row of `listings`, of deleted ones, too: the number by which the next two tables are joined with it. The sections
+-- "Full text" and "On the map" of docs/consumers.md show how.
 CREATE TABLE listing_ids (  -- public
     id                              INTEGER PRIMARY KEY,  -- stays the same as long as the listing has a row; rises in the order in which they came
     feed_id                         TEXT NOT NULL,

@@ -40,12 +40,7 @@ pub(super) fn switch(
     Ok(())
 }
 
-fn build(
-    database: &mut Database,
-    (table, fill): (&str, &str),
-    told: &mut impl FnMut(i64, i64),
-    stop: &AtomicBool,
-) -> rusqlite::Result<()> {
+fn build(database: &mut Database, (table, fill): (&str, &str), told: &mut impl FnMut(i64, i64), stop: &AtomicBool) -> rusqlite::Result<()> {
     let (tx, _) = database.begin()?;
     let all: i64 = value(&tx, "SELECT coalesce(max(id), 0) FROM listing_ids", [])?;
     tracing::info!(listings = all, "the table {table} for searches is being built");
