@@ -389,7 +389,7 @@ fn each_query_of_a_listing_site_uses_the_index_that_the_page_names() {
         let steps: Vec<&String> = plan.iter().filter(|step| tables.iter().any(|table| step.contains(table))).collect();
         let virtual_table = format!("SCAN {index} VIRTUAL TABLE INDEX ");
         let uses = |step: &&String| step.contains(&format!("INDEX {index} (")) || step.starts_with(&virtual_table);
-        assert!(steps.iter().any(|step| uses(step)), "{sql}\ndoes not use {index}: {plan:#?}");
+        assert!(steps.iter().any(&uses), "{sql}\ndoes not use {index}: {plan:#?}");
         let narrow = steps.iter().all(|step| step.starts_with("SEARCH") || uses(step));
         assert!(narrow, "{sql}\nreads a whole table: {plan:#?}");
         let sorts = plan.iter().any(|step| step.starts_with("USE TEMP B-TREE FOR ORDER BY"));
