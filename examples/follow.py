@@ -31,6 +31,7 @@ def follow(copy, columns):
 if len(sys.argv) < 3 or not os.path.exists(sys.argv[1]):
     sys.exit(__doc__)
 source, target, *words = sys.argv[1:]
+inode = os.stat(source).st_ino
 copy = sqlite3.connect(target, isolation_level=None, timeout=30)
 copy.execute("ATTACH ? AS mls", (pathlib.Path(source).absolute().as_uri() + "?mode=ro",))
 (contract,) = copy.execute("SELECT contract FROM mls.schema_meta").fetchone()
@@ -48,7 +49,6 @@ if here != there:  # the copy is new, or a newer mirror has more columns
         CREATE TABLE position AS SELECT '' AS epoch, 0 AS seq;
         COMMIT;
     """)
-inode = os.stat(source).st_ino
 while follow(copy, ", ".join(there)) or "--once" not in words:
     time.sleep(0.1)
     if not os.path.exists(source) or os.stat(source).st_ino != inode:
