@@ -375,9 +375,9 @@ CREATE TABLE listings (  -- public
 CREATE INDEX listings_deleted ON listings (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 
 -- What a listing site asks for. They leave out deleted listings, so they serve the views that do so, too.
-CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
-CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
 CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
 CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
@@ -868,6 +868,38 @@ SELECT
 FROM listings, json_each(listings.open_houses) AS house
 WHERE listings.deleted_at IS NULL AND lower(house.type) = 'object';
 
+-- One row per row of `listings`, of deleted ones, too: the number by which the next two tables are joined with it. The sections
+-- "Full text" and "On the map" of docs/consumers.md show how.
+CREATE TABLE listing_ids (  -- public
+    id                              INTEGER PRIMARY KEY,  -- stays the same as long as the listing has a row; rises in the order in which they came
+    feed_id                         TEXT NOT NULL,
+    listing_id                      TEXT NOT NULL,
+    UNIQUE (feed_id, listing_id)
+) STRICT;
+
+-- The words of the listings that are not deleted, for MATCH; rowid is listing_ids.id. It is there unless `search.text` of the
+-- configuration is false. It is not filtered for the public: a page that anybody can open leaves out the column hidden_address
+-- by MATCH '- hidden_address : (...)', because a match alone tells an address.
+CREATE VIRTUAL TABLE listing_text USING fts5 (  -- public
+    listing_id,                     -- the MLS number
+    address,                        -- where the vendor says that it may be shown (show_address = 1)
+    hidden_address,                 -- the address elsewhere
+    city,
+    subdivision,
+    grade_school,
+    middle_school,
+    high_school,
+    remarks,
+    content = 'listing_text_rows', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+);
+
+-- Where the listings lie that are not deleted; id is listing_ids.id. It is there unless `search.location` of the configuration is
+-- false. It holds numbers of 32 bits, rounded outwards by up to 4 metres, so compare the columns of `listings` as well; those of
+-- `public_listings` for the public. Coordinates that are null, both 0 or none on earth are left out.
+CREATE VIRTUAL TABLE listing_location USING rtree (  -- public
+    id, min_latitude, max_latitude, min_longitude, max_longitude
+);
+
 -- What RESO calls the vendor's standardised values. It holds the section [reso] of the configuration of the last run.
 CREATE TABLE reso_lookup (  -- public
     lookup                          TEXT NOT NULL CHECK (lookup IN ('StandardStatus', 'PropertyType')),  -- RESO's name of it
@@ -1353,3 +1385,90 @@ CREATE TABLE contested (  -- internal
     run_id                          INTEGER,        -- the reconcile run that asks the vendor about it; null otherwise
     PRIMARY KEY (feed_id, listing_id)
 ) STRICT;
+
+-- What the tables for searches hold of each listing, and how that is kept true. An update that leaves it as it is costs a comparison.
+CREATE VIEW listing_text_rows AS  -- internal
+SELECT
+    listing_ids.id,
+    listings.listing_id,
+    iif(listings.show_address = 1, listings.address, NULL) AS address,
+    iif(listings.show_address = 1, NULL, listings.address) AS hidden_address,
+    listings.city,
+    listings.subdivision,
+    listings.grade_school,
+    listings.middle_school,
+    listings.high_school,
+    listings.remarks
+FROM listing_ids CROSS JOIN listings USING (feed_id, listing_id)
+WHERE listings.deleted_at IS NULL;
+
+CREATE VIEW listing_location_rows AS  -- internal
+SELECT
+    listing_ids.id,
+    listings.latitude AS min_latitude,
+    listings.latitude AS max_latitude,
+    listings.longitude AS min_longitude,
+    listings.longitude AS max_longitude
+FROM listing_ids CROSS JOIN listings USING (feed_id, listing_id)
+WHERE listings.deleted_at IS NULL
+    AND listings.latitude BETWEEN -90 AND 90 AND listings.longitude BETWEEN -180 AND 180
+    AND (listings.latitude <> 0 OR listings.longitude <> 0);
+
+CREATE TRIGGER listing_ids_insert AFTER INSERT ON listings BEGIN
+    INSERT INTO listing_ids (feed_id, listing_id) VALUES (new.feed_id, new.listing_id);
+END;
+
+-- Before, so that those of listing_ids find the row as it was.
+CREATE TRIGGER listing_ids_delete BEFORE DELETE ON listings BEGIN
+    DELETE FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id;
+END;
+
+CREATE TRIGGER listing_text_insert AFTER INSERT ON listing_ids BEGIN
+    INSERT INTO listing_text (rowid, listing_id, address, hidden_address, city, subdivision, grade_school, middle_school, high_school, remarks)
+    SELECT * FROM listing_text_rows WHERE id = new.id;
+END;
+
+-- FTS5 must be told what it takes out: exactly what was put in.
+CREATE TRIGGER listing_text_update
+AFTER UPDATE OF deleted_at, show_address, address, city, subdivision, grade_school, middle_school, high_school, remarks ON listings
+WHEN (old.deleted_at IS NULL, old.show_address = 1, old.address, old.city, old.subdivision, old.grade_school, old.middle_school,
+        old.high_school, old.remarks)
+    IS NOT (new.deleted_at IS NULL, new.show_address = 1, new.address, new.city, new.subdivision, new.grade_school, new.middle_school,
+        new.high_school, new.remarks)
+BEGIN
+    INSERT INTO listing_text (
+        listing_text, rowid, listing_id, address, hidden_address, city, subdivision, grade_school, middle_school, high_school, remarks
+    )
+    SELECT
+        'delete', id, listing_id, iif(old.show_address = 1, old.address, NULL), iif(old.show_address = 1, NULL, old.address),
+        old.city, old.subdivision, old.grade_school, old.middle_school, old.high_school, old.remarks
+    FROM listing_ids
+    WHERE feed_id = old.feed_id AND listing_id = old.listing_id AND old.deleted_at IS NULL;
+    INSERT INTO listing_text (rowid, listing_id, address, hidden_address, city, subdivision, grade_school, middle_school, high_school, remarks)
+    SELECT * FROM listing_text_rows
+    WHERE id = (SELECT id FROM listing_ids WHERE feed_id = new.feed_id AND listing_id = new.listing_id);
+END;
+
+CREATE TRIGGER listing_text_delete BEFORE DELETE ON listing_ids BEGIN
+    INSERT INTO listing_text (
+        listing_text, rowid, listing_id, address, hidden_address, city, subdivision, grade_school, middle_school, high_school, remarks
+    )
+    SELECT 'delete', * FROM listing_text_rows WHERE id = old.id;
+END;
+
+CREATE TRIGGER listing_location_insert AFTER INSERT ON listing_ids BEGIN
+    INSERT INTO listing_location SELECT * FROM listing_location_rows WHERE id = new.id;
+END;
+
+CREATE TRIGGER listing_location_update AFTER UPDATE OF deleted_at, latitude, longitude ON listings
+WHEN (old.deleted_at IS NULL, old.latitude, old.longitude) IS NOT (new.deleted_at IS NULL, new.latitude, new.longitude)
+BEGIN
+    DELETE FROM listing_location
+    WHERE id = (SELECT id FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id);
+    INSERT INTO listing_location SELECT * FROM listing_location_rows
+    WHERE id = (SELECT id FROM listing_ids WHERE feed_id = new.feed_id AND listing_id = new.listing_id);
+END;
+
+CREATE TRIGGER listing_location_delete BEFORE DELETE ON listing_ids BEGIN
+    DELETE FROM listing_location WHERE id = old.id;
+END;

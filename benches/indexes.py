@@ -1,4 +1,4 @@
-"""What the indexes of `listings` cost: stores the rows of a mirrored file anew, with and without them.
+"""What the indexes of `listings` and the tables for searches cost: stores the rows of a mirrored file anew, with and without them.
 
     python3 benches/indexes.py mls.db [rows]
 
@@ -14,18 +14,24 @@ import time
 
 SCHEMA = (pathlib.Path(__file__).parent.parent / "schema.sql").read_text()
 PAGE = 200  # rows of one transaction, as of one page
+SEARCHES = ["listing_text", "listing_location"]
 KEYS = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'listings' AND sql IS NOT NULL AND name <> 'listings_deleted'"
 
 
 def create(path, kept):
-    """An empty file of the contract, with no index for searches but those that are kept."""
+    """An empty file of the contract, with no index for searches and no table for them but those that are kept."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA page_size = 16384")
     db.executescript(SCHEMA)
     for (name,) in db.execute(KEYS).fetchall():
         if name not in kept:
             db.execute(f"DROP INDEX {name}")
+    searches = [table for table in SEARCHES if table in kept]
+    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        if not any(name.startswith(kept) for kept in searches + ["listing_ids"] * bool(searches)):
+            db.execute(f"DROP TRIGGER {name}")
     db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA temp_store = MEMORY")
     return db
 
 
@@ -64,7 +70,7 @@ def main():
     memory = sqlite3.connect(":memory:")
     memory.executescript(SCHEMA)
     every = [name for (name,) in memory.execute(KEYS)]
-    cases = {"none": [], "all": every} | {name: [name] for name in every}
+    cases = {"none": [], "indexes": every, "indexes, searches": every + SEARCHES} | {name: [name] for name in every + SEARCHES}
     best = {}
     for _ in range(3):
         for case, kept in cases.items():

@@ -13,6 +13,7 @@ mod poll;
 mod rate;
 mod reconcile;
 mod reso;
+mod search;
 mod span;
 
 pub(crate) use rate::Rate;
@@ -43,6 +44,7 @@ pub struct Config {
     pub(crate) licence: licence::Licence,
     pub(crate) media: media::Media,
     pub(crate) reso: reso::Reso,
+    pub(crate) search: search::Search,
     pub(crate) rate: Rate,
 }
 

@@ -8,6 +8,7 @@ mod housekeeper;
 mod key_watch;
 pub(crate) mod question;
 mod run;
+mod search;
 mod seed;
 mod session_options;
 mod socket;
@@ -87,6 +88,7 @@ impl Daemon {
         let Tools { vendor, store, troubles, .. } = supervisor.tools.clone();
         store.configure(store_options(&supervisor.config)).await?;
         store.save_reso(supervisor.config.reso.rows()).await?;
+        search::switch(&supervisor.config, &store, &supervisor.tools.stop).await?;
         let (account, once) = (supervisor.config.account(), supervisor.options.once);
         let (stop, keeper) = (supervisor.tools.stop.clone(), store.clone());
         let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;

@@ -118,6 +118,8 @@
 //! - *The same version in two shapes is one version.* Answers may follow the document's table or its class. Where the
 //!   stamp is the same, a field that an answer leaves out keeps its value; where the stamp is newer, it becomes null.
 //! - *Photos and open houses are views* over the JSON columns: each listing is written once, and there is no second place that could be wrong.
+//! - *Searches are kept true by triggers* of `schema.sql`, in the statement that writes the row, so no way to a row can leave them
+//!   out. A table for searches is built in one transaction: whoever finds it finds every listing in it (`store::search`).
 //! - *A value is converted only where nothing is lost.* What does not convert is kept in `extra` and counted per field.
 //! - *Feeds that nobody named* are found from totals, because the vendor has no list of them (`plan::discover`).
 

@@ -47,6 +47,7 @@ mod retention;
 mod row;
 mod row_sql;
 mod schema;
+mod search;
 pub(crate) mod snapshot;
 mod source;
 mod sqlite;

@@ -61,6 +61,15 @@ impl Old {
         writer.join().expect("the writer ends");
     }
 
+    /// What a run does first.
+    fn make_searches(&self) {
+        let (store, writer) = Store::open(&self.path, &LISTINGS).expect("it opens");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(store.switch_search([true, true], |_, _| {})).expect("they are made");
+        drop(store);
+        writer.join().expect("the writer ends");
+    }
+
     fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
         rows(&self.open(), sql)
     }
@@ -105,6 +114,7 @@ fn a_file_of_version_1_gets_the_schema_of_a_fresh_one() {
     old.migrate();
     let path = fresh.path().join("fresh.db");
     drop(Store::open(&path, &LISTINGS).expect("it is created"));
+    old.make_searches();
     let fresh = Connection::open(&path).expect("it opens");
     let (migrated, created) = (schema(&old.open()), schema(&fresh));
     assert!(created.len() > 400, "{}", created.len());

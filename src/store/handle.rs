@@ -16,7 +16,7 @@ use super::rejects::{self, KeptReject, Replayed};
 use super::reso::{self, LookupRow};
 use super::source::{self, Intent, Taken};
 use super::writer::{Job, Writer};
-use super::{checkpoint, known_gaps, ledger, removal};
+use super::{checkpoint, known_gaps, ledger, removal, search};
 use crate::entity::Entity;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
@@ -116,6 +116,13 @@ impl Store {
     /// Makes the table `reso_lookup` hold these rows.
     pub(crate) async fn save_reso(&self, rows: Vec<LookupRow>) -> Result<(), Error> {
         self.write(move |db| reso::save(db, &rows)).await
+    }
+
+    /// Makes the file have the tables `listing_text` and `listing_location`, each where it is wanted. `told` hears of the building: how many
+    /// listings are in, of how many. A stop gives it up.
+    pub async fn switch_search(&self, wanted: [bool; 2], told: impl FnMut(i64, i64) + Send + 'static) -> Result<(), Error> {
+        let stop = Arc::clone(&self.hurry);
+        self.write(move |db| search::switch(db, wanted, told, &stop)).await
     }
 
     /// Whether a feed was not reconciled since the file was taken over from another source.

@@ -52,11 +52,15 @@ fn take(connection: &mut Connection, entity: &'static Entity, (from, sql): (u32,
     tx.commit()
 }
 
-fn renew_views(tx: &Connection) -> rusqlite::Result<()> {
+/// The statements of `schema.sql` that make what fits a condition, in their order.
+pub(super) fn made(condition: &str) -> rusqlite::Result<Vec<String>> {
     let fresh = Connection::open_in_memory()?;
     fresh.execute_batch(SCHEMA)?;
+    rows(&fresh, &format!("SELECT sql FROM sqlite_schema WHERE {condition} ORDER BY rowid"), [], |row| row.get(0))
+}
+
+fn renew_views(tx: &Connection) -> rusqlite::Result<()> {
     let drops: Vec<String> =
         rows(tx, "SELECT format('DROP VIEW \"%w\"', name) FROM sqlite_schema WHERE type = 'view'", [], |row| row.get(0))?;
-    let views: Vec<String> = rows(&fresh, "SELECT sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid", [], |row| row.get(0))?;
-    drops.iter().chain(&views).try_for_each(|sql| tx.execute_batch(sql))
+    drops.iter().chain(&made("type = 'view'")?).try_for_each(|sql| tx.execute_batch(sql))
 }

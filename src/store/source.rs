@@ -87,7 +87,8 @@ fn forget(tx: &Connection, table: &str, at: &str) -> rusqlite::Result<()> {
          WHERE state IN ('scanning', 'confirming', 'withheld')",
         [at],
     )?;
-    tx.execute(&format!("UPDATE {table} SET stamp = NULL, raw_hash = zeroblob(16)"), []).map(drop)
+    // FAIL, because the transaction is given up anyway, and SQLite would keep a copy of the whole table to take it back by itself.
+    tx.execute(&format!("UPDATE OR FAIL {table} SET stamp = NULL, raw_hash = zeroblob(16)"), []).map(drop)
 }
 
 /// Where the configuration now begins earlier, the feeds do: what lies between is a gap. It begins later: what is held stays.

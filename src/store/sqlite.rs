@@ -112,6 +112,12 @@ fn version(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
     pragma("user_version").map_err(|error| unusable(path, error))
 }
 
+/// What a statement would take back if it failed is kept in memory and not in a temporary file: a row whose triggers write into other
+/// tables needs that each time. An older file is brought up to date before this, because that makes large temporary tables.
+pub(super) fn keep_statements_in_memory(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "temp_store", "memory")
+}
+
 /// SQLite gives the -wal and -shm files the mode of the database, so creating it with the right one is enough.
 fn create_empty(path: &Path) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();

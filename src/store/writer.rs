@@ -52,6 +52,7 @@ impl Writer {
     ) -> Result<Writer, OpenError> {
         let remembered = instance::remembered(path);
         let mut connection = open_newest(path, entity, instance.is_some())?;
+        sqlite::keep_statements_in_memory(&connection).map_err(|error| unusable(path, error))?;
         life::recognize(&mut connection, path, remembered.as_ref()).map_err(|error| unusable(path, error))?;
         let mut files = Files::of(path);
         if let Some(instance) = &mut instance {

@@ -57,7 +57,8 @@ fn execute(mirror: &Mirror, sql: &str) {
 /// All that was learnt, and all that was noted, was so a quarter of an hour ago.
 fn a_quarter_of_an_hour_passes(mirror: &Mirror) {
     let before = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-15 minutes')";
-    execute(mirror, &format!("UPDATE contested SET first_seen_at = {before}"));
+    let by_vendor = "strftime('%Y-%m-%dT%H:%M:%f', vendor_seen_at, '-15 minutes')";
+    execute(mirror, &format!("UPDATE contested SET first_seen_at = {before}, vendor_seen_at = {by_vendor}"));
     execute(mirror, &format!("UPDATE listings SET first_seen_at = {before}, changed_at = {before}"));
     execute(mirror, "UPDATE changes SET at = (SELECT max(changed_at) FROM listings)");
 }

@@ -157,9 +157,9 @@ CREATE INDEX listings_sold ON listings (feed_id, coalesce(sale_date, last_listin
 WHERE lower(listing_status_search) IN ('sold', 'closed') AND deleted_at IS NULL AND purged_at IS NULL;
 
 -- What a listing site asks for.
-CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
-CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
 CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
 CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
@@ -168,3 +168,18 @@ CREATE INDEX listings_open_houses ON listings (CASE WHEN json_array_length(open_
     coalesce(open_houses ->> '$[1].EndDate', open_houses ->> '$[1].StartDate', ''),
     coalesce(open_houses ->> '$[2].EndDate', open_houses ->> '$[2].StartDate', ''),
     coalesce(open_houses ->> '$[3].EndDate', open_houses ->> '$[3].StartDate', '')) END, city) WHERE deleted_at IS NULL AND open_houses LIKE '[{%';
+
+-- Numbers for the tables of searches, which the next run makes.
+CREATE TABLE listing_ids (
+    id INTEGER PRIMARY KEY,
+    feed_id TEXT NOT NULL,
+    listing_id TEXT NOT NULL,
+    UNIQUE (feed_id, listing_id)
+) STRICT;
+INSERT INTO listing_ids (feed_id, listing_id) SELECT feed_id, listing_id FROM listings ORDER BY rowid;
+CREATE TRIGGER listing_ids_insert AFTER INSERT ON listings BEGIN
+    INSERT INTO listing_ids (feed_id, listing_id) VALUES (new.feed_id, new.listing_id);
+END;
+CREATE TRIGGER listing_ids_delete BEFORE DELETE ON listings BEGIN
+    DELETE FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id;
+END;

@@ -1,0 +1,72 @@
+//! The tables for searches, which the configuration switches: each is there whole, as `schema.sql` has it, or not at all.
+//!
+//! Triggers of `schema.sql` keep them true. A table is built in one transaction, so whoever finds it finds every listing in it, and
+//! one that was killed meanwhile has left nothing.
+
+use super::database::Database;
+use super::query::{rows, value};
+use super::schema;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Each table, and what puts the listings into it whose numbers lie between two.
+const TABLES: [(&str, &str); 2] = [
+    (
+        "listing_text",
+        "INSERT INTO listing_text (
+             rowid, listing_id, address, hidden_address, city, subdivision, grade_school, middle_school, high_school, remarks
+         )
+         SELECT * FROM listing_text_rows WHERE id BETWEEN ?1 AND ?2",
+    ),
+    ("listing_location", "INSERT INTO listing_location SELECT * FROM listing_location_rows WHERE id BETWEEN ?1 AND ?2"),
+];
+/// Listings that are put in before it is told how many are.
+const BATCH: i64 = 2000;
+
+/// Makes the tables that are wanted and not there, and removes those that are there and not wanted.
+pub(super) fn switch(
+    database: &mut Database,
+    wanted: [bool; 2],
+    mut told: impl FnMut(i64, i64),
+    stop: &AtomicBool,
+) -> rusqlite::Result<()> {
+    for ((table, fill), wanted) in TABLES.into_iter().zip(wanted) {
+        let exists = value(&database.connection, "SELECT count(*) FROM sqlite_schema WHERE name = ?1", [table])?;
+        match (exists, wanted) {
+            (false, true) => build(database, (table, fill), &mut told, stop)?,
+            (true, false) => remove(database, table)?,
+            (true, true) | (false, false) => {}
+        }
+    }
+    Ok(())
+}
+
+fn build(database: &mut Database, (table, fill): (&str, &str), told: &mut impl FnMut(i64, i64), stop: &AtomicBool) -> rusqlite::Result<()> {
+    let (tx, _) = database.begin()?;
+    let all: i64 = value(&tx, "SELECT coalesce(max(id), 0) FROM listing_ids", [])?;
+    tracing::info!(listings = all, "the table {table} for searches is being built");
+    let own = format!("name = '{table}' OR type = 'trigger' AND name GLOB '{table}_*'");
+    schema::made(&own)?.iter().try_for_each(|sql| tx.execute_batch(sql))?;
+    for first in (1..=all).step_by(BATCH.unsigned_abs() as usize) {
+        if stop.load(Ordering::Relaxed) {
+            tracing::info!("the table {table} is not built: the next start begins again");
+            return Ok(());
+        }
+        let last = (first + BATCH - 1).min(all);
+        tx.execute(fill, [first, last])?;
+        told(last, all);
+    }
+    tx.commit()?;
+    tracing::info!("the table {table} for searches is built");
+    Ok(())
+}
+
+fn remove(database: &mut Database, table: &str) -> rusqlite::Result<()> {
+    let (tx, _) = database.begin()?;
+    let triggers = "SELECT format('DROP TRIGGER \"%w\"', name) FROM sqlite_schema WHERE type = 'trigger' AND name GLOB ?1 || '_*'";
+    let drops: Vec<String> = rows(&tx, triggers, [table], |row| row.get(0))?;
+    drops.iter().try_for_each(|sql| tx.execute_batch(sql))?;
+    tx.execute_batch(&format!("DROP TABLE {table}"))?;
+    tx.commit()?;
+    tracing::info!("the table {table} for searches is removed, as the configuration says");
+    Ok(())
+}
