@@ -384,7 +384,7 @@ CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE dele
 
 -- What was sold when.
 CREATE INDEX listings_sold ON listings (feed_id, coalesce(sale_date, last_listing_status_change_date, mls_update_date))
-WHERE lower(listing_status_search) IN ('sold', 'closed') AND deleted_at IS NULL AND purged_at IS NULL;
+WHERE lower(listing_status_search) IN ('sold', 'closed') AND purged_at IS NULL;
 
 -- When the last open house of a listing ends, and its city; the view open_houses_upcoming has the same words.
 CREATE INDEX listings_open_houses ON listings (CASE WHEN json_array_length(open_houses) > 4 THEN '9999' ELSE max(

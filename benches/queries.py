@@ -4,7 +4,7 @@
     python3 benches/queries.py [listings] [file]
 
 The program mirrors 2,000 listings of the sandbox. Their rows are then stored again and again through the triggers of the schema, each
-time with other words, places, prices and people, until the file has its size: 2.7 GB for 500,000. The largest city has 4 of 100
+time with other words, places, prices and people, until the file has its size: 2.6 GB for 500,000. The largest city has 4 of 100
 listings. The file is removed afterwards, unless its name is given; a file that is there is used as it is.
 
 Each query runs 20 times after 2 that do not count, on a connection with a cache of 64 MB. CPU time tells what it takes; the time that passes is longer where other programs

@@ -1,5 +1,6 @@
 //! The command line: words become calls, results become prints and exit codes.
 
+mod ask;
 mod changes;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -85,6 +86,8 @@ enum Command {
     Feeds(feeds::Arguments),
     /// Tell what is known of a listing
     Why(why::Arguments),
+    /// Call any service of the vendor, and print its answer
+    Ask(ask::Arguments),
     /// Print each change of the listings as a line of JSON, and follow them
     Changes(changes::Arguments),
     /// Show how a listing changed, or what it was
@@ -143,6 +146,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
+        Command::Ask(arguments) => ask::ask(&cli.global.config, arguments).await,
         Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
@@ -193,6 +197,7 @@ mod tests {
             ("rejects", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("feeds", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("ask", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("changes", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
             ("history", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("verify", &[0, EXIT_FAILED, EXIT_USAGE]),

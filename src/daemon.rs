@@ -160,7 +160,10 @@ fn mixed(config: &Config, other: &Source) -> StartError {
 pub(crate) async fn on_file<T>(config: &Config, work: impl AsyncFnOnce(Store) -> Result<T, StoreError>) -> anyhow::Result<T> {
     report::last_run(&config.database)?;
     let (store, writer) = Store::open(&config.database, &LISTINGS).map_err(StartError::Database)?;
-    let done = work(store).await;
+    let done = match store.configure(store_options(config)).await {
+        Ok(()) => work(store).await,
+        Err(error) => Err(error),
+    };
     close(writer)?;
     Ok(done?)
 }

@@ -33,6 +33,8 @@ pub struct Entity {
     pub table: &'static str,
     /// Its fields, in the order of the table's columns; the first two are the key: the feed, and the id inside it.
     pub fields: &'static [Field],
+    /// Other names under which a field may arrive, each with the field's wire name.
+    pub aliases: &'static [(&'static str, &'static str)],
     /// How its deletions are told.
     pub deletions: Deletions,
     /// The wire name of the field that holds the stamp.

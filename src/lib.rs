@@ -97,7 +97,7 @@
 //!   the first would never see the second.
 //! - *An answer that many feeds share is worth each feed's own.* A list of feeds that is answered whole, in one page, holds what each
 //!   would have been answered alone, so each gets its part as such, and the plan of a feed knows of no list (`plan::sharing`). Such polls
-//!   begin where the last one ended instead of at the newest stamp; every ten minutes one reaches back as far as stamps of another
+//!   begin where the last one ended instead of at the newest stamp; every ten minutes, and oftener after a start, one reaches back as far as stamps of another
 //!   zone could lie, until the feed's stamps and the clock were seen to agree. The feeds are always named: an answer for all feeds would
 //!   also hold those that nobody mirrors.
 //! - *A first version is not kept twice*: a change holds what differs, before and after, and the first one of a listing

@@ -1,6 +1,7 @@
 //! The shared nouns: what a vendor's answer becomes before anything is decided about it.
 
 mod field;
+mod geography;
 mod hash;
 mod ledger;
 mod source;
@@ -9,6 +10,7 @@ mod stamp;
 pub mod zone;
 
 pub use field::{Cell, Content, ContentHasher, Field, Kind, NamedBy};
+pub use geography::{Location, Position};
 pub use hash::{Hash, raw_hash};
 pub use ledger::{ClosedGate, Counts, Ledger, Period};
 pub use source::Source;

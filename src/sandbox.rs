@@ -6,6 +6,8 @@
 //!                                 world: feed ─► listing_state ─► attributes, media, vocabulary (all drawn from seeds)
 //! ```
 //!
+//! The services besides SyncListings and GetListingDetail have their own way: `binding`, `services`, then `search` or `directory`.
+//!
 //! Where the vendor's document is silent or contradicts itself, an option chooses the reading. A listing is kept as a few
 //! numbers; its record is drawn from them each time, so tens of thousands cost nothing. `verify` is the other half: it reads
 //! a database as any consumer would and compares it with the world, listing by listing.
@@ -14,7 +16,9 @@ mod admin;
 mod answer;
 mod attributes;
 mod backup;
+mod binding;
 mod connection;
+mod directory;
 mod endpoints;
 mod fault;
 mod faulty_answer;
@@ -28,8 +32,11 @@ mod parameters;
 mod random;
 mod rate_limit;
 mod render;
+mod search;
 mod select;
 mod server;
+mod service_options;
+mod services;
 mod shared_state;
 mod signature;
 mod truth;
@@ -42,8 +49,8 @@ pub use fault::{Edit, Fault, TextEdit};
 pub use in_memory::Reply;
 pub use key::Key;
 pub use options::{
-    Bounds, DeletedContent, DeletedDetail, FeedList, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, PagePastEnd, RetryAfter,
-    Shape, SortOrder, StampGrain,
+    Bounds, DeletedContent, DeletedDetail, FarDistance, FeedList, Foreign, FromMode, HexCase, ListForm, MediaKey, NextPage, Options,
+    PagePastEnd, PointForm, RetryAfter, ServiceOptions, Shape, SortOrder, StampGrain,
 };
 pub use shared_state::Asked;
 pub use truth::{Truth, Truths};

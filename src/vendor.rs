@@ -4,6 +4,7 @@ pub mod constellation1;
 mod error;
 mod limiter;
 
+pub use constellation1::Call;
 pub use error::Error;
 pub use limiter::{Limiter, LimiterOptions, Priority};
 
@@ -73,6 +74,10 @@ impl Vendor {
     /// What is wrong with the key, never the key; the one in use stays.
     pub fn set_key(&self, key: SecretString) -> Result<(), String> {
         self.client.set_key(key)
+    }
+
+    fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The budget of the credential.

@@ -285,6 +285,7 @@ fn the_documents_name_every_subcommand_and_its_flags() {
             "rejects",
             "feeds",
             "why",
+            "ask",
             "changes",
             "history",
             "verify",

@@ -85,11 +85,16 @@ fn the_python_follower_ends_equal_through_churn_kills_restarts_a_cut_and_an_olde
     };
     catch_up();
     // The operator puts the backup back, which is older than what the follower has.
+    let mut follower = Follower::start(&mirror, &copy);
+    let opened = format!("/proc/{}/fd", follower.0.id());
+    let is_database = |entry: fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|file| file == mirror.database());
+    eventually("it has the file open", LIMIT, || fs::read_dir(&opened).unwrap().flatten().any(is_database));
     for end in ["", "-wal", "-shm"] {
         fs::remove_file(format!("{}{end}", mirror.database().display())).ok();
     }
     fs::copy(&backup, mirror.database()).unwrap();
     mirror.once();
+    eventually("who follows notices that it is another file", LIMIT, || follower.0.try_wait().unwrap().is_some());
     catch_up();
     mirror.verify("in the end");
 }

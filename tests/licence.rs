@@ -168,6 +168,84 @@ fn sold_listings_are_purged_and_reading_them_again_brings_nothing_back() {
 }
 
 #[test]
+fn a_sold_listing_is_purged_when_it_is_deleted_and_an_edit_brings_nothing_back() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let sold = "SELECT listing_id FROM live_listings WHERE lower(listing_status_search) = 'sold' ORDER BY listing_id LIMIT 2";
+    let sold: Vec<String> = mirror.query(sold, |row| row.get(0));
+    let of = |listing: &str, what: &str| mirror.number(&format!("SELECT count(*) FROM listings WHERE listing_id = '{listing}' AND {what}"));
+    mirror.sandbox.with_world(|world| {
+        assert!(world.delete(FEED, &ListingId(sold[0].clone())));
+        assert!(world.edit(FEED, &ListingId(sold[1].clone())));
+    });
+    mirror.quiet();
+    licence(&mirror, "keep_sold = \"1s\"");
+    mirror.once();
+    assert_eq!(of(&sold[0], "deleted_at IS NOT NULL AND purged_at IS NOT NULL AND price IS NULL AND extra IS NULL"), 1);
+    assert_eq!(of(&sold[1], "deleted_at IS NULL AND purged_at IS NOT NULL AND price IS NULL AND extra IS NULL"), 1);
+    for listing in &sold {
+        let last = format!("SELECT kind || ' ' || cause FROM changes WHERE key = '{listing}' ORDER BY seq DESC LIMIT 1");
+        assert_eq!(mirror.query(&last, |row| row.get::<_, String>(0)), ["purged keep_sold"], "{listing}");
+        let values = format!("SELECT count(*) FROM changes WHERE key = '{listing}' AND json_type(diff, '$.price') IS NOT NULL");
+        assert_eq!(mirror.number(&values), 0, "the history holds no price of {listing}");
+    }
+    // Once more: the edit comes while the row is purged already.
+    mirror.sandbox.with_world(|world| assert!(world.edit(FEED, &ListingId(sold[1].clone()))));
+    mirror.quiet();
+    mirror.once();
+    assert_eq!(of(&sold[1], "price IS NULL AND extra IS NULL"), 1);
+    mirror.verify_changes("with sold listings");
+}
+
+#[test]
+fn rejects_hold_nothing_that_may_not_be_kept_and_are_stored_by_the_licence_when_they_are_tried_again() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let text = |listing: &str| {
+        let record = serde_json::json!({"FeedId": FEED, "ListingId": listing, "MlsUpdateDate": "2020-01-01T00:00:00",
+            "Address": "1 SECRET WAY", "ListingMedia": {"Photos": []}, "Price": 5});
+        record.to_string()
+    };
+    let insert = |listing: &str, raw: &str, at: &str| {
+        let sql = "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_bytes, raw_hash, rejected_at)
+            VALUES ('GAMLS', 0, ?1, 'odd', ?2, length(?2), randomblob(16), ?3)";
+        Connection::open(mirror.database()).unwrap().execute(sql, [listing, raw, at]).unwrap();
+    };
+    let (now, long_ago) = ("2099-01-01T00:00:00.000Z", "2020-01-01T00:00:00.000Z");
+    insert("R1", &text("R1"), now);
+    insert("R2", "{\"Address\":\"2 SECRET WAY\"", now);
+    licence(&mirror, "omit = [\"Address\", \"Media\"]");
+    mirror.once();
+    let raws: Vec<String> = mirror.query("SELECT raw FROM rejects ORDER BY listing_id", |row| row.get(0));
+    assert!(raws[0].contains("\"Price\":5") && !raws[0].contains("SECRET") && !raws[0].contains("ListingMedia"), "{raws:?}");
+    assert_eq!(raws[1], "");
+    let said = mirror.run(&["rejects"]).succeeded().stdout;
+    assert!(said.contains("its text was taken out, because the licence"), "{said}");
+    insert("R3", &text("R3"), now);
+    mirror.run(&["rejects", "--retry"]).succeeded();
+    assert_eq!(mirror.number("SELECT count(*) FROM listings WHERE listing_id IN ('R1', 'R3') AND price = 5 AND address IS NULL"), 2);
+    insert("R4", &text("R4"), long_ago);
+    insert("R5", &text("R5"), now);
+    licence(&mirror, "keep_sold = \"3y\"");
+    mirror.once();
+    let kept: Vec<String> = mirror.query("SELECT listing_id FROM rejects WHERE raw <> '' ORDER BY 1", |row| row.get(0));
+    assert_eq!(kept, ["R5"], "the older one may be of a listing that was sold long ago");
+}
+
+#[test]
+fn a_section_is_for_a_feed_in_any_case_and_status_tells_of_one_that_is_for_none() {
+    let mirror = Mirror::new(small());
+    licence(&mirror, "[licence.feeds.gamls]\nomit = [\"Address\"]\n[licence.feeds.GAMSL]\nkeep_sold = \"1d\"");
+    mirror.backfill();
+    assert_eq!(mirror.number("SELECT count(*) FROM listings WHERE address IS NOT NULL"), 0);
+    let said = mirror.run(&["status"]).succeeded().stdout;
+    assert!(
+        said.contains("! licence: [licence.feeds.GAMSL] is for a feed that is not mirrored") && !said.contains("feeds.gamls]"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_daemon_purges_while_it_runs_and_a_kill_loses_nothing() {
     let mirror = Mirror::new(Options { listings: 3000, ..small() });
     mirror.backfill();

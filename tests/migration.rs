@@ -115,6 +115,8 @@ fn a_file_of_version_1_gets_the_schema_of_a_fresh_one() {
     let path = fresh.path().join("fresh.db");
     drop(Store::open(&path, &LISTINGS).expect("it is created"));
     old.make_searches();
+    let held = ["listing_ids", "listing_text_docsize", "listing_location"].map(|table| old.told(&format!("SELECT count(*) FROM {table}")));
+    assert_eq!(held, ["36", "30", "30"], "every listing has a number, and the live ones are found");
     let fresh = Connection::open(&path).expect("it opens");
     let (migrated, created) = (schema(&old.open()), schema(&fresh));
     assert!(created.len() > 400, "{}", created.len());

@@ -155,6 +155,8 @@ fn what_becomes_of_listings_in_the_mirror_becomes_of_the_searches() {
     let db = Connection::open(mirror.database()).unwrap();
     check(&db);
     assert!(!found(&db, "school *").is_empty());
+    db.execute_batch("DELETE FROM listings WHERE rowid % 3 = 0; VACUUM").unwrap();
+    check(&db);
 }
 
 /// A mirror whose configuration says this of its searches.
@@ -194,19 +196,51 @@ fn what_is_switched_off_is_gone_and_what_is_switched_on_comes_back_whole() {
     assert!(!mirror.once().stderr.contains("for searches"), "nothing is built twice");
 }
 
+/// Whether a byte of the database's files is part of this text.
+fn holds(mirror: &Mirror, text: &str) -> bool {
+    let files = ["mls.db", "mls.db-wal"].map(|name| fs::read(mirror.dir().join(name)).unwrap_or_default());
+    files.iter().any(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+}
+
+#[test]
+fn where_licences_want_anything_taken_out_the_words_leave_the_index_at_once() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let say = |remarks: &str| {
+        let db = Connection::open(mirror.database()).unwrap();
+        db.execute_batch("PRAGMA secure_delete = ON").unwrap();
+        db.execute("UPDATE listings SET remarks = ?1 WHERE rowid = (SELECT min(rowid) FROM listings WHERE deleted_at IS NULL)", [remarks])
+            .unwrap();
+        db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    };
+    say("zzquartermaster");
+    say("Sold");
+    assert!(holds(&mirror, "quartermaster"), "FTS5 would keep it, so there is something to show");
+    let config = fs::read_to_string(mirror.config()).unwrap();
+    fs::write(mirror.config(), format!("{config}[licence]\nkeep_deleted = \"1d\"\n")).unwrap();
+    mirror.once();
+    assert!(!holds(&mirror, "quartermaster"), "the index is made anew");
+    say("zzharbourmaster");
+    assert!(holds(&mirror, "harbourmaster"));
+    say("Sold");
+    assert!(!holds(&mirror, "harbourmaster"));
+    check(&Connection::open(mirror.database()).unwrap());
+    assert!(!mirror.once().stderr.contains("for searches"), "nothing is built twice");
+}
+
 /// Whoever finds a table finds every listing in it.
 #[test]
 fn a_building_that_is_killed_leaves_nothing_and_begins_again() {
     let mirror = Mirror::new(small());
     configure(&mirror, false, false);
     mirror.backfill();
-    let more = "WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 20000)
+    let more = "WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 8000)
         INSERT INTO listings (feed_id, listing_id, remarks, latitude, longitude, first_seen_at, changed_at, change_seq, raw_hash, content_hash)
         SELECT 'OTHER', n, 'word' || n || ' word' || n % 97, 30 + n % 19, -80 - n % 23, '', '', n + 1000000, x'00', x'00' FROM count";
     Connection::open(mirror.database()).unwrap().execute(more, []).unwrap();
     configure(&mirror, true, true);
     let mut killed = 0;
-    for delay in [20, 60, 100, 140, 180, 220] {
+    for delay in [30, 70, 110, 150] {
         let building = mirror.start(&["run", "--once"]);
         std::thread::sleep(Duration::from_millis(delay));
         building.kill();

@@ -35,6 +35,10 @@ fn copy(mirror: &Mirror, name: &str) -> PathBuf {
     path
 }
 
+fn number_of(path: &Path, sql: &str) -> i64 {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn one_changed_byte_in_one_column_is_found_and_its_row_is_named() {
     let mirror = Mirror::new(small());
@@ -139,6 +143,30 @@ fn a_consumers_copy_can_be_compared_and_a_file_without_the_columns_is_refused() 
     let said = mirror.run(&against);
     assert_eq!(said.code, Some(1));
     assert!(said.stdout.contains(": price\n"), "{}", said.stdout);
+    for (sql, words) in [
+        (
+            "UPDATE listings SET price = price - 1 WHERE rowid = 1; UPDATE listings SET extra = '' WHERE rowid = 2 AND extra IS NULL",
+            ": extra\n",
+        ),
+        (
+            "UPDATE listings SET extra = NULL WHERE rowid = 2; UPDATE listings SET address = CAST(address AS BLOB) WHERE rowid = 3",
+            ": address\n",
+        ),
+        (
+            "UPDATE listings SET address = CAST(address AS TEXT); INSERT INTO listings SELECT * FROM listings WHERE rowid = 4",
+            ": more than once in the other file\n",
+        ),
+        ("DELETE FROM listings WHERE rowid > 300; UPDATE listings SET media = replace(media, '.jpg', '.jpg?x=1')", ": media\n"),
+        ("INSERT INTO listings (listing_id) VALUES ('X')", "live in the other file only"),
+    ] {
+        file.execute_batch(sql).unwrap();
+        let said = mirror.run(&against);
+        assert!(said.code == Some(1) && said.stdout.contains(words), "{sql}: {}{}", said.stdout, said.stderr);
+    }
+    file.execute_batch("DELETE FROM listings WHERE feed_id IS NULL").unwrap();
+    let ignoring = [&against[..], &["--ignore-queries"]].concat();
+    let said = mirror.run(&ignoring).succeeded().stdout;
+    assert!(said.contains(" more differ in the queries of URLs alone"), "{said}");
     file.execute_batch("ALTER TABLE listings DROP COLUMN beds; ALTER TABLE listings DROP COLUMN zip").unwrap();
     let said = mirror.run(&against);
     assert_eq!(said.code, Some(2));
@@ -186,6 +214,22 @@ fn the_checksum_is_what_the_documents_say() {
     let said: String = lanes.iter().map(|lane| format!("{lane:08x}")).collect();
     let stored: String = file.query_row("SELECT hash FROM checksums", [], |row| row.get(0)).unwrap();
     assert_eq!(said, stored);
+}
+
+#[test]
+fn an_index_that_does_not_hold_its_table_is_damage() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let copy = copy(&mirror, "damaged");
+    let root: i64 = number_of(&copy, "SELECT rootpage FROM sqlite_schema WHERE name = 'listings_zip'");
+    let size: i64 = number_of(&copy, "SELECT page_size FROM pragma_page_size");
+    // The index becomes an empty one.
+    let mut bytes = std::fs::read(&copy).unwrap();
+    let page = usize::try_from((root - 1) * size).unwrap();
+    bytes[page..page + 8].copy_from_slice(&[0x0a, 0, 0, 0, 0, (size >> 8) as u8, 0, 0]);
+    std::fs::write(&copy, bytes).unwrap();
+    let said = mirror.run(&["verify", copy.to_str().unwrap()]);
+    assert!(said.code == Some(1) && said.stdout.contains("the file is damaged: "), "{}{}", said.stdout, said.stderr);
 }
 
 #[test]

@@ -75,12 +75,20 @@ fn head(status: &Status, config: &Config, now: DateTime<Utc>) -> Vec<String> {
     let mut lines = vec![process(status.process.as_ref(), now)];
     lines.extend(status.accounts.iter().map(|account| asking(account, &config.rate)));
     lines.extend(status.source.as_ref().and_then(|source| other_source(source, &config.source())));
+    lines.extend(astray(status, config));
     lines.extend(status.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))));
     lines.extend(status.readers.iter().map(|reader| {
         let name = reader.name.as_deref().unwrap_or("a process out of sight");
         format!("  reading now: {} (PID {})", printable(name, 20), reader.pid)
     }));
     lines
+}
+
+/// A section of the licence that holds for no feed: its name may be misspelt, and what it forbids is stored.
+fn astray(status: &Status, config: &Config) -> Vec<String> {
+    let is_there = |name: &str| status.feeds.iter().any(|feed| feed.feed_id.0.eq_ignore_ascii_case(name));
+    let named = config.licence.named().filter(|name| !status.feeds.is_empty() && !is_there(name));
+    named.map(|name| format!("! licence: [licence.feeds.{}] is for a feed that is not mirrored", printable(name, 40))).collect()
 }
 
 /// A configuration for readers need not name a client.

@@ -13,12 +13,14 @@ use std::process::ExitCode;
 
 /// Rows that are named for a person.
 const NAMED: usize = 20;
+/// Characters of what is wrong with the file.
+const DAMAGE: usize = 200;
 /// Characters of an id.
 const ID: usize = 50;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each row is read and hashed again, so that a changed byte is found, and the sum of each feed is compared with the table checksums. With --against, \
+SQLite checks the file, each row is read and hashed again, so that a changed byte is found, and the sum of each feed is compared with the table checksums. With --against, \
 live listings are compared in every column, and deleted ones by being deleted.
 
 Exit codes: 0 all agrees, 1 something differs, 2 something is missing or wrong.")]
@@ -28,6 +30,9 @@ pub(super) struct Arguments {
     /// Compare it with this file, which may be a consumer's: it needs a table listings with the same public columns
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// URLs that differ in their queries alone are the same, as where the vendor signs them anew in each answer
+    #[arg(long, requires = "against")]
+    ignore_queries: bool,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
@@ -37,22 +42,27 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Told {
     agrees: bool,
+    /// What SQLite's integrity check found.
+    damages: Vec<String>,
     verified: Vec<Verified>,
     /// Only with --against.
     compared: Option<Vec<Compared>>,
 }
 
 pub(super) fn verify(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { file, against, json } = arguments;
+    let Arguments { file, against, ignore_queries, json } = arguments;
     let file = file.map_or_else(|| Config::read_for_reading(config).map(|config| config.database), Ok)?;
+    let damages = verify::damages(&file)?;
     let verified = verify::verify(&file, &LISTINGS)?;
-    let compared = against.as_ref().map(|other| compare::compare(&file, other, &LISTINGS)).transpose()?;
+    let compare = |other| compare::compare(&file, other, &LISTINGS, ignore_queries);
+    let compared = against.as_deref().map(compare).transpose()?;
     let same = compared.iter().flatten().all(|feed| feed.differing_count == 0);
-    let agrees = same && verified.iter().all(|feed| feed.agrees);
+    let agrees = damages.is_empty() && same && verified.iter().all(|feed| feed.agrees);
     if json {
-        print_json(&Told { agrees, verified, compared })?;
+        print_json(&Told { agrees, damages, verified, compared })?;
         return Ok(reached_end(agrees));
     }
+    damages.iter().for_each(|damage| println!("the file is damaged: {}", printable(damage, DAMAGE)));
     if verified.is_empty() {
         println!("The file has no {}s.", LISTINGS.name);
     }
@@ -94,12 +104,14 @@ fn compared_lines(feed: &Compared) -> Vec<String> {
         let what = match &row.what {
             What::LiveOnly(Side::Here) => "live in this file only".to_owned(),
             What::LiveOnly(Side::There) => "live in the other file only".to_owned(),
+            What::Repeated(Side::Here) => "more than once in this file".to_owned(),
+            What::Repeated(Side::There) => "more than once in the other file".to_owned(),
             What::Columns(columns) => printable(&columns.join(", "), NAMED * ID),
         };
         format!("{}: {what}", printable(&row.id, ID))
     }));
     if feed.signed_anew > 0 {
-        lines.push(format!("  {} more differ in the queries of URLs alone, as where URLs are signed anew", grouped(feed.signed_anew)));
+        lines.push(format!("  {} more differ in the queries of URLs alone", grouped(feed.signed_anew)));
     }
     if feed.deleted_in_one > 0 {
         lines.push(format!("  {} are deleted in one file and not there in the other", grouped(feed.deleted_in_one)));

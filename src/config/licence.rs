@@ -33,7 +33,7 @@ impl Licence {
     /// The fields that are not stored of a feed, sorted by their names in the document, and how long the contents of its deleted and
     /// of its sold listings are kept; `None` for a feed without a section of its own.
     pub(crate) fn rules_of(&self, feed: Option<&str>) -> (Vec<&'static str>, [Option<Duration>; 2]) {
-        let own = feed.and_then(|feed| self.feeds.get(feed));
+        let own = feed.and_then(|feed| self.own(feed));
         let deleted = own.and_then(|own| own.keep_deleted).unwrap_or(self.keep_deleted).0;
         let sold = own.and_then(|own| own.keep_sold).unwrap_or(self.keep_sold).0;
         (fields(own.and_then(|own| own.omit.as_ref()).unwrap_or(&self.omit)), [deleted, sold])
@@ -44,9 +44,14 @@ impl Licence {
         self.feeds.keys()
     }
 
+    /// The section of a feed. As everywhere, the case of its letters does not matter.
+    fn own(&self, feed: &str) -> Option<&OfFeed> {
+        self.feeds.iter().find(|(named, _)| named.eq_ignore_ascii_case(feed)).map(|(_, rules)| rules)
+    }
+
     /// How old the last proof that a feed is complete may be; `None` where no limit is set.
     pub(crate) fn max_age(&self, feed: &FeedId) -> Option<Duration> {
-        let own = self.feeds.get(&feed.0).and_then(|rules| rules.max_age);
+        let own = self.own(&feed.0).and_then(|rules| rules.max_age);
         Some(own.unwrap_or(self.max_age).0).filter(|limit| !limit.is_zero())
     }
 
@@ -71,10 +76,12 @@ fn refusal(name: &str) -> Option<&'static str> {
     }
 }
 
-/// The document's spelling of these names, sorted.
+/// The document's spelling of these names and the other names of the same fields, sorted.
 fn fields(names: &[String]) -> Vec<&'static str> {
     let is_named = |wire: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wire));
     let mut wires: Vec<&'static str> = LISTINGS.fields.iter().map(|field| field.wire).filter(|wire| is_named(wire)).collect();
+    let aliases = LISTINGS.aliases.iter().filter(|(_, wire)| is_named(wire)).map(|(alias, _)| *alias);
+    wires.extend(aliases);
     wires.sort_unstable();
     wires
 }

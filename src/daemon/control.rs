@@ -7,6 +7,7 @@ use crate::store::instance;
 use crate::sync::ask;
 use crate::sync::control::Reply;
 use crate::sync::tools::Tools;
+use crate::vendor::Call;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,8 +20,8 @@ use tokio::time::timeout;
 
 /// Connections at a time; others wait to be accepted.
 const CONNECTIONS: usize = 256;
-/// Bytes of a request.
-const REQUEST_BYTES: u64 = 64 * 1024;
+/// Bytes of a request: the parameters of a service may hold a long boundary.
+const REQUEST_BYTES: u64 = 1 << 20;
 /// How long a client may take to send its request, and to read a reply.
 const CLIENT_TIME: Duration = Duration::from_secs(5);
 /// Replies that may wait for a client. A run has two; one that begins anew after a fault of the database has a third.
@@ -104,6 +105,13 @@ async fn carry_out(request: Request, tools: &Tools, dispatcher: &Dispatcher, wri
     let (feed, dry_run) = match request {
         Request::Ask { feed, listing } => {
             let reply = ask::ask(&tools.vendor, &ListingKey { feed, listing }, &tools.stop).await;
+            return if let Some(reply) = reply { tell(write, &reply).await } else { Ok(()) };
+        }
+        Request::Call { service, parameters } => {
+            let reply = match Call::new(&service, parameters.0) {
+                Ok(call) => ask::call(&tools.vendor, &call, &tools.stop).await,
+                Err(why) => Some(Reply::Failed(why)),
+            };
             return if let Some(reply) = reply { tell(write, &reply).await } else { Ok(()) };
         }
         Request::Reconcile { feed, dry_run } => (feed, dry_run),

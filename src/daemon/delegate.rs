@@ -3,7 +3,7 @@
 use super::socket::{self, Request};
 use super::{RunOutcome, StartError};
 use crate::config::Config;
-use crate::record::{FeedId, ListingKey};
+use crate::record::FeedId;
 use crate::store::{Holder, OpenError, instance};
 use crate::sync::control::Reply;
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ pub(crate) async fn reconcile(
         match reply {
             None => outcome.stopped = true,
             Some(Reply::Failed(why)) => drop(outcome.feeds.insert(feed, vec![why])),
-            Some(Reply::Begun { .. } | Reply::Done | Reply::Record(_)) => {}
+            Some(Reply::Begun { .. } | Reply::Done | Reply::Record(_) | Reply::Answer(_)) => {}
         }
     }
     Ok((runs, outcome))
@@ -76,13 +76,12 @@ async fn last_reply(feed: FeedId, mut connection: Connection, stop: Cancellation
     }
 }
 
-/// Lets the running process ask the vendor for a listing; `None` when stopped.
+/// Lets the running process ask the vendor something that has one reply; `None` when stopped.
 ///
 /// # Errors
 /// When the running process cannot be reached.
-pub(super) async fn ask(config: &Config, key: &ListingKey, stop: &CancellationToken) -> Result<Option<Reply>, StartError> {
-    let request = Request::Ask { feed: key.feed.clone(), listing: key.listing.clone() };
-    let mut connection = Connection::open(&config.database, &request).await?;
+pub(super) async fn ask(config: &Config, request: &Request, stop: &CancellationToken) -> Result<Option<Reply>, StartError> {
+    let mut connection = Connection::open(&config.database, request).await?;
     Ok(stop.run_until_cancelled(connection.next()).await)
 }
 

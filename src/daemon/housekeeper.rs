@@ -125,13 +125,16 @@ async fn tidy(store: Store, stop: CancellationToken) -> Result<(), StoreError> {
 
 /// Takes out what may not be kept. A failure that passes is no reason to stop.
 async fn purge(store: Store, stop: CancellationToken) -> Result<(), StoreError> {
-    let mut wait = PURGE_PAUSE;
+    let (mut wait, mut fails) = (PURGE_PAUSE, false);
     while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
         wait = match store.purge(mirror_time()).await {
-            Ok(true) => PURGE_PAUSE,
-            Ok(false) => PURGE_EVERY,
+            Ok(more) => {
+                fails = false;
+                if more { PURGE_PAUSE } else { PURGE_EVERY }
+            }
             Err(error) if error.is_passing() => {
-                tracing::debug!(%error, "what may not be kept could not be taken out");
+                log_failure!(!fails, %error, "what the licence does not let be kept could not be taken out; it is tried again");
+                fails = true;
                 PURGE_EVERY
             }
             Err(fatal) => return Err(fatal),

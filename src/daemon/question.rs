@@ -1,6 +1,7 @@
-//! One question about a listing to the vendor, asked by the running process where there is one.
+//! One question to the vendor, asked by the running process where there is one.
 
 use super::housekeeper::Housekeeper;
+use super::socket::{Parameters, Request};
 use super::{RunOptions, delegate};
 use crate::config::Config;
 use crate::record::ListingKey;
@@ -9,11 +10,15 @@ use crate::sync::ask;
 use crate::sync::control::Reply;
 use crate::sync::trouble_log::TroubleLog;
 use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::{Call, Vendor};
 use anyhow::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use crate::sync::ask::{Asked, Side};
+
+const STOPPED: &str = "stopped before the vendor answered";
+const STRANGE: &str = "the running process answered something else; does it run another version?";
 
 /// Asks the vendor about one listing and compares the answer with its row.
 ///
@@ -22,26 +27,47 @@ pub(crate) use crate::sync::ask::{Asked, Side};
 pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: CancellationToken) -> anyhow::Result<Asked> {
     super::check_source(config)?;
     let row = why::content(&config.database, key, &LISTINGS)?;
+    let request = Request::Ask { feed: key.feed.clone(), listing: key.listing.clone() };
     let reply = match delegate::daemon(config)? {
-        Some(_) => delegate::ask(config, key, &stop).await?,
-        None => ask_alone(config, key, &stop).await?,
+        Some(_) => delegate::ask(config, &request, &stop).await?,
+        None => alone(config, "why --ask", async |vendor| ask::ask(vendor, key, &stop).await).await?,
     };
-    let asked = match reply.context("stopped before the vendor answered")? {
+    let asked = match reply.context(STOPPED)? {
         Reply::Record(record) => ask::compare_with_row(&LISTINGS, record.as_deref(), row.as_ref()),
         Reply::Failed(why) => Err(why),
-        Reply::Begun { .. } | Reply::Done => Err("the running process answered something else".to_owned()),
+        Reply::Begun { .. } | Reply::Done | Reply::Answer(_) => Err(STRANGE.to_owned()),
     };
     asked.map_err(|why| anyhow::anyhow!("the vendor did not tell: {why}"))
 }
 
-/// One request, within the budget all the same; `None` when stopped.
-async fn ask_alone(config: &Config, key: &ListingKey, stop: &CancellationToken) -> anyhow::Result<Option<Reply>> {
-    let options = RunOptions { command: "why --ask", ..RunOptions::default() };
+/// Calls a service of the vendor; its answer as JSON.
+///
+/// # Errors
+/// When the credential or the file cannot be used, or the vendor refuses or does not answer.
+pub(crate) async fn call_service(config: &Config, call: &Call, stop: CancellationToken) -> anyhow::Result<String> {
+    let request = Request::Call { service: call.service().to_owned(), parameters: Parameters(call.parameters().clone()) };
+    let reply = match delegate::daemon(config)? {
+        Some(_) => {
+            super::check_source(config)?;
+            delegate::ask(config, &request, &stop).await?
+        }
+        None => alone(config, "ask", async |vendor| ask::call(vendor, call, &stop).await).await?,
+    };
+    match reply.context(STOPPED)? {
+        Reply::Answer(answer) => Ok(answer),
+        Reply::Failed(why) => Err(anyhow::anyhow!("{}: {why}", call.service())),
+        Reply::Begun { .. } | Reply::Done | Reply::Record(_) => Err(anyhow::anyhow!(STRANGE)),
+    }
+}
+
+/// One request of this process, within the budget all the same; `None` when stopped.
+async fn alone(config: &Config, command: &'static str, ask: impl AsyncFnOnce(&Vendor) -> Option<Reply>) -> anyhow::Result<Option<Reply>> {
+    let options = RunOptions { command, ..RunOptions::default() };
     let (vendor, store, writer) = super::open(config, config.key()?, &options).await?;
     let troubles = TroubleLog::new(vendor.host());
     let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, troubles, config.account(), true).await?;
     let reply = tokio::select! {
-        reply = ask::ask(&vendor, key, stop) => Ok(reply),
+        reply = ask(&vendor) => Ok(reply),
         error = housekeeper.failed() => Err(error),
     };
     housekeeper.end().await;

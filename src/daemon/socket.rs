@@ -3,6 +3,8 @@
 use crate::record::{FeedId, ListingId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -20,13 +22,26 @@ const LONGEST_ADDRESS: usize = 100;
 
 /// What another command asks of the process that mirrors. There is one request per connection; closing the connection
 /// withdraws what has not begun.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
     /// Reconcile a feed.
     Reconcile { feed: FeedId, dry_run: bool },
     /// Ask the vendor for a listing.
     Ask { feed: FeedId, listing: ListingId },
+    /// Call a service of the vendor.
+    Call { service: String, parameters: Parameters },
+}
+
+/// What a service is called with. It may name persons and places, so that no log shows it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Parameters(pub(super) Map<String, Value>);
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
 }
 
 /// Listens at this path. What lies there must be the socket of a process that has ended.
@@ -94,8 +109,10 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_a_request_or_is_told_to_be_none() {
         let feed = FeedId("A".to_owned());
+        let call = Request::Call { service: "GetAgents".to_owned(), parameters: Parameters(Map::new()) };
         let ask = Request::Ask { feed: feed.clone(), listing: ListingId("1\n".to_owned()) };
         check("{\"ask\":{\"feed\":\"A\",\"listing\":\"1\\n\"}}\n", Ok(Some(ask))).await;
+        check("{\"call\":{\"service\":\"GetAgents\",\"parameters\":{}}}\n", Ok(Some(call))).await;
         check("{\"reconcile\":{\"feed\":\"A\",\"dry_run\":true}}\nmore", Ok(Some(Request::Reconcile { feed, dry_run: true }))).await;
         check("", Ok(None)).await;
         check("{\"ask\":{\"fe", Ok(None)).await;

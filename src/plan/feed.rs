@@ -434,14 +434,14 @@ mod tests {
     }
 
     #[test]
-    fn shared_polls_begin_at_the_last_end_and_reach_further_back_every_ten_minutes_until_the_clock_agrees() {
+    fn shared_polls_reach_further_back_ever_more_seldom_and_then_every_ten_minutes_until_the_clock_agrees() {
         let shared = Options { shared: true, lookbacks: Vec::new(), ahead_every: None, ..options(false) };
         let mut plan = FeedPlan::resume(FeedId("A".to_owned()), shared, Saved::default(), now(0));
         settle(&mut plan, 0);
         let short = SECOND * 200;
         let reaches: Vec<bool> = (1..=21).map(|minute| poll_reaches(&mut plan, minute * 60, None) <= short).collect();
         let far: Vec<usize> = reaches.iter().enumerate().filter(|(_, is_short)| !**is_short).map(|(at, _)| at + 1).collect();
-        assert_eq!(far, [10, 20]);
+        assert_eq!(far, [1, 2, 4, 8, 10, 20]);
         let newest = Some(now(21 * 60).vendor);
         assert!((22..=40).all(|minute| poll_reaches(&mut plan, minute * 60, newest) <= short), "the clock agrees");
         plan.saw_late(SECOND * 120, now(40 * 60));

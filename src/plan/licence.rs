@@ -39,15 +39,16 @@ impl Rule {
 }
 
 impl Licence {
-    /// Takes out of a record that comes in what may not be stored; tells whether that was all of its contents. A listing that is
-    /// heard of for the first time when it is deleted has none that anybody waits for.
-    pub(crate) fn admit(&self, entity: &Entity, content: &mut Content, deleted: bool, now: Stamp) -> bool {
+    /// Takes out of a record what may not be stored; tells the rule where that was all of its contents. A listing that is heard of
+    /// for the first time when it is deleted has none that anybody waits for.
+    pub(crate) fn restrict(&self, entity: &Entity, content: &mut Content, deleted: bool, now: Stamp) -> Option<Rule> {
         self.leave_out(entity, content);
-        let over = deleted && self.keep_deleted.is_some() || !deleted && self.is_sold_out(entity, content, now);
-        if over {
-            purge(entity, content);
-        }
-        over
+        let rule = match deleted && self.keep_deleted.is_some() {
+            true => Rule::KeepDeleted,
+            false => self.is_sold_out(entity, content, now).then_some(Rule::KeepSold)?,
+        };
+        purge(entity, content);
+        Some(rule)
     }
 
     /// Takes out the fields that are never stored.
@@ -76,7 +77,12 @@ impl Licence {
         serde_json::to_string(&members).ok()
     }
 
-    /// Whether a live listing was sold so long ago that its contents may not be kept.
+    /// How long a record is kept that could not be read: it may be of a listing that is deleted or sold.
+    pub(crate) fn keep_unread(&self) -> Option<Duration> {
+        self.keep_deleted.into_iter().chain(self.keep_sold).min()
+    }
+
+    /// Whether a listing was sold so long ago that its contents may not be kept.
     fn is_sold_out(&self, entity: &Entity, content: &Content, now: Stamp) -> bool {
         let text = |column: &str| match cell(entity, content, column) {
             Some(Cell::Text(text)) => Some(text.as_ref()),
@@ -92,10 +98,14 @@ impl Licence {
 
 /// Takes out the contents of a row. Its key, its dates and its status stay.
 pub(crate) fn purge(entity: &Entity, content: &mut Content) {
-    let stays = |field: &Field| field.kind == Kind::Time || entity.sold.stays.contains(&field.column);
-    let cells = entity.fields.iter().zip(&mut content.cells).skip(2).filter(|(field, _)| !stays(field));
+    let cells = entity.fields.iter().zip(&mut content.cells).skip(2).filter(|(field, _)| !stays(entity, field));
     cells.for_each(|(_, cell)| *cell = Cell::Null);
     content.extra = None;
+}
+
+/// Whether a field outlives the contents.
+pub(crate) fn stays(entity: &Entity, field: &Field) -> bool {
+    field.kind == Kind::Time || entity.sold.stays.contains(&field.column)
 }
 
 fn cell<'a, 'c>(entity: &Entity, content: &'a Content<'c>, column: &str) -> Option<&'a Cell<'c>> {
@@ -117,7 +127,7 @@ mod tests {
         let record = (LISTINGS.read)(&whole.to_string()).expect("a record");
         let mut content = (LISTINGS.decode)(&record);
         let now = Stamp::parse("2024-03-01T00:00:00").expect("a date");
-        let purged = licence.admit(&LISTINGS, &mut content, deleted, now);
+        let purged = licence.restrict(&LISTINGS, &mut content, deleted, now).is_some();
         let is_there = |cell: &Cell| !matches!(cell, Cell::Absent | Cell::Null);
         let there = LISTINGS.fields.iter().zip(&content.cells).skip(2).filter(|(_, cell)| is_there(cell));
         (purged, there.map(|(field, _)| field.column.to_owned()).chain(content.extra).collect())
@@ -167,6 +177,7 @@ mod tests {
         check(&licence, record("closed", "2024-01-15T00:00:00"), false, &left, true);
         let kept = ["beds", "listing_status_search", "mls_update_date", "sale_date"];
         check(&licence, record("Sold", "2024-02-15T00:00:00"), false, &kept, false);
+        check(&licence, record("Sold", "2024-01-15T00:00:00"), true, &left, true);
         check(&licence, record("Active", "2024-01-15T00:00:00"), false, &kept, false);
         check(&licence, json!({"ListingStatusSearch": "Sold", "Beds": 3}), false, &["listing_status_search", "mls_update_date"], true);
         let changed = json!({"ListingStatusSearch": "Sold", "Beds": 3, "LastListingStatusChangeDate": "2024-02-20T00:00:00"});

@@ -159,6 +159,12 @@ impl ContentHasher {
         self.0.extend_from_slice(value);
     }
 
+    /// A value that no column of ours holds; it differs from every other.
+    pub fn foreign(&mut self, value: &[u8]) {
+        self.push(b'?', &(value.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(value);
+    }
+
     /// The hash, with `extra`, which is empty where there is none.
     #[must_use]
     pub fn end(mut self, extra: &[u8]) -> Hash {

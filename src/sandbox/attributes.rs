@@ -27,8 +27,6 @@ pub(super) struct Attributes {
     pub(super) price: i64,
     pub(super) status: &'static str,
     pub(super) listed: Stamp,
-    pub(super) agent: String,
-    pub(super) office: &'static str,
     pub(super) garage: f64,
     pub(super) fireplaces: i64,
     /// `None`: the listing has no media object at all.
@@ -64,8 +62,6 @@ impl Attributes {
             price: original_price + i64::from(version.edits) * if version.edits.is_multiple_of(2) { 1000 } else { -100 },
             status: if version.deleted { "Deleted" } else { live_status(state.identity, version.edits) },
             listed: state.born.minus(DAY * u32::try_from(random.below(60)).unwrap_or(0)).midnight(),
-            agent: vocabulary::person(&mut random),
-            office: vocabulary::office(&mut random),
             garage: random.below(7) as f64 / 2.0,
             fireplaces: whole(random.below(4)),
             photos: (media < 26).then_some(media),

@@ -5,44 +5,25 @@ use super::fault::validation;
 use super::options::{DeletedDetail, NextPage, PagePastEnd, Shape};
 use super::parameters::Parameters;
 use super::render::{DocumentHalf, Presentation, record};
-use super::select::{MatchedPage, page};
+use super::select::page;
 use super::world::World;
+use crate::vendor::constellation1::fields::services::{SERVICES, Service};
 use serde_json::json;
 use std::sync::Arc;
 
-const SYNC: &str = "/services/partner/SyncListings";
-const DETAIL: &str = "/services/partner/GetListingDetail";
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Sync,
-    Detail,
+/// The service at a path; a server that is not strict ignores the case of letters.
+pub(super) fn at(path: &str, strict: bool) -> Option<&'static Service> {
+    let is = |known: &str| if strict { path == known } else { path.eq_ignore_ascii_case(known) };
+    SERVICES.iter().copied().find(|service| is(service.path))
 }
 
-impl Endpoint {
-    /// The endpoint at a path; a server that is not strict ignores the case of letters.
-    pub(super) fn at(path: &str, strict: bool) -> Option<Endpoint> {
-        let is = |known: &str| if strict { path == known } else { path.eq_ignore_ascii_case(known) };
-        if is(SYNC) {
-            return Some(Endpoint::Sync);
-        }
-        is(DETAIL).then_some(Endpoint::Detail)
-    }
+/// Whether the parameters of a service are bound by [`Parameters::bind`], and not by their table.
+pub(super) fn is_sync_or_detail(service: &Service) -> bool {
+    matches!(service.name, "SyncListings" | "GetListingDetail")
+}
 
-    /// Its name in the document.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Endpoint::Sync => "SyncListings",
-            Endpoint::Detail => "GetListingDetail",
-        }
-    }
-
-    pub(super) fn answer(self, world: &mut World, parameters: &Parameters) -> Answer {
-        match self {
-            Endpoint::Sync => sync(world, parameters),
-            Endpoint::Detail => detail(world, parameters),
-        }
-    }
+pub(super) fn sync_or_detail(world: &mut World, service: &Service, parameters: &Parameters) -> Answer {
+    if service.name == "SyncListings" { sync(world, parameters) } else { detail(world, parameters) }
 }
 
 /// Answers SyncListings; what is due of the random changes comes first.
@@ -58,19 +39,20 @@ pub(super) fn sync(world: &mut World, parameters: &Parameters) -> Answer {
     let absent = world.options.next_page == NextPage::Absent;
     let presentation = presentation(world);
     let records: Vec<Arc<str>> = page.states.iter().map(|state| world.rendered(state, presentation)).collect();
-    Answer::json(200, envelope(&records, &page, absent)).counting(page.total as u64)
+    Answer::json(200, envelope(&records, page.total, page.next, absent)).counting(page.total as u64)
 }
 
-fn envelope(records: &[Arc<str>], page: &MatchedPage, absent: bool) -> String {
-    let next = match page.next {
+/// The document's envelope of a page.
+pub(super) fn envelope(records: &[Arc<str>], total: usize, next: Option<u32>, absent: bool) -> String {
+    let next = match next {
         Some(page) => format!(",\"NextPage\":{page}"),
         None if absent => String::new(),
         None => ",\"NextPage\":null".to_owned(),
     };
-    format!("{{\"Results\":[{}],\"Total\":{},\"Count\":{}{next}}}", records.join(","), page.total, records.len())
+    format!("{{\"Results\":[{}],\"Total\":{},\"Count\":{}{next}}}", records.join(","), total, records.len())
 }
 
-fn presentation(world: &mut World) -> Presentation {
+pub(super) fn presentation(world: &mut World) -> Presentation {
     let half = match world.options.shape {
         Shape::Class => DocumentHalf::Class,
         Shape::Table => DocumentHalf::Table,
@@ -88,7 +70,9 @@ pub(super) fn detail(world: &mut World, parameters: &Parameters) -> Answer {
     let found = listing.and_then(|(feed, listing)| Some(feed.state(listing, *listing.visible(world.utc())?)));
     match found {
         Some(state) if !state.version.deleted || world.options.deleted_detail == DeletedDetail::Record => {
-            Answer::json(200, record(&state, world.content_options(), presentation))
+            let record = record(&state, world.content_options(), presentation);
+            let body = if world.options.services.wrap_detail { format!("{{\"Results\":[{record}]}}") } else { record };
+            Answer::json(200, body)
         }
         _ => Answer::bare(404),
     }

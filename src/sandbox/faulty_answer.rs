@@ -1,17 +1,22 @@
 //! What a fault makes of a normal answer.
 
 use super::answer::{Answer, http_date};
-use super::endpoints::{Endpoint, refused, sync};
+use super::endpoints::{is_sync_or_detail, refused, sync, sync_or_detail};
 use super::fault::{Fault, throttled};
 use super::options::RetryAfter;
 use super::parameters::{Layout, Parameters};
+use super::services;
 use super::shared_state::{SharedState, VendorState};
+use crate::vendor::constellation1::fields::services::Service;
 use serde_json::json;
 use std::time::Duration;
 
 /// The normal answer, and what a fault makes of it.
-pub(super) async fn answer(shared: &SharedState, endpoint: Endpoint, parameters: &Parameters, fault: Option<Fault>) -> Answer {
-    let normal = || endpoint.answer(&mut shared.lock().world, parameters);
+pub(super) async fn answer(shared: &SharedState, service: &Service, parameters: &Parameters, fault: Option<Fault>) -> Answer {
+    let normal = || {
+        let world = &mut shared.lock().world;
+        if is_sync_or_detail(service) { sync_or_detail(world, service, parameters) } else { services::answer(world, service, parameters) }
+    };
     match fault {
         None => normal(),
         Some(Fault::Hang(span)) => {

@@ -38,6 +38,11 @@ impl Listing {
         self.identity
     }
 
+    /// The newest version, visible or not.
+    pub(super) fn latest(&self) -> &Version {
+        &self.latest
+    }
+
     /// The version that a request sees at this time.
     pub(super) fn visible(&self, now: Stamp) -> Option<&Version> {
         if self.visible_at <= now { Some(&self.latest) } else { self.before.as_ref() }

@@ -1,6 +1,6 @@
 //! The same answers without HTTP, for tests that use no socket.
 
-use super::endpoints::Endpoint;
+use super::endpoints::{detail, sync};
 use super::parameters::Parameters;
 use super::world::World;
 use crate::record::{FeedId, ListingId, PageRequest, Stamp};
@@ -25,14 +25,14 @@ impl World {
             ("Page", request.page.to_string()),
         ];
         let pairs: Vec<_> = feeds.chain(rest.map(|(name, value)| (name.to_owned(), value))).collect();
-        let answer = Endpoint::Sync.answer(self, &Parameters::bind(&pairs, self.options.zone_hours));
+        let answer = sync(self, &Parameters::bind(&pairs, self.options.zone_hours));
         Reply { status: answer.status, body: answer.body }
     }
 
     /// Answers GetListingDetail as the server would.
     pub fn answer_detail(&mut self, feed: &FeedId, listing: &ListingId) -> Reply {
         let pairs = [("FeedId".to_owned(), feed.0.clone()), ("ListingId".to_owned(), listing.0.clone())];
-        let answer = Endpoint::Detail.answer(self, &Parameters::bind(&pairs, self.options.zone_hours));
+        let answer = detail(self, &Parameters::bind(&pairs, self.options.zone_hours));
         Reply { status: answer.status, body: answer.body }
     }
 

@@ -1,6 +1,7 @@
 //! The sandbox's switches: each reading of the vendor's document that it can play.
 
 use super::key::Key;
+pub use super::service_options::{FarDistance, ListForm, PointForm, ServiceOptions};
 use crate::record::DayTime;
 use clap::{ArgAction, Args, Command, FromArgMatches, ValueEnum};
 
@@ -37,7 +38,6 @@ pub struct Options {
     /// Stops the world's clock at this UTC date-time (for tests, which then move it)
     #[arg(long)]
     pub frozen_at: Option<DayTime>,
-
     /// The order of a request's records
     #[arg(long, value_enum, default_value_t = SortOrder::UpdatedAsc)]
     pub order: SortOrder,
@@ -108,7 +108,6 @@ pub struct Options {
     /// Sends no Date header
     #[arg(long)]
     pub no_date: bool,
-
     /// Requests that are allowed in a second (no limit by default)
     #[arg(long)]
     pub rate: Option<f64>,
@@ -121,7 +120,6 @@ pub struct Options {
     /// Share of requests that are answered by a random fault
     #[arg(long, default_value_t = 0.0)]
     pub fault_rate: f64,
-
     /// Random changes before each SyncListings answer
     #[arg(long, default_value_t = 0.0)]
     pub churn: f64,
@@ -134,6 +132,9 @@ pub struct Options {
     /// That time, in milliseconds
     #[arg(long, default_value_t = 2000)]
     pub late_by_ms: u64,
+    /// The services besides SyncListings
+    #[command(flatten)]
+    pub services: ServiceOptions,
 }
 
 impl Default for Options {

@@ -1,5 +1,6 @@
 //! The parameters of a request, as the server binds them.
 
+use super::binding::Bound;
 use crate::record::Stamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ pub(super) struct Parameters {
     pub(super) page_size: Option<usize>,
     /// How the matches are laid out on pages, which no request says.
     pub(super) layout: Layout,
+    /// What the other services are asked.
+    pub(super) bound: Bound,
     /// What did not bind, by the parameter's name.
     pub(super) errors: BTreeMap<&'static str, String>,
 }
@@ -65,6 +68,16 @@ impl Parameters {
         parameters
     }
 
+    /// The parameters of the other services.
+    pub(super) fn of(bound: Bound) -> Parameters {
+        let feeds = match bound.text("FeedId") {
+            Some(feed) => vec![feed.to_owned()],
+            None => bound.list("FeedIdList"),
+        };
+        let page = bound.integer("Page").and_then(|page| u32::try_from(page).ok()).unwrap_or(1).max(1);
+        Parameters { feeds, page, errors: bound.errors.clone(), bound, ..Parameters::default() }
+    }
+
     /// A date that carries an offset means an instant: it is put into the digits of the server's zone.
     fn date(&mut self, name: &'static str, text: &str, zone_hours: i32) -> (Option<String>, Option<Stamp>) {
         if text.is_empty() {
@@ -90,6 +103,9 @@ impl Parameters {
 
     /// The request as an error's body repeats it.
     pub(super) fn echo(&self, page_size: usize) -> Value {
+        if let Some(bound) = self.bound.echo() {
+            return bound;
+        }
         let feeds = if self.feeds.is_empty() { Value::Null } else { json!(self.feeds) };
         json!({
             "FeedIdList": feeds, "FromUpdatedDate": self.from_text, "ToUpdatedDate": self.to_text,

@@ -1,6 +1,7 @@
 //! The JSON record that the vendor would send for a listing's state.
 
 use super::attributes::Attributes;
+use super::directory::Directory;
 use super::listing_state::ListingState;
 use super::media;
 use super::options::{DeletedContent, MediaKey};
@@ -8,7 +9,9 @@ use super::random::{Random, mix};
 use super::vocabulary;
 use crate::record::{Field, Kind, NamedBy};
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
+use crate::vendor::constellation1::fields::entities::LISTING_SUMMARY;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many of a hundred nullable fields of a listing are filled, beside those that every listing has.
@@ -21,6 +24,7 @@ const CHANGING_ONE_IN: u64 = 16;
 pub(super) struct ContentOptions {
     pub(super) nulls: bool,
     pub(super) unknown_members: bool,
+    pub(super) directory: Directory,
 }
 
 /// Which half of the document one answer follows.
@@ -66,6 +70,23 @@ pub(super) fn record(state: &ListingState, content_options: ContentOptions, pres
         }
     }
     members.close()
+}
+
+/// Writes the summary of a listing's state: what the record says, in the fewer fields of a summary.
+pub(super) fn summary(state: &ListingState, content_options: ContentOptions, presentation: Presentation) -> Arc<str> {
+    let attributes = Attributes::of(state);
+    let mut members = Members::new();
+    for field in LISTING_SUMMARY.iter().filter(|field| shows(presentation.half, field.named_by)) {
+        let index = LISTING_DETAILS.iter().position(|known| known.wire == field.wire);
+        let value = index.map_or(json!(attributes.status), |index| field_value(state, &attributes, content_options, index));
+        members.push_field(field, presentation, &value.to_string());
+    }
+    Arc::from(members.close())
+}
+
+/// The value of one field of a listing.
+pub(super) fn field_value(state: &ListingState, attributes: &Attributes, content_options: ContentOptions, index: usize) -> Value {
+    value(state, attributes, content_options, (index, &LISTING_DETAILS[index]))
 }
 
 /// A JSON object as it is written, member by member: a page has 60 000 of them, too many for a tree first.
@@ -130,7 +151,8 @@ fn value(state: &ListingState, attributes: &Attributes, content_options: Content
     if content_options.nulls && required_null(state, index, field) {
         return Value::Null;
     }
-    if let Some(value) = shared_value(state, attributes, field.wire) {
+    let contact = || content_options.directory.of_listing(state, attributes.status == "Sold", field.wire);
+    if let Some(value) = shared_value(state, attributes, field.wire).or_else(contact) {
         return value;
     }
     let place = mix(state.identity, index as u64);
@@ -206,7 +228,6 @@ fn shared_value(state: &ListingState, attributes: &Attributes, wire: &str) -> Op
         "PricePerSqft" => json!((attributes.price * 100 / square_feet) as f64 / 100.0),
         "SalePrice" => sold.then(|| json!(attributes.price - 500)).into(),
         "SaleDate" => sold.then(|| json!(version.edited.midnight().to_string())).into(),
-        "SellingOffice" => sold.then(|| json!(attributes.office)).into(),
         "ListDate" => json!(attributes.listed.to_string()),
         "DaysOnMarket" => json!(version.edited.since(attributes.listed).as_secs() / 86_400),
         "LastPriceChangeDate" if version.edits == 0 => Value::Null,
@@ -215,9 +236,6 @@ fn shared_value(state: &ListingState, attributes: &Attributes, wire: &str) -> Op
         "PropertyType" | "PropertyTypeSearch" | "MlsPropertyType" => {
             json!(["Residential", "Condo", "Land", "Farm"][(state.identity % 4) as usize])
         }
-        "ListingAgent" => json!(attributes.agent),
-        "ListingAgentId" => json!((state.identity % 90_000).to_string()),
-        "ListingOffice" => json!(attributes.office),
         "Remarks" => json!(vocabulary::remarks(&mut Random::new(mix(state.identity, u64::from(version.edits / 4))))),
         "ActualPhotoCount" => json!(attributes.photos.unwrap_or(0)),
         "VirtualTourUrl" => media::tour(state),

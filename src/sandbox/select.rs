@@ -7,6 +7,7 @@ use super::parameters::{Layout, Parameters};
 use super::world::World;
 use crate::record::Stamp;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 /// One page of a request's matches.
 pub(super) struct MatchedPage {
@@ -56,14 +57,25 @@ fn compare(order: SortOrder, a: &Match<'_>, b: &Match<'_>) -> Ordering {
 }
 
 fn page_of(matches: &[Match<'_>], page: u32, size: usize, past_end: PagePastEnd) -> MatchedPage {
-    let total = matches.len();
+    let Place { range, next, past_end } = place(matches.len(), page, size, past_end);
+    let states = matches[range].iter().map(|found| found.feed.state(found.listing, found.version)).collect();
+    MatchedPage { states, total: matches.len(), next, past_end }
+}
+
+/// Where a page lies among all matches.
+pub(super) struct Place {
+    pub(super) range: Range<usize>,
+    pub(super) next: Option<u32>,
+    pub(super) past_end: bool,
+}
+
+pub(super) fn place(total: usize, page: u32, size: usize, past_end: PagePastEnd) -> Place {
     let last = u32::try_from(total.div_ceil(size)).unwrap_or(u32::MAX).max(1);
     let beyond = page > last;
     let page = if beyond && past_end == PagePastEnd::LastAgain { last } else { page };
     let start = (page as usize - 1).saturating_mul(size).min(total);
     let end = start.saturating_add(size).min(total);
-    let states = matches[start..end].iter().map(|found| found.feed.state(found.listing, found.version)).collect();
-    MatchedPage { states, total, next: (page < last).then(|| page + 1), past_end: beyond }
+    Place { range: start..end, next: (page < last).then(|| page + 1), past_end: beyond }
 }
 
 /// Every second page holds half as many: two pages in a row hold as many as one and a half.
@@ -77,15 +89,10 @@ fn uneven_page_of(matches: &[Match<'_>], page: u32, size: usize) -> MatchedPage 
 }
 
 fn matches<'a>(world: &'a World, parameters: &Parameters) -> Vec<Match<'a>> {
-    let (utc, now) = (world.utc(), world.zoned(world.utc()));
-    let from = match world.options.from_mode {
-        FromMode::Exact => parameters.from.unwrap_or(now.midnight()),
-        FromMode::FloorToMidnight => parameters.from.unwrap_or(now).midnight(),
-        FromMode::Ignored => Stamp(i64::MIN),
-    };
-    let to = parameters.to.unwrap_or(now);
+    let utc = world.utc();
+    let (from, to) = asked_window(world, parameters.from, parameters.to);
     let mut found = Vec::new();
-    for feed in feeds(world, parameters) {
+    for feed in feeds_named(world, &parameters.feeds) {
         for listing in feed.listings() {
             let Some(&version) = listing.visible(utc) else {
                 continue;
@@ -100,7 +107,18 @@ fn matches<'a>(world: &'a World, parameters: &Parameters) -> Vec<Match<'a>> {
     found
 }
 
-fn within(bounds: Bounds, stamp: Stamp, from: Stamp, to: Stamp) -> bool {
+/// The range of stamps that a request asks for, as the server takes it.
+pub(super) fn asked_window(world: &World, from: Option<Stamp>, to: Option<Stamp>) -> (Stamp, Stamp) {
+    let now = world.zoned(world.utc());
+    let from = match world.options.from_mode {
+        FromMode::Exact => from.unwrap_or(now.midnight()),
+        FromMode::FloorToMidnight => from.unwrap_or(now).midnight(),
+        FromMode::Ignored => Stamp(i64::MIN),
+    };
+    (from, to.unwrap_or(now))
+}
+
+pub(super) fn within(bounds: Bounds, stamp: Stamp, from: Stamp, to: Stamp) -> bool {
     match bounds {
         Bounds::Inclusive => from <= stamp && stamp <= to,
         Bounds::Exclusive => from < stamp && stamp < to,
@@ -120,9 +138,9 @@ fn in_stream(status: u8, listing: &Listing, version: &Version, all_includes_dele
 }
 
 /// The feeds that a request gets: those asked for that are in sight.
-fn feeds<'a>(world: &'a World, parameters: &Parameters) -> Vec<&'a Feed> {
+pub(super) fn feeds_named<'a>(world: &'a World, names: &[String]) -> Vec<&'a Feed> {
     let seen = world.feeds();
-    let named = match (world.options.feed_list, parameters.feeds.as_slice()) {
+    let named = match (world.options.feed_list, names) {
         (FeedList::First, [first, ..]) => std::slice::from_ref(first),
         (FeedList::Last, [.., last]) => std::slice::from_ref(last),
         (_, all) => all,

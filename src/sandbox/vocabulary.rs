@@ -174,6 +174,11 @@ pub(super) fn text(wire: &str, random: &mut Random) -> String {
     if ends("Units") {
         return random.pick(&["Sq Ft", "Acres", "Feet"]).to_owned();
     }
+    match wire {
+        "SaleType" => return random.pick(&["Resale/New", "Short Sale", "Lease"]).to_owned(),
+        "LandTenure" => return random.pick(&["Free Hold", "Lease Hold"]).to_owned(),
+        _ => {}
+    }
     if ends("Frequency") {
         return random.pick(&["Monthly", "Quarterly", "Annually"]).to_owned();
     }

@@ -294,6 +294,7 @@ impl World {
     }
 
     pub(super) fn content_options(&self) -> ContentOptions {
-        ContentOptions { nulls: self.options.nulls, unknown_members: self.options.unknown_members }
+        let Options { nulls, unknown_members, services, .. } = &self.options;
+        ContentOptions { nulls: *nulls, unknown_members: *unknown_members, directory: services.directory() }
     }
 }

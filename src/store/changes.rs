@@ -1,10 +1,14 @@
 //! The table `changes`, as it is written: each change of a row, and which of them are a mass update.
 
 use super::diff::Diff;
-use super::query::value;
+use super::query::{rows, value};
+
 use crate::entity::Entity;
+use crate::plan::licence::Licence;
 use crate::record::{ListingKey, Stamp};
 use rusqlite::{Connection, params};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// As many changes of one kind and of the same columns in one transaction are a mass update.
 const BULK: i64 = 50;
@@ -28,7 +32,7 @@ pub(super) struct Change<'a> {
 pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Change) -> rusqlite::Result<i64> {
     let Change { kind, cause, stamp, at, diff } = change;
     let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let diff = diff.map(Diff::into_json);
+    let diff = diff.map(|diff| diff.to_json());
     tx.prepare_cached(sql)?.insert(params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff])
 }
 
@@ -38,20 +42,34 @@ pub(super) fn forget_values(tx: &Connection, entity: &Entity, key: &ListingKey) 
     tx.prepare_cached(sql)?.execute(params![entity.name, key.feed, key.listing]).map(drop)
 }
 
-/// Forgets what the changes of a key were in these fields, and in `extra` where that has held one of them.
-pub(super) fn forget_fields(tx: &Connection, entity: &Entity, key: &ListingKey, wires: &[&str]) -> rusqlite::Result<()> {
-    let of_key = "WHERE entity = ?1 AND feed_id = ?2 AND key = ?3 AND diff IS NOT NULL";
-    let mut in_extra = tx.prepare_cached(&format!(
-        "UPDATE changes SET diff = json_remove(diff, '$.extra') {of_key} AND instr(lower(diff ->> '$.extra'), lower(?4)) > 0"
-    ))?;
-    let mut in_column = tx.prepare_cached(&format!(
-        "UPDATE changes SET diff = json_remove(diff, '$.' || ?4) {of_key} AND json_type(diff, '$.' || ?4) IS NOT NULL"
-    ))?;
-    for field in entity.fields.iter().filter(|field| wires.contains(&field.wire)) {
-        in_extra.execute(params![entity.name, key.feed, key.listing, format!("\"{}\"", field.wire)])?;
-        in_column.execute(params![entity.name, key.feed, key.listing, field.column])?;
+/// Forgets what the changes of a key were in the fields that are never stored, and in `extra` where that has held one of them.
+pub(super) fn forget_fields(tx: &Connection, entity: &Entity, key: &ListingKey, licence: &Licence) -> rusqlite::Result<()> {
+    let sql = "SELECT seq, diff FROM changes WHERE entity = ?1 AND feed_id = ?2 AND key = ?3 AND diff <> '{}'";
+    let changes: Vec<(i64, String)> = rows(tx, sql, params![entity.name, key.feed, key.listing], |row| row.try_into())?;
+    for (seq, diff) in changes {
+        if let Some(left) = without_fields(entity, licence, &diff) {
+            tx.prepare_cached("UPDATE changes SET diff = ?2 WHERE seq = ?1")?.execute(params![seq, left])?;
+        }
     }
     Ok(())
+}
+
+/// A diff without the fields that are never stored; `None` where it has none of them. What stays keeps its spelling.
+fn without_fields(entity: &Entity, licence: &Licence, diff: &str) -> Option<String> {
+    let before: BTreeMap<String, Box<RawValue>> = serde_json::from_str(diff).ok()?;
+    let mut members = before.clone();
+    let is_omitted = |column: &str| entity.fields.iter().any(|field| field.column == column && licence.omit.contains(&field.wire));
+    members.retain(|column, _| !is_omitted(column));
+    if let Some(values) = members.remove("extra") {
+        let sides: [Option<String>; 2] = serde_json::from_str(values.get()).ok()?;
+        let left = sides.map(|side| side.and_then(|extra| licence.without(&extra)).filter(|extra| extra != "{}"));
+        if left[0] != left[1] {
+            members.insert("extra".to_owned(), serde_json::value::to_raw_value(&left).ok()?);
+        }
+    }
+    let same = |column: &String| before.get(column).map(|raw| raw.get()) == members.get(column).map(|raw| raw.get());
+    let changed = !before.keys().all(same);
+    changed.then(|| serde_json::to_string(&members).ok()).flatten()
 }
 
 /// The number of the newest change; 0 where there is none.
@@ -95,6 +113,17 @@ mod tests {
         }
         mark_bulk(&file, &LISTINGS, before).expect("marked");
         value(&file, "SELECT count(*) FROM changes WHERE bulk", []).expect("a count")
+    }
+
+    #[test]
+    fn omitted_fields_are_taken_out_of_a_diff_and_out_of_extra() {
+        let licence = Licence { omit: vec!["Price"], ..Licence::default() };
+        let left = |diff| without_fields(&LISTINGS, &licence, diff);
+        assert_eq!(left(r#"{"price":[1,2],"acre_search":[1.50,1e2]}"#).as_deref(), Some(r#"{"acre_search":[1.50,1e2]}"#));
+        assert_eq!(left(r#"{"beds":[1,2],"acres":["Price","x"]}"#), None);
+        let extra = r#"{"extra":["{\"Price\":\"SECRET\",\"Foo\":1}","{\"price\":\"SECRET\"}"]}"#;
+        assert_eq!(left(extra).as_deref(), Some(r#"{"extra":["{\"Foo\":1}",null]}"#));
+        assert_eq!(left(r#"{"extra":["{\"Price\":\"SECRET\"}",null]}"#).as_deref(), Some("{}"));
     }
 
     #[test]

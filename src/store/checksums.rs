@@ -81,14 +81,19 @@ pub(super) fn hash_of(row: &Row, columns: usize) -> rusqlite::Result<Hash> {
             ValueRef::Null => hasher.null(),
             ValueRef::Integer(value) => hasher.integer(value),
             ValueRef::Real(value) => hasher.real(value),
-            ValueRef::Text(value) | ValueRef::Blob(value) => hasher.text(value),
+            ValueRef::Text(value) => hasher.text(value),
+            ValueRef::Blob(value) => hasher.foreign(value),
         }
     }
-    let extra = match row.get_ref(columns - 1)? {
-        ValueRef::Text(extra) => extra,
-        _ => b"",
-    };
-    Ok(hasher.end(extra))
+    Ok(match row.get_ref(columns - 1)? {
+        ValueRef::Null => hasher.end(b""),
+        ValueRef::Text(extra) if !extra.is_empty() => hasher.end(extra),
+        // Not even an empty text: the mirror writes none.
+        other => {
+            hasher.foreign(other.as_bytes().unwrap_or_default());
+            hasher.end(b"")
+        }
+    })
 }
 
 /// Makes the checksums of a file that has none. The hash of each row is made anew, too: what an earlier version hashed may

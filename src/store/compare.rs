@@ -44,6 +44,8 @@ pub(crate) struct Difference {
 pub(crate) enum What {
     /// Live in this file alone: not there, or deleted in the other.
     LiveOnly(Side),
+    /// It stands more than once in one of the files.
+    Repeated(Side),
     /// These columns.
     Columns(Vec<String>),
 }
@@ -61,14 +63,18 @@ struct Passing {
     id: String,
     deleted: bool,
     hash: Hash,
+    /// The row before it has the same key.
+    repeated: bool,
 }
 
 /// Compares the rows of a file of ours with those of another file, which needs no more than a table of the same name with the same
 /// public columns: a consumer's copy is enough.
-pub(crate) fn compare(here: &Path, there: &Path, entity: &'static Entity) -> Result<Vec<Compared>, ReportError> {
+/// Where `ignore_queries`, URLs that differ in their queries alone are the same.
+pub(crate) fn compare(here: &Path, there: &Path, entity: &'static Entity, ignore_queries: bool) -> Result<Vec<Compared>, ReportError> {
     let other = open_any(there, entity)?;
     let other = other.unchecked_transaction().map_err(Error::from)?;
-    read(here, |connection| Compare { here: connection, there: &other, sql: RowSql::new(entity) }.run())
+    let sql = RowSql::new(entity);
+    read(here, |connection| Compare { here: connection, there: &other, sql, ignore_queries }.run())
 }
 
 fn open_any(path: &Path, entity: &Entity) -> Result<Connection, ReportError> {
@@ -91,6 +97,7 @@ struct Compare<'a> {
     here: &'a Connection,
     there: &'a Connection,
     sql: RowSql,
+    ignore_queries: bool,
 }
 
 impl Compare<'_> {
@@ -98,7 +105,8 @@ impl Compare<'_> {
         let sql = self.in_order();
         let (mut here, mut there) = (self.here.prepare(&sql)?, self.there.prepare(&sql)?);
         let (mut here, mut there) = (here.query([])?, there.query([])?);
-        let (mut left, mut right) = (self.next(&mut here)?, self.next(&mut there)?);
+        let (mut last_here, mut last_there) = Default::default();
+        let (mut left, mut right) = (self.next(&mut here, &mut last_here)?, self.next(&mut there, &mut last_there)?);
         let mut feeds: BTreeMap<String, Compared> = BTreeMap::new();
         loop {
             let order = match (&left, &right) {
@@ -111,10 +119,10 @@ impl Compare<'_> {
             let theirs = if order.is_ge() { right.take() } else { None };
             self.judge(&mut feeds, mine.as_ref(), theirs.as_ref())?;
             if mine.is_some() {
-                left = self.next(&mut here)?;
+                left = self.next(&mut here, &mut last_here)?;
             }
             if theirs.is_some() {
-                right = self.next(&mut there)?;
+                right = self.next(&mut there, &mut last_there)?;
             }
         }
         Ok(feeds.into_values().collect())
@@ -126,10 +134,15 @@ impl Compare<'_> {
         format!("SELECT {columns}, deleted_at IS NOT NULL FROM {table} ORDER BY {feed}, {id}")
     }
 
-    fn next(&self, rows: &mut Rows) -> rusqlite::Result<Option<Passing>> {
+    /// The next row of a file. A key that is null, as only a consumer's may be, is an empty one.
+    fn next(&self, rows: &mut Rows, last: &mut (String, String)) -> rusqlite::Result<Option<Passing>> {
         let columns = self.sql.entity.fields.len() + 1;
-        let read = |row| Ok(Passing { hash: hash_of(row, columns)?, feed: row.get(0)?, id: row.get(1)?, deleted: row.get(columns)? });
-        rows.next()?.map(read).transpose()
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let text = |index| row.get_ref(index).map(|value| value.as_str().unwrap_or_default().to_owned());
+        let (feed, id) = (text(0)?, text(1)?);
+        let repeated = (&feed, &id) == (&last.0, &last.1);
+        *last = (feed.clone(), id.clone());
+        Ok(Some(Passing { hash: hash_of(row, columns)?, feed, id, deleted: row.get(columns)?, repeated }))
     }
 
     fn judge(&self, feeds: &mut BTreeMap<String, Compared>, here: Option<&Passing>, there: Option<&Passing>) -> rusqlite::Result<()> {
@@ -137,6 +150,8 @@ impl Compare<'_> {
         let feed = feeds.entry(row.feed.clone()).or_insert_with(|| Compared { feed_id: row.feed.clone(), ..Compared::default() });
         let is_live = |row: Option<&Passing>| row.is_some_and(|row| !row.deleted);
         let what = match (is_live(here), is_live(there)) {
+            _ if here.is_some_and(|row| row.repeated) => What::Repeated(Side::Here),
+            _ if there.is_some_and(|row| row.repeated) => What::Repeated(Side::There),
             (true, false) => What::LiveOnly(Side::Here),
             (false, true) => What::LiveOnly(Side::There),
             (false, false) => {
@@ -147,7 +162,7 @@ impl Compare<'_> {
                 feed.equal += 1;
                 return Ok(());
             }
-            (true, true) if self.is_signed_anew(row)? => {
+            (true, true) if self.ignore_queries && self.is_signed_anew(row)? => {
                 feed.signed_anew += 1;
                 return Ok(());
             }

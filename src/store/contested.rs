@@ -93,7 +93,8 @@ pub(super) fn note(
     if is_moot || content.is_some_and(sql.entity.looks_deleted) {
         return Ok(());
     }
-    let raw = heard.raw().filter(|_| heard.raw_hash != stored.raw_hash);
+    // What was taken out must not come back here.
+    let raw = heard.raw().filter(|_| heard.raw_hash != stored.raw_hash && !stored.purged);
     let raw = raw.and_then(|raw| sql.licences.of(&heard.key.feed).storable(raw));
     tx.prepare_cached(
         "INSERT INTO contested (feed_id, listing_id, deleted, stamp, raw_hash, raw, first_seen_at, vendor_seen_at)
@@ -160,6 +161,7 @@ mod tests {
             raw_hash: Hash::default(),
             content_hash: Hash::default(),
             deleted_cause: deleted.then(|| "vendor".to_owned()),
+            purged: false,
         };
         asked_for(&file, &key, &stored, SINCE).expect("an answer")
     }

@@ -5,7 +5,7 @@ use super::row_sql::RowSql;
 use crate::record::{Content, ListingKey};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The columns that differ, as a JSON object: `"price":[450000,440000]`, without its braces.
@@ -18,14 +18,27 @@ impl Diff {
     }
 
     /// The whole object.
-    pub(super) fn into_json(self) -> String {
+    pub(super) fn to_json(&self) -> String {
         format!("{{{}}}", self.0)
     }
 
     /// The same without what was before.
     pub(super) fn without_before(&self) -> Diff {
-        let whole: BTreeMap<String, (Value, Value)> = serde_json::from_str(&format!("{{{}}}", self.0)).unwrap_or_default();
-        let members: Vec<String> = whole.iter().map(|(column, (_, after))| format!("\"{column}\":[null,{after}]")).collect();
+        self.rewritten(|column, values| {
+            let (_, after): (&RawValue, &RawValue) = serde_json::from_str(values).ok()?;
+            Some(format!("\"{column}\":[null,{after}]"))
+        })
+    }
+
+    /// The same of these columns alone.
+    pub(super) fn only(&self, stays: impl Fn(&str) -> bool) -> Diff {
+        self.rewritten(|column, values| stays(column).then(|| format!("\"{column}\":{values}")))
+    }
+
+    fn rewritten(&self, member: impl Fn(&str, &str) -> Option<String>) -> Diff {
+        let whole = self.to_json();
+        let members: BTreeMap<&str, &RawValue> = serde_json::from_str(&whole).unwrap_or_default();
+        let members: Vec<String> = members.iter().filter_map(|(column, values)| member(column, values.get())).collect();
         Diff(members.join(","))
     }
 
@@ -74,11 +87,11 @@ mod tests {
         let mut diff = Diff::default();
         diff.compare("same", ValueRef::Integer(1), ValueRef::Integer(1));
         assert!(diff.is_empty());
-        assert_eq!(Diff::default().into_json(), "{}");
+        assert_eq!(Diff::default().to_json(), "{}");
         diff.compare("beds", ValueRef::Integer(i64::MAX), ValueRef::Null);
         diff.compare("acres", ValueRef::Real(3.0), ValueRef::Real(0.1));
         diff.compare("media", ValueRef::Text(b"{\"a\":1.50}"), ValueRef::Text("é\u{0}\"".as_bytes()));
         let expected = r#"{"beds":[9223372036854775807,null],"acres":[3.0,0.1],"media":["{\"a\":1.50}","é\u0000\""]}"#;
-        assert_eq!(diff.into_json(), expected);
+        assert_eq!(diff.to_json(), expected);
     }
 }

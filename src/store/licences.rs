@@ -27,7 +27,8 @@ pub(crate) struct Licences {
 
 impl Licences {
     pub(super) fn of(&self, feed: &FeedId) -> &Licence {
-        self.feeds.get(feed).unwrap_or(&self.others)
+        let own = self.feeds.iter().find(|(named, _)| named.0.eq_ignore_ascii_case(&feed.0));
+        own.map_or(&self.others, |(_, licence)| licence)
     }
 
     /// Whether anything is to be taken out at all.

@@ -4,7 +4,8 @@ use super::changes;
 use super::contested;
 use super::database::Database;
 use super::error::Error;
-use super::query::rows;
+use super::query::{rows, value};
+use super::rejects;
 use super::row;
 use super::row_sql::{RowSql, key_columns};
 use crate::plan::licence::{Licence, Rule};
@@ -19,6 +20,8 @@ const BATCH: usize = 1000;
 pub(super) struct Walk {
     feed: FeedId,
     after: ListingId,
+    /// The rejects up to this one were gone through, too.
+    reject: i64,
 }
 
 /// Takes the next step, if there is one; tells whether there may be more.
@@ -40,30 +43,36 @@ pub(super) fn step(database: &mut Database, walk: &mut Option<Walk>, at: &str) -
 
 /// Goes on through a feed's rows, and writes down at the end that it is done. A restart begins anew, which finds little to do.
 fn leave_out(database: &mut Database, (feed, names): (&FeedId, &str), walk: &mut Option<Walk>, at: &str) -> Result<(), Error> {
-    let begins = walk.as_ref().is_none_or(|walk| walk.feed != *feed);
-    let after = walk.take().filter(|walk| walk.feed == *feed).map_or(ListingId(String::new()), |walk| walk.after);
+    let walked = walk.take().filter(|walk| walk.feed == *feed);
+    let begins = walked.is_none();
+    let Walk { after, reject, .. } = walked.unwrap_or_else(|| Walk { feed: feed.clone(), after: ListingId(String::new()), reject: 0 });
     let (tx, sql) = database.begin()?;
     if begins {
-        // What is kept of a record as it was sent holds every field.
-        tx.execute("DELETE FROM contested WHERE feed_id = ?1", [feed])?;
-        tx.execute("UPDATE rejects SET raw = '' WHERE feed_id = ?1", [feed])?;
+        // The text holds every field. Without it, a note counts when the same is heard again.
+        tx.execute("UPDATE contested SET raw = NULL WHERE feed_id = ?1", [feed])?;
     }
+    let last_reject = rejects::leave_out(&tx, feed, sql.licences.of(feed), reject)?;
     let (table, [feed_column, id]) = (sql.entity.table, key_columns(sql.entity));
     let batch = format!("SELECT {id} FROM {table} WHERE {feed_column} = ?1 AND {id} > ?2 ORDER BY {id} LIMIT {BATCH}");
     let batch: Vec<ListingId> = rows(&tx, &batch, params![feed, after], |row| row.get(0))?;
     let last = batch.last().cloned();
     let purged = purge(&tx, sql, feed, (batch, Rule::Omit), at)?;
-    if last.is_none() {
+    let done = last.is_none() && last_reject.is_none();
+    if done {
         tx.execute("UPDATE feeds SET omitted = ?2 WHERE feed_id = ?1", [&feed.0, names])?;
     }
     tx.commit()?;
-    told(feed, Rule::Omit, purged);
-    *walk = last.map(|after| Walk { feed: feed.clone(), after });
+    log_purged(feed, Rule::Omit, purged);
+    let next = Walk { feed: feed.clone(), after: last.unwrap_or(after), reject: last_reject.unwrap_or(reject) };
+    *walk = (!done).then_some(next);
     Ok(())
 }
 
 /// Takes out the contents of listings whose time is over; tells whether there were any.
 fn over(database: &mut Database, feed: &FeedId, (licence, now): (&Licence, Stamp), at: &str) -> Result<bool, Error> {
+    if let Some(before) = licence.keep_unread().map(|keep| now.minus(keep)) {
+        rejects::empty_before(&database.connection, feed, before)?;
+    }
     let rules = [(Rule::KeepDeleted, licence.keep_deleted), (Rule::KeepSold, licence.keep_sold)];
     for (rule, keep) in rules {
         let Some(before) = keep.map(|keep| now.minus(keep)) else { continue };
@@ -74,7 +83,7 @@ fn over(database: &mut Database, feed: &FeedId, (licence, now): (&Licence, Stamp
         let (tx, sql) = database.begin()?;
         let purged = purge(&tx, sql, feed, (batch, rule), at)?;
         tx.commit()?;
-        told(feed, rule, purged);
+        log_purged(feed, rule, purged);
         return Ok(true);
     }
     Ok(false)
@@ -89,7 +98,7 @@ fn due(sql: &RowSql, rule: Rule) -> String {
             let sold = entity.sold;
             let values: Vec<String> = sold.values.iter().map(|value| format!("'{}'", value.to_lowercase())).collect();
             let date = format!("coalesce({})", sold.dates.join(", "));
-            format!("lower({}) IN ({}) AND {date} < ?2 AND deleted_at IS NULL", sold.status, values.join(", "))
+            format!("lower({}) IN ({}) AND {date} < ?2", sold.status, values.join(", "))
         }
     };
     format!("SELECT {id} FROM {} WHERE {feed} = ?1 AND {due} AND purged_at IS NULL LIMIT {BATCH}", entity.table)
@@ -100,17 +109,24 @@ fn purge(tx: &Connection, sql: &RowSql, feed: &FeedId, (batch, rule): (Vec<Listi
     let mut purged = 0;
     for listing in batch {
         let key = ListingKey { feed: feed.clone(), listing };
+        // A record that came after the row last changed, and could not be read, may be of a listing that is back.
+        let last_changed = changed_at(tx, sql, &key)?;
         purged += usize::from(row::purge(tx, sql, &key, rule, at)?);
         if rule != Rule::Omit {
             contested::forget(tx, &key)?;
-            tx.prepare_cached("DELETE FROM rejects WHERE feed_id = ?1 AND listing_id = ?2")?.execute(params![key.feed, key.listing])?;
+            rejects::empty_of(tx, &key, &last_changed)?;
         }
     }
     changes::mark_bulk(tx, sql.entity, before)?;
     Ok(purged)
 }
 
-fn told(feed: &FeedId, rule: Rule, listings: usize) {
+fn changed_at(tx: &Connection, sql: &RowSql, key: &ListingKey) -> rusqlite::Result<String> {
+    let [feed, id] = key_columns(sql.entity);
+    value(tx, &format!("SELECT changed_at FROM {} WHERE {feed} = ?1 AND {id} = ?2", sql.entity.table), params![key.feed, key.listing])
+}
+
+fn log_purged(feed: &FeedId, rule: Rule, listings: usize) {
     if listings > 0 {
         tracing::info!(%feed, rule = rule.word(), listings, "contents that may not be kept were taken out");
     }

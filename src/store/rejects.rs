@@ -7,7 +7,7 @@ use super::incoming::{Hearing, Incoming};
 use super::query::{rows, value};
 use super::row::apply;
 use crate::plan::licence::Licence;
-use crate::record::{FeedId, ListingId, Record, Reject, Stream, printable};
+use crate::record::{FeedId, ListingId, ListingKey, Presence, Record, Reject, Stamp, Stream, printable};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -77,7 +77,9 @@ pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite
         return Ok(false);
     }
     let kept: i64 = value(tx, "SELECT count(*) FROM rejects WHERE feed_id = ?1", [feed])?;
-    let storable = licence.storable(&reject.raw).unwrap_or_default();
+    // A listing that is first heard of when it is deleted is stored without contents.
+    let deleted = stream.presence() == Presence::Deleted && licence.keep_deleted.is_some();
+    let storable = licence.storable(&reject.raw).filter(|_| !deleted).unwrap_or_default();
     let raw = beginning(&storable, LONGEST_RAW);
     let is_cut = raw.len() < storable.len();
     if kept >= KEPT || is_cut {
@@ -92,7 +94,7 @@ pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite
         reason.push_str(&format!(" (only the first {first} of its {all} bytes were kept; it cannot be decoded again)"));
     }
     let bytes = if storable.is_empty() && !reject.raw.is_empty() {
-        reason.push_str(" (it was not kept, because it may hold fields that are not to be stored; it cannot be decoded again)");
+        reason.push_str(" (it was not kept, because the licence may not allow it; it cannot be decoded again)");
         reject.raw.len()
     } else {
         storable.len()
@@ -108,6 +110,43 @@ pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite
 fn beginning(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
+}
+
+/// Says in a reject's reason why it has no text.
+const EMPTIED: &str = "raw = '', reason = reason || ' (its text was taken out, because the licence does not let it be kept)'";
+
+/// Takes the text out of a listing's rejects that came before this.
+pub(super) fn empty_of(tx: &Connection, key: &ListingKey, before: &str) -> rusqlite::Result<()> {
+    let sql = format!("UPDATE rejects SET {EMPTIED} WHERE feed_id = ?1 AND listing_id = ?2 AND rejected_at <= ?3 AND raw <> ''");
+    tx.prepare_cached(&sql)?.execute(params![key.feed, key.listing, before]).map(drop)
+}
+
+/// Takes the text out of a feed's rejects that came before this.
+pub(super) fn empty_before(connection: &Connection, feed: &FeedId, before: Stamp) -> rusqlite::Result<()> {
+    let due = "feed_id = ?1 AND rejected_at < ?2 AND raw <> ''";
+    // Where there is nothing to do, nothing is written.
+    if value(connection, &format!("SELECT EXISTS (SELECT 1 FROM rejects WHERE {due})"), params![feed, before])? {
+        connection.execute(&format!("UPDATE rejects SET {EMPTIED} WHERE {due}"), params![feed, before])?;
+    }
+    Ok(())
+}
+
+/// Takes the fields that are never stored out of the next rejects of a feed; tells the last one of them, `None` at the end.
+pub(super) fn leave_out(tx: &Connection, feed: &FeedId, licence: &Licence, after: i64) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT reject_id, raw FROM rejects WHERE feed_id = ?1 AND reject_id > ?2 AND raw <> '' ORDER BY reject_id LIMIT ?3";
+    let next: Vec<(i64, String)> = rows(tx, sql, params![feed, after, BATCH], |row| row.try_into())?;
+    for (reject_id, raw) in &next {
+        match licence.storable(raw) {
+            Some(left) if left == raw.as_str() => {}
+            Some(left) => {
+                let whole =
+                    "UPDATE rejects SET raw_bytes = iif(raw_bytes = octet_length(raw), ?3, raw_bytes), raw = ?2 WHERE reject_id = ?1";
+                tx.prepare_cached(whole)?.execute(params![reject_id, left, left.len()])?;
+            }
+            None => drop(tx.prepare_cached(&format!("UPDATE rejects SET {EMPTIED} WHERE reject_id = ?1"))?.execute([reject_id])?),
+        }
+    }
+    Ok(next.last().map(|(reject_id, _)| *reject_id))
 }
 
 /// The next rejects that were kept whole.

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::feeds;
 use super::incoming::{Hearing, Incoming};
 use super::row_sql::{NewRow, RowSql, Stored};
+use crate::entity::Entity;
 use crate::plan::licence::{self, Rule};
 use crate::plan::merge::{Action, ActionKind, News, merge};
 use crate::record::{Content, Hash, ListingKey, Stamp};
@@ -43,13 +44,15 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
     let contested = stored.as_ref().map(|_| contested::find(tx, key)).transpose()?.flatten();
     let taken_back = stored.as_ref().map_or(Ok(false), |stored| is_taken_back(tx, (stored, contested.as_ref()), &heard, hearing))?;
     let mut content = content(tx, sql, (stored.as_ref(), taken_back), &heard)?;
-    let now = Stamp::parse(at).ok_or_else(|| Error::Strange(format!("{at} is no time")))?;
-    let deleted = heard.news == News::Deleted;
-    let purged = content.as_mut().is_some_and(|content| sql.licences.of(&key.feed).admit(sql.entity, content, deleted, now));
-    // What is there no more may come back, and must be looked at then.
-    let raw_hash = if purged { Hash::default() } else { raw_hash };
     let extra_cut = content.as_mut().is_some_and(cut_extra);
-    let compare = |stored| likeness(tx, sql, stored, (&heard, content.as_mut()));
+    let complete = |stored| completed(tx, sql, stored, (&heard, content.as_mut()));
+    let earlier_content = stored.as_ref().map_or(Ok(None), complete)?;
+    let now = Stamp::parse(at).ok_or_else(|| Error::Strange(format!("{at} is no time")))?;
+    let restrict = |content| sql.licences.of(&key.feed).restrict(sql.entity, content, heard.news == News::Deleted, now);
+    let rule = content.as_mut().and_then(restrict);
+    // What is there no more may come back, and must be looked at then.
+    let raw_hash = if rule.is_some() { Hash::default() } else { raw_hash };
+    let compare = |stored| likeness(tx, sql, stored, (&heard, content.as_ref(), earlier_content.as_ref()));
     let (likeness, diff) = stored.as_ref().map_or(Ok((Likeness::Other, Diff::default())), compare)?;
     let signed_anew = likeness == Likeness::SignedAnew;
     let same = likeness == Likeness::Same || signed_anew && sql.ignores_queries;
@@ -63,24 +66,25 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
     let kind = action.kind();
     let stamp = if taken_back { heard.stamp } else { heard.stamp.max(earlier) };
     let cause = if taken_back { "taken_back" } else { heard.cause() };
-    let add = |(kind, diff)| changes::add(tx, sql.entity, key, Change { kind, cause, stamp: heard.stamp, at, diff });
-    let seq = change_of(kind, diff).map(add).transpose()?;
-    let new = |(content, content_hash)| NewRow {
-        key,
-        content,
-        content_hash,
-        raw_hash,
-        stamp,
-        at,
-        change_seq: seq.unwrap_or(0),
-        deleted: false,
-        purged,
-    };
+    let change = |kind, cause, diff| Change { kind, cause, stamp: heard.stamp, at, diff };
+    let mut told = change_of(kind, diff).map(|(kind, diff)| change(kind, cause, diff));
+    let takes_out = rule.filter(|_| told.is_some() && stored.as_ref().is_some_and(|stored| !stored.purged));
+    if takes_out.is_some() {
+        changes::forget_values(tx, sql.entity, key)?;
+        told = told.and_then(|change| dates_alone(sql.entity, change));
+    }
+    let mut seq = told.map(|change| changes::add(tx, sql.entity, key, change)).transpose()?;
+    if let Some(rule) = takes_out {
+        seq = Some(changes::add(tx, sql.entity, key, change("purged", rule.word(), None))?);
+    }
+    let purged = rule.is_some();
+    let change_seq = seq.unwrap_or(0);
+    let new = |(content, content_hash)| NewRow { key, content, content_hash, raw_hash, stamp, at, change_seq, deleted: false, purged };
     match action {
         Action::Insert(content) => sql.insert(tx, &new(content))?,
         Action::InsertTombstone(content) => sql.insert(tx, &NewRow { deleted: true, ..new(content) })?,
         Action::Update(content) | Action::Revive(content) => sql.update(tx, &new(content))?,
-        Action::Tombstone => sql.tombstone(tx, key, (heard.cause(), stamp), (at, seq.unwrap_or(0)))?,
+        Action::Tombstone => sql.tombstone(tx, key, (heard.cause(), stamp), (at, change_seq))?,
         Action::Restamp => sql.restamp(tx, key, stamp)?,
         // The file was taken over for another source, which has the same: from now on older answers of it are old.
         Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, key, (stamp, raw_hash))?,
@@ -97,9 +101,6 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
     };
     if let Some(after) = after {
         checksums::moved(tx, sql.entity, key, (before, after), seq)?;
-    }
-    if purged && seq.is_some() {
-        changes::forget_values(tx, sql.entity, key)?;
     }
     let writes = matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone | ActionKind::Update | ActionKind::Revive);
     if extra_cut && writes {
@@ -120,7 +121,7 @@ pub(super) fn purge(tx: &Connection, sql: &RowSql, key: &ListingKey, rule: Rule,
     match rule {
         Rule::Omit => {
             licence.leave_out(sql.entity, &mut content);
-            changes::forget_fields(tx, sql.entity, key, &licence.omit)?;
+            changes::forget_fields(tx, sql.entity, key, licence)?;
         }
         Rule::KeepDeleted | Rule::KeepSold => {
             licence::purge(sql.entity, &mut content);
@@ -155,6 +156,14 @@ fn change_of(kind: ActionKind, diff: Diff) -> Option<(&'static str, Option<Diff>
         ActionKind::Tombstone => Some(("deleted", Some(Diff::default()))),
         ActionKind::Restamp | ActionKind::Unchanged | ActionKind::Superseded => None,
     }
+}
+
+/// A change of a row that is purged with it: its dates and its status can be told, and a change of nothing else is none.
+fn dates_alone<'a>(entity: &Entity, change: Change<'a>) -> Option<Change<'a>> {
+    let stays = |column: &str| entity.fields.iter().any(|field| field.column == column && licence::stays(entity, field));
+    let diff = change.diff.map(|diff| diff.only(stays));
+    let nothing = change.kind == "changed" && diff.as_ref().is_some_and(Diff::is_empty);
+    (!nothing).then_some(Change { diff, ..change })
 }
 
 /// A row's part of the checksum.
@@ -197,15 +206,29 @@ fn cut_extra(content: &mut Content) -> bool {
     true
 }
 
-/// Whether the row holds what was heard, and where it differs.
+/// Takes over what this answer leaves out of the version of a listing that the row holds; tells what the row holds then.
 ///
 /// The same version of a listing may be sent in the shape of the document's table or of its class; each lacks fields of
-/// the other. What this answer leaves out is taken over, so that the shapes do not look like changes.
-fn likeness(
+/// the other. What is left out is taken over, so that the shapes do not look like changes.
+fn completed(
     tx: &Connection,
     sql: &RowSql,
     stored: &Stored,
     (heard, content): (&Incoming, Option<&mut Content>),
+) -> rusqlite::Result<Option<Content<'static>>> {
+    let same_version = heard.stamp.is_some() && heard.stamp == stored.stamp;
+    let Some(content) = content.filter(|_| same_version) else { return Ok(None) };
+    let earlier = sql.cells(tx, heard.key)?;
+    earlier.iter().for_each(|earlier| content.fill_absent_from(earlier, sql.entity.fields));
+    Ok(earlier)
+}
+
+/// Whether the row holds what was heard, and where it differs. `earlier` is what the row holds, where that is the same version.
+fn likeness(
+    tx: &Connection,
+    sql: &RowSql,
+    stored: &Stored,
+    (heard, content, earlier): (&Incoming, Option<&Content>, Option<&Content>),
 ) -> rusqlite::Result<(Likeness, Diff)> {
     let same_record = stored.raw_hash == heard.raw_hash;
     // The row of a deleted listing may have been made of the same record by another version of this program.
@@ -215,14 +238,7 @@ fn likeness(
     let Some(content) = content else {
         return Ok((if same_record { Likeness::Same } else { Likeness::Other }, Diff::default()));
     };
-    let mut signed_anew = false;
-    if heard.stamp.is_some()
-        && heard.stamp == stored.stamp
-        && let Some(earlier) = sql.cells(tx, heard.key)?
-    {
-        content.fill_absent_from(&earlier, sql.entity.fields);
-        signed_anew = (sql.entity.same_but_for_queries)(&earlier, content);
-    }
+    let signed_anew = earlier.is_some_and(|earlier| (sql.entity.same_but_for_queries)(earlier, content));
     let same_content = content.hash() == stored.content_hash;
     let diff = if same_content { Diff::default() } else { diff::of(tx, sql, heard.key, content)? };
     let likeness = match same_record || diff.is_empty() {

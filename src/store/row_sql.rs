@@ -40,6 +40,8 @@ pub(super) struct Stored {
     pub(super) raw_hash: Hash,
     pub(super) content_hash: Hash,
     pub(super) deleted_cause: Option<String>,
+    /// Its contents were taken out.
+    pub(super) purged: bool,
 }
 
 impl Stored {
@@ -92,7 +94,7 @@ impl RowSql {
             entity,
             ignores_queries: false,
             licences: Licences::default(),
-            find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash FROM {table} {this}"),
+            find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash, purged_at IS NOT NULL FROM {table} {this}"),
             cells: format!("SELECT {}, extra FROM {table} {this}", columns.join(", ")),
             insert: format!("INSERT INTO {table} ({}, first_seen_at) VALUES ({marks})", written.join(", ")),
             update: format!("UPDATE {table} SET {} {this}", sets(written.len())),
@@ -112,8 +114,8 @@ impl RowSql {
     /// The stored row without its cells, which few decisions need.
     pub(super) fn find(&self, connection: &Connection, key: &ListingKey) -> rusqlite::Result<Option<Stored>> {
         let read = |row: &Row| {
-            let (stamp, deleted_cause, raw_hash, content_hash) = row.try_into()?;
-            Ok(Stored { stamp, deleted_cause, raw_hash, content_hash })
+            let (stamp, deleted_cause, raw_hash, content_hash, purged) = row.try_into()?;
+            Ok(Stored { stamp, deleted_cause, raw_hash, content_hash, purged })
         };
         connection.prepare_cached(&self.find)?.query_row(params![key.feed, key.listing], read).optional()
     }

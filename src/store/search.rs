@@ -22,7 +22,11 @@ const TABLES: [(&str, &str); 2] = [
 /// Listings that are put in before it is told how many are.
 const BATCH: i64 = 2000;
 
-/// Makes the tables that are wanted and not there, and removes those that are there and not wanted.
+/// While licences want anything taken out, FTS5 takes words out of its index at once, and not when it happens to merge its parts.
+const SECURE: &str = "INSERT INTO listing_text (listing_text, rank) VALUES ('secure-delete', 1)";
+
+/// Makes the tables that are wanted and not there, and removes those that are there and not wanted. An index that may hold words that
+/// were taken out is made anew where licences want them out.
 pub(super) fn switch(
     database: &mut Database,
     wanted: [bool; 2],
@@ -30,7 +34,11 @@ pub(super) fn switch(
     stop: &AtomicBool,
 ) -> rusqlite::Result<()> {
     for ((table, fill), wanted) in TABLES.into_iter().zip(wanted) {
-        let exists = value(&database.connection, "SELECT count(*) FROM sqlite_schema WHERE name = ?1", [table])?;
+        let mut exists = value(&database.connection, "SELECT count(*) FROM sqlite_schema WHERE name = ?1", [table])?;
+        if exists && table == "listing_text" && database.sql.licences.restricts() && !is_secure(database)? {
+            remove(database, table)?;
+            exists = false;
+        }
         match (exists, wanted) {
             (false, true) => build(database, (table, fill), &mut told, stop)?,
             (true, false) => remove(database, table)?,
@@ -41,11 +49,14 @@ pub(super) fn switch(
 }
 
 fn build(database: &mut Database, (table, fill): (&str, &str), told: &mut impl FnMut(i64, i64), stop: &AtomicBool) -> rusqlite::Result<()> {
-    let (tx, _) = database.begin()?;
+    let (tx, sql) = database.begin()?;
     let all: i64 = value(&tx, "SELECT coalesce(max(id), 0) FROM listing_ids", [])?;
     tracing::info!(listings = all, "the table {table} for searches is being built");
     let own = format!("name = '{table}' OR type = 'trigger' AND name GLOB '{table}_*'");
     schema::made(&own)?.iter().try_for_each(|sql| tx.execute_batch(sql))?;
+    if table == "listing_text" && sql.licences.restricts() {
+        tx.execute_batch(SECURE)?;
+    }
     for first in (1..=all).step_by(BATCH.unsigned_abs() as usize) {
         if stop.load(Ordering::Relaxed) {
             tracing::info!("the table {table} is not built: the next start begins again");
@@ -69,4 +80,8 @@ fn remove(database: &mut Database, table: &str) -> rusqlite::Result<()> {
     tx.commit()?;
     tracing::info!("the table {table} for searches is removed, as the configuration says");
     Ok(())
+}
+
+fn is_secure(database: &Database) -> rusqlite::Result<bool> {
+    value(&database.connection, "SELECT count(*) FROM listing_text_config WHERE k = 'secure-delete' AND v = 1", [])
 }

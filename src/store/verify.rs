@@ -73,6 +73,12 @@ pub fn verify(path: &Path, entity: &'static Entity) -> Result<Vec<Verified>, Rep
     })
 }
 
+/// What SQLite finds wrong with the file: pages, and indexes that do not hold what their tables hold. Empty where all is well.
+pub(crate) fn damages(path: &Path) -> Result<Vec<String>, ReportError> {
+    let found: Vec<String> = read(path, |connection| rows(connection, "PRAGMA integrity_check(20)", [], |row| row.get(0)))?;
+    Ok(if found == ["ok"] { Vec::new() } else { found })
+}
+
 fn stored(connection: &Connection, entity: &Entity) -> rusqlite::Result<BTreeMap<String, Stored>> {
     rows(connection, "SELECT feed_id, seq, rows, hash FROM checksums WHERE entity = ?1", [entity.name], |row| {
         Ok((row.get(0)?, Stored { seq: row.get(1)?, rows: row.get(2)?, hash: row.get(3)? }))
@@ -87,7 +93,7 @@ fn found(connection: &Connection, entity: &Entity) -> rusqlite::Result<BTreeMap<
     let mut all = statement.query([])?;
     let mut feeds: BTreeMap<String, Found> = BTreeMap::new();
     while let Some(row) = all.next()? {
-        let (feed, id) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let (feed, id) = (row.get_ref(0)?.as_str().unwrap_or_default(), row.get_ref(1)?.as_str().unwrap_or_default());
         let hash = hash_of(row, columns)?;
         if !feeds.contains_key(feed) {
             feeds.insert(feed.to_owned(), Found::default());
@@ -137,7 +143,11 @@ fn misplaced(connection: &Connection, entity: &Entity, feed: &str) -> rusqlite::
         "SELECT stored.{id} FROM {table} AS stored LEFT JOIN changes ON changes.seq = stored.change_seq
          WHERE stored.{feed_column} = ?2 AND stored.change_seq > (SELECT cut_seq FROM schema_meta)
              AND ((changes.entity, changes.feed_id, changes.key) IS NOT (?1, stored.{feed_column}, stored.{id})
-                 OR changes.kind <> 'purged' AND (changes.kind = 'deleted') <> (stored.deleted_at IS NOT NULL))
+                 OR (
+                    -- What was taken out of it says nothing of that.
+                    SELECT kind = 'deleted' FROM changes AS told
+                    WHERE told.entity = ?1 AND told.feed_id = ?2 AND told.key = stored.{id} AND kind <> 'purged' ORDER BY seq DESC LIMIT 1
+                ) <> (stored.deleted_at IS NOT NULL))
          UNION
          SELECT DISTINCT key FROM changes
          WHERE entity = ?1 AND feed_id = ?2

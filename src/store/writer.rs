@@ -36,6 +36,8 @@ pub(super) struct Writer {
     keep: Option<Duration>,
     /// How far the rows were gone through that hold fields which are not stored any more.
     walk: Option<Walk>,
+    /// Something may have been taken out since the WAL was last folded in whole.
+    purged: bool,
     /// The backlog that was told of.
     backlog: Option<u64>,
     /// A stop is under way, and whether that was heard.
@@ -60,7 +62,7 @@ impl Writer {
             instance.opened();
         }
         let database = Database { connection, sql: RowSql::new(entity), idle: Idle::default() };
-        Ok(Writer { database, files, instance, keep: None, walk: None, backlog: None, hurry, hurries: false })
+        Ok(Writer { database, files, instance, keep: None, walk: None, purged: false, backlog: None, hurry, hurries: false })
     }
 
     pub(super) fn work(mut self, mut jobs: mpsc::Receiver<Job>) {
@@ -107,10 +109,17 @@ impl Writer {
 
     /// Takes a step towards what the licences allow; tells whether there may be more to do.
     pub(super) fn purge(&mut self, at: &str) -> Result<bool, Error> {
-        let mut walk = self.walk.take();
-        let more = self.write(|database| purge::step(database, &mut walk, at));
-        self.walk = walk;
-        more
+        self.files.check()?;
+        let more = purge::step(&mut self.database, &mut self.walk, at)?;
+        if more {
+            self.purged = true;
+            // That nothing was to be done does not say that anything can be written; this does.
+            self.write(|_| Ok(()))?;
+        } else if std::mem::take(&mut self.purged) {
+            // What was taken out still stands in the WAL. A reader that is in the way of this does no harm: the next one comes.
+            fold_in(&self.database.connection);
+        }
+        Ok(more)
     }
 
     /// Folds into the file what can be folded in, and puts up a notice where a reader is in the way. It writes what is
@@ -162,7 +171,11 @@ fn close(connection: &Connection) {
     if let Err(error) = connection.busy_timeout(Duration::ZERO) {
         tracing::debug!(%error, "the wait for others could not be shortened");
     }
+    fold_in(connection);
+}
+
+fn fold_in(connection: &Connection) {
     if let Err(error) = connection.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {
-        tracing::debug!(%error, "the WAL could not be folded into the file at close");
+        tracing::debug!(%error, "the WAL could not be folded into the file");
     }
 }

@@ -1,9 +1,9 @@
-//! Asks the vendor for one listing and compares the answer with the row in the file, for `mls-sync why --ask`.
+//! Asks the vendor for a person: for one listing, to be compared with its row (`mls-sync why --ask`), or any service (`mls-sync ask`).
 
 use crate::entity::Entity;
 use crate::record::{Cell, Content, ListingKey};
 use crate::sync::control::Reply;
-use crate::vendor::{Priority, Vendor};
+use crate::vendor::{Call, Priority, Vendor};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,14 @@ pub(crate) async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationTo
     let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
     Some(match answer {
         Ok(record) => Reply::Record(record.map(|record| record.raw)),
+        Err(error) => Reply::Failed(error.message),
+    })
+}
+
+/// Calls a service; tells its answer as sent. `None` when stopped.
+pub(crate) async fn call(vendor: &Vendor, call: &Call, stop: &CancellationToken) -> Option<Reply> {
+    Some(match vendor.ask(call, Priority::Poll, stop).await? {
+        Ok(answer) => Reply::Answer(answer),
         Err(error) => Reply::Failed(error.message),
     })
 }

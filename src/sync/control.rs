@@ -25,6 +25,8 @@ pub(crate) enum Reply {
     Done,
     /// The vendor's record as sent, null if the vendor does not have the listing. It is the last reply.
     Record(Option<String>),
+    /// What a service of the vendor answered, as JSON. It is the last reply.
+    Answer(String),
     /// Why the request could not be done, for a person. It is the last reply.
     Failed(String),
 }

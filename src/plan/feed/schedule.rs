@@ -11,11 +11,18 @@ use crate::record::{POLLS_PER_OTHER, Presence, Stamp, Stream, Window};
 use std::time::Duration;
 
 /// Where polls begin at the last one's end, and it is not proven yet that the stamps agree with the clock, one of them reaches further
-/// back this often.
+/// back this often; after a start more often, because a wrong zone must be noticed soon: each time when it has run twice as long.
 const DOUBT_EVERY: Duration = Duration::from_secs(600);
 
 /// So long after a listing that came late, others are expected.
 const LATE_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Each of these periods of a process has one such poll.
+fn doubt_period(running: Duration) -> u64 {
+    let (running, every) = (running.as_secs(), DOUBT_EVERY.as_secs());
+    // Those of the first ten minutes begin after 0, 30, 90, 210 and 450 seconds.
+    if running < every { u64::from((running / 30 + 1).ilog2()) } else { every + running / every }
+}
 
 impl FeedPlan {
     /// Listings have come so much later than their stamp.
@@ -170,7 +177,7 @@ impl FeedPlan {
         if self.loads {
             task = self.loading(task);
         } else if let Some(state) = self.streams.get(&task.stream).filter(|state| self.polls_from_last_end(state, now)) {
-            let period = now.monotonic.as_secs() / DOUBT_EVERY.as_secs();
+            let period = doubt_period(now.monotonic);
             // The first poll of a process doubts, too.
             let doubts = !state.aligned && self.doubted.insert(task.stream, period) != Some(period);
             task = state.begun_at_last_end(task, self.options.overlap, doubts);

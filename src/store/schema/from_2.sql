@@ -154,7 +154,7 @@ ALTER TABLE listings ADD COLUMN purged_at TEXT;
 DROP INDEX listings_deleted;
 CREATE INDEX listings_deleted ON listings (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX listings_sold ON listings (feed_id, coalesce(sale_date, last_listing_status_change_date, mls_update_date))
-WHERE lower(listing_status_search) IN ('sold', 'closed') AND deleted_at IS NULL AND purged_at IS NULL;
+WHERE lower(listing_status_search) IN ('sold', 'closed') AND purged_at IS NULL;
 
 -- What a listing site asks for.
 CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at, purged_at) WHERE deleted_at IS NULL;

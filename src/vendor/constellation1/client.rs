@@ -1,12 +1,15 @@
 //! One signed request over HTTP.
 
 use super::answer::{Answer, ERROR_BODY};
+use super::call::Call;
+use super::fields::services::{GET_LISTING_DETAIL, SYNC_LISTINGS};
+use super::items::{self, Items};
 use super::{auth, body, charset, wire};
-use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record, Stamp, Stream};
+use crate::record::{Failure, FeedId, Field, ListingId, Page, PageRequest, Record, Stamp, Stream};
 use crate::vendor::error::{Error, Unanswered};
 use chrono::Utc;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
-use reqwest::{StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,7 +120,7 @@ impl Client {
 
     /// `limit` gives it up earlier than usual.
     pub(in crate::vendor) async fn page(&self, request: &PageRequest, limit: Option<Duration>) -> Result<Page, Unanswered> {
-        let answer = self.get(self.page_url(request), limit).await?;
+        let answer = self.send(self.http.get(self.page_url(request)), limit).await?;
         answer.refused()?;
         let mut page = wire::page(&answer.body).map_err(|what| answer.malformed(&what))?;
         page.records.iter_mut().for_each(|record| name_as_asked(&mut record.key.feed, &request.feeds));
@@ -134,7 +137,7 @@ impl Client {
     }
 
     pub(in crate::vendor) async fn listing(&self, feed: &FeedId, listing: &ListingId) -> Result<Option<Record>, Unanswered> {
-        let answer = self.get(self.detail_url(feed, listing), None).await?;
+        let answer = self.send(self.http.get(self.detail_url(feed, listing)), None).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -151,9 +154,36 @@ impl Client {
         }
     }
 
+    /// Calls a service that lists.
+    pub(in crate::vendor) async fn items(&self, call: &Call, fields: &'static [Field]) -> Result<Items, Unanswered> {
+        let answer = self.call(call).await?;
+        let items = items::items(&answer.body, fields).map_err(|what| answer.malformed(&what))?;
+        Ok(Items { vendor_now: answer.vendor_stamp(), ..items })
+    }
+
+    /// Calls any service; its answer as sent, or mended where it is no JSON.
+    pub(in crate::vendor) async fn json(&self, call: &Call) -> Result<String, Unanswered> {
+        let answer = self.call(call).await?;
+        Ok(wire::json(&answer.body).map_err(|what| answer.malformed(&what))?)
+    }
+
+    async fn call(&self, call: &Call) -> Result<Answer, Unanswered> {
+        let mut url = self.at(call.path());
+        let request = match call.body() {
+            Some(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body),
+            None => {
+                url.query_pairs_mut().extend_pairs(call.query());
+                self.http.get(url)
+            }
+        };
+        let answer = self.send(request, None).await?;
+        answer.refused()?;
+        Ok(answer)
+    }
+
     /// `PageSize` is not a documented parameter, so the vendor's own (200) is left as it is.
     fn page_url(&self, request: &PageRequest) -> Url {
-        let mut url = self.endpoint("SyncListings");
+        let mut url = self.at(SYNC_LISTINGS.path);
         let mut query = url.query_pairs_mut();
         query.extend_pairs(request.feeds.iter().map(|feed| ("FeedIdList", &feed.0)));
         query.append_pair("FromUpdatedDate", &request.window.from.to_wire());
@@ -168,23 +198,22 @@ impl Client {
     }
 
     fn detail_url(&self, feed: &FeedId, listing: &ListingId) -> Url {
-        let mut url = self.endpoint("GetListingDetail");
+        let mut url = self.at(GET_LISTING_DETAIL.path);
         url.query_pairs_mut().append_pair("FeedId", &feed.0).append_pair("ListingId", &listing.0);
         url
     }
 
     /// Spelled with the capitals of the vendor's document: whether the vendor accepts others is not known.
-    fn endpoint(&self, name: &str) -> Url {
+    fn at(&self, path: &str) -> Url {
         let mut url = self.base_url.clone();
-        let mut path = url.path_segments_mut().expect("an http URL has a path");
-        path.pop_if_empty().extend(["services", "partner", name]);
-        drop(path);
+        let mut segments = url.path_segments_mut().expect("an http URL has a path");
+        segments.pop_if_empty().extend(path.split('/').filter(|segment| !segment.is_empty()));
+        drop(segments);
         url
     }
 
-    async fn get(&self, url: Url, limit: Option<Duration>) -> Result<Answer, Unanswered> {
-        let request = self.http.get(url).headers(self.signed()).header(ACCEPT, "application/json");
-        let mut request = request.header(ACCEPT_ENCODING, "gzip");
+    async fn send(&self, request: RequestBuilder, limit: Option<Duration>) -> Result<Answer, Unanswered> {
+        let mut request = request.headers(self.signed()).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
         if let Some(limit) = limit {
             request = request.timeout(limit.min(self.timeout));
         }

@@ -5,7 +5,7 @@ use super::decimal::Decimal;
 use super::fields::{ALIASES, LISTING_DETAILS};
 use super::json::text;
 use super::media::{media, open_houses};
-use super::members::{COLUMNS, others};
+use super::members::{COLUMNS, Members, others};
 use super::scalar::{boolean, finite, unquoted, whole};
 use crate::record::{Cell, Content, Field, Kind, Record, Stamp};
 use std::borrow::Cow;
@@ -39,6 +39,30 @@ pub(super) fn decode(record: &Record) -> Content<'_> {
     });
     let cells = cells.collect();
     Content { cells, extra: written(&extra) }
+}
+
+/// Decodes the members of any object by the fields of its kind: the cells in their order, and `extra` as [`decode`] fills it.
+pub(super) fn decoded(fields: &[Field], members: &Members) -> (Vec<Cell<'static>>, Option<String>) {
+    let alias = |field: &Field| ALIASES.iter().find(|(_, wire)| *wire == field.wire).map(|(alias, _)| *alias);
+    let names = |field: &Field| [Some(field.wire), alias(field)].into_iter().flatten();
+    let value =
+        |field: &Field| names(field).find_map(|name| members.known(name)).or_else(|| names(field).find_map(|name| members.get(name)));
+    let is_field = |name: &str| fields.iter().any(|field| names(field).any(|known| known.eq_ignore_ascii_case(name)));
+    let others = members.in_order().into_iter().filter(|(name, _)| !is_field(name));
+    let mut extra: Extra = others.map(|(name, value)| (name, portable(value))).collect();
+    let cells = fields.iter().map(|field| owned(cell(field, value(field), &mut extra)));
+    let cells = cells.collect();
+    (cells, written(&extra))
+}
+
+fn owned(cell: Cell) -> Cell<'static> {
+    match cell {
+        Cell::Absent => Cell::Absent,
+        Cell::Null => Cell::Null,
+        Cell::Integer(number) => Cell::Integer(number),
+        Cell::Real(number) => Cell::Real(number),
+        Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+    }
 }
 
 /// Values by the place of their field; `None` where the record says nothing.

@@ -1,7 +1,7 @@
 //! The entity "listing" of this vendor.
 
 use super::decode::{decode, looks_deleted};
-use super::fields::LISTING_DETAILS;
+use super::fields::{ALIASES, LISTING_DETAILS};
 use super::media::same_but_for_queries;
 use super::wire::replay;
 use crate::entity::{Deletions, Entity, Sold};
@@ -11,6 +11,7 @@ pub static LISTINGS: Entity = Entity {
     name: "listing",
     table: "listings",
     fields: &LISTING_DETAILS,
+    aliases: &ALIASES,
     deletions: Deletions::Stream,
     stamp: "MlsUpdateDate",
     likeness: &["address", "price", "latitude", "longitude"],

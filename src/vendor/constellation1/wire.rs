@@ -75,17 +75,17 @@ fn one(element: Element) -> Result<Record, String> {
 }
 
 /// One broken byte in a remark costs that character, not two hundred listings.
-fn decoded(body: &[u8]) -> Cow<'_, str> {
+pub(super) fn decoded(body: &[u8]) -> Cow<'_, str> {
     // The lossy reading is several times as slow.
     str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
 }
 
-fn without_bom(body: &str) -> &str {
+pub(super) fn without_bom(body: &str) -> &str {
     body.strip_prefix('\u{feff}').unwrap_or(body)
 }
 
 /// Reads the body; the mended body where it is no JSON.
-fn read<T>(body: &str, wanted: &str, read: impl FnOnce(Body) -> Result<T, String>) -> Result<T, String> {
+pub(super) fn read<T>(body: &str, wanted: &str, read: impl FnOnce(Body) -> Result<T, String>) -> Result<T, String> {
     match Body::read(body) {
         Some(body) => read(body),
         None => {
@@ -93,6 +93,15 @@ fn read<T>(body: &str, wanted: &str, read: impl FnOnce(Body) -> Result<T, String
             read(Body::read(&mended).ok_or_else(|| no_json(&mended, wanted))?)
         }
     }
+}
+
+/// The body as JSON of any kind, mended where it is none.
+pub(super) fn json(body: &[u8]) -> Result<String, String> {
+    let body = decoded(body);
+    let body = without_bom(&body).trim();
+    let is_json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
+    let json = if is_json(body) { Some(body.to_owned()) } else { mended(body).filter(|mended| is_json(mended)) };
+    json.ok_or_else(|| "the answer is no JSON".to_owned())
 }
 
 /// What is wrong with a body that could not be read. The words of serde_json may quote the body.
@@ -104,7 +113,7 @@ fn no_json(body: &str, wanted: &str) -> String {
     }
 }
 
-fn total(envelope: &Members) -> Result<u64, String> {
+pub(super) fn total(envelope: &Members) -> Result<u64, String> {
     match (envelope.known("Total"), envelope.get("Results")) {
         (Some(total), _) => count(total).ok_or_else(|| "the answer is no page: its Total is no count".to_owned()),
         (None, Some(_)) => Err("the answer is no page: it has no Total".to_owned()),
@@ -127,12 +136,12 @@ fn count(value: &str) -> Option<u64> {
 }
 
 /// What stands in the place of listings. A single result may come without its list.
-fn elements<'a>(body: &mut Body<'a>, results: &'a str) -> Result<Vec<Element<'a>>, String> {
+pub(super) fn elements<'a>(body: &mut Body<'a>, results: &'a str) -> Result<Vec<Element<'a>>, String> {
     let alone = || Some(vec![(results, Some(Members::read(results).filter(|members| !members.is_empty())?.cut))]);
     body.take_elements(results).or_else(alone).ok_or_else(|| "the answer is no page: its Results are no array".to_owned())
 }
 
-fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
+pub(super) fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
     match envelope.known("Count") {
         None => Ok(()),
         Some(sent) if count(sent) == u64::try_from(found).ok() => Ok(()),
@@ -140,7 +149,7 @@ fn check_count(envelope: &Members, found: usize) -> Result<(), String> {
     }
 }
 
-fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
+pub(super) fn next_page(envelope: &Members) -> Result<Option<u32>, String> {
     let Some(sent) = envelope.known("NextPage").filter(|sent| text(sent).is_none_or(|text| !text.trim().is_empty())) else {
         return Ok(None);
     };

@@ -1,0 +1,114 @@
+//! The normal answers of the services besides SyncListings and GetListingDetail.
+
+use super::answer::Answer;
+use super::binding::Bound;
+use super::directory::{agent, agent_id, office, office_id};
+use super::endpoints::{envelope, presentation, refused};
+use super::feed::Feed;
+use super::media;
+use super::options::{ListForm, NextPage, PagePastEnd};
+use super::parameters::Parameters;
+use super::render::summary;
+use super::search::{live, search, time};
+use super::select::{asked_window, feeds_named, place, within};
+use super::world::World;
+use crate::record::Stamp;
+use crate::vendor::constellation1::fields::services::Service;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Answers one of them.
+pub(super) fn answer(world: &mut World, service: &Service, parameters: &Parameters) -> Answer {
+    let mut bound = parameters.bound.clone();
+    let results = match service.name {
+        "GetAgents" | "GetOffices" => members(world, service, &bound),
+        "GetListingsOpenHouse" => open_houses(world, &bound),
+        _ => {
+            let presentation = presentation(world);
+            let found = search(world, service, &mut bound);
+            found.iter().map(|state| summary(state, world.content_options(), presentation)).collect()
+        }
+    };
+    if !bound.errors.is_empty() {
+        return refused(world, parameters, &json!(bound.errors));
+    }
+    let options = &world.options;
+    match (service.name, options.services.lists) {
+        ("GetAgents" | "GetOffices", _) => paged(world, &results, parameters.page, options.services.directory_page_size),
+        (_, ListForm::Bare) => Answer::json(200, format!("[{}]", results.join(","))),
+        (_, ListForm::Results) => Answer::json(200, format!("{{\"Results\":[{}]}}", results.join(","))),
+        (_, ListForm::Paged) => paged(world, &results, parameters.page, options.page_size),
+    }
+}
+
+fn paged(world: &World, results: &[Arc<str>], page: u32, size: usize) -> Answer {
+    let place = place(results.len(), page, size.max(1), world.options.page_past_end);
+    if place.past_end && world.options.page_past_end == PagePastEnd::NotFound {
+        return Answer::bare(404);
+    }
+    let absent = world.options.next_page == NextPage::Absent;
+    Answer::json(200, envelope(&results[place.range], results.len(), place.next, absent)).counting(results.len() as u64)
+}
+
+/// The agents or the offices of a feed that were updated in the time asked for. A feed out of sight has none.
+fn members(world: &World, service: &Service, bound: &Bound) -> Vec<Arc<str>> {
+    let directory = world.options.services.directory();
+    let wanted = bound.text("FeedId").map(|feed| vec![feed.to_owned()]).unwrap_or_default();
+    let sought = feeds_named(world, &wanted).into_iter().filter(|feed| wanted.contains(&feed.id().0));
+    let (from, to) = asked_window(world, bound.time("FromUpdatedDate"), bound.time("ToUpdatedDate"));
+    let is = |name: &str, id: &str| bound.text(name).is_none_or(|asked| asked == id);
+    let mut found = Vec::new();
+    for feed in sought {
+        let is_updated = |number: &u64| within(world.options.bounds, updated(feed, *number), from, to);
+        if service.name == "GetOffices" {
+            let numbers = (0..directory.offices).filter(is_updated).filter(|number| is("OfficeId", &office_id(*number)));
+            found.extend(numbers.map(|number| office(feed.name(), number)));
+        } else {
+            let is_at = |number: &u64| bound.text("OfficeId").is_none_or(|office| directory.is_at(*number, office));
+            let numbers = (0..directory.agents).filter(is_updated).filter(is_at).filter(|number| is("AgentId", &agent_id(*number)));
+            found.extend(numbers.map(|number| agent(feed.name(), number, directory)));
+        }
+    }
+    found.iter().map(|record| Arc::from(record.to_string())).collect()
+}
+
+/// When an agent or an office was last updated: it is as old as one of the listings.
+fn updated(feed: &Feed, number: u64) -> Stamp {
+    let listings = feed.listings();
+    let index = usize::try_from(number).unwrap_or(0) % listings.len().max(1);
+    listings.get(index).map_or(Stamp(0), |listing| feed.state(listing, *listing.latest()).born)
+}
+
+fn open_houses(world: &World, bound: &Bound) -> Vec<Arc<str>> {
+    let directory = world.options.services.directory();
+    let (from, to) = (bound.time("OpenFromDate"), bound.time("OpenToDate"));
+    let mut found = Vec::new();
+    for state in live(world, &bound.list("FeedIdList")) {
+        let is = |name: &str, wire: &str| {
+            let held = directory.of_listing(&state, false, wire);
+            bound.get(name).is_none_or(|asked| held.as_ref() == Some(asked))
+        };
+        if !is("AgentId", "ListingAgentId") || !is("OfficeId", "ListingOfficeId") {
+            continue;
+        }
+        for mut house in media::open_houses(&state).as_array().cloned().unwrap_or_default() {
+            if !is_open(&house, from, to, world.options.services.open_range_overlaps) {
+                continue;
+            }
+            house["FeedId"] = json!(&*state.feed);
+            house["ListingId"] = json!(&*state.listing);
+            house["IsPublic"] = json!(state.identity.is_multiple_of(3));
+            house["AllowIDX"] = json!(!state.identity.is_multiple_of(5));
+            found.push(Arc::from(house.to_string()));
+        }
+    }
+    found
+}
+
+/// Whether an open house lies within the asked range, or overlaps it where that suffices.
+fn is_open(house: &Value, from: Option<Stamp>, to: Option<Stamp>, overlaps: bool) -> bool {
+    let start = time(&house["StartDate"]);
+    let end = time(&house["EndDate"]).or(start);
+    let (first, last) = if overlaps { (end, start) } else { (start, end) };
+    from.is_none_or(|from| first >= Some(from)) && to.is_none_or(|to| last <= Some(to))
+}
