@@ -89,7 +89,7 @@ fn table_like(source: &Connection, table: &str, query: &str, more: &str) -> rusq
     let sql = "SELECT format('\"%w\" %s', ?1, coalesce((SELECT type FROM pragma_table_info('listings') WHERE name = ?1), 'ANY'))";
     let query = source.prepare(query)?;
     let column = |name: &str| source.query_row(sql, [name], |row| row.get::<_, String>(0));
-    let columns: Vec<String> = query.column_names().into_iter().map(column).collect::<rusqlite::Result<_>>()?;
+    let columns: Vec<String> = query.column_names().map(column).collect::<rusqlite::Result<_>>()?;
     Ok(format!("CREATE TABLE {table} ({}{more}) STRICT", columns.join(", ")))
 }
 
