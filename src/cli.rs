@@ -98,7 +98,8 @@ enum Command {
     Wait(wait::Arguments),
     /// Write a consistent copy of the file, or of what may be displayed
     Snapshot(snapshot::Arguments),
-    /// Write the listings as CSV or JSON lines
+    #[cfg_attr(not(feature = "parquet"), doc = "Write the listings as CSV or JSON lines")]
+    #[cfg_attr(feature = "parquet", doc = "Write the listings as CSV, JSON lines or Parquet")]
     Export(export::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
@@ -149,8 +150,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
-        Command::Snapshot(arguments) => snapshot::snapshot(&Config::read_for_reading(&cli.global.config)?, arguments).await,
-        Command::Export(arguments) => export::export(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Snapshot(arguments) => snapshot::snapshot(&cli.global.config, arguments).await,
+        Command::Export(arguments) => export::export(&cli.global.config, arguments).await,
         Command::Wait(arguments) => wait::wait(&Config::read_for_reading(&cli.global.config)?, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,

@@ -63,6 +63,7 @@ pub(crate) use commit::PageCommit;
 pub(crate) use completeness::{Awaited, Lookout};
 pub use error::Error;
 pub(crate) use feeds::FeedNote;
+pub(crate) use files::{Identity, identity};
 pub use freshness::Freshness;
 pub use handle::Store;
 pub use holder::Holder;

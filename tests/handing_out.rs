@@ -78,6 +78,33 @@ fn nothing_is_claimed_where_the_vendors_dates_are_ahead_of_the_zone_that_is_set(
 }
 
 #[test]
+fn a_wait_that_ends_early_says_why_a_feed_is_not_complete_and_each_reason_once() {
+    let mirror = Mirror::new(feeds(&["GAMLS", "NWMLS"]));
+    mirror.backfill();
+    let note = "the vendor''s dates are 5 h behind its clock";
+    execute(&mirror, &format!("INSERT INTO notices SELECT feed_id, 'zone', '{note}', '' FROM feeds"));
+    execute(
+        &mirror,
+        "INSERT INTO late_listings (feed_id, listing_id, stamp, late_s, found_by, found_at) VALUES ('NWMLS', 'x', '', 21600, 'scan', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
+    );
+    let told = not_yet(&mirror, &[], "; GAMLS, NWMLS: the vendor's dates are 5 h behind its clock").stderr;
+    assert_eq!(told.matches("5 h behind").count(), 1, "{told}");
+    assert!(told.contains("NWMLS: listings come up to 6h late, so completeness is told up to that long ago"), "{told}");
+}
+
+#[test]
+fn a_wait_does_not_wait_for_a_database_that_is_a_pipe() {
+    let mirror = Mirror::new(small());
+    pipe(&mirror.database());
+    let ended = mirror.run(&["wait", "--timeout", "0s"]).exited(2);
+    assert!(ended.stderr.contains("mls.db: it is no regular file"), "{}", ended.stderr);
+}
+
+fn pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
 fn a_wait_begins_before_there_is_a_file_and_ends_when_everything_is_loaded() {
     let mirror = Mirror::new(Options { churn_per_second: 5.0, ..small() });
     not_yet(&mirror, &[], "mls.db does not exist yet. Nobody mirrors into the file");
@@ -104,8 +131,8 @@ fn without_a_daemon_a_wait_tells_what_is_missing_and_never_claims_more_than_the_
     not_yet(&mirror, &["--until", &format!("{}9", mirror.text("SELECT substr(max(complete_until), 1, 19) || '.999' FROM coverage"))], "");
     mirror.run(&["wait", "--until", &until, "--feed", "nwmls", "--timeout", "0s"]).succeeded();
     not_yet(&mirror, &["--feed", "OTHER"], "OTHER is not in the file yet");
-    for wrong in [["--until", "yesterday"], ["--timeout", "soon"]] {
-        mirror.run(&["wait", wrong[0], wrong[1]]).exited(2);
+    for wrong in ["--until=yesterday", "--timeout=soon", "--seq=-1"] {
+        mirror.run(&["wait", wrong]).exited(2);
     }
     // Another is named than the file has, one is not mirrored any more, one was removed.
     let past = ["--until", "2020-01-01"];
@@ -153,7 +180,7 @@ fn snapshot(mirror: &Mirror, file: &Path, more: &[&str]) -> Ended {
 /// What is being written, or was not finished.
 fn parts(mirror: &Mirror) -> Vec<String> {
     let names = std::fs::read_dir(mirror.dir()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".part")).collect()
+    names.filter(|name| name.contains(".part")).collect()
 }
 
 fn number(copy: &Connection, sql: &str) -> i64 {
@@ -208,7 +235,29 @@ fn a_snapshot_holds_every_row_has_the_mode_of_the_file_and_replaces_nothing() {
     let config = std::fs::read_to_string(mirror.config()).unwrap().replace("mls.db", "copy.db");
     std::fs::write(mirror.config(), config).unwrap();
     mirror.run(&["status"]).succeeded();
-    snapshot(&mirror, &target(&mirror, "none/copy.db"), &[]).exited(2);
+    for nowhere in ["none/copy.db", "new/", "copy.db-wal"] {
+        snapshot(&mirror, &target(&mirror, nowhere), &[]).exited(2);
+    }
+}
+
+#[test]
+fn a_snapshot_is_where_it_was_asked_for_whatever_its_name_means_to_sqlite() {
+    let mirror = loaded();
+    std::fs::set_permissions(mirror.database(), std::fs::Permissions::from_mode(0o640)).unwrap();
+    for (name, more) in [("file:copy.db", &[][..]), ("file:other.db?mode=rwc", &["--public"])] {
+        mirror.start_behind(&["sh", "-c", "exec \"$0\" \"$@\""], &[&["snapshot", name], more].concat()).wait(LIMIT).succeeded();
+        let file = target(&mirror, name);
+        assert!(number(&Connection::open(&file).unwrap(), "SELECT count(*) FROM sqlite_schema") > 0, "{name}");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640, "{name}");
+    }
+    let odd = ["sh", "-c", "exec \"$0\" \"$@\" \"$(printf 'odd\\377')\""];
+    for more in [&[][..], &["--public"]] {
+        let ended = mirror.start_behind(&odd, &[&["snapshot"], more].concat()).wait(LIMIT).exited(2);
+        assert!(ended.stderr.contains("is not UTF-8"), "{}", ended.stderr);
+    }
+    let names = std::fs::read_dir(mirror.dir()).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    let strange: Vec<String> = names.filter(|name| ["odd", "copy", "other", "part"].iter().any(|word| name.contains(word))).collect();
+    assert_eq!(strange.len(), 2, "{strange:?}");
 }
 
 /// Writes HIDDEN wherever the public must not look; returns how many listings are shown.
@@ -228,7 +277,7 @@ fn hide(mirror: &Mirror) -> i64 {
     for column in address {
         execute(mirror, &format!("UPDATE listings SET {column} = iif(show_address, 'SHOWN', 'HIDDEN') || rowid"));
     }
-    execute(mirror, "UPDATE listings SET extra = '{\"A\":\"HIDDEN\"}'");
+    execute(mirror, "UPDATE listings SET extra = '{\"A\":\"HIDDEN\"}'; UPDATE feeds SET note = 'HIDDEN'");
     let deleted = "SET deleted_at = changed_at, deleted_cause = 'vendor', remarks = 'HIDDEN', listing_id = 'HIDDEN' || listing_id";
     execute(mirror, &format!("UPDATE listings {deleted} WHERE rowid % 3 = 0"));
     execute(
@@ -254,7 +303,7 @@ fn a_snapshot_for_the_public_holds_what_may_be_displayed_and_not_one_byte_of_any
     let copy = Connection::open(&file).unwrap();
     copy.execute_batch(&format!("ATTACH '{}' AS main_file", mirror.database().display())).unwrap();
     let live = "(feed_id, listing_id) IN (SELECT feed_id, listing_id FROM main_file.public_listings)";
-    for (table, which) in [("public_listings", "1"), ("listing_photos", live), ("open_houses_upcoming", "1"), ("lookups", "1")] {
+    for (table, which) in [("public_listings", "1"), ("listing_photos", live), ("open_houses_upcoming", "1")] {
         let [here, there] = ["main", "main_file"].map(|file| format!("SELECT * FROM {file}.{table} WHERE {which}"));
         for (one, other) in [(&here, &there), (&there, &here)] {
             assert_eq!(number(&copy, &format!("SELECT count(*) FROM ({one} EXCEPT {other})")), 0, "{table}");
@@ -262,6 +311,13 @@ fn a_snapshot_for_the_public_holds_what_may_be_displayed_and_not_one_byte_of_any
         assert!(number(&copy, &format!("SELECT count(*) FROM main.{table}")) > 0 || table == "open_houses_upcoming", "{table}");
     }
     assert_eq!(number(&copy, "SELECT count(*) FROM main.public_listings"), shown);
+    let counted = |file: &str, lookup: &str| {
+        number(&copy, &format!("SELECT sum(listings) FROM {file}.lookups WHERE lookup = '{lookup}' AND feed_id = '{FEED}'"))
+    };
+    for (lookup, column) in [("PropertyType", "property_type_search"), ("ListingStatus", "listing_status_search")] {
+        let public = number(&copy, &format!("SELECT count(*) FROM main.public_listings WHERE {column} <> ''"));
+        assert!(public > 0 && counted("main", lookup) == public && counted("main_file", lookup) > public, "{lookup}");
+    }
     assert_eq!(number(&copy, "SELECT count(*) FROM main.sync_status WHERE complete_until IS NOT NULL"), 1);
     let about = "SELECT count(*) FROM main.snapshot JOIN main_file.schema_meta USING (contract, file_id, epoch) WHERE seq = 330";
     assert_eq!(number(&copy, about), 1);
@@ -282,10 +338,15 @@ fn a_snapshot_that_is_stopped_or_finds_the_disk_full_leaves_nothing_behind() {
     }
     // Nobody else can read the file meanwhile, so that the copy waits.
     let alone = Connection::open(mirror.database()).unwrap();
-    for signal in ["TERM", "INT"] {
+    let usual = &["env", "--default-signal=HUP"][..];
+    for (signal, ways) in [("TERM", usual), ("INT", usual), ("HUP", usual), ("TERM", &["nohup"])] {
         alone.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
-        let copying = mirror.start(&["snapshot", file.to_str().unwrap()]);
+        let copying = mirror.start_behind(ways, &["snapshot", file.to_str().unwrap()]);
         eventually("it has begun", LIMIT, || !parts(&mirror).is_empty());
+        if ways == ["nohup"] {
+            copying.signal("HUP");
+            always("it goes on", Duration::from_millis(200), || !parts(&mirror).is_empty());
+        }
         copying.signal(signal);
         copying.wait(LIMIT).exited(1);
         assert!(parts(&mirror).is_empty() && !file.exists(), "{signal}");
@@ -448,7 +509,45 @@ fn an_export_that_does_not_reach_its_end_leaves_nothing_behind_and_needs_exactly
     }
     mirror.run(&["export"]).exited(2);
     mirror.run(&["export", "--csv", "-", "--jsonl", "-"]).exited(2);
-    mirror.run(&["export", "--csv", target(&mirror, "none/copy.out").to_str().unwrap()]).exited(2);
+    mirror.run(&["export", "--csv", "-", "--since=-1"]).exited(2);
+    for nowhere in ["none/copy.out", "", "new/"] {
+        mirror.run(&["export", "--csv", target(&mirror, nowhere).to_str().unwrap()]).exited(2);
+    }
+}
+
+#[test]
+fn an_export_never_replaces_what_the_mirror_needs() {
+    let mirror = loaded();
+    let _daemon = mirror.start(&["run"]);
+    eventually("it listens", LIMIT, || target(&mirror, "mls.db.sock").exists());
+    std::fs::hard_link(mirror.database(), target(&mirror, "hard")).unwrap();
+    std::os::unix::fs::symlink(mirror.database(), target(&mirror, "soft")).unwrap();
+    let config = mirror.config().file_name().unwrap().to_str().unwrap().to_owned();
+    for name in ["mls.db", "mls.db-wal", "mls.db-shm", "mls.db-journal", "mls.db.lock", "mls.db.sock", "hard", "soft", &config] {
+        let ended = mirror.run(&["export", "--jsonl", target(&mirror, name).to_str().unwrap()]).exited(2);
+        assert!(ended.stderr.contains("name another file"), "{name}: {}", ended.stderr);
+    }
+    assert!(mirror.live(FEED) > 250 && !target(&mirror, "mls.db-journal").exists());
+}
+
+#[test]
+fn an_export_goes_into_a_pipe_and_to_where_a_link_leads() {
+    let mirror = loaded();
+    let expected = mirror.run(&["export", "--csv", "-"]).succeeded().stdout;
+    let [pipe_path, file, link] = ["pipe", "file.csv", "link.csv"].map(|name| target(&mirror, name));
+    pipe(&pipe_path);
+    let read = ["sh", "-c", "cat pipe > read & \"$0\" \"$@\" && wait"];
+    mirror.start_behind(&read, &["export", "--csv", "pipe"]).wait(LIMIT).succeeded();
+    assert!(std::fs::read_to_string(target(&mirror, "read")).unwrap() == expected);
+    assert!(!pipe_path.symlink_metadata().unwrap().is_file());
+    // The link leads nowhere the first time.
+    std::os::unix::fs::symlink("file.csv", &link).unwrap();
+    for before in [None, Some("before")] {
+        before.map_or(Ok(()), |before| std::fs::write(&file, before)).unwrap();
+        mirror.run(&["export", "--csv", link.to_str().unwrap()]).succeeded();
+        assert!(link.is_symlink() && std::fs::read_to_string(&file).unwrap() == expected, "{before:?}");
+    }
+    assert!(parts(&mirror).is_empty());
 }
 
 /// What the Parquet files of a directory hold, with the number of their row groups.
@@ -503,4 +602,11 @@ fn parquet_files_hold_the_rows_of_each_feed_with_every_value_as_it_is() {
     let directory = target(&mirror, "copy-full");
     mirror.start_behind(&full, &["export", "--parquet", directory.to_str().unwrap()]).wait(LIMIT).exited(1);
     assert!(parts(&mirror).is_empty() && !directory.exists());
+    mirror.run(&["export", "--parquet", "-"]).exited(2);
+    // Those may read it who may read the database.
+    std::fs::set_permissions(mirror.database(), std::fs::Permissions::from_mode(0o640)).unwrap();
+    let narrow = ["sh", "-c", "umask 077; exec \"$0\" \"$@\""];
+    mirror.start_behind(&narrow, &["export", "--parquet", directory.to_str().unwrap()]).wait(LIMIT).succeeded();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&directory), mode(&directory.join("GAMLS.parquet"))), (0o750, 0o640));
 }

@@ -9,7 +9,7 @@ mod parquet;
 use super::exit::{reached_end, refuse};
 use super::print::grouped;
 use super::run::stop_on_signals;
-use super::whole_file::WholeFile;
+use super::whole_file::{WholeFile, refuse_own_files};
 use crate::config::Config;
 use crate::record::Cell;
 use crate::store::FollowError;
@@ -17,8 +17,7 @@ use crate::store::export::{Column, Export, Selection};
 use crate::vendor::constellation1::LISTINGS;
 use anyhow::Context;
 use output::Output;
-use std::fs::OpenOptions;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,9 +30,9 @@ const LAST_ROW: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The rows are of one moment, and live listings come in the order of their keys. With --since, each listing comes that has changed behind \
-SEQ, in the order of the changes: deleted ones with deleted_at, and with --public nothing but their key and change_seq. Keep the SEQ that is told at the end on \
-standard error, and go on with it.
+The rows are of one moment, and live listings come in the order of their keys. An existing FILE is replaced once the new one is complete. \
+With --since, each listing that changed comes once, in the order of the changes: deleted ones with deleted_at, and with --public only \
+their key, deleted_at and change_seq. The last line on standard error gives the SEQ for the next --since.
 
 Exit codes: 0 written, 1 it could not be written, or was stopped, or nobody reads it any more, 2 something is missing or wrong, 4 this file never had change SEQ, because an older copy was put back: export everything anew.")]
 pub(super) struct Arguments {
@@ -42,8 +41,8 @@ pub(super) struct Arguments {
     /// Only what may be displayed: the columns of public_listings
     #[arg(long)]
     public: bool,
-    /// What has changed behind this change, deleted listings included
-    #[arg(long, value_name = "SEQ")]
+    /// Only listings that changed after change SEQ, deleted ones included
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
     since: Option<i64>,
 }
 
@@ -72,9 +71,11 @@ struct Lines {
 const CSV: Lines = Lines { names: Some(csv::names), row: csv::row };
 const JSONL: Lines = Lines { names: None, row: jsonl::row };
 
-pub(super) async fn export(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn export(configuration: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let database = Config::read_for_reading(configuration)?.database;
+    arguments.format.target().map_or(Ok(()), |target| refuse_own_files(target, &database, configuration))?;
     let stop = stop_on_signals()?;
-    let (database, stopped) = (config.database.clone(), stop.clone());
+    let stopped = stop.clone();
     let mut work = tokio::task::spawn_blocking(move || write(&database, arguments, &stopped));
     let written = match stop.run_until_cancelled(&mut work).await {
         Some(written) => written,
@@ -126,16 +127,20 @@ fn plainly(error: FollowError) -> anyhow::Error {
     }
 }
 
+impl Format {
+    fn target(&self) -> Option<&Path> {
+        #[cfg(feature = "parquet")]
+        if let Some(target) = &self.parquet {
+            return Some(target);
+        }
+        self.csv.as_deref().or(self.jsonl.as_deref())
+    }
+}
+
 impl Lines {
-    /// Writes a file, or standard output; tells how many rows there were.
+    /// Writes the rows; tells how many there were.
     fn write(&self, export: &Export, output: &Output) -> anyhow::Result<u64> {
-        let file = if output.target == Path::new("-") { None } else { Some(WholeFile::begin(&output.target, output.database)?) };
-        let out: Box<dyn Write> = match &file {
-            Some(file) => Box::new(OpenOptions::new().write(true).open(file.part())?),
-            // What the vendor sends could steer the terminal.
-            None if io::stdout().is_terminal() => return refuse("standard output is a terminal: name a file, or a program behind a pipe"),
-            None => Box::new(io::stdout()),
-        };
+        let (out, file) = output.open()?;
         let mut out = BufWriter::with_capacity(BUFFER, out);
         let names = self.names.map(|names| names(&export.columns)).unwrap_or_default();
         out.write_all(names.as_bytes()).with_context(|| output.told())?;

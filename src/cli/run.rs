@@ -133,19 +133,28 @@ fn requests(report: &FeedReport, counters: &FeedProgress) -> String {
     first.map_or(requests.clone(), |first| format!("{requests} for {} pages", grouped(first.pages)))
 }
 
-/// A token that SIGTERM and Ctrl-C cancel.
+/// A token that SIGTERM, Ctrl-C and the end of the terminal cancel.
 pub(super) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let mut hangup = if outlives_terminal() { None } else { Some(signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?) };
     let token = stop.clone();
     tokio::spawn(async move {
         let heard = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "Ctrl-C",
+            _ = async { hangup.as_mut()?.recv().await }, if hangup.is_some() => "SIGHUP",
         };
         token.cancel();
         tracing::info!("{heard}: stopping");
     });
     Ok(stop)
+}
+
+/// Whether SIGHUP is ignored, as `nohup` asks it of the programs that it starts.
+fn outlives_terminal() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|signals| signals & 1 == 1)
 }

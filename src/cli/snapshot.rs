@@ -3,12 +3,11 @@
 use super::exit::{reached_end, refuse};
 use super::run::stop_on_signals;
 use super::show;
-use super::whole_file::WholeFile;
+use super::whole_file::{WholeFile, refuse_own_files};
 use crate::config::Config;
 use crate::store::report::ReportError;
 use crate::store::{Error, snapshot};
-use anyhow::Context;
-use std::fs::File;
+use anyhow::{Context, ensure};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -28,8 +27,14 @@ pub(super) struct Arguments {
     public: bool,
 }
 
-pub(super) async fn snapshot(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { file, public } = arguments;
+pub(super) async fn snapshot(configuration: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = Config::read_for_reading(configuration)?;
+    // SQLite takes a name that begins with "file:" for an address, and every name for UTF-8.
+    let (file, public) = (std::path::absolute(arguments.file)?, arguments.public);
+    if file.to_str().is_none() {
+        return refuse(format!("{} is not UTF-8; name another file", file.display()));
+    }
+    refuse_own_files(&file, &config.database, configuration)?;
     if file.symlink_metadata().is_ok() {
         return refuse(format!("{} exists; name a new file", file.display()));
     }
@@ -44,15 +49,16 @@ pub(super) async fn snapshot(config: &Config, arguments: Arguments) -> anyhow::R
     // What is written after a stop has no name any more.
     let Some(written) = written else { return Ok(reached_end(false)) };
     written.context("the copy did not end as it should")?.with_context(|| format!("cannot write {}", file.display()))?;
-    copy.finish().map(|()| ExitCode::SUCCESS)
+    copy.finish_new().map(|()| ExitCode::SUCCESS)
 }
 
-/// Writes the copy, and waits until the disk has it.
+/// Writes the copy.
 fn write(database: &Path, part: &Path, public: bool) -> anyhow::Result<()> {
     match if public { snapshot::public(database, part) } else { snapshot::whole(database, part) } {
         // Nothing goes on by itself here, as the daemon's hints say of their errors.
         Err(ReportError::Read(Error::Sqlite(error))) => return Err(error.into()),
         done => done?,
     }
-    Ok(File::open(part)?.sync_all()?)
+    ensure!(part.metadata()?.len() > 0, "SQLite wrote nothing into it");
+    Ok(())
 }

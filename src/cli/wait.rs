@@ -19,22 +19,22 @@ const SET_BACK: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-For batch jobs: `mls-sync wait --timeout 5m && your-job`. Where nothing changes, it takes up to poll.interval and a minute more \
-until the file says so.
+For batch jobs: `mls-sync wait && your-job`. Where nothing changes, it takes up to poll.interval and a minute more \
+until the file says so; with a poll.interval of more than 2 minutes, set a longer timeout.
 
-Exit codes: 0 complete, 1 not within the timeout, 2 something is missing or wrong, 4 change N is of another life of the file: an older copy was put back.")]
+Exit codes: 0 complete, 1 not within the timeout, 2 something is missing or wrong, 4 this file never had change N: an older copy was put back.")]
 pub(super) struct Arguments {
     /// Complete up to the moment at which this command began, or up to this time, UTC: 2024-01-31 or 2024-01-31T08:30:00
     #[arg(long, value_name = "now|TIME", default_value = "now")]
     until: Until,
     /// Until change N is in the file
-    #[arg(long, value_name = "N", conflicts_with_all = ["until", "feed"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["until", "feed"], value_parser = clap::value_parser!(i64).range(0..))]
     seq: Option<i64>,
     /// Only this feed [default: every feed that is mirrored]
     #[arg(long, value_name = "ID")]
     feed: Option<String>,
     /// How long to wait; 0s looks once
-    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "3m", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
 

@@ -7,7 +7,9 @@ use super::report::ReportError;
 use super::sqlite;
 use crate::record::{FeedId, Stamp};
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,27 +69,48 @@ struct Reach {
     feed: FeedId,
     complete_until: Option<Stamp>,
     known_gaps: u64,
+    late_s: Option<f64>,
     /// Whether the configuration no longer names it.
     dropped: bool,
     /// Why its dates cannot be set against a clock.
-    ahead: Option<String>,
+    zone: Option<String>,
 }
 
 impl Reach {
-    /// What it lacks up to a moment.
-    fn lacks(&self, until: Stamp) -> Option<String> {
-        let feed = &self.feed;
+    /// How far it is complete, and why no further, if it is not complete up to a moment.
+    fn lacks(&self, until: Stamp) -> Option<(Option<String>, Vec<String>)> {
         // Listings that were stamped by clocks which are ahead of the zone that is set lie behind what was read.
-        if let Some(note) = &self.ahead {
-            return Some(format!("{feed}: {note}"));
+        if let Some(note) = self.zone.as_ref().filter(|note| note.contains(" ahead of ")) {
+            return Some((None, vec![note.clone()]));
         }
         let gaps = if self.known_gaps > 0 { ", where a known gap begins or earlier" } else { "" };
-        match self.complete_until {
-            Some(complete) if complete >= until => None,
-            Some(complete) => Some(format!("{feed} is complete until {complete}{gaps}")),
-            None => Some(format!("{feed} is not complete yet from its beginning on")),
+        let reached = match self.complete_until {
+            Some(complete) if complete >= until => return None,
+            Some(complete) => format!("{} is complete until {complete}{gaps}", self.feed),
+            None => format!("{} is not complete yet from its beginning on", self.feed),
+        };
+        let late = self.late_s.map(|late_s| {
+            format!(
+                "listings come up to {} late, so completeness is told up to that long ago",
+                humantime::format_duration(Duration::from_secs(late_s.ceil() as u64))
+            )
+        });
+        Some((Some(reached), self.zone.iter().cloned().chain(late).collect()))
+    }
+}
+
+/// Each feed that is not complete, and then each reason once, with its feeds.
+fn told(reaches: &[Reach], until: Stamp) -> Vec<String> {
+    let (mut missing, mut reasons) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
+    for reach in reaches {
+        let Some((reached, why)) = reach.lacks(until) else { continue };
+        missing.extend(reached);
+        for reason in why {
+            reasons.entry(reason).or_default().push(reach.feed.to_string());
         }
     }
+    missing.extend(reasons.into_iter().map(|(reason, feeds)| format!("{}: {reason}", feeds.join(", "))));
+    missing
 }
 
 fn feeds(connection: &Connection, until: Stamp, named: &[FeedId]) -> rusqlite::Result<Vec<String>> {
@@ -98,15 +121,14 @@ fn feeds(connection: &Connection, until: Stamp, named: &[FeedId]) -> rusqlite::R
     if reaches.is_empty() && missing.is_empty() {
         missing.push("no feed is known yet".to_owned());
     }
-    missing.extend(reaches.iter().filter_map(|reach| reach.lacks(until)));
+    missing.extend(told(&reaches, until));
     Ok(missing)
 }
 
 fn one_feed(connection: &Connection, until: Stamp, feed: &FeedId) -> rusqlite::Result<Vec<String>> {
-    match reaches(connection)?.iter().find(|reach| reach.feed.is(feed)) {
-        Some(reach) => Ok(reach.lacks(until).into_iter().collect()),
-        None => Ok(vec![absent(connection, feed)?]),
-    }
+    let mut reaches = reaches(connection)?;
+    reaches.retain(|reach| reach.feed.is(feed));
+    if reaches.is_empty() { Ok(vec![absent(connection, feed)?]) } else { Ok(told(&reaches, until)) }
 }
 
 /// Why a feed is not among those that are mirrored.
@@ -119,12 +141,12 @@ fn absent(connection: &Connection, feed: &FeedId) -> rusqlite::Result<String> {
 fn reaches(connection: &Connection) -> rusqlite::Result<Vec<Reach>> {
     let notice = "(SELECT note FROM notices WHERE notices.feed_id = coverage.feed_id AND kind";
     let sql = format!(
-        "SELECT feed_id, complete_until, known_gaps, {notice} = 'dropped') IS NOT NULL, {notice} = 'zone' AND note LIKE '% ahead of %')
+        "SELECT feed_id, complete_until, known_gaps, late_s, {notice} = 'dropped') IS NOT NULL, {notice} = 'zone')
          FROM coverage ORDER BY feed_id"
     );
     rows(connection, &sql, [], |row| {
-        let (feed, complete_until, known_gaps, dropped, ahead) = row.try_into()?;
-        Ok(Reach { feed, complete_until, known_gaps, dropped, ahead })
+        let (feed, complete_until, known_gaps, late_s, dropped, zone) = row.try_into()?;
+        Ok(Reach { feed, complete_until, known_gaps, late_s, dropped, zone })
     })
 }
 

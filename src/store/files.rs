@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Device and inode.
-pub(super) type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64);
 
 /// The database and what belongs to it, as they were when they were opened. SQLite goes on with a file that was removed or
 /// replaced, and nobody would ever see what it writes; without the same -shm, two writers would destroy the file.
@@ -55,7 +55,8 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-pub(super) fn identity(path: &Path) -> Option<Identity> {
+/// Which file a path leads to.
+pub(crate) fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata: Metadata| (metadata.dev(), metadata.ino()))
 }
 

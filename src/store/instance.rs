@@ -4,7 +4,7 @@
 //! any descriptor of the database would drop SQLite's own locks. What is written into it keeps its length: it can be
 //! told on a full disk too.
 
-use super::files::beside;
+use super::files::{beside, identity};
 use super::holder::Holder;
 use super::life::Life;
 use super::open_error::{OpenError, unusable};
@@ -169,8 +169,19 @@ pub(crate) fn socket_path(database: &Path) -> PathBuf {
     beside(&linked_file(database), ".sock")
 }
 
+/// Whether a path leads to the database or to a file that belongs to it; neither need exist.
+pub(crate) fn belongs_to(path: &Path, database: &Path) -> bool {
+    let database = linked_file(database);
+    ["", "-wal", "-shm", "-journal", ".lock", ".sock"].iter().any(|suffix| are_one(path, &beside(&database, suffix)))
+}
+
+/// Whether two paths lead to one file, which need not exist.
+pub(crate) fn are_one(one: &Path, other: &Path) -> bool {
+    linked_file(one) == linked_file(other) || identity(one).is_some_and(|found| identity(other) == Some(found))
+}
+
 /// The file that a link leads to: two ways to one database lead to one lock and to one socket.
-fn linked_file(database: &Path) -> PathBuf {
+pub(crate) fn linked_file(database: &Path) -> PathBuf {
     let mut path = database.to_owned();
     // A link may lead to a file that does not exist yet.
     for _ in 0..LINKS {

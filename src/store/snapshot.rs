@@ -1,24 +1,20 @@
 //! Copies of the file: whole, or what may be displayed of it.
 
 use super::error::Error;
-use super::query::rows;
 use super::report::{ReportError, read};
 use super::sqlite;
 use rusqlite::Connection;
 use rusqlite::types::ToSqlOutput;
 use std::path::Path;
 
-/// What may be displayed: the views that become tables, what a table has besides its columns, and which rows it takes.
-const PUBLIC: [(&str, &str, &str); 5] = [
-    ("public_listings", ", PRIMARY KEY (feed_id, listing_id)", ""),
-    ("listing_photos", "", OF_PUBLIC_LISTINGS),
-    ("open_houses_upcoming", "", OF_PUBLIC_LISTINGS),
-    // They count the values of columns that public_listings has.
-    ("lookups", "", ""),
-    ("sync_status", "", ""),
+/// What may be displayed: the views that become tables, and what a table has besides its columns.
+const PUBLIC: [(&str, &str); 5] = [
+    ("public_listings", ", PRIMARY KEY (feed_id, listing_id)"),
+    ("listing_photos", ""),
+    ("open_houses_upcoming", ""),
+    ("lookups", ""),
+    ("sync_status", ""),
 ];
-const OF_PUBLIC_LISTINGS: &str =
-    "WHERE EXISTS (SELECT 1 FROM public_listings AS of WHERE of.feed_id = copied.feed_id AND of.listing_id = copied.listing_id)";
 const INDEXES: &str = "
     CREATE INDEX listing_photos_of ON listing_photos (feed_id, listing_id);
     CREATE INDEX open_houses_of ON open_houses_upcoming (feed_id, listing_id);";
@@ -56,9 +52,10 @@ pub(crate) fn public(path: &Path, copy: &Path) -> Result<(), ReportError> {
         copy.execute_batch(
             "PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON; BEGIN",
         )?;
-        for (view, more, which) in PUBLIC {
-            copy.execute_batch(&table_like(source, view, more)?)?;
-            copy_rows(source, &copy, view, which)?;
+        for (view, more) in PUBLIC {
+            let rows = shown_of(source, view)?;
+            copy.execute_batch(&table_like(source, view, &rows, more)?)?;
+            insert(source, &copy, &rows, view)?;
         }
         copy.execute_batch(INDEXES)?;
         copy.execute_batch(ABOUT_TABLE)?;
@@ -67,17 +64,33 @@ pub(crate) fn public(path: &Path, copy: &Path) -> Result<(), ReportError> {
     })
 }
 
-/// A table with the columns of a view. A column has the type of the table `listings`, where it is one of it, and otherwise takes
-/// every value as it is.
-fn table_like(source: &Connection, view: &str, more: &str) -> rusqlite::Result<String> {
-    let sql = "SELECT format('\"%w\" %s', view.name, coalesce(listings.type, 'ANY'))
-         FROM pragma_table_info(?1) AS view LEFT JOIN pragma_table_info('listings') AS listings USING (name) ORDER BY view.cid";
-    let columns: Vec<String> = rows(source, sql, [view], |row| row.get(0))?;
-    Ok(format!("CREATE TABLE {view} ({}{more}) STRICT", columns.join(", ")))
+/// The query of what a view shows to the public.
+fn shown_of(source: &Connection, view: &str) -> rusqlite::Result<String> {
+    Ok(match view {
+        "listing_photos" | "open_houses_upcoming" => format!(
+            "SELECT * FROM {view} AS copied WHERE EXISTS (SELECT 1 FROM public_listings AS of
+             WHERE of.feed_id = copied.feed_id AND of.listing_id = copied.listing_id)"
+        ),
+        // The query of the view, of public listings alone.
+        "lookups" => {
+            let sql = "SELECT substr(sql, instr(sql, 'SELECT')) FROM sqlite_schema WHERE name = 'lookups'";
+            let query: String = source.query_row(sql, [], |row| row.get(0))?;
+            format!("WITH listings AS (SELECT *, NULL AS deleted_at FROM public_listings) {query}")
+        }
+        // Notes are for whoever runs the mirror.
+        "sync_status" => "SELECT feed_id, complete_until, last_success_at, age_s, state FROM sync_status".to_owned(),
+        whole => format!("SELECT * FROM {whole}"),
+    })
 }
 
-fn copy_rows(source: &Connection, copy: &Connection, view: &str, which: &str) -> rusqlite::Result<()> {
-    insert(source, copy, &format!("SELECT * FROM {view} AS copied {which}"), view)
+/// A table with the columns of a query. A column has the type of the table `listings`, where it is one of it, and otherwise takes
+/// every value as it is.
+fn table_like(source: &Connection, table: &str, query: &str, more: &str) -> rusqlite::Result<String> {
+    let sql = "SELECT format('\"%w\" %s', ?1, coalesce((SELECT type FROM pragma_table_info('listings') WHERE name = ?1), 'ANY'))";
+    let query = source.prepare(query)?;
+    let column = |name: &str| source.query_row(sql, [name], |row| row.get::<_, String>(0));
+    let columns: Vec<String> = query.column_names().map(column).collect::<rusqlite::Result<_>>()?;
+    Ok(format!("CREATE TABLE {table} ({}{more}) STRICT", columns.join(", ")))
 }
 
 /// Inserts the rows of a query into a table.

@@ -70,6 +70,10 @@ pub(super) fn check_place(path: &Path) -> Result<(), OpenError> {
 
 /// Reads the file's header without opening it as a database: a foreign file is not even locked.
 fn check_header(path: &Path) -> Result<(), OpenError> {
+    // Whoever opens a pipe waits for somebody who writes into it.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(unusable(path, "it is no regular file. Name another file in `database`"));
+    }
     let mut header = Vec::with_capacity(100);
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

@@ -1,6 +1,7 @@
 //! Rows as Parquet: a directory with one file per feed, its columns typed as those of the vendor.
 
-use super::output::Output;
+use super::output::{Output, is_standard_output};
+use crate::cli::exit::refuse;
 use crate::cli::whole_file::WholeFile;
 use crate::record::{Cell, Kind};
 use crate::store::export::{Column, Export};
@@ -12,7 +13,6 @@ use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A row group is as large as what is kept in memory: so many rows, or bytes of text, at most.
@@ -21,11 +21,14 @@ const GROUP_BYTES: usize = 32 << 20;
 
 /// Writes a directory, feed by feed, from rows in the order of their keys; tells how many there were.
 pub(super) fn write(export: &Export, output: &Output) -> anyhow::Result<u64> {
+    if is_standard_output(&output.target) {
+        return refuse("Parquet is a directory of files: name a new directory");
+    }
     let directory = WholeFile::begin_directory(&output.target, output.database)?;
     let mut open: Option<Feed> = None;
     let count = export.each(|cells| {
         output.check_stop()?;
-        add(&mut open, cells, directory.part(), &export.columns).with_context(|| output.told())
+        add(&mut open, cells, &directory, &export.columns).with_context(|| output.told())
     })?;
     open.map_or(Ok(()), Feed::close).with_context(|| output.told())?;
     directory.finish()?;
@@ -33,7 +36,7 @@ pub(super) fn write(export: &Export, output: &Output) -> anyhow::Result<u64> {
 }
 
 /// Adds a row to the file of its feed; the one before is closed where this is another.
-fn add(open: &mut Option<Feed>, cells: &[Cell], directory: &Path, columns: &[Column]) -> anyhow::Result<()> {
+fn add(open: &mut Option<Feed>, cells: &[Cell], directory: &WholeFile, columns: &[Column]) -> anyhow::Result<()> {
     let [Cell::Text(feed), ..] = cells else { bail!("a row has no feed") };
     open.take_if(|open| open.feed != feed.as_ref()).map_or(Ok(()), Feed::close)?;
     match open {
@@ -66,8 +69,10 @@ enum Typed {
 }
 
 impl Feed {
-    fn begin(feed: &str, directory: &Path, columns: &[Column]) -> anyhow::Result<Feed> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(directory.join(file_name(feed)))?;
+    fn begin(feed: &str, directory: &WholeFile, columns: &[Column]) -> anyhow::Result<Feed> {
+        let path = directory.part().join(file_name(feed));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        directory.give_mode(&path)?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let writer = SerializedFileWriter::new(file, Arc::new(parse_message_type(&schema(columns))?), Arc::new(properties))?;
         let columns = columns.iter().map(|column| Values::of(column.kind)).collect();
