@@ -124,7 +124,7 @@ fn a_control_socket_survives_what_other_programs_send() {
         (b"{\"reconcile\":{}}\n", "this is no control request: missing field `feed`"),
         (b"{\"reconcile\":{\"feed\":\"NOSUCH\",\"dry_run\":true}}\n", "does not mirror the feed NOSUCH"),
         (&[0xff, 0, b'\n'], "this is no control request"),
-        (&[b'x'; 64 * 1024], "a line of more than 65536 bytes"),
+        (&[b'x'; 1 << 20], "a line of more than 1048576 bytes"),
         (b"", "timed out"),
     ] {
         let read = converse(&mirror, sent);
