@@ -35,9 +35,9 @@ pub(crate) async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationTo
     })
 }
 
-/// Calls a service; tells its answer as sent. `None` when stopped.
+/// Calls a service; tells its answer as sent. `None` when stopped. Polls go before it, and their part of a budget is not for it.
 pub(crate) async fn call(vendor: &Vendor, call: &Call, stop: &CancellationToken) -> Option<Reply> {
-    Some(match vendor.ask(call, Priority::Poll, stop).await? {
+    Some(match vendor.ask(call, Priority::Fill, stop).await? {
         Ok(answer) => Reply::Answer(answer),
         Err(error) => Reply::Failed(error.message),
     })
