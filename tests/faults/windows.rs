@@ -94,7 +94,8 @@ fn a_total_that_is_counted_too_early_is_waited_for_and_not_hammered() {
     let daemon = loaded_but_for(&mirror, &[]);
     eventually("all of it is proven", LIMIT, || mirror.status_of(FEED)["complete_until"].is_string());
     let asked = mirror.requests().len();
-    assert!(asked < 110, "{asked} requests for 14 pages, polls among them");
+    // About 100, and up to 130 on a slow machine; windows that were halved at once took up to 400.
+    assert!(asked < 200, "{asked} requests for 14 pages, polls among them");
     daemon.kill();
 }
 
