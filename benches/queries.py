@@ -131,6 +131,7 @@ def multiply(path, listings):
             db.execute(change, [sequence, new["listing_id"], "changed", new["mls_update_date"], -(number % 7), diff])
         row[place["change_seq"]] = sequence
         db.execute(insert, row)
+        db.execute("INSERT INTO listing_ids (feed_id, listing_id) VALUES (?, ?)", row[:2])
     db.execute("COMMIT")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()

@@ -31,6 +31,8 @@ pub struct Entity {
     pub name: &'static str,
     /// Its table in the file.
     pub table: &'static str,
+    /// The table that numbers its rows, for the tables for searches.
+    pub numbers: &'static str,
     /// Its fields, in the order of the table's columns; the first two are the key: the feed, and the id inside it.
     pub fields: &'static [Field],
     /// Other names under which a field may arrive, each with the field's wire name.

@@ -34,11 +34,12 @@ impl Load {
 }
 
 /// Loads everything into a new file.
-pub(crate) fn load(vendor: &Served, database: &Path) -> Result<Load, Box<dyn Error>> {
+pub(crate) fn load(vendor: &Served, without_search: bool, database: &Path) -> Result<Load, Box<dyn Error>> {
     let config = database.with_extension("toml");
+    let search = if without_search { "[search]\ntext = false\nlocation = false\n" } else { "" };
     let text = format!(
         "database = {database:?}\n[constellation1]\nbase_url = \"http://{}\"\nclient = \"demo\"\nfeeds = [\"GAMLS\"]\n\
-         [backfill]\nsince = {:?}\n[poll]\nsettle = \"0s\"\n[rate]\nrequests_per_second = 1000.0\n",
+         [backfill]\nsince = {:?}\n[poll]\nsettle = \"0s\"\n[rate]\nrequests_per_second = 1000.0\n{search}",
         vendor.address, vendor.oldest
     );
     fs::write(&config, text)?;

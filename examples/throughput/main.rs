@@ -35,6 +35,9 @@ struct Arguments {
     /// Also measures this program: a command that loads from the address and into the file that follow it; may be given several times
     #[arg(long, value_name = "COMMAND")]
     peer: Vec<String>,
+    /// Load without the tables for searches
+    #[arg(long)]
+    without_search: bool,
     /// Loads nothing: prints the address of the listings, and serves them until the standard input ends
     #[arg(long)]
     serve: bool,
@@ -74,7 +77,7 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let mut best: Option<child::Load> = None;
     for run in 0..arguments.runs {
-        let load = child::load(&vendor, &directory.path().join(format!("{run}.db")))?;
+        let load = child::load(&vendor, arguments.without_search, &directory.path().join(format!("{run}.db")))?;
         println!("load {}: {:.2} s, {:.2} CPU s", run + 1, load.wall.as_secs_f64(), load.cpu());
         if best.as_ref().is_none_or(|best| load.wall < best.wall) {
             best = Some(load);

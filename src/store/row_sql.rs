@@ -25,6 +25,7 @@ pub(super) struct RowSql {
     /// The cells and `extra`, in the order of the fields.
     pub(super) cells: String,
     insert: String,
+    number: String,
     update: String,
     refresh: String,
     rewrite: String,
@@ -97,6 +98,7 @@ impl RowSql {
             find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash, purged_at IS NOT NULL FROM {table} {this}"),
             cells: format!("SELECT {}, extra FROM {table} {this}", columns.join(", ")),
             insert: format!("INSERT INTO {table} ({}, first_seen_at) VALUES ({marks})", written.join(", ")),
+            number: format!("INSERT INTO {} ({feed}, {id}) VALUES (?1, ?2)", entity.numbers),
             update: format!("UPDATE {table} SET {} {this}", sets(written.len())),
             // The content and its hashes, without what makes it a change.
             refresh: format!("UPDATE {table} SET {} {this} AND deleted_at IS NULL", sets(columns.len() + 4)),
@@ -132,6 +134,8 @@ impl RowSql {
 
     pub(super) fn insert(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
         self.write(connection, &self.insert, row)?;
+        // Not by a trigger: SQLite would keep a copy of each page of the table, to take the statement back by itself.
+        connection.prepare_cached(&self.number)?.execute(params![row.key.feed, row.key.listing])?;
         misfits::add(connection, self.entity, row.key, row.content, row.stamp.is_some())
     }
 

@@ -177,9 +177,3 @@ CREATE TABLE listing_ids (
     UNIQUE (feed_id, listing_id)
 ) STRICT;
 INSERT INTO listing_ids (feed_id, listing_id) SELECT feed_id, listing_id FROM listings ORDER BY rowid;
-CREATE TRIGGER listing_ids_insert AFTER INSERT ON listings BEGIN
-    INSERT INTO listing_ids (feed_id, listing_id) VALUES (new.feed_id, new.listing_id);
-END;
-CREATE TRIGGER listing_ids_delete BEFORE DELETE ON listings BEGIN
-    DELETE FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id;
-END;

@@ -10,6 +10,7 @@ use crate::entity::{Deletions, Entity, Sold};
 pub static LISTINGS: Entity = Entity {
     name: "listing",
     table: "listings",
+    numbers: "listing_ids",
     fields: &LISTING_DETAILS,
     aliases: &ALIASES,
     deletions: Deletions::Stream,
