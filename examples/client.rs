@@ -10,6 +10,9 @@ use mls_sync::vendor::{Limiter, LimiterOptions, Priority, Vendor};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Pages of agents; a page has up to 1,000 of them.
+const MOST_PAGES: usize = 100;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(Options { listings: 300, ..Options::default() }, "127.0.0.1:0".parse()?).await?;
@@ -24,6 +27,7 @@ async fn main() -> anyhow::Result<()> {
     });
     let client = client.map_err(anyhow::Error::msg)?;
     let limits = LimiterOptions { requests_per_second: 2.0, max_in_flight: 1, requests_per_hour: None, requests_per_day: None };
+    // This budget is this program's alone: beside a running mirror, `mls-sync ask` spends that of the mirror instead.
     let vendor = Vendor::new(client, Limiter::new(limits));
     // Cancelled, it ends every wait and every request.
     let stop = CancellationToken::new();
@@ -41,7 +45,8 @@ async fn main() -> anyhow::Result<()> {
     }
 
     let mut request = AgentsRequest { feed_id: "GAMLS".to_owned(), from_updated_date: Some(Stamp::FIRST), ..AgentsRequest::default() };
-    loop {
+    // A vendor whose pages never end must not keep this program for ever.
+    for _ in 0..MOST_PAGES {
         let page = vendor.agents(&request, Priority::Poll, &stop).await.context("stopped")??;
         println!("{} of {} agents", page.items.len(), page.total.unwrap_or_default());
         request.page = page.next_page;

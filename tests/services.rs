@@ -72,6 +72,33 @@ impl Run {
         assert!(error.message.contains("HTTP 400") && error.message.contains(&format!("{field}: The ")), "{error}");
     }
 
+    /// What the vendor answers to a body of JSON that this program would not send; members stand in the query where there is no body.
+    async fn sent(&self, service: &str, body: &str) -> (u16, Value) {
+        let service = SERVICES.iter().find(|known| known.name == service).unwrap();
+        let url = format!("{}{}", self.sandbox.url(), service.path);
+        let request = match service.method {
+            Method::Post => reqwest::Client::new().post(url).body(body.to_owned()),
+            Method::Get => {
+                let members: Map<String, Value> = serde_json::from_str(body).unwrap();
+                let pairs = members.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap()));
+                reqwest::Client::new().get(format!("{url}?{}", pairs.collect::<Vec<_>>().join("&")))
+            }
+        };
+        let digest = md5_of("demo demo-key x-ml-timestamp:20260501120000");
+        let request = request.header("ml-auth", format!("client=demo&systemaccesskey=demo-key&signature={digest}"));
+        let answer = request.header("x-ml-timestamp", "20260501120000").send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// A request that lacks what is required is refused by the vendor, and not sent by this program.
+    async fn lacks(&self, service: &str, parameters: Value, field: &str) {
+        let (status, answer) = self.sent(service, &parameters.to_string()).await;
+        assert!(status == 400 && answer["Data"]["Errors"][field].is_string(), "{service}: {answer}");
+        let Value::Object(parameters) = parameters else { panic!("an object") };
+        let why = Call::new(service, parameters).expect_err("not sent");
+        assert!(why.contains(&format!("{field} is missing")), "{why}");
+    }
+
     async fn by_location(&self, location: Wkt, distance: Option<u32>) -> Result<Items, Error> {
         let request = ByLocation { location, distance, sold_date_range: None, filters: feeds() };
         self.vendor.listings_by_location(&request, Priority::Poll, &self.stop).await.unwrap()
@@ -154,8 +181,11 @@ fn the_services_are_those_of_the_document() {
 async fn the_documents_sample_request_is_answered() {
     let with = run(Options { listings: 400, ..small() }).await;
     let sample: Map<String, Value> = serde_json::from_str(DOCUMENT_SAMPLE).unwrap();
+    let (status, listings) = with.sent("GetListings", DOCUMENT_SAMPLE).await;
+    assert!(status == 200 && listings.is_array(), "the sample as it stands: {listings}");
     let call = Call::new("GetListings", sample.clone()).unwrap();
-    assert_eq!(call.parameters(), &sample, "an empty text is sent as it is");
+    let said: Map<String, Value> = sample.into_iter().filter(|(_, value)| *value != "" && *value != json!([])).collect();
+    assert_eq!(call.parameters().keys().collect::<Vec<_>>(), said.keys().collect::<Vec<_>>(), "what is empty is not sent");
     let answer = with.vendor.ask(&call, Priority::Poll, &with.stop).await.unwrap().unwrap();
     assert!(serde_json::from_str::<Vec<Value>>(&answer).is_ok(), "{answer}");
 }
@@ -653,27 +683,19 @@ async fn open_houses_are_those_of_the_listings_in_the_range() {
 #[tokio::test]
 async fn a_wrong_request_is_told_its_field() {
     let with = run(small()).await;
-    with.refused("GetListings", json!({}), "FeedIdList").await;
-    with.refused("GetListings", json!({"FeedIdList": []}), "FeedIdList").await;
-    with.refused("GetListingsByAddress", json!({"FeedIdList": ["GAMLS"], "Address": "1 A St", "City": "x", "State": "GA"}), "Zip").await;
-    with.refused("GetListingsByLocation", json!({"FeedIdList": ["GAMLS"]}), "WktLocation").await;
+    with.lacks("GetListings", json!({}), "FeedIdList").await;
+    with.lacks("GetListings", json!({"FeedIdList": []}), "FeedIdList").await;
+    with.lacks("GetListingsByAddress", json!({"FeedIdList": ["GAMLS"], "Address": "1 A St", "City": "x", "State": "GA"}), "Zip").await;
+    with.lacks("GetListingsByLocation", json!({"FeedIdList": ["GAMLS"]}), "WktLocation").await;
     with.refused("GetListingsByLocation", json!({"FeedIdList": ["GAMLS"], "WktLocation": "CIRCLE (1 2)"}), "WktLocation").await;
-    with.refused("GetAgents", json!({}), "FeedId").await;
-    with.refused("GetOffices", json!({"OfficeId": "x"}), "FeedId").await;
-    with.refused("GetListingsOpenHouse", json!({}), "FeedIdList").await;
+    with.lacks("GetAgents", json!({}), "FeedId").await;
+    with.lacks("GetOffices", json!({"OfficeId": "x"}), "FeedId").await;
+    with.lacks("GetListingsOpenHouse", json!({}), "FeedIdList").await;
 }
 
 #[tokio::test]
 async fn what_does_not_bind_is_refused_by_its_name() {
     let with = run(small()).await;
-    let http = reqwest::Client::new();
-    let post = async |body: &str| {
-        let auth = "client=demo&systemaccesskey=demo-key&signature=";
-        let digest = md5_of("demo demo-key x-ml-timestamp:20260501120000");
-        let request = http.post(format!("{}/Services/Partner/GetListings", with.sandbox.url())).body(body.to_owned());
-        let answer = request.header("ml-auth", format!("{auth}{digest}")).header("x-ml-timestamp", "20260501120000").send().await.unwrap();
-        (answer.status().as_u16(), serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap())
-    };
     for (member, field) in [
         ("\"Beds\":\"three\"", "Beds"),
         ("\"Beds\":1.5", "Beds"),
@@ -685,7 +707,7 @@ async fn what_does_not_bind_is_refused_by_its_name() {
         ("\"MlsUpdateDate\":\"\"", ""),
         ("\"Nonsense\":1", ""),
     ] {
-        let (status, body) = post(&format!("{{\"FeedIdList\":[\"GAMLS\"],{member}}}")).await;
+        let (status, body) = with.sent("GetListings", &format!("{{\"FeedIdList\":[\"GAMLS\"],{member}}}")).await;
         assert_eq!(status, if field.is_empty() { 200 } else { 400 }, "{member}");
         if !field.is_empty() {
             let errors = body["Data"]["Errors"].as_object().unwrap();
@@ -694,7 +716,7 @@ async fn what_does_not_bind_is_refused_by_its_name() {
             assert_eq!(shape, (&json!("Validation"), &json!("demo"), &json!(["GAMLS"])));
         }
     }
-    assert_eq!(post("{\u{201c}FeedIdList\u{201d}").await.0, 400, "the quotes of the document are no JSON");
+    assert_eq!(with.sent("GetListings", "{\u{201c}FeedIdList\u{201d}").await.0, 400, "the quotes of the document are no JSON");
 }
 
 fn md5_of(text: &str) -> String {
@@ -708,6 +730,7 @@ async fn one_service_may_be_forbidden_while_the_others_answer() {
     with.sandbox.reconfigure(|options| options.services.forbidden_services = vec!["getagents".to_owned()]);
     let error = with.ask("GetAgents", json!({"FeedId": "GAMLS"})).await.expect_err("forbidden");
     assert_eq!(error.failure, Failure::Unauthorized, "{error}");
+    assert!(error.message.ends_with("or this credential may not use GetAgents"), "{error}");
     assert!(with.ask("GetOffices", json!({"FeedId": "GAMLS"})).await.is_ok());
     with.sandbox.reconfigure(|options| options.key = Key("another".to_owned()));
     let error = with.ask("GetOffices", json!({"FeedId": "GAMLS"})).await.expect_err("another key");
@@ -723,7 +746,7 @@ async fn a_429_of_any_service_closes_the_gate_for_all() {
     assert!(matches!(error.failure, Failure::Throttled { .. }), "{error}");
     assert!(with.vendor.closed_for().is_some());
     with.stop.cancel();
-    let call = Call::new("GetOffices", Map::new()).unwrap();
+    let call = Call::from_words("GetOffices", &[("FeedId".to_owned(), "GAMLS".to_owned())], None).unwrap();
     assert!(with.vendor.ask(&call, Priority::Poll, &with.stop).await.is_none(), "stopped while it waits");
 }
 
@@ -731,11 +754,21 @@ async fn a_429_of_any_service_closes_the_gate_for_all() {
 async fn paths_are_sent_as_the_document_prints_them_and_another_method_is_refused() {
     let with = run(Options { strict_paths: true, ..small() }).await;
     for service in SERVICES {
-        let told = match with.ask(service.name, json!({})).await {
+        let required = service.required.iter().map(|name| {
+            let value = match *name {
+                "FeedIdList" => json!(["GAMLS"]),
+                "Status" => json!(0),
+                "FromUpdatedDate" => json!("2026-05-01"),
+                "WktLocation" => json!("POINT (1 2)"),
+                _ => json!("x"),
+            };
+            ((*name).to_owned(), value)
+        });
+        let told = match with.ask(service.name, Value::Object(required.collect())).await {
             Ok(_) => String::new(),
             Err(error) => error.message,
         };
-        // A listing that is not named does not exist; what else is missing is told.
+        // A listing of that name does not exist, and no address; both are told.
         let is_found = !told.contains("404") || service.name == "GetListingDetail";
         assert!(is_found && !told.contains("405"), "{}: {told}", service.name);
     }
@@ -782,8 +815,11 @@ fn ask_tells_what_is_wrong_before_it_asks_and_what_the_vendor_refuses() {
     check(&["ask", "GetListings", "--body", "no-such-file"], 2, "cannot read the body no-such-file");
     std::fs::write(mirror.dir().join("long.json"), " ".repeat(600_000)).unwrap();
     check(&["ask", "GetListings", "--body", mirror.dir().join("long.json").to_str().unwrap()], 2, "longer than");
+    check(&["ask", "GetListings"], 2, "FeedIdList is missing: GetListings needs FeedIdList, and takes PropertyTypeList");
     assert_eq!(mirror.requests().len(), 0);
-    check(&["ask", "GetListings"], 1, "GetListings: the vendor answered HTTP 400 Bad Request: Invalid input parameters: | FeedIdList: The");
+    let far =
+        ["ask", "GetListingsByLocation", "--param", "FeedIdList=GAMLS", "--param", "WktLocation=POINT (1 2)", "--param", "Distance=26"];
+    check(&far, 1, "GetListingsByLocation: the vendor answered HTTP 400 Bad Request: Invalid input parameters: | Distance: The");
     check(&["ask", "GetListingDetail", "--param", "FeedId=GAMLS", "--param", "ListingId=none"], 1, "HTTP 404");
     without_key(&mirror, &["ask", "GetOffices", "--param", "FeedId=GAMLS"]).exited(2);
 }
@@ -793,7 +829,8 @@ fn a_running_daemon_makes_the_call_and_logs_nothing_of_what_is_asked() {
     let mirror = Mirror::new(support::small());
     let daemon = mirror.start(&["run", "-v"]);
     support::eventually("the feed is loaded", support::LIMIT, || mirror.is_ready());
-    let ask = ["ask", "GetListingsByAddress", "--param", "Address=17 Secret Lane"];
+    let address = ["Address=17 Secret Lane", "City=x", "State=GA", "Zip=1", "FeedIdList=GAMLS"];
+    let ask = [vec!["ask", "GetListingsByAddress"], address.iter().flat_map(|pair| ["--param", pair]).collect()].concat();
     let refused = without_key(&mirror, &ask).exited(1);
     assert!(refused.stderr.contains("GetListingsByAddress: the vendor answered HTTP 400"), "{}", refused.both());
     let offices = without_key(&mirror, &["ask", "GetOffices", "--param", "FeedId=GAMLS", "--param", "FromUpdatedDate=2000-01-01"]);

@@ -2,7 +2,7 @@
 
 use super::dispatcher::Dispatcher;
 use super::socket::{self, Request};
-use crate::record::ListingKey;
+use crate::record::{ListingKey, printable};
 use crate::store::instance;
 use crate::sync::ask;
 use crate::sync::control::Reply;
@@ -22,6 +22,8 @@ use tokio::time::timeout;
 const CONNECTIONS: usize = 256;
 /// Bytes of a request: the parameters of a service may hold a long boundary.
 const REQUEST_BYTES: u64 = 1 << 20;
+/// Characters of a request that are logged.
+const LOGGED: usize = 200;
 /// How long a client may take to send its request, and to read a reply.
 const CLIENT_TIME: Duration = Duration::from_secs(5);
 /// Replies that may wait for a client. A run has two; one that begins anew after a fault of the database has a third.
@@ -89,7 +91,7 @@ async fn answer(stream: UnixStream, tools: Tools, dispatcher: Dispatcher) -> io:
     match request.unwrap_or_else(|late| Err(late.into())) {
         Ok(None) => Ok(()),
         Ok(Some(request)) => {
-            tracing::info!(?request, "another command has sent a control request");
+            tracing::info!(request = printable(&format!("{request:?}"), LOGGED), "another command has sent a control request");
             tokio::select! {
                 done = carry_out(request, &tools, &dispatcher, &mut write) => done,
                 // The client has gone, or sends more than one request: what was not begun is withdrawn with its channel.

@@ -13,10 +13,13 @@ use crate::vendor::constellation1::LISTINGS;
 use crate::vendor::{Call, Vendor};
 use anyhow::Context;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use crate::sync::ask::{Asked, Side};
 
+/// A person is told after this why there is no answer.
+const SILENCE: Duration = Duration::from_secs(5);
 const STOPPED: &str = "stopped before the vendor answered";
 const STRANGE: &str = "the running process answered something else; does it run another version?";
 
@@ -46,18 +49,33 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
 /// When the credential or the file cannot be used, or the vendor refuses or does not answer.
 pub(crate) async fn call_service(config: &Config, call: &Call, stop: CancellationToken) -> anyhow::Result<String> {
     let request = Request::Call { service: call.service().to_owned(), parameters: Parameters(call.parameters().clone()) };
-    let reply = match delegate::daemon(config)? {
-        Some(_) => {
-            super::check_source(config)?;
-            delegate::ask(config, &request, &stop).await?
+    let reply = async {
+        match delegate::daemon(config)? {
+            Some(_) => {
+                super::check_source(config)?;
+                Ok(delegate::ask(config, &request, &stop).await?)
+            }
+            None => alone(config, "ask", async |vendor| ask::call(vendor, call, &stop).await).await,
         }
-        None => alone(config, "ask", async |vendor| ask::call(vendor, call, &stop).await).await?,
     };
-    match reply.context(STOPPED)? {
+    match told_of_waiting(reply).await?.context(STOPPED)? {
         Reply::Answer(answer) => Ok(answer),
         Reply::Failed(why) => Err(anyhow::anyhow!("{}: {why}", call.service())),
         Reply::Begun { .. } | Reply::Done | Reply::Record(_) => Err(anyhow::anyhow!(STRANGE)),
     }
+}
+
+/// What waits for longer than a person would says so once.
+async fn told_of_waiting<T>(answer: impl Future<Output = T>) -> T {
+    tokio::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => return answer,
+        () = tokio::time::sleep(SILENCE) => {}
+    }
+    tracing::warn!(
+        "still waiting for a turn or for the answer; `mls-sync status` tells whether the vendor takes no requests, or a budget is spent"
+    );
+    answer.await
 }
 
 /// One request of this process, within the budget all the same; `None` when stopped.

@@ -22,6 +22,12 @@ impl Error {
         Error { failure, message: printable(message, MESSAGE_LIMIT), vendor_now: None }
     }
 
+    /// With more that a person should know.
+    pub(super) fn and(mut self, more: &str) -> Error {
+        self.message = format!("{}, {more}", self.message);
+        self
+    }
+
     pub(super) fn at(mut self, vendor_now: Option<Stamp>) -> Error {
         self.vendor_now = vendor_now;
         self

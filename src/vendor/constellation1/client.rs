@@ -19,6 +19,9 @@ use std::time::Duration;
 /// The longest wait for the body of an error.
 const ERROR_TIME: Duration = Duration::from_secs(2);
 
+/// The longest wait for the answer of a call that a person or another program makes.
+const CALL: Duration = Duration::from_secs(30);
+
 /// A firewall may forget a silent connection after a minute or so; what is sent on it then is answered by nobody.
 const IDLE: Duration = Duration::from_secs(20);
 /// How often a silent connection is asked whether it still stands.
@@ -176,8 +179,9 @@ impl Client {
                 self.http.get(url)
             }
         };
-        let answer = self.send(request, None).await?;
-        answer.refused()?;
+        let answer = self.send(request, Some(CALL)).await?;
+        let may_not = format!("or this credential may not use {}", call.service());
+        answer.refused().map_err(|error| if error.failure == Failure::Unauthorized { error.and(&may_not) } else { error })?;
         Ok(answer)
     }
 

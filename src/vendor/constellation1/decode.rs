@@ -30,7 +30,10 @@ pub(super) fn decode(record: &Record) -> Content<'_> {
     values.resize(LISTING_DETAILS.len(), None);
     // The last of a repeated name wins.
     let mut others: Others = others(&record.raw, &record.cut).collect();
-    resolve_names(&mut values, &mut others);
+    resolve_names(&mut values, &mut others, |name| match ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)) {
+        Some((_, wire)) => COLUMNS.get(wire).copied(),
+        None => COLUMNS_IN_LOWER_CASE.get(&name.to_ascii_lowercase()).copied(),
+    });
     let mut extra: Extra = others.into_iter().map(|(name, value)| (name, portable(value))).collect();
     let cells = LISTING_DETAILS.iter().zip(values).map(|(field, value)| match field.wire {
         "FeedId" => Cell::Text(Cow::Borrowed(&record.key.feed.0)),
@@ -43,15 +46,20 @@ pub(super) fn decode(record: &Record) -> Content<'_> {
 
 /// Decodes the members of any object by the fields of its kind: the cells in their order, and `extra` as [`decode`] fills it.
 pub(super) fn decoded(fields: &[Field], members: &Members) -> (Vec<Cell<'static>>, Option<String>) {
-    let alias = |field: &Field| ALIASES.iter().find(|(_, wire)| *wire == field.wire).map(|(alias, _)| *alias);
-    let names = |field: &Field| [Some(field.wire), alias(field)].into_iter().flatten();
-    let value =
-        |field: &Field| names(field).find_map(|name| members.known(name)).or_else(|| names(field).find_map(|name| members.get(name)));
-    let is_field = |name: &str| fields.iter().any(|field| names(field).any(|known| known.eq_ignore_ascii_case(name)));
-    let others = members.in_order().into_iter().filter(|(name, _)| !is_field(name));
-    let mut extra: Extra = others.map(|(name, value)| (name, portable(value))).collect();
-    let cells = fields.iter().map(|field| owned(cell(field, value(field), &mut extra)));
-    let cells = cells.collect();
+    let mut values: Values = vec![None; fields.len()];
+    let mut others: Others = BTreeMap::new();
+    for (name, value) in members.in_order() {
+        match fields.iter().position(|field| field.wire == name) {
+            Some(index) => values[index] = Some(value),
+            None => drop(others.insert(name, value)),
+        }
+    }
+    resolve_names(&mut values, &mut others, |name| {
+        let wire = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map_or(name, |(_, wire)| wire);
+        fields.iter().position(|field| field.wire.eq_ignore_ascii_case(wire))
+    });
+    let mut extra: Extra = others.into_iter().map(|(name, value)| (name, portable(value))).collect();
+    let cells = fields.iter().zip(values).map(|(field, value)| owned(cell(field, value, &mut extra))).collect();
     (cells, written(&extra))
 }
 
@@ -74,18 +82,12 @@ type Extra<'a> = BTreeMap<Cow<'a, str>, String>;
 
 /// A field's other names fill it: those of another case, then its alias. Where two speak and disagree, the other stays among
 /// the others.
-fn resolve_names<'a>(values: &mut Values<'a>, others: &mut Others<'a>) {
+fn resolve_names<'a>(values: &mut Values<'a>, others: &mut Others<'a>, place: impl Fn(&str) -> Option<usize>) {
     others.retain(|name, other| {
-        let lower = name.to_ascii_lowercase();
-        let is_alias = |(alias, _): &&(&str, &str)| alias.eq_ignore_ascii_case(name);
-        let index = match ALIASES.iter().find(is_alias) {
-            Some((_, wire)) => COLUMNS.get(wire),
-            None => COLUMNS_IN_LOWER_CASE.get(&lower),
-        };
-        let Some(index) = index else { return true };
-        match values[*index] {
+        let Some(index) = place(name) else { return true };
+        match values[index] {
             None | Some("null") => {
-                values[*index] = Some(*other);
+                values[index] = Some(*other);
                 false
             }
             Some(value) => *other != "null" && portable(value) != portable(other),

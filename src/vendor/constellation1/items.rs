@@ -8,8 +8,10 @@ use crate::record::{Cell, Field, Stamp};
 /// The results of one answer, in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Items {
-    /// The results.
+    /// The results that could be read.
     pub items: Vec<Item>,
+    /// Those that could not, as sent, because they are no JSON objects.
+    pub rejects: Vec<String>,
     /// How many the vendor has, if it says so.
     pub total: Option<u64>,
     /// The page to ask for next, if it names one.
@@ -31,7 +33,7 @@ pub struct Item {
 
 impl Item {
     fn read(raw: &str, fields: &'static [Field]) -> Result<Item, String> {
-        let members = Members::read(raw).ok_or("one of the results is no JSON object")?;
+        let members = Members::read(raw).ok_or_else(|| raw.to_owned())?;
         let (cells, extra) = decoded(fields, &members);
         Ok(Item { raw: raw.to_owned(), fields, cells, extra })
     }
@@ -67,10 +69,15 @@ impl Item {
 pub(super) fn items(body: &[u8], fields: &'static [Field]) -> Result<Items, String> {
     let body = wire::decoded(body);
     let body = wire::without_bom(&body).trim();
+    if !body.starts_with('[') {
+        return wire::read(body, "list", |body| items_of(body, fields));
+    }
     // An array that is cut short stays so, and is told to be.
     let end = if body.ends_with(']') { "}" } else { "" };
-    let wrapped = if body.starts_with('[') { format!("{{\"Results\":{body}{end}") } else { body.to_owned() };
-    wire::read(&wrapped, "list", |body| items_of(body, fields))
+    wire::read(&format!("{{\"Results\":{body}{end}"), "list", |body| match body.members.in_order().len() {
+        1 => items_of(body, fields),
+        _ => Err("the answer is no list: something follows its end".to_owned()),
+    })
 }
 
 fn items_of(mut body: Body, fields: &'static [Field]) -> Result<Items, String> {
@@ -83,8 +90,17 @@ fn items_of(mut body: Body, fields: &'static [Field]) -> Result<Items, String> {
         Some(results) => wire::elements(&mut body, results)?,
     };
     wire::check_count(&body.members, results.len())?;
-    let items = results.into_iter().map(|(raw, _)| Item::read(raw, fields)).collect::<Result<_, _>>()?;
-    Ok(Items { items, total, next_page, vendor_now: None })
+    let mut read = Items { items: Vec::with_capacity(results.len()), rejects: Vec::new(), total, next_page, vendor_now: None };
+    for (raw, _) in results {
+        match Item::read(raw, fields) {
+            Ok(item) => read.items.push(item),
+            Err(raw) => read.rejects.push(raw),
+        }
+    }
+    if read.items.is_empty() && !read.rejects.is_empty() {
+        return Err(format!("the answer is no list: none of its {} results is a JSON object", read.rejects.len()));
+    }
+    Ok(read)
 }
 
 #[cfg(test)]
@@ -112,12 +128,31 @@ mod tests {
         check(&format!("{{\"Results\":[{agent}],\"Count\":2}}"), Err("Count disagrees"));
         check(r#"{"Results":null,"Total":3}"#, Err("Results are null"));
         check(r#"{"Results":null}"#, Err("Results are null"));
-        check("[5]", Err("no JSON object"));
+        check("[5]", Err("none of its 1 results is a JSON object"));
+        check(&format!("[{agent}],\"Results\":[{agent}]"), Err("something follows its end"));
         check(agent, Err("no Results"));
         check("null", Err("no JSON object"));
         check("[{\"AgentId\":", Err("cut short"));
         check("<html>", Err("no JSON object"));
         check("", Err("cut short"));
+    }
+
+    #[test]
+    fn one_result_that_cannot_be_read_costs_no_other() {
+        let read = items(br#"[{"AgentId":"1"},5,{"AgentId":"2"}]"#, &AGENT).expect("a list");
+        assert_eq!((read.items.len(), read.rejects), (2, vec!["5".to_owned()]));
+    }
+
+    #[test]
+    fn a_value_under_another_name_that_disagrees_is_kept() {
+        let agent = one(r#"{"agentid":"8","AgentId":"7","AGENTID":"7","email":null}"#, &AGENT);
+        assert_eq!(
+            (agent.text("AgentId"), agent.get("Email"), agent.extra.as_deref()),
+            (Some("7"), &Cell::Null, Some(r#"{"agentid":"8"}"#))
+        );
+        let summary = one(r#"{"Media":{"PhotoCount":1},"ListingMedia":{"PhotoCount":2}}"#, &LISTING_SUMMARY);
+        assert!(summary.text("Media").is_some_and(|media| media.contains('1')), "{summary:?}");
+        assert_eq!(summary.extra.as_deref(), Some(r#"{"ListingMedia":{"PhotoCount":2}}"#));
     }
 
     fn one(body: &str, fields: &'static [Field]) -> Item {

@@ -107,7 +107,7 @@ impl<'a> Body<'a> {
 
 /// An answer with more elements in an array than this is refused: pages have 200, and each element takes some kilobytes of memory,
 /// however short it is.
-const MOST_ELEMENTS: usize = 50_000;
+pub(super) const MOST_ELEMENTS: usize = 50_000;
 
 /// The elements of an array.
 fn elements<'a>(cutter: &mut Cutter<'a>) -> Option<Vec<Element<'a>>> {

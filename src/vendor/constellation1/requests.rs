@@ -1,6 +1,7 @@
 //! What each service can be asked, typed. What is `None` or empty is not sent: the vendor has no preference then.
 
 use crate::record::{Location, Stamp};
+use serde::ser::Error;
 use serde::{Serialize, Serializer};
 
 /// The filters that the five searches share. The bounds belong to the range unless another thing is said.
@@ -40,12 +41,15 @@ pub struct Filters {
     /// The largest living area, in square feet.
     pub max_square_feet: Option<i64>,
     /// The smallest lot, in acres.
+    #[serde(serialize_with = "finite")]
     pub min_acres: Option<f64>,
     /// The largest lot, in acres.
+    #[serde(serialize_with = "finite")]
     pub max_acres: Option<f64>,
     /// The fewest bedrooms.
     pub beds: Option<i64>,
     /// The fewest bathrooms.
+    #[serde(serialize_with = "finite")]
     pub baths_total: Option<f64>,
     /// The earliest year of building.
     pub min_year_built: Option<i64>,
@@ -156,10 +160,13 @@ pub enum Wkt {
 
 impl Serialize for Wkt {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Wkt::Plain(location) => to.collect_str(location),
-            Wkt::WithComma(location) => to.serialize_str(&location.with_comma()),
-        }
+        let text = match self {
+            Wkt::Plain(location) => location.to_string(),
+            Wkt::WithComma(location) => location.with_comma(),
+        };
+        // A boundary that is not closed or a place outside the earth can be made, and not asked for.
+        let _: Location = text.parse().map_err(|why| S::Error::custom(format!("the location cannot be sent: {why}")))?;
+        to.serialize_str(&text)
     }
 }
 
@@ -217,6 +224,14 @@ pub struct OpenHousesRequest {
     /// Until when.
     #[serde(serialize_with = "date")]
     pub open_to_date: Option<Stamp>,
+}
+
+/// JSON has no other numbers: they would become null, which asks for everything.
+fn finite<S: Serializer>(number: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) if !number.is_finite() => Err(S::Error::custom(format!("{number} is no number that can be sent"))),
+        number => number.serialize(to),
+    }
 }
 
 fn date<S: Serializer>(stamp: &Option<Stamp>, to: S) -> Result<S::Ok, S::Error> {

@@ -2,7 +2,7 @@
 
 use super::decimal::Decimal;
 use super::json::text;
-use super::members::{Body, Element, Members};
+use super::members::{Body, Element, MOST_ELEMENTS, Members};
 use super::mend::mended;
 use crate::record::{FeedId, ListingId, ListingKey, Page, Record, Reject, Stamp, printable, raw_hash};
 use serde::de::IgnoredAny;
@@ -109,7 +109,7 @@ fn no_json(body: &str, wanted: &str) -> String {
     match serde_json::from_str::<HashMap<String, IgnoredAny>>(body).err() {
         Some(error) if error.is_eof() => format!("the answer is no {wanted}: its JSON is cut short"),
         Some(error) => format!("the answer is no {wanted}: no JSON object, from line {} column {}", error.line(), error.column()),
-        None => format!("the answer is no {wanted}: no JSON object"),
+        None => format!("the answer is no {wanted}: an array in it has more than {MOST_ELEMENTS} elements"),
     }
 }
 
