@@ -9,9 +9,11 @@ mod export;
 mod feeds;
 mod history;
 mod logging;
+mod lookups;
 mod print;
 mod privacy;
 mod reconcile;
+mod refetch;
 mod rejects;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -84,8 +86,12 @@ enum Command {
     Rejects(rejects::Arguments),
     /// List the feeds, or remove one
     Feeds(feeds::Arguments),
+    /// List the values of the vendor's lookups, as far as the mirror has seen them
+    Lookups(lookups::Arguments),
     /// Tell what is known of a listing
     Why(why::Arguments),
+    /// Ask the vendor for single listings, and store what it answers
+    Refetch(refetch::Arguments),
     /// Call any service of the vendor, and print its answer
     Ask(ask::Arguments),
     /// Print each change of the listings as a line of JSON, and follow them
@@ -145,7 +151,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reconcile(arguments) => reconcile::reconcile(&cli.global.config, arguments).await,
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
+        Command::Lookups(arguments) => lookups::lookups(&Config::read_for_reading(&cli.global.config)?, &arguments),
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
+        Command::Refetch(arguments) => refetch::refetch(&cli.global.config, arguments).await,
         Command::Ask(arguments) => ask::ask(&cli.global.config, arguments).await,
         Command::Changes(arguments) => changes::changes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::History(arguments) => history::history(&Config::read_for_reading(&cli.global.config)?, arguments),
@@ -196,7 +204,9 @@ mod tests {
             ("reconcile", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("rejects", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("feeds", &[0, EXIT_FAILED, EXIT_USAGE]),
+            ("lookups", &[0, EXIT_USAGE]),
             ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("refetch", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("ask", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("changes", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
             ("history", &[0, EXIT_FAILED, EXIT_USAGE]),

@@ -29,6 +29,7 @@ mod licences;
 mod life;
 mod load;
 mod long_readers;
+pub(crate) mod lookups;
 mod misfits;
 mod notice;
 mod open_error;

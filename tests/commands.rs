@@ -784,6 +784,61 @@ async fn why_tells_of_a_listing_what_the_file_and_the_vendor_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn refetch_stores_what_the_vendor_answers_and_deletes_nothing() {
+    let mirror = Mirror::loaded(small()).await;
+    let names = mirror.listings(4);
+    let (same, edited, gone, deleted) = (&names[0].0, &names[1], &names[2], &names[3].0);
+    mirror.vanish(std::slice::from_ref(gone));
+    mirror.sandbox.with_world(|world| assert!(world.edit(FEED, edited)));
+    let asked = mirror.sandbox.requests().len();
+    let said = mirror.run(&["refetch", &FEED.to_lowercase(), same, &edited.0, &gone.0]).await.expect(1);
+    let words: Vec<&str> = said.out.lines().map(|line| line.split_once(": ").unwrap().1).collect();
+    let expected = ["unchanged", "changed: the file had another version", "the vendor does not have it"];
+    assert!(words.len() == 3 && words.iter().zip(expected).all(|(word, expected)| word.starts_with(expected)), "{said:?}");
+    assert_eq!(mirror.sandbox.requests().len(), asked + 3);
+    assert_eq!(mirror.live(), 250, "what the vendor does not have stays until it is proven");
+    let why = mirror.run_without_key(&["why", FEED, &edited.0, "--json"]).await.expect(0).json();
+    assert_eq!((&why["changes"][0]["kind"], &why["changes"][0]["cause"]), (&json!("changed"), &json!("vendor")), "{why}");
+    mirror.run(&["verify"]).await.expect(0);
+    mirror.execute(&format!("UPDATE listings SET deleted_at = changed_at, deleted_cause = 'absent' WHERE listing_id = '{deleted}'"));
+    let said = mirror.run(&["refetch", FEED, deleted, &edited.0]).await.expect(0);
+    assert!(said.out.contains("restored: the file had it as deleted"), "{said:?}");
+    let said = mirror.run(&["refetch", "NOSUCH", "1"]).await.expect(1);
+    assert!(said.err.contains("NOSUCH 1: this feed is not mirrored"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_daemon_refetches_within_its_budget() {
+    let mirror = Mirror::loaded(small()).await;
+    let listing = mirror.listings(1)[0].clone();
+    // No poll reads it again.
+    let row = format!("UPDATE listings SET deleted_at = changed_at, deleted_cause = 'absent' WHERE listing_id = '{}'", listing.0);
+    mirror.execute(&format!("{row} AND stamp < (SELECT max(stamp) FROM listings)"));
+    let mut daemon = mirror.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let socket = mirror.database().with_added_extension("sock");
+    while !socket.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let said = mirror.run_without_key(&["refetch", FEED, &listing.0]).await.expect(0);
+    assert!(said.out.contains("restored"), "{said:?}");
+    daemon.kill().unwrap();
+    assert!(ended(&mut daemon).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lookups_lists_the_values_that_occur() {
+    let mirror = Mirror::loaded(small()).await;
+    let found = mirror.run_without_key(&["lookups", "--json"]).await.expect(0).json();
+    let live: i64 =
+        found.as_array().unwrap().iter().filter(|row| row["lookup"] == "ListingStatus").map(|row| row["listings"].as_i64().unwrap()).sum();
+    assert_eq!(live, 250, "every live listing has a status: {found}");
+    let of_type = mirror.run_without_key(&["lookups", "--type", "listingstatus", "--feed", &FEED.to_lowercase()]).await.expect(0);
+    assert!(of_type.out.lines().count() > 1 && of_type.out.lines().all(|line| line.contains("ListingStatus")), "{of_type:?}");
+    let none = mirror.run_without_key(&["lookups", "--type", "Nonsense"]).await.expect(0);
+    assert!(none.out.contains("No listing has a value"), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn why_says_of_a_listing_never_seen_whether_it_could_have_been() {
     let mirror = Mirror::start(small(), "").await;
     mirror.run_without_key(&["why", FEED, "X"]).await.expect(2);

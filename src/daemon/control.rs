@@ -109,6 +109,11 @@ async fn carry_out(request: Request, tools: &Tools, dispatcher: &Dispatcher, wri
             let reply = ask::ask(&tools.vendor, &ListingKey { feed, listing }, &tools.stop).await;
             return if let Some(reply) = reply { tell(write, &reply).await } else { Ok(()) };
         }
+        Request::Refetch { feed, listing } => {
+            let asked = ask::refetch((&tools.vendor, &tools.store, tools.entity), ListingKey { feed, listing }, &tools.stop).await;
+            let reply = asked.unwrap_or_else(|error| Some(Reply::Failed(error.to_string())));
+            return if let Some(reply) = reply { tell(write, &reply).await } else { Ok(()) };
+        }
         Request::Call { service, parameters } => {
             let reply = match Call::new(&service, parameters.0) {
                 Ok(call) => ask::call(&tools.vendor, &call, &tools.stop).await,

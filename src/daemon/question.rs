@@ -2,12 +2,13 @@
 
 use super::housekeeper::Housekeeper;
 use super::socket::{Parameters, Request};
+use super::store_options::store_options;
 use super::{RunOptions, delegate};
 use crate::config::Config;
 use crate::record::ListingKey;
-use crate::store::why;
+use crate::store::{Error as StoreError, Store, why};
 use crate::sync::ask;
-use crate::sync::control::Reply;
+use crate::sync::control::{Refetched, Reply};
 use crate::sync::trouble_log::TroubleLog;
 use crate::vendor::constellation1::LISTINGS;
 use crate::vendor::{Call, Vendor};
@@ -33,14 +34,37 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
     let request = Request::Ask { feed: key.feed.clone(), listing: key.listing.clone() };
     let reply = match delegate::daemon(config)? {
         Some(_) => delegate::ask(config, &request, &stop).await?,
-        None => alone(config, "why --ask", async |vendor| ask::ask(vendor, key, &stop).await).await?,
+        None => alone(config, "why --ask", async |vendor, _| Ok(ask::ask(vendor, key, &stop).await)).await?,
     };
     let asked = match reply.context(STOPPED)? {
         Reply::Record(record) => ask::compare_with_row(&LISTINGS, record.as_deref(), row.as_ref()),
         Reply::Failed(why) => Err(why),
-        Reply::Begun { .. } | Reply::Done | Reply::Answer(_) => Err(STRANGE.to_owned()),
+        Reply::Begun { .. } | Reply::Done | Reply::Answer(_) | Reply::Refetched(_) => Err(STRANGE.to_owned()),
     };
     asked.map_err(|why| anyhow::anyhow!("the vendor did not tell: {why}"))
+}
+
+/// Asks the vendor for a listing and stores it.
+///
+/// # Errors
+/// When the credential or the file cannot be used, the feed is not mirrored, or the vendor does not answer.
+pub(crate) async fn refetch(config: &Config, key: ListingKey, stop: CancellationToken) -> anyhow::Result<Refetched> {
+    super::check_source(config)?;
+    let request = Request::Refetch { feed: key.feed.clone(), listing: key.listing.clone() };
+    let reply = async {
+        match delegate::daemon(config)? {
+            Some(_) => Ok(delegate::ask(config, &request, &stop).await?),
+            None => {
+                let key = key.clone();
+                alone(config, "refetch", async |vendor, store| ask::refetch((vendor, store, &LISTINGS), key, &stop).await).await
+            }
+        }
+    };
+    match told_of_waiting(reply).await?.context(STOPPED)? {
+        Reply::Refetched(refetched) => Ok(refetched),
+        Reply::Failed(why) => Err(anyhow::anyhow!("{} {}: {why}", key.feed, key.listing)),
+        Reply::Begun { .. } | Reply::Done | Reply::Record(_) | Reply::Answer(_) => Err(anyhow::anyhow!(STRANGE)),
+    }
 }
 
 /// Calls a service of the vendor; its answer as JSON.
@@ -55,13 +79,13 @@ pub(crate) async fn call_service(config: &Config, call: &Call, stop: Cancellatio
                 super::check_source(config)?;
                 Ok(delegate::ask(config, &request, &stop).await?)
             }
-            None => alone(config, "ask", async |vendor| ask::call(vendor, call, &stop).await).await,
+            None => alone(config, "ask", async |vendor, _| Ok(ask::call(vendor, call, &stop).await)).await,
         }
     };
     match told_of_waiting(reply).await?.context(STOPPED)? {
         Reply::Answer(answer) => Ok(answer),
         Reply::Failed(why) => Err(anyhow::anyhow!("{}: {why}", call.service())),
-        Reply::Begun { .. } | Reply::Done | Reply::Record(_) => Err(anyhow::anyhow!(STRANGE)),
+        Reply::Begun { .. } | Reply::Done | Reply::Record(_) | Reply::Refetched(_) => Err(anyhow::anyhow!(STRANGE)),
     }
 }
 
@@ -79,15 +103,21 @@ async fn told_of_waiting<T>(answer: impl Future<Output = T>) -> T {
 }
 
 /// One request of this process, within the budget all the same; `None` when stopped.
-async fn alone(config: &Config, command: &'static str, ask: impl AsyncFnOnce(&Vendor) -> Option<Reply>) -> anyhow::Result<Option<Reply>> {
+async fn alone(
+    config: &Config,
+    command: &'static str,
+    ask: impl AsyncFnOnce(&Vendor, &Store) -> Result<Option<Reply>, StoreError>,
+) -> anyhow::Result<Option<Reply>> {
     let options = RunOptions { command, ..RunOptions::default() };
     let (vendor, store, writer) = super::open(config, config.key()?, &options).await?;
     let troubles = TroubleLog::new(vendor.host());
-    let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store, troubles, config.account(), true).await?;
+    store.configure(store_options(config)).await?;
+    let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store.clone(), troubles, config.account(), true).await?;
     let reply = tokio::select! {
-        reply = ask(&vendor) => Ok(reply),
+        reply = ask(&vendor, &store) => reply.map_err(anyhow::Error::from),
         error = housekeeper.failed() => Err(error),
     };
+    drop(store);
     housekeeper.end().await;
     super::close(writer)?;
     reply

@@ -29,6 +29,8 @@ pub(super) enum Request {
     Reconcile { feed: FeedId, dry_run: bool },
     /// Ask the vendor for a listing.
     Ask { feed: FeedId, listing: ListingId },
+    /// Ask the vendor for a listing, and store it.
+    Refetch { feed: FeedId, listing: ListingId },
     /// Call a service of the vendor.
     Call { service: String, parameters: Parameters },
 }

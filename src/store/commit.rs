@@ -130,6 +130,15 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     Ok(committed)
 }
 
+/// Stores a live listing that was asked for by itself; tells what that did to its row.
+pub(super) fn single(database: &mut Database, record: &Record, at: &str) -> Result<ActionKind, Error> {
+    let (tx, sql) = database.begin()?;
+    feeds::check_mirrored(&tx, &record.key.feed)?;
+    let applied = apply(&tx, sql, Incoming::of(record, Presence::Live), Hearing::at(at))?;
+    tx.commit()?;
+    Ok(applied.kind)
+}
+
 /// Writes the checkpoints that were held back.
 pub(super) fn write_idle(database: &mut Database) -> rusqlite::Result<()> {
     let Database { connection, idle, .. } = database;

@@ -21,7 +21,8 @@ use crate::entity::Entity;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
 use crate::plan::known_gaps::KnownGap;
-use crate::record::{FeedId, Ledger, ListingId, Stamp, Stream, Window};
+use crate::plan::merge::ActionKind;
+use crate::record::{FeedId, Ledger, ListingId, Record, Stamp, Stream, Window};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -233,12 +234,7 @@ impl Store {
     /// Gives up a feed's run, if one is under way.
     pub async fn abandon_runs(&self, feed: &FeedId, at: String) -> Result<(), Error> {
         let feed = feed.clone();
-        let abandon = move |db: &mut Database| {
-            let (tx, _) = db.begin()?;
-            reconcile_run::abandon(&tx, Occasion { feed: &feed, at: &at })?;
-            tx.commit()
-        };
-        self.write(abandon).await
+        self.write(move |db| reconcile_run::give_up(db, Occasion { feed: &feed, at: &at })).await
     }
 
     /// The feeds that have a row and were not removed.
@@ -264,6 +260,11 @@ impl Store {
     /// Stores records that were rejects, as a page's would be, in place of their rejects.
     pub(crate) async fn replay(&self, records: Vec<Replayed>, at: String) -> Result<(), Error> {
         self.write(move |db| rejects::replay(db, records, &at)).await
+    }
+
+    /// Stores a live listing that was asked for by itself.
+    pub(crate) async fn refetched(&self, record: Record, at: String) -> Result<ActionKind, Error> {
+        self.write(move |db| commit::single(db, &record, &at)).await
     }
 
     /// A person says that a feed is gone: its live rows become tombstones, and where it stood is forgotten. Tells how

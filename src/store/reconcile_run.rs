@@ -124,6 +124,13 @@ pub(super) fn abandon(connection: &Connection, occasion: Occasion) -> rusqlite::
     connection.execute(fail, params![feed, at]).map(drop)
 }
 
+/// The same in a transaction of its own.
+pub(super) fn give_up(database: &mut Database, occasion: Occasion) -> rusqlite::Result<()> {
+    let (tx, _) = database.begin()?;
+    abandon(&tx, occasion)?;
+    tx.commit()
+}
+
 /// The rows that a run's reading lacks or contests and that were not asked about yet.
 pub(super) fn unasked(connection: &Connection, run: i64) -> rusqlite::Result<Vec<ListingId>> {
     let sql = "SELECT listing_id FROM reconcile_absent WHERE run_id = ?1 AND verdict = 'unasked'

@@ -1,8 +1,12 @@
-//! Asks the vendor for a person: for one listing, to be compared with its row (`mls-sync why --ask`), or any service (`mls-sync ask`).
+//! Asks the vendor for a person: for one listing, to be compared with its row (`mls-sync why --ask`) or to be stored
+//! (`mls-sync refetch`), or any service (`mls-sync ask`).
 
 use crate::entity::Entity;
+use crate::plan::merge::ActionKind;
 use crate::record::{Cell, Content, ListingKey};
-use crate::sync::control::Reply;
+use crate::store::{Error as StoreError, Store};
+use crate::sync::clock::mirror_time;
+use crate::sync::control::{Refetched, Reply};
 use crate::vendor::{Call, Priority, Vendor};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +37,36 @@ pub(crate) async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationTo
         Ok(record) => Reply::Record(record.map(|record| record.raw)),
         Err(error) => Reply::Failed(error.message),
     })
+}
+
+/// Asks for a listing and stores it, as a page would be stored. It deletes nothing: of a deletion a single answer is no proof.
+/// `None` when stopped.
+///
+/// # Errors
+/// Why the record could not be stored.
+pub(crate) async fn refetch(
+    (vendor, store, entity): (&Vendor, &Store, &Entity),
+    key: ListingKey,
+    stop: &CancellationToken,
+) -> Result<Option<Reply>, StoreError> {
+    let feed = store.named(&key.feed).await?;
+    if !store.feeds().await?.contains(&feed) {
+        return Ok(Some(Reply::Failed("this feed is not mirrored; `mls-sync feeds` lists those that are".to_owned())));
+    }
+    let Some(answer) = vendor.listing_detail(&feed, &key.listing, Priority::Fill, stop).await else { return Ok(None) };
+    let refetched = match answer {
+        Err(error) => return Ok(Some(Reply::Failed(error.message))),
+        Ok(None) => Refetched::Missing,
+        Ok(Some(record)) if (entity.looks_deleted)(&(entity.decode)(&record)) => Refetched::LooksDeleted,
+        Ok(Some(record)) => match store.refetched(record, mirror_time()).await? {
+            ActionKind::Insert => Refetched::Added,
+            ActionKind::Update => Refetched::Changed,
+            ActionKind::Revive => Refetched::Restored,
+            ActionKind::Superseded => Refetched::Older,
+            ActionKind::Unchanged | ActionKind::Restamp | ActionKind::Tombstone | ActionKind::InsertTombstone => Refetched::Unchanged,
+        },
+    };
+    Ok(Some(Reply::Refetched(refetched)))
 }
 
 /// Calls a service; tells its answer as sent. `None` when stopped. Polls go before it, and their part of a budget is not for it.

@@ -14,6 +14,26 @@ pub(crate) enum Order {
     Reconcile { dry_run: bool, reply: mpsc::Sender<Reply> },
 }
 
+/// What became of a listing that the vendor was asked for again, to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Refetched {
+    /// The file lacked it, and has it now.
+    Added,
+    /// The row was another version, and is this one now.
+    Changed,
+    /// The row was a tombstone, and is live now.
+    Restored,
+    /// The row was the same.
+    Unchanged,
+    /// The answer is older than the row, which stays. It is noted: heard again, it is taken over.
+    Older,
+    /// The vendor answered with a record that looks deleted. Nothing was stored.
+    LooksDeleted,
+    /// The vendor does not have it. Nothing was stored.
+    Missing,
+}
+
 /// One reply to a control request, as the worker gives it and as it is written to the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +45,8 @@ pub(crate) enum Reply {
     Done,
     /// The vendor's record as sent, null if the vendor does not have the listing. It is the last reply.
     Record(Option<String>),
+    /// What became of a listing that was asked for again. It is the last reply.
+    Refetched(Refetched),
     /// What a service of the vendor answered, as JSON. It is the last reply.
     Answer(String),
     /// Why the request could not be done, for a person. It is the last reply.
