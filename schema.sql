@@ -868,6 +868,208 @@ SELECT
 FROM listings, json_each(listings.open_houses) AS house
 WHERE listings.deleted_at IS NULL AND lower(house.type) = 'object';
 
+-- Agents, offices and open houses, each where its section of the configuration is on. The vendor sends neither the date of their
+-- last change nor deletions: a change is known by its content, and what a proven reading of all of a feed lacks is deleted.
+
+-- Every agent ever seen, deleted ones included. listings.listing_agent_id holds an agent_id of the same feed.
+CREATE TABLE agents (  -- public
+    feed_id                         TEXT NOT NULL,  -- the MLS feed
+    agent_id                        TEXT NOT NULL,  -- the agent's id; unique only inside its feed
+    first_name                      TEXT,           -- first name
+    last_name                       TEXT,           -- last name
+    member_type                     TEXT,           -- kind of member
+    association                     TEXT,           -- association
+    designation                     TEXT,           -- designations
+    license_number                  TEXT,           -- number of the license
+    nsdr_id                         TEXT,           -- number at the National Association of Realtors (NRDS)
+    cell_phone                      TEXT,           -- mobile phone
+    home_phone                      TEXT,           -- home phone
+    office_phone                    TEXT,           -- phone at the office
+    fax                             TEXT,           -- fax
+    email                           TEXT,           -- e-mail address
+    url                             TEXT,           -- home page
+    status                          TEXT,           -- status, as the MLS has it
+    specialty                       TEXT,           -- specialties
+    language                        TEXT,           -- languages
+    photo_url                       TEXT,           -- address of a picture
+
+    -- What the mirror adds, as in `listings`.
+    extra                           TEXT,           -- JSON object by the vendor's names; null when there is none
+    first_seen_at                   TEXT NOT NULL,
+    changed_at                      TEXT NOT NULL,
+    deleted_at                      TEXT,           -- null while live. A deleted row keeps the values that it last had
+    deleted_cause                   TEXT CHECK (deleted_cause IN ('absent', 'feed_removed')),
+    change_seq                      INTEGER NOT NULL UNIQUE,
+    stamp                           TEXT,           -- internal, like the next two: always null
+    raw_hash                        BLOB NOT NULL,
+    content_hash                    BLOB NOT NULL,
+    purged_at                       TEXT,           -- when its contents were taken out (licence.keep_deleted); null while they are there
+
+    PRIMARY KEY (feed_id, agent_id)
+) STRICT;
+
+-- Every office ever seen. listings.listing_office_id holds an office_id of the same feed.
+CREATE TABLE offices (  -- public
+    feed_id                         TEXT NOT NULL,  -- the MLS feed
+    office_id                       TEXT NOT NULL,  -- the office's id; unique only inside its feed
+    name                            TEXT,           -- name
+    type                            TEXT,           -- kind of office
+    address                         TEXT,           -- street address
+    city                            TEXT,           -- city
+    state                           TEXT,           -- state
+    zip                             TEXT,           -- ZIP code
+    phone                           TEXT,           -- phone
+    fax                             TEXT,           -- fax
+    license_number                  TEXT,           -- number of the license
+    nrds                            TEXT,           -- number at the National Association of Realtors (NRDS)
+    office_type                     TEXT,           -- kind of office: the document does not say how it differs from type
+    broker_id                       TEXT,           -- the broker; the document does not say whether this is an agent_id
+    status                          TEXT,           -- status, as the MLS has it
+    association                     TEXT,           -- association
+    email                           TEXT,           -- e-mail address
+    url                             TEXT,           -- home page
+
+    -- What the mirror adds, as in `listings`.
+    extra                           TEXT,           -- JSON object by the vendor's names; null when there is none
+    first_seen_at                   TEXT NOT NULL,
+    changed_at                      TEXT NOT NULL,
+    deleted_at                      TEXT,           -- null while live. A deleted row keeps the values that it last had
+    deleted_cause                   TEXT CHECK (deleted_cause IN ('absent', 'feed_removed')),
+    change_seq                      INTEGER NOT NULL UNIQUE,
+    stamp                           TEXT,           -- internal, like the next two: always null
+    raw_hash                        BLOB NOT NULL,
+    content_hash                    BLOB NOT NULL,
+    purged_at                       TEXT,           -- when its contents were taken out (licence.keep_deleted); null while they are there
+
+    PRIMARY KEY (feed_id, office_id)
+) STRICT;
+
+-- Every open house ever seen. One that is over stays live: it took place. One that was withdrawn before its start is deleted.
+CREATE TABLE open_houses (  -- public
+    feed_id                         TEXT NOT NULL,  -- the MLS feed
+    open_house_id                   TEXT NOT NULL,  -- made by the mirror, because the vendor sends none: the MLS number, a
+                                                    -- slash and the start; of several that are equal in both, each after the
+                                                    -- first has a slash and a number behind it
+    listing_id                      TEXT,           -- the MLS number
+    is_public                       INTEGER,        -- boolean: open to the public
+    allow_idx                       INTEGER,        -- boolean: other brokers may show it
+    is_active                       INTEGER,        -- boolean
+    start_date                      TEXT,           -- date-time without a zone, probably local to the home
+    end_date                        TEXT,           -- date-time without a zone
+    remarks                         TEXT,           -- remarks
+
+    -- What the mirror adds, as in `listings`.
+    extra                           TEXT,           -- JSON object by the vendor's names; null when there is none
+    first_seen_at                   TEXT NOT NULL,
+    changed_at                      TEXT NOT NULL,
+    deleted_at                      TEXT,           -- null while live. A deleted row keeps the values that it last had
+    deleted_cause                   TEXT CHECK (deleted_cause IN ('absent', 'feed_removed')),
+    change_seq                      INTEGER NOT NULL UNIQUE,
+    stamp                           TEXT,           -- internal, like the next two: always null
+    raw_hash                        BLOB NOT NULL,
+    content_hash                    BLOB NOT NULL,
+    purged_at                       TEXT,           -- when its contents were taken out (licence.keep_deleted); null while they are there
+
+    PRIMARY KEY (feed_id, open_house_id)
+) STRICT;
+
+CREATE INDEX agents_deleted ON agents (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX offices_deleted ON offices (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX open_houses_deleted ON open_houses (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX open_houses_listing ON open_houses (feed_id, listing_id);
+
+-- One row per feed and kind of thing that is read by its own service: how far that is.
+CREATE TABLE censuses (  -- public
+    feed_id                         TEXT NOT NULL,
+    entity                          TEXT NOT NULL,  -- agent, office, open_house
+    proven_at                       TEXT,           -- when the last reading of all of them began that was proven whole
+    proven_rows                     INTEGER,        -- how many it held
+    read_at                         TEXT,           -- when the last proven reading of any kind began
+    absent                          INTEGER NOT NULL DEFAULT 0,  -- live rows that the last proven reading of all lacks
+    due_at                          TEXT NOT NULL,  -- when the next reading is due
+    problem                         TEXT,           -- what is wrong, for a person; null when all is well
+    PRIMARY KEY (feed_id, entity)
+) STRICT, WITHOUT ROWID;
+
+-- The agents that are not deleted. They are not filtered for the public.
+CREATE VIEW live_agents AS  -- public
+SELECT * FROM agents WHERE deleted_at IS NULL;
+
+-- The offices that are not deleted.
+CREATE VIEW live_offices AS  -- public
+SELECT * FROM offices WHERE deleted_at IS NULL;
+
+-- One row per agent or office that listings name and that is not there, or deleted: how many listings, not counting deleted ones.
+-- Feeds whose agents or offices were never read whole are left out.
+CREATE VIEW dangling_ids AS  -- public
+SELECT named.feed_id, 'agent' AS entity, named.listing_agent_id AS id, named.listings
+FROM (
+    SELECT feed_id, listing_agent_id, count(*) AS listings
+    FROM listings
+    WHERE deleted_at IS NULL AND listing_agent_id <> ''
+    GROUP BY feed_id, listing_agent_id
+) AS named JOIN censuses ON censuses.feed_id = named.feed_id AND censuses.entity = 'agent' AND censuses.proven_at IS NOT NULL
+WHERE NOT EXISTS (
+    SELECT 1 FROM agents WHERE agents.feed_id = named.feed_id AND agents.agent_id = named.listing_agent_id AND agents.deleted_at IS NULL)
+UNION ALL
+SELECT named.feed_id, 'office', named.listing_office_id, named.listings
+FROM (
+    SELECT feed_id, listing_office_id, count(*) AS listings
+    FROM listings
+    WHERE deleted_at IS NULL AND listing_office_id <> ''
+    GROUP BY feed_id, listing_office_id
+) AS named JOIN censuses ON censuses.feed_id = named.feed_id AND censuses.entity = 'office' AND censuses.proven_at IS NOT NULL
+WHERE NOT EXISTS (
+    SELECT 1 FROM offices WHERE offices.feed_id = named.feed_id AND offices.office_id = named.listing_office_id AND offices.deleted_at IS NULL);
+
+-- The agents that are not deleted, with the names of RESO's Data Dictionary 2.0. Values are the vendor's words.
+CREATE VIEW reso_member AS  -- public
+SELECT
+    feed_id || ':' || agent_id AS MemberKey,  -- an id alone is unique only inside its feed
+    agent_id AS MemberMlsId,
+    feed_id AS OriginatingSystemName,
+    first_name AS MemberFirstName,
+    last_name AS MemberLastName,
+    member_type AS MemberType,
+    association AS MemberAOR,
+    designation AS MemberDesignation,
+    license_number AS MemberStateLicense,
+    nsdr_id AS MemberNationalAssociationId,
+    cell_phone AS MemberMobilePhone,
+    home_phone AS MemberHomePhone,
+    office_phone AS MemberOfficePhone,
+    fax AS MemberFax,
+    email AS MemberEmail,
+    status AS MemberStatus,
+    language AS MemberLanguages,
+    changed_at AS ModificationTimestamp       -- by the mirror's clock: the vendor sends no date
+FROM agents
+WHERE deleted_at IS NULL;
+
+-- The offices that are not deleted, likewise.
+CREATE VIEW reso_office AS  -- public
+SELECT
+    feed_id || ':' || office_id AS OfficeKey,
+    office_id AS OfficeMlsId,
+    feed_id AS OriginatingSystemName,
+    name AS OfficeName,
+    type AS OfficeType,
+    address AS OfficeAddress1,
+    city AS OfficeCity,
+    state AS OfficeStateOrProvince,
+    zip AS OfficePostalCode,
+    phone AS OfficePhone,
+    fax AS OfficeFax,
+    license_number AS OfficeCorporateLicense,
+    nrds AS OfficeNationalAssociationId,
+    broker_id AS OfficeBrokerMlsId,
+    status AS OfficeStatus,
+    association AS OfficeAOR,
+    email AS OfficeEmail,
+    changed_at AS ModificationTimestamp
+FROM offices
+WHERE deleted_at IS NULL;
+
 -- One row per row of `listings`, of deleted ones, too: the number by which the next two tables are joined with it. The sections
 -- "Full text" and "On the map" of docs/consumers.md show how.
 CREATE TABLE listing_ids (  -- public
@@ -908,13 +1110,15 @@ CREATE TABLE reso_lookup (  -- public
     PRIMARY KEY (lookup, vendor_value)
 ) STRICT, WITHOUT ROWID;
 
--- One row per value that did not fit its column: the column is null, and `extra` holds the value. A row follows its listing:
--- it is gone once a value comes that fits. Deleted listings keep theirs. A stamp that is missing does not fit either.
+-- One row per value that did not fit its column: the column is null, and `extra` holds the value. A row follows its listing, or
+-- whatever its key is of: it is gone once a value comes that fits. Deleted ones keep theirs. A stamp of a listing that is missing
+-- does not fit either.
 CREATE TABLE misfits (  -- public
     feed_id                         TEXT NOT NULL,
-    listing_id                      TEXT NOT NULL,
+    entity                          TEXT NOT NULL,  -- as in `changes`
+    key                             TEXT NOT NULL,  -- its id inside the feed: listing_id
     field                           TEXT NOT NULL,  -- the vendor's name
-    PRIMARY KEY (feed_id, listing_id, field)
+    PRIMARY KEY (feed_id, entity, key, field)
 ) STRICT, WITHOUT ROWID;
 
 -- One row per feed and field: how many stored listings have a value that did not fit. A count that jumps overnight is a type
@@ -922,17 +1126,18 @@ CREATE TABLE misfits (  -- public
 CREATE VIEW misfit_counts AS  -- public
 SELECT feed_id, field, count(*) AS listings
 FROM misfits
+WHERE entity = 'listing'
 GROUP BY feed_id, field;
 
--- One row per real change of a row of `listings`, in the order in which the mirror stored them. What changed nothing has no
+-- One row per real change of a row of `listings`, `agents`, `offices` or `open_houses`, in the order in which the mirror stored them. What changed nothing has no
 -- row. The oldest may have been cut (history.keep of the configuration): see schema_meta.
 CREATE TABLE changes (  -- public
     seq                             INTEGER PRIMARY KEY AUTOINCREMENT,
                                                     -- rises in the order of the commits, and is never used twice; the row's
                                                     -- change_seq is that of its last change
-    entity                          TEXT NOT NULL,  -- what changed: listing
+    entity                          TEXT NOT NULL,  -- what changed: listing; agent, office or open_house where these are mirrored
     feed_id                         TEXT NOT NULL,
-    key                             TEXT NOT NULL,  -- its id inside the feed: listing_id
+    key                             TEXT NOT NULL,  -- its id inside the feed: listing_id, agent_id, office_id, open_house_id
     kind                            TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored', 'purged')),
                                                     -- a listing of which the vendor told first that it is deleted begins
                                                     -- with 'deleted'; 'purged': it stays live or deleted as it was, and what
@@ -964,7 +1169,9 @@ CREATE INDEX changes_price_falls ON changes (entity, at) WHERE diff ->> '$.price
 CREATE VIEW entity_event AS  -- public
 SELECT
     seq AS EntityEventSequence,
-    CASE entity WHEN 'listing' THEN 'Property' END AS ResourceName,
+    CASE entity
+        WHEN 'listing' THEN 'Property' WHEN 'agent' THEN 'Member' WHEN 'office' THEN 'Office' WHEN 'open_house' THEN 'OpenHouse'
+    END AS ResourceName,
     feed_id || ':' || key AS ResourceRecordKey,  -- an MLS number alone is unique only inside its feed
     at AS EntityEventTimestamp
 FROM changes;
@@ -1028,7 +1235,7 @@ INSERT INTO schema_meta VALUES (
 -- equal hold the same. `mls-sync verify` makes it anew from the rows (docs/consumers.md says how).
 CREATE TABLE checksums (  -- public
     feed_id                         TEXT NOT NULL,
-    entity                          TEXT NOT NULL,  -- listing
+    entity                          TEXT NOT NULL,  -- as in `changes`
     seq                             INTEGER NOT NULL,  -- the newest change of it that is in the sum
     rows                            INTEGER NOT NULL,  -- deleted ones included
     hash                            TEXT GENERATED ALWAYS AS (printf('%08x%08x%08x%08x', a, b, c, d)) VIRTUAL,
@@ -1179,6 +1386,8 @@ CREATE TABLE rejects (  -- public
     raw_bytes                       INTEGER NOT NULL,  -- length as sent
     raw_hash                        BLOB NOT NULL,  -- of what was sent
     rejected_at                     TEXT NOT NULL,  -- when it was first seen
+    entity                          TEXT NOT NULL DEFAULT 'listing',  -- as in `changes`. Of others than listings, status is 0, and
+                                                    -- listing_id holds their id
     UNIQUE (feed_id, raw_hash)
 ) STRICT;
 
@@ -1369,6 +1578,15 @@ CREATE TABLE reconcile_absent (  -- internal
     applied                         INTEGER NOT NULL DEFAULT 0,  -- boolean: it became a tombstone
     twin_id                         TEXT,           -- a listing that appeared with the same address, price and place
     PRIMARY KEY (run_id, listing_id)
+) STRICT, WITHOUT ROWID;
+
+-- Rows that the last proven reading of all lacks and that are not deleted yet: since when.
+CREATE TABLE census_absent (  -- internal
+    entity                          TEXT NOT NULL,
+    feed_id                         TEXT NOT NULL,
+    key                             TEXT NOT NULL,
+    since                           TEXT NOT NULL,  -- when the first such reading began
+    PRIMARY KEY (entity, feed_id, key)
 ) STRICT, WITHOUT ROWID;
 
 -- What the vendor said of listings that was older than their rows. It is taken over when the vendor says it again, ten minutes

@@ -31,20 +31,22 @@ pub struct Entity {
     pub name: &'static str,
     /// Its table in the file.
     pub table: &'static str,
-    /// The table that numbers its rows, for the tables for searches.
-    pub numbers: &'static str,
+    /// The table that numbers its rows, for the tables for searches, where it has one.
+    pub numbers: Option<&'static str>,
     /// Its fields, in the order of the table's columns; the first two are the key: the feed, and the id inside it.
     pub fields: &'static [Field],
     /// Other names under which a field may arrive, each with the field's wire name.
     pub aliases: &'static [(&'static str, &'static str)],
     /// How its deletions are told.
     pub deletions: Deletions,
-    /// The wire name of the field that holds the stamp.
-    pub stamp: &'static str,
+    /// The wire name of the field that holds the stamp; `None` where nothing tells when one of them changed.
+    pub stamp: Option<&'static str>,
+    /// The column with a date after which one of them is not expected to be there any more, which says nothing of a deletion.
+    pub lapses: Option<&'static str>,
     /// Columns that two keys share when they are one thing under an old and a new key; empty where that cannot be seen.
     pub likeness: &'static [&'static str],
-    /// How its sale is told.
-    pub sold: Sold,
+    /// How its sale is told, where it is sold.
+    pub sold: Option<Sold>,
     /// Columns that a person is always shown of one of them.
     pub headline: &'static [&'static str],
     /// Reads one record from its text, as it was sent; the error says what is wrong with it.
@@ -55,4 +57,13 @@ pub struct Entity {
     pub looks_deleted: fn(&Content) -> bool,
     /// Whether two contents differ in nothing but the queries of URLs, as they do where URLs are signed anew in every answer.
     pub same_but_for_queries: fn(&Content, &Content) -> bool,
+    /// The other kinds of things whose rows stand in the same file.
+    pub beside: &'static [&'static Entity],
+}
+
+impl Entity {
+    /// This kind of thing, and those beside it.
+    pub fn all(&'static self) -> impl Iterator<Item = &'static Entity> {
+        std::iter::once(self).chain(self.beside.iter().copied())
+    }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// How often the file is looked at: that costs some microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const ENTITIES: &[&Entity] = &[&LISTINGS];
+/// In place of an entity: every one.
+const ALL: &str = "all";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -33,9 +34,9 @@ pub(super) struct Arguments {
     /// Only of this feed
     #[arg(long)]
     feed: Option<String>,
-    /// Only of this kind of thing: listing
-    #[arg(long)]
-    entity: Option<String>,
+    /// Of this kind of thing: listing, agent, office, open_house; or all
+    #[arg(long, default_value = "listing")]
+    entity: String,
     /// Only changes of these columns, and of each change only these
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
@@ -43,8 +44,9 @@ pub(super) struct Arguments {
 
 pub(super) fn changes(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { since, epoch, follow, feed, entity, columns } = arguments;
-    check_words(entity.as_deref(), &columns)?;
-    let mut reader = ChangeReader::open(&config.database, ENTITIES, Wanted { feed, entity, columns }, (since, epoch))?;
+    check_words(&entity, &columns)?;
+    let entity = (entity != ALL).then_some(entity);
+    let mut reader = ChangeReader::open(&config.database, &LISTINGS, Wanted { feed, entity, columns }, (since, epoch))?;
     match print(&mut reader, follow) {
         Err(error) if is_unread(&error) => Ok(ExitCode::SUCCESS),
         printed => printed.map(|()| ExitCode::SUCCESS),
@@ -52,12 +54,14 @@ pub(super) fn changes(config: &Config, arguments: Arguments) -> anyhow::Result<E
 }
 
 /// A name that does not exist would never be printed, and nobody would see why.
-fn check_words(entity: Option<&str>, columns: &[String]) -> anyhow::Result<()> {
-    if let Some(strange) = entity.filter(|entity| ENTITIES.iter().all(|known| known.name != *entity)) {
-        return refuse(format!("there is no entity {strange}; write listing"));
+fn check_words(entity: &str, columns: &[String]) -> anyhow::Result<()> {
+    let is_wanted = |known: &&'static Entity| entity == ALL || known.name == entity;
+    if !LISTINGS.all().any(|known| is_wanted(&known)) {
+        let names = LISTINGS.all().map(|known| known.name).collect::<Vec<_>>().join(", ");
+        return refuse(format!("there is no entity {entity}; write {names} or {ALL}"));
     }
-    let is_known =
-        |column: &&String| *column == "extra" || ENTITIES.iter().any(|entity| entity.fields.iter().any(|field| field.column == **column));
+    let has = |column: &String| LISTINGS.all().filter(is_wanted).flat_map(|entity| entity.fields).any(|field| field.column == *column);
+    let is_known = |column: &&String| *column == "extra" || has(column);
     match columns.iter().find(|column| !is_known(column)) {
         Some(strange) => refuse(format!("there is no column {strange}; schema.sql lists them")),
         None => Ok(()),

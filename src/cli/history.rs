@@ -1,4 +1,4 @@
-//! `mls-sync history`: how a listing changed, and what it was at a time.
+//! `mls-sync history`: how a listing, or another thing of the file, changed, and what it was at a time.
 
 use super::exit::reached_end;
 use super::print::{grouped, print_json};
@@ -22,8 +22,11 @@ const WHOLE: usize = 50;
 pub(super) struct Arguments {
     /// The feed
     feed: String,
-    /// The MLS number
+    /// The MLS number, or the id of another kind of thing
     listing: String,
+    /// The kind of thing: listing, agent, office, open_house
+    #[arg(long, default_value = "listing", value_parser = entity)]
+    entity: &'static Entity,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
@@ -32,16 +35,22 @@ pub(super) struct Arguments {
     at: Option<DayTime>,
 }
 
+fn entity(name: &str) -> Result<&'static Entity, String> {
+    let names = || LISTINGS.all().map(|known| known.name).collect::<Vec<_>>().join(", ");
+    LISTINGS.all().find(|known| known.name == name).ok_or_else(|| format!("write {}", names()))
+}
+
 pub(super) fn history(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let key = ListingKey { feed: FeedId(arguments.feed), listing: ListingId(arguments.listing) };
+    let (entity, json) = (arguments.entity, arguments.json);
     match arguments.at {
-        Some(DayTime(time)) => as_of(config, &key, time, arguments.json),
-        None => through_time(config, &key, arguments.json),
+        Some(DayTime(time)) => as_of(config, (entity, &key), time, json),
+        None => through_time(config, (entity, &key), json),
     }
 }
 
-fn through_time(config: &Config, key: &ListingKey, json: bool) -> anyhow::Result<ExitCode> {
-    let Some(history) = history::history(&config.database, &LISTINGS, key)? else { return never(key) };
+fn through_time(config: &Config, (entity, key): (&Entity, &ListingKey), json: bool) -> anyhow::Result<ExitCode> {
+    let Some(history) = history::history(&config.database, entity, key)? else { return never(key) };
     if json {
         return print_json(&history);
     }
@@ -53,7 +62,7 @@ fn through_time(config: &Config, key: &ListingKey, json: bool) -> anyhow::Result
     if history.cut {
         println!("what was before is not kept (history.keep)");
     }
-    history.changes.iter().flat_map(|change| lines(&LISTINGS, change)).for_each(|line| println!("{line}"));
+    history.changes.iter().flat_map(|change| lines(entity, change)).for_each(|line| println!("{line}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,11 +101,11 @@ fn shown(entity: &Entity, column: &str, value: &Value, limit: usize) -> String {
     }
 }
 
-fn as_of(config: &Config, key: &ListingKey, time: Stamp, json: bool) -> anyhow::Result<ExitCode> {
-    match history::as_of(&config.database, &LISTINGS, key, time)? {
+fn as_of(config: &Config, (entity, key): (&Entity, &ListingKey), time: Stamp, json: bool) -> anyhow::Result<ExitCode> {
+    match history::as_of(&config.database, entity, key, time)? {
         Ok(as_of) if json => print_json(&as_of),
         Ok(as_of) => {
-            print_as_of(&as_of);
+            print_as_of(entity, &as_of);
             Ok(ExitCode::SUCCESS)
         }
         Err(Unknown::Never) => never(key),
@@ -105,11 +114,11 @@ fn as_of(config: &Config, key: &ListingKey, time: Stamp, json: bool) -> anyhow::
     }
 }
 
-fn print_as_of(as_of: &AsOf) {
+fn print_as_of(entity: &Entity, as_of: &AsOf) {
     let state = if as_of.live { "live" } else { "deleted" };
     println!("{} {} at {}: {state}", printable(&as_of.feed_id, WHOLE), printable(&as_of.key, WHOLE), as_of.time);
     for (column, value) in as_of.row.iter().filter(|(_, value)| !value.is_null()) {
-        println!("  {column:<26}{}", shown(&LISTINGS, column, value, WHOLE));
+        println!("  {column:<26}{}", shown(entity, column, value, WHOLE));
     }
 }
 

@@ -99,7 +99,9 @@ fn verified_lines(feed: &Verified) -> Vec<String> {
 
 fn compared_lines(feed: &Compared) -> Vec<String> {
     let id = &feed.feed_id;
-    let mut lines = vec![format!("{id}: {} the same, {} different", grouped(feed.equal), grouped(feed.differing_count))];
+    // Listings are what is meant where nothing is said.
+    let what = if feed.entity == LISTINGS.name { String::new() } else { format!(" {}s", spoken(feed.entity)) };
+    let mut lines = vec![format!("{id}:{what} {} the same, {} different", grouped(feed.equal), grouped(feed.differing_count))];
     lines.extend(named(&feed.differing, feed.differing_count, |row| {
         let what = match &row.what {
             What::LiveOnly(Side::Here) => "live in this file only".to_owned(),
@@ -120,7 +122,11 @@ fn compared_lines(feed: &Compared) -> Vec<String> {
 }
 
 fn counted(rows: u64, entity: &str) -> String {
-    format!("{} {entity}{}", grouped(rows), if rows == 1 { "" } else { "s" })
+    format!("{} {}{}", grouped(rows), spoken(entity), if rows == 1 { "" } else { "s" })
+}
+
+fn spoken(entity: &str) -> String {
+    entity.replace('_', " ")
 }
 
 /// The first rows, one per line, and how many there are beyond.

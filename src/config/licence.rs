@@ -69,7 +69,7 @@ fn refusal(name: &str) -> Option<&'static str> {
     match field.map(|index| (index, &LISTINGS.fields[index])) {
         None => Some("is no field of the vendor's document; write its name as there, such as \"AgentRemarks\""),
         Some((0 | 1, _)) => Some("is part of a listing's key, so it cannot be left out"),
-        Some((_, field)) if field.wire == LISTINGS.stamp || LISTINGS.sold.stays.contains(&field.column) => {
+        Some((_, field)) if Some(field.wire) == LISTINGS.stamp || LISTINGS.sold.is_some_and(|sold| sold.stays.contains(&field.column)) => {
             Some("is needed to tell what is new and what is sold, so it cannot be left out")
         }
         Some(_) => None,

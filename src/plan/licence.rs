@@ -89,7 +89,7 @@ impl Licence {
             _ => None,
         };
         let Some(keep) = self.keep_sold else { return false };
-        let sold = entity.sold;
+        let Some(sold) = entity.sold else { return false };
         let is_sold = text(sold.status).is_some_and(|status| sold.values.iter().any(|value| value.eq_ignore_ascii_case(status)));
         let date = sold.dates.iter().find_map(|column| text(column));
         is_sold && date.is_some_and(|date| date < now.minus(keep).to_string().as_str())
@@ -105,7 +105,7 @@ pub(crate) fn purge(entity: &Entity, content: &mut Content) {
 
 /// Whether a field outlives the contents.
 pub(crate) fn stays(entity: &Entity, field: &Field) -> bool {
-    field.kind == Kind::Time || entity.sold.stays.contains(&field.column)
+    field.kind == Kind::Time || entity.sold.is_some_and(|sold| sold.stays.contains(&field.column))
 }
 
 fn cell<'a, 'c>(entity: &Entity, content: &'a Content<'c>, column: &str) -> Option<&'a Cell<'c>> {

@@ -47,7 +47,7 @@ pub(crate) struct ChangeReader {
     path: PathBuf,
     file: Option<Identity>,
     connection: Connection,
-    entities: &'static [&'static Entity],
+    entity: &'static Entity,
     wanted: Wanted,
     /// The last change that was read; `None` to begin with the oldest that is kept.
     last: Option<i64>,
@@ -60,12 +60,12 @@ pub(crate) struct ChangeReader {
 impl ChangeReader {
     pub(crate) fn open(
         path: &Path,
-        entities: &'static [&'static Entity],
+        entity: &'static Entity,
         wanted: Wanted,
         (last, epoch): (Option<i64>, Option<String>),
     ) -> Result<ChangeReader, ReportError> {
         let (file, connection) = (identity(path), sqlite::open_read_only(path)?);
-        Ok(ChangeReader { path: path.to_owned(), file, connection, entities, wanted, last, epoch, seen: None })
+        Ok(ChangeReader { path: path.to_owned(), file, connection, entity, wanted, last, epoch, seen: None })
     }
 
     /// The next changes in their order; empty once all were read. It costs next to nothing where nothing was committed since.
@@ -101,7 +101,7 @@ impl ChangeReader {
         let (count, newest) = (read.len(), read.last().map(|line| line.seq));
         let mut lines = Vec::new();
         for mut line in read.into_iter().filter(|line| self.wanted.takes(line)) {
-            if let Some(entity) = self.entities.iter().find(|entity| entity.name == line.entity) {
+            if let Some(entity) = self.entity.all().find(|entity| entity.name == line.entity) {
                 line.complete(&tx, entity)?;
             }
             lines.extend(self.wanted.part(line));

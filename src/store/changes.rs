@@ -83,7 +83,7 @@ pub(super) fn mark_bulk(tx: &Connection, entity: &Entity, before: i64) -> rusqli
     if newest(tx)? - before < BULK {
         return Ok(());
     }
-    let stamp = entity.fields.iter().find(|field| field.wire == entity.stamp).map(|field| field.column);
+    let stamp = entity.fields.iter().find(|field| Some(field.wire) == entity.stamp).map(|field| field.column);
     tx.prepare_cached(
         "UPDATE changes SET bulk = 1 WHERE seq IN (
              SELECT seq FROM (SELECT seq, count(*) OVER (PARTITION BY feed_id, kind, columns) AS alike FROM (

@@ -59,7 +59,7 @@ const KEPT_LATE: i64 = 100_000;
 
 /// Stores a page.
 pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Committed, Error> {
-    let Database { connection, sql, idle } = database;
+    let Database { connection, sql, idle, .. } = database;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let PageCommit { records, rejects, checkpoint, vendor_now, arrived, at } = page;
     let feed = &checkpoint.feed;
@@ -102,7 +102,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     if checkpoint.dry_run {
         tx.execute_batch("ROLLBACK TO dry_run; RELEASE dry_run")?;
     }
-    let origin = Origin { feed, stream: checkpoint.stream, at: &at, licence: sql.licences.of(feed) };
+    let origin = Origin { feed, entity: sql.entity, stream: checkpoint.stream, at: &at, licence: sql.licences.of(feed) };
     for reject in rejects {
         if rejects::keep(&tx, origin, &reject)? {
             committed.new_rejects.push(reject);
@@ -113,7 +113,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         reconcile_run::count(&tx, run, &counts)?;
     }
     freshness::note(&tx, feed, &fresh, vendor_now.plus(arrived.elapsed()), &at)?;
-    committed.undated = undated.then(|| misfits::any(&tx, feed, sql.entity.stamp)).transpose()?;
+    committed.undated = undated.then(|| misfits::undated(&tx, sql.entity, feed)).transpose()?;
     // What is contested waits for polls that could have shown it, so these must be found in `windows`.
     if idle.may_hold(&checkpoint, &committed.counts, committed.new_rejects.len()) && !contested::any(&tx, feed)? {
         tx.commit()?;

@@ -20,6 +20,8 @@ use std::path::Path;
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Compared {
     pub feed_id: String,
+    /// The kind of thing: `listing`.
+    pub entity: &'static str,
     /// Rows that are the same in both: equal in every column, or deleted in both.
     pub equal: u64,
     /// Rows that differ in nothing but the queries of URLs.
@@ -68,19 +70,22 @@ struct Passing {
 }
 
 /// Compares the rows of a file of ours with those of another file, which needs no more than a table of the same name with the same
-/// public columns: a consumer's copy is enough.
+/// public columns: a consumer's copy is enough. Tables of the entities beside it are compared where the other file has them.
 /// Where `ignore_queries`, URLs that differ in their queries alone are the same.
 pub(crate) fn compare(here: &Path, there: &Path, entity: &'static Entity, ignore_queries: bool) -> Result<Vec<Compared>, ReportError> {
     let other = open_any(there, entity)?;
     let other = other.unchecked_transaction().map_err(Error::from)?;
-    let sql = RowSql::new(entity);
-    read(here, |connection| Compare { here: connection, there: &other, sql, ignore_queries }.run())
+    read(here, |connection| {
+        let has = |beside: &&Entity| std::ptr::eq(*beside, entity) || columns_of(&other, beside).is_ok_and(|columns| !columns.is_empty());
+        let compare = |entity| Compare { here: connection, there: &other, sql: RowSql::new(entity), ignore_queries }.run();
+        let compared: Vec<_> = entity.all().filter(has).map(compare).collect::<rusqlite::Result<_>>()?;
+        Ok(compared.into_iter().flatten().collect())
+    })
 }
 
 fn open_any(path: &Path, entity: &Entity) -> Result<Connection, ReportError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| unusable(path, error))?;
-    let found: Vec<String> = rows(&connection, "SELECT name FROM pragma_table_info(?1)", [entity.table], |row| row.get(0))
-        .map_err(|error| unusable(path, error))?;
+    let found = columns_of(&connection, entity).map_err(|error| unusable(path, error))?;
     let needed = entity.fields.iter().map(|field| field.column).chain(["extra", "deleted_at"]);
     let missing: Vec<&str> = needed.filter(|column| !found.iter().any(|found| found == column)).collect();
     match (found.is_empty(), missing.first()) {
@@ -91,6 +96,10 @@ fn open_any(path: &Path, entity: &Entity) -> Result<Connection, ReportError> {
         }
         (false, None) => Ok(connection),
     }
+}
+
+fn columns_of(connection: &Connection, entity: &Entity) -> rusqlite::Result<Vec<String>> {
+    rows(connection, "SELECT name FROM pragma_table_info(?1)", [entity.table], |row| row.get(0))
 }
 
 struct Compare<'a> {
@@ -147,7 +156,11 @@ impl Compare<'_> {
 
     fn judge(&self, feeds: &mut BTreeMap<String, Compared>, here: Option<&Passing>, there: Option<&Passing>) -> rusqlite::Result<()> {
         let Some(row) = here.or(there) else { return Ok(()) };
-        let feed = feeds.entry(row.feed.clone()).or_insert_with(|| Compared { feed_id: row.feed.clone(), ..Compared::default() });
+        let feed = feeds.entry(row.feed.clone()).or_insert_with(|| Compared {
+            feed_id: row.feed.clone(),
+            entity: self.sql.entity.name,
+            ..Compared::default()
+        });
         let is_live = |row: Option<&Passing>| row.is_some_and(|row| !row.deleted);
         let what = match (is_live(here), is_live(there)) {
             _ if here.is_some_and(|row| row.repeated) => What::Repeated(Side::Here),

@@ -18,9 +18,9 @@ pub struct MisfitCount {
 }
 
 /// Forgets what an earlier content of a row left.
-pub(super) fn forget(connection: &Connection, key: &ListingKey) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM misfits WHERE feed_id = ?1 AND listing_id = ?2";
-    connection.prepare_cached(sql)?.execute(params![key.feed, key.listing]).map(drop)
+pub(super) fn forget(connection: &Connection, entity: &Entity, key: &ListingKey) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM misfits WHERE feed_id = ?1 AND entity = ?2 AND key = ?3";
+    connection.prepare_cached(sql)?.execute(params![key.feed, entity.name, key.listing]).map(drop)
 }
 
 /// Takes note of what did not fit in the row that is being written. A stamp that is missing does not fit either: every listing has
@@ -28,7 +28,8 @@ pub(super) fn forget(connection: &Connection, key: &ListingKey) -> rusqlite::Res
 pub(super) fn add(connection: &Connection, entity: &Entity, key: &ListingKey, content: &Content, dated: bool) -> rusqlite::Result<()> {
     let names: BTreeMap<String, IgnoredAny> =
         content.extra.as_deref().map(serde_json::from_str).transpose().ok().flatten().unwrap_or_default();
-    if names.is_empty() && dated {
+    let undated = entity.stamp.filter(|_| !dated);
+    if names.is_empty() && undated.is_none() {
         return Ok(());
     }
     // A rounded number is in `extra`, too, but its column holds the rest of it.
@@ -36,17 +37,18 @@ pub(super) fn add(connection: &Connection, entity: &Entity, key: &ListingKey, co
         .fields
         .iter()
         .zip(&content.cells)
-        .filter(|(field, cell)| **cell == Cell::Null && names.contains_key(field.wire) || field.wire == entity.stamp && !dated);
-    let mut insert = connection.prepare_cached("INSERT INTO misfits (feed_id, listing_id, field) VALUES (?1, ?2, ?3)")?;
+        .filter(|(field, cell)| **cell == Cell::Null && names.contains_key(field.wire) || Some(field.wire) == undated);
+    let mut insert = connection.prepare_cached("INSERT INTO misfits (feed_id, entity, key, field) VALUES (?1, ?2, ?3, ?4)")?;
     for (field, _) in misfits {
-        insert.execute(params![key.feed, key.listing, field.wire])?;
+        insert.execute(params![key.feed, entity.name, key.listing, field.wire])?;
     }
     Ok(())
 }
 
-/// Whether a value of this field did not fit in any listing of a feed.
-pub(super) fn any(connection: &Connection, feed: &FeedId, field: &str) -> rusqlite::Result<bool> {
-    value(connection, "SELECT EXISTS (SELECT 1 FROM misfits WHERE feed_id = ?1 AND field = ?2)", params![feed, field])
+/// Whether a feed has rows without a stamp that can be read.
+pub(super) fn undated(connection: &Connection, entity: &Entity, feed: &FeedId) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM misfits WHERE feed_id = ?1 AND entity = ?2 AND field = ?3)";
+    value(connection, sql, params![feed, entity.name, entity.stamp])
 }
 
 /// The fields of a feed, the most frequent first.

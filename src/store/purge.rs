@@ -8,6 +8,7 @@ use super::query::{rows, value};
 use super::rejects;
 use super::row;
 use super::row_sql::{RowSql, key_columns};
+use crate::entity::Entity;
 use crate::plan::licence::{Licence, Rule};
 use crate::record::{FeedId, ListingId, ListingKey, Stamp};
 use rusqlite::{Connection, params};
@@ -34,8 +35,10 @@ pub(super) fn step(database: &mut Database, walk: &mut Option<Walk>, at: &str) -
         if omitted != names {
             return leave_out(database, (&feed, &names), walk, at).map(|()| true);
         }
-        if over(database, &feed, (&licence, now), at)? {
-            return Ok(true);
+        for entity in database.entities() {
+            if over(database, entity, (&feed, &licence, now), at)? {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
@@ -68,19 +71,19 @@ fn leave_out(database: &mut Database, (feed, names): (&FeedId, &str), walk: &mut
     Ok(())
 }
 
-/// Takes out the contents of listings whose time is over; tells whether there were any.
-fn over(database: &mut Database, feed: &FeedId, (licence, now): (&Licence, Stamp), at: &str) -> Result<bool, Error> {
+/// Takes out the contents of rows whose time is over; tells whether there were any.
+fn over(database: &mut Database, entity: &Entity, (feed, licence, now): (&FeedId, &Licence, Stamp), at: &str) -> Result<bool, Error> {
     if let Some(before) = licence.keep_unread().map(|keep| now.minus(keep)) {
         rejects::empty_before(&database.connection, feed, before)?;
     }
     let rules = [(Rule::KeepDeleted, licence.keep_deleted), (Rule::KeepSold, licence.keep_sold)];
     for (rule, keep) in rules {
-        let Some(before) = keep.map(|keep| now.minus(keep)) else { continue };
-        let batch: Vec<ListingId> = rows(&database.connection, &due(&database.sql, rule), params![feed, before], |row| row.get(0))?;
+        let Some((before, due)) = keep.map(|keep| now.minus(keep)).zip(due(entity, rule)) else { continue };
+        let batch: Vec<ListingId> = rows(&database.connection, &due, params![feed, before], |row| row.get(0))?;
         if batch.is_empty() {
             continue;
         }
-        let (tx, sql) = database.begin()?;
+        let (tx, sql) = database.begin_on(entity)?;
         let purged = purge(&tx, sql, feed, (batch, rule), at)?;
         tx.commit()?;
         log_purged(feed, rule, purged);
@@ -89,19 +92,20 @@ fn over(database: &mut Database, feed: &FeedId, (licence, now): (&Licence, Stamp
     Ok(false)
 }
 
-/// The rows whose time is over. The conditions are those of the indexes listings_deleted and listings_sold.
-fn due(sql: &RowSql, rule: Rule) -> String {
-    let (entity, [feed, id]) = (sql.entity, key_columns(sql.entity));
+/// The rows whose time is over, where the rule concerns them at all. The conditions are those of the indexes on deleted rows and of
+/// listings_sold.
+fn due(entity: &Entity, rule: Rule) -> Option<String> {
+    let [feed, id] = key_columns(entity);
     let due = match rule {
         Rule::Omit | Rule::KeepDeleted => "deleted_at IS NOT NULL AND deleted_at < ?2".to_owned(),
         Rule::KeepSold => {
-            let sold = entity.sold;
+            let sold = entity.sold?;
             let values: Vec<String> = sold.values.iter().map(|value| format!("'{}'", value.to_lowercase())).collect();
             let date = format!("coalesce({})", sold.dates.join(", "));
             format!("lower({}) IN ({}) AND {date} < ?2", sold.status, values.join(", "))
         }
     };
-    format!("SELECT {id} FROM {} WHERE {feed} = ?1 AND {due} AND purged_at IS NULL LIMIT {BATCH}", entity.table)
+    Some(format!("SELECT {id} FROM {} WHERE {feed} = ?1 AND {due} AND purged_at IS NULL LIMIT {BATCH}", entity.table))
 }
 
 fn purge(tx: &Connection, sql: &RowSql, feed: &FeedId, (batch, rule): (Vec<ListingId>, Rule), at: &str) -> Result<usize, Error> {
@@ -112,7 +116,7 @@ fn purge(tx: &Connection, sql: &RowSql, feed: &FeedId, (batch, rule): (Vec<Listi
         // A record that came after the row last changed, and could not be read, may be of a listing that is back.
         let last_changed = changed_at(tx, sql, &key)?;
         purged += usize::from(row::purge(tx, sql, &key, rule, at)?);
-        if rule != Rule::Omit {
+        if rule != Rule::Omit && sql.entity.stamp.is_some() {
             contested::forget(tx, &key)?;
             rejects::empty_of(tx, &key, &last_changed)?;
         }

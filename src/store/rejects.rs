@@ -6,8 +6,9 @@ use super::feeds;
 use super::incoming::{Hearing, Incoming};
 use super::query::{rows, value};
 use super::row::apply;
+use crate::entity::Entity;
 use crate::plan::licence::Licence;
-use crate::record::{FeedId, ListingId, ListingKey, Presence, Record, Reject, Stamp, Stream, printable};
+use crate::record::{FeedId, Hash, ListingId, ListingKey, Presence, Record, Reject, Stamp, Stream, printable};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -45,6 +46,8 @@ pub(crate) struct Replayed {
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub(super) feed: &'a FeedId,
+    /// What the record is of.
+    pub(super) entity: &'a Entity,
     pub(super) stream: Stream,
     pub(super) at: &'a str,
     pub(super) licence: &'a Licence,
@@ -54,11 +57,13 @@ pub(super) struct Origin<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RejectReport {
     pub reject_id: i64,
+    /// What it is of.
+    pub entity: String,
     /// The feed that was asked for.
     pub feed_id: FeedId,
     /// The stream, as the vendor's Status parameter.
     pub status: u8,
-    /// The MLS number, as far as it could be read.
+    /// The MLS number or another id, as far as it could be read.
     pub listing_id: Option<ListingId>,
     pub reason: String,
     /// When it was first seen.
@@ -71,7 +76,7 @@ pub(crate) struct RejectReport {
 
 /// Keeps a reject, once; tells whether it is new. Beyond the bounds it is only counted.
 pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite::Result<bool> {
-    let Origin { feed, stream, at, licence } = origin;
+    let Origin { feed, entity, stream, at, licence } = origin;
     let hash = reject.raw_hash.as_slice();
     if value(tx, "SELECT count(*) FROM rejects WHERE feed_id = ?1 AND raw_hash = ?2", params![feed, hash])? {
         return Ok(false);
@@ -100,10 +105,10 @@ pub(super) fn keep(tx: &Connection, origin: Origin, reject: &Reject) -> rusqlite
         storable.len()
     };
     let mut statement = tx.prepare_cached(
-        "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_bytes, raw_hash, rejected_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO rejects (feed_id, status, listing_id, reason, raw, raw_bytes, raw_hash, rejected_at, entity)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
-    statement.execute(params![feed, stream, reject.listing, reason, raw, bytes, hash, at])?;
+    statement.execute(params![feed, stream, reject.listing, reason, raw, bytes, hash, at, entity.name])?;
     Ok(true)
 }
 
@@ -149,10 +154,20 @@ pub(super) fn leave_out(tx: &Connection, feed: &FeedId, licence: &Licence, after
     Ok(next.last().map(|(reject_id, _)| *reject_id))
 }
 
-/// The next rejects that were kept whole.
+/// Forgets the rejects of a kind of thing that a whole reading no longer held.
+pub(super) fn forget_others(tx: &Connection, entity: &Entity, feed: &FeedId, held: &[Hash]) -> rusqlite::Result<()> {
+    let sql = "SELECT reject_id, raw_hash FROM rejects WHERE feed_id = ?1 AND entity = ?2";
+    let kept: Vec<(i64, Hash)> = rows(tx, sql, params![feed, entity.name], |row| row.try_into())?;
+    for (reject_id, _) in kept.iter().filter(|(_, hash)| !held.contains(hash)) {
+        tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([reject_id])?;
+    }
+    Ok(())
+}
+
+/// The next rejects of listings that were kept whole. Other things are read again anyway.
 pub(super) fn kept(connection: &Connection, after: i64) -> rusqlite::Result<Vec<KeptReject>> {
     let sql = "SELECT reject_id, feed_id, status, raw FROM rejects JOIN feeds USING (feed_id)
-         WHERE reject_id > ?1 AND raw_bytes = octet_length(raw) AND removed_at IS NULL ORDER BY reject_id LIMIT ?2";
+         WHERE reject_id > ?1 AND entity = 'listing' AND raw_bytes = octet_length(raw) AND removed_at IS NULL ORDER BY reject_id LIMIT ?2";
     rows(connection, sql, params![after, BATCH], |row| {
         let (reject_id, feed, stream, raw) = row.try_into()?;
         Ok(KeptReject { reject_id, feed, stream, raw })
@@ -172,11 +187,11 @@ pub(super) fn replay(database: &mut Database, records: Vec<Replayed>, at: &str) 
 
 /// The rejects of one feed or of all, of one listing or of all, oldest first.
 pub(super) fn list(connection: &Connection, feed: Option<&FeedId>, listing: Option<&ListingId>) -> rusqlite::Result<Vec<RejectReport>> {
-    let sql = "SELECT reject_id, feed_id, status, listing_id, reason, rejected_at, raw_bytes, raw_bytes = octet_length(raw)
+    let sql = "SELECT reject_id, entity, feed_id, status, listing_id, reason, rejected_at, raw_bytes, raw_bytes = octet_length(raw)
          FROM rejects WHERE (?1 IS NULL OR feed_id = ?1) AND (?2 IS NULL OR listing_id = ?2) ORDER BY reject_id";
     rows(connection, sql, params![feed, listing], |row| {
-        let (reject_id, feed_id, status, listing_id, reason, rejected_at, bytes, whole) = row.try_into()?;
-        Ok(RejectReport { reject_id, feed_id, status, listing_id, reason, rejected_at, bytes, whole })
+        let (reject_id, entity, feed_id, status, listing_id, reason, rejected_at, bytes, whole) = row.try_into()?;
+        Ok(RejectReport { reject_id, entity, feed_id, status, listing_id, reason, rejected_at, bytes, whole })
     })
 }
 

@@ -24,17 +24,26 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
     if !forget(database, feed, at)? {
         return Ok(None);
     }
+    let mut removed = 0;
+    for entity in database.entities() {
+        removed += bury(database, entity, feed, at)?;
+    }
+    Ok(Some(removed))
+}
+
+/// Makes the feed's live rows of one kind tombstones; tells how many.
+fn bury(database: &mut Database, entity: &Entity, feed: &FeedId, at: &str) -> Result<u64, Error> {
     let mut after = ListingId(String::new());
     let mut removed = 0;
     loop {
-        let (tx, sql) = database.begin()?;
+        let (tx, sql) = database.begin_on(entity)?;
         match check_mirrored(&tx, feed) {
             Err(Error::Removed(_)) => {}
             Err(error) => return Err(error),
             Ok(()) => return Err(Error::Strange(format!("the feed {feed} is mirrored again, and was being removed"))),
         }
         let batch = live_after(&tx, sql.entity, feed, &after)?;
-        let Some(last) = batch.last() else { return Ok(Some(removed)) };
+        let Some(last) = batch.last() else { return Ok(removed) };
         after = last.clone();
         removed += batch.len() as u64;
         let before = changes::newest(&tx)?;
@@ -64,6 +73,8 @@ fn forget(database: &mut Database, feed: &FeedId, at: &str) -> rusqlite::Result<
         "DELETE FROM contested WHERE feed_id = ?1",
         "DELETE FROM freshness_counts WHERE feed_id = ?1",
         "DELETE FROM notices WHERE feed_id = ?1",
+        "DELETE FROM censuses WHERE feed_id = ?1",
+        "DELETE FROM census_absent WHERE feed_id = ?1",
         "DELETE FROM window_marks WHERE window_id IN (SELECT window_id FROM windows WHERE feed_id = ?1 AND state = 'open')",
         "DELETE FROM windows WHERE feed_id = ?1 AND state = 'open'",
     ] {

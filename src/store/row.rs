@@ -41,7 +41,9 @@ enum Likeness {
 pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hearing) -> Result<Applied, Error> {
     let (at, key, raw_hash) = (hearing.at, heard.key, heard.raw_hash);
     let stored = sql.find(tx, key)?;
-    let contested = stored.as_ref().map(|_| contested::find(tx, key)).transpose()?.flatten();
+    // What has no stamp is never older than its row.
+    let may_be = stored.as_ref().filter(|_| sql.entity.stamp.is_some());
+    let contested = may_be.map(|_| contested::find(tx, key)).transpose()?.flatten();
     let taken_back = stored.as_ref().map_or(Ok(false), |stored| is_taken_back(tx, (stored, contested.as_ref()), &heard, hearing))?;
     let mut content = content(tx, sql, (stored.as_ref(), taken_back), &heard)?;
     let extra_cut = content.as_mut().is_some_and(cut_extra);

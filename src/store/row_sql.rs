@@ -25,7 +25,7 @@ pub(super) struct RowSql {
     /// The cells and `extra`, in the order of the fields.
     pub(super) cells: String,
     insert: String,
-    number: String,
+    number: Option<String>,
     update: String,
     refresh: String,
     rewrite: String,
@@ -98,7 +98,7 @@ impl RowSql {
             find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash, purged_at IS NOT NULL FROM {table} {this}"),
             cells: format!("SELECT {}, extra FROM {table} {this}", columns.join(", ")),
             insert: format!("INSERT INTO {table} ({}, first_seen_at) VALUES ({marks})", written.join(", ")),
-            number: format!("INSERT INTO {} ({feed}, {id}) VALUES (?1, ?2)", entity.numbers),
+            number: entity.numbers.map(|numbers| format!("INSERT INTO {numbers} ({feed}, {id}) VALUES (?1, ?2)")),
             update: format!("UPDATE {table} SET {} {this}", sets(written.len())),
             // The content and its hashes, without what makes it a change.
             refresh: format!("UPDATE {table} SET {} {this} AND deleted_at IS NULL", sets(columns.len() + 4)),
@@ -135,7 +135,9 @@ impl RowSql {
     pub(super) fn insert(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
         self.write(connection, &self.insert, row)?;
         // Not by a trigger: SQLite would keep a copy of each page of the table, to take the statement back by itself.
-        connection.prepare_cached(&self.number)?.execute(params![row.key.feed, row.key.listing])?;
+        if let Some(number) = &self.number {
+            connection.prepare_cached(number)?.execute(params![row.key.feed, row.key.listing])?;
+        }
         misfits::add(connection, self.entity, row.key, row.content, row.stamp.is_some())
     }
 
@@ -158,7 +160,7 @@ impl RowSql {
 
     fn write_anew(&self, connection: &Connection, sql: &str, row: &NewRow) -> rusqlite::Result<()> {
         self.write(connection, sql, row)?;
-        misfits::forget(connection, row.key)?;
+        misfits::forget(connection, self.entity, row.key)?;
         misfits::add(connection, self.entity, row.key, row.content, row.stamp.is_some())
     }
 

@@ -82,6 +82,7 @@ pub(super) fn take(database: &mut Database, intent: &Intent) -> rusqlite::Result
 /// Forgets what was read. The rows stay, without their stamps: whatever the new source says of a listing is newer.
 fn forget(tx: &Connection, table: &str, at: &str) -> rusqlite::Result<()> {
     tx.execute_batch(FORGET)?;
+    tx.execute_batch("DELETE FROM censuses; DELETE FROM census_absent")?;
     tx.execute(
         "UPDATE reconcile_runs SET state = 'failed', note = 'the file was taken over for another source', ended_at = ?1
          WHERE state IN ('scanning', 'confirming', 'withheld')",

@@ -58,19 +58,24 @@ struct Stored {
     hash: String,
 }
 
-/// Makes the checksums of a file anew, and compares.
+/// Makes the checksums of a file anew, of an entity and of those beside it, and compares.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn verify(path: &Path, entity: &'static Entity) -> Result<Vec<Verified>, ReportError> {
     read(path, |connection| {
-        let mut stored = stored(connection, entity)?;
-        let mut found = found(connection, entity)?;
-        for feed in stored.keys().filter(|feed| !found.contains_key(*feed)).cloned().collect::<Vec<_>>() {
-            found.insert(feed, Found::default());
-        }
-        found.into_iter().map(|(feed, found)| compared(connection, entity, (&feed, found), stored.remove(&feed))).collect()
+        let verified: Vec<_> = entity.all().map(|entity| verify_one(connection, entity)).collect::<rusqlite::Result<_>>()?;
+        Ok(verified.into_iter().flatten().collect())
     })
+}
+
+fn verify_one(connection: &Connection, entity: &'static Entity) -> rusqlite::Result<Vec<Verified>> {
+    let mut stored = stored(connection, entity)?;
+    let mut found = found(connection, entity)?;
+    for feed in stored.keys().filter(|feed| !found.contains_key(*feed)).cloned().collect::<Vec<_>>() {
+        found.insert(feed, Found::default());
+    }
+    found.into_iter().map(|(feed, found)| compared(connection, entity, (&feed, found), stored.remove(&feed))).collect()
 }
 
 /// What SQLite finds wrong with the file: pages, and indexes that do not hold what their tables hold. Empty where all is well.

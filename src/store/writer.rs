@@ -61,7 +61,12 @@ impl Writer {
             files.watch(instance.path());
             instance.opened();
         }
-        let database = Database { connection, sql: RowSql::new(entity), idle: Idle::default() };
+        let database = Database {
+            connection,
+            sql: RowSql::new(entity),
+            beside: entity.beside.iter().map(|entity| RowSql::new(entity)).collect(),
+            idle: Idle::default(),
+        };
         Ok(Writer { database, files, instance, keep: None, walk: None, purged: false, backlog: None, hurry, hurries: false })
     }
 
@@ -100,8 +105,9 @@ impl Writer {
 
     /// Stores by these options from now on. Where anything may have to go, it is overwritten with zeros.
     pub(super) fn configure(&mut self, options: StoreOptions) -> rusqlite::Result<()> {
-        let Database { connection, sql, .. } = &mut self.database;
+        let Database { connection, sql, beside, .. } = &mut self.database;
         connection.pragma_update(None, "secure_delete", options.licences.restricts())?;
+        beside.iter_mut().for_each(|other| other.licences = options.licences.of_contents());
         (sql.ignores_queries, sql.licences) = (options.ignore_queries, options.licences);
         self.keep = options.keep_history;
         Ok(())

@@ -228,8 +228,7 @@ impl Reporter {
     async fn looked_at_records(&mut self, stored: &Stored) -> Result<(), StoreError> {
         let Committed { signed_anew, undated, .. } = &stored.committed;
         if let Some(undated) = *undated {
-            let stamp = self.tools.entity.stamp;
-            let note = undated.then(|| {
+            let note = self.tools.entity.stamp.filter(|_| undated).map(|stamp| {
                 format!(
                     "some listings have no {stamp} that can be read, so it is not known which version of them is newer: \
                      one that was deleted stays deleted. The table `misfits` names them"

@@ -9,6 +9,7 @@ mod charset;
 mod client;
 mod decimal;
 mod decode;
+mod directory;
 pub mod fields;
 mod items;
 mod json;
@@ -25,6 +26,7 @@ mod wire;
 
 pub use call::Call;
 pub use client::{Client, ClientOptions};
+pub use directory::{AGENT_DIRECTORY, AGENTS, Directory, OFFICE_DIRECTORY, OFFICES, OPEN_HOUSE_DIRECTORY, OPEN_HOUSES};
 pub use items::{Item, Items};
 pub use listings::LISTINGS;
 pub use members::cut;

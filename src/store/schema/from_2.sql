@@ -29,17 +29,18 @@ CREATE TABLE source (
 -- Which values did not fit their columns. A number that was rounded is in `extra`, too, and is none of them.
 CREATE TABLE misfits (
     feed_id TEXT NOT NULL,
-    listing_id TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    key TEXT NOT NULL,
     field TEXT NOT NULL,
-    PRIMARY KEY (feed_id, listing_id, field)
+    PRIMARY KEY (feed_id, entity, key, field)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO misfits (feed_id, listing_id, field)
-SELECT listings.feed_id, listings.listing_id, member.key
+INSERT INTO misfits (feed_id, entity, key, field)
+SELECT listings.feed_id, 'listing', listings.listing_id, member.key
 FROM listings, json_each(listings.extra) AS member
 WHERE lower(member.key) IN (SELECT replace(name, '_', '') FROM pragma_table_info('listings') WHERE cid < 317)
     AND NOT (member.type = 'text' AND length(member.value) > 17 AND member.value GLOB '[-0-9]*')
 UNION
-SELECT feed_id, listing_id, 'MlsUpdateDate' FROM listings WHERE stamp IS NULL;
+SELECT feed_id, 'listing', listing_id, 'MlsUpdateDate' FROM listings WHERE stamp IS NULL;
 
 -- What a first load costs is counted. What an earlier version has loaded is not known.
 ALTER TABLE feeds ADD COLUMN load_requests INTEGER NOT NULL DEFAULT 0;
@@ -177,3 +178,113 @@ CREATE TABLE listing_ids (
     UNIQUE (feed_id, listing_id)
 ) STRICT;
 INSERT INTO listing_ids (feed_id, listing_id) SELECT feed_id, listing_id FROM listings ORDER BY rowid;
+
+-- Agents, offices and open houses; rejects of them.
+ALTER TABLE rejects ADD COLUMN entity TEXT NOT NULL DEFAULT 'listing';
+CREATE TABLE agents (
+    feed_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    first_name TEXT,
+    last_name TEXT,
+    member_type TEXT,
+    association TEXT,
+    designation TEXT,
+    license_number TEXT,
+    nsdr_id TEXT,
+    cell_phone TEXT,
+    home_phone TEXT,
+    office_phone TEXT,
+    fax TEXT,
+    email TEXT,
+    url TEXT,
+    status TEXT,
+    specialty TEXT,
+    language TEXT,
+    photo_url TEXT,
+    extra TEXT,
+    first_seen_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    deleted_at TEXT,
+    deleted_cause TEXT CHECK (deleted_cause IN ('absent', 'feed_removed')),
+    change_seq INTEGER NOT NULL UNIQUE,
+    stamp TEXT,
+    raw_hash BLOB NOT NULL,
+    content_hash BLOB NOT NULL,
+    purged_at TEXT,
+    PRIMARY KEY (feed_id, agent_id)
+) STRICT;
+CREATE TABLE offices (
+    feed_id TEXT NOT NULL,
+    office_id TEXT NOT NULL,
+    name TEXT,
+    type TEXT,
+    address TEXT,
+    city TEXT,
+    state TEXT,
+    zip TEXT,
+    phone TEXT,
+    fax TEXT,
+    license_number TEXT,
+    nrds TEXT,
+    office_type TEXT,
+    broker_id TEXT,
+    status TEXT,
+    association TEXT,
+    email TEXT,
+    url TEXT,
+    extra TEXT,
+    first_seen_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    deleted_at TEXT,
+    deleted_cause TEXT CHECK (deleted_cause IN ('absent', 'feed_removed')),
+    change_seq INTEGER NOT NULL UNIQUE,
+    stamp TEXT,
+    raw_hash BLOB NOT NULL,
+    content_hash BLOB NOT NULL,
+    purged_at TEXT,
+    PRIMARY KEY (feed_id, office_id)
+) STRICT;
+CREATE TABLE open_houses (
+    feed_id TEXT NOT NULL,
+    open_house_id TEXT NOT NULL,
+    listing_id TEXT,
+    is_public INTEGER,
+    allow_idx INTEGER,
+    is_active INTEGER,
+    start_date TEXT,
+    end_date TEXT,
+    remarks TEXT,
+    extra TEXT,
+    first_seen_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    deleted_at TEXT,
+    deleted_cause TEXT CHECK (deleted_cause IN ('absent', 'feed_removed')),
+    change_seq INTEGER NOT NULL UNIQUE,
+    stamp TEXT,
+    raw_hash BLOB NOT NULL,
+    content_hash BLOB NOT NULL,
+    purged_at TEXT,
+    PRIMARY KEY (feed_id, open_house_id)
+) STRICT;
+CREATE INDEX agents_deleted ON agents (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX offices_deleted ON offices (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX open_houses_deleted ON open_houses (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX open_houses_listing ON open_houses (feed_id, listing_id);
+CREATE TABLE censuses (
+    feed_id TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    proven_at TEXT,
+    proven_rows INTEGER,
+    read_at TEXT,
+    absent INTEGER NOT NULL DEFAULT 0,
+    due_at TEXT NOT NULL,
+    problem TEXT,
+    PRIMARY KEY (feed_id, entity)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE census_absent (
+    entity TEXT NOT NULL,
+    feed_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    since TEXT NOT NULL,
+    PRIMARY KEY (entity, feed_id, key)
+) STRICT, WITHOUT ROWID;

@@ -1,6 +1,7 @@
 //! The entity "listing" of this vendor.
 
 use super::decode::{decode, looks_deleted};
+use super::directory::{AGENTS, OFFICES, OPEN_HOUSES};
 use super::fields::{ALIASES, LISTING_DETAILS};
 use super::media::same_but_for_queries;
 use super::wire::replay;
@@ -10,21 +11,23 @@ use crate::entity::{Deletions, Entity, Sold};
 pub static LISTINGS: Entity = Entity {
     name: "listing",
     table: "listings",
-    numbers: "listing_ids",
+    numbers: Some("listing_ids"),
     fields: &LISTING_DETAILS,
     aliases: &ALIASES,
     deletions: Deletions::Stream,
-    stamp: "MlsUpdateDate",
+    stamp: Some("MlsUpdateDate"),
+    lapses: None,
     likeness: &["address", "price", "latitude", "longitude"],
-    sold: Sold {
+    sold: Some(Sold {
         status: "listing_status_search",
         values: &["Sold", "Closed"],
         dates: &["sale_date", "last_listing_status_change_date", "mls_update_date"],
         stays: &["listing_status", "listing_status_search"],
-    },
+    }),
     headline: &["mls_update_date", "listing_status", "price"],
     read: replay,
     decode,
     looks_deleted,
     same_but_for_queries,
+    beside: &[&AGENTS, &OFFICES, &OPEN_HOUSES],
 };

@@ -69,7 +69,7 @@ impl Vendor {
         self.in_turn(priority, stop, || self.client().json(call)).await
     }
 
-    async fn items(
+    pub(super) async fn items(
         &self,
         call: Result<Call, Error>,
         fields: &'static [Field],

@@ -175,8 +175,7 @@ fn record((json, cut): Element) -> Result<Record, Box<Reject>> {
     let cut = cut.ok_or_else(|| reject("it is no JSON object".to_owned(), None))?;
     let members = Members { text: json, cut };
     let missing = |name| no_member(name, &members);
-    let listing = listing_id(members.known("ListingId").ok_or_else(|| reject(missing("ListingId"), None))?);
-    let listing = listing.map_err(|reason| reject(reason, None))?;
+    let listing = id("ListingId", &members).map(ListingId).map_err(|reason| reject(reason, None))?;
     let feed = members.known("FeedId").ok_or_else(|| missing("FeedId"));
     let feed = match feed.and_then(|feed| key_text("FeedId", feed)) {
         Ok(feed) => FeedId(feed),
@@ -199,11 +198,12 @@ fn no_member(name: &str, members: &Members) -> String {
     format!("it has no {name}; it has {}{more}", if names.is_empty() { "no members".to_owned() } else { names.join(", ") })
 }
 
-/// Some MLSs number their listings, so a number stands for its digits.
-fn listing_id(value: &str) -> Result<ListingId, String> {
-    match value {
-        number if is_integer(number) => Ok(ListingId(number.to_owned())),
-        other => key_text("ListingId", other).map(ListingId),
+/// The member that is an id. Some MLSs number their listings, so a number stands for its digits.
+pub(super) fn id(name: &str, members: &Members) -> Result<String, String> {
+    match members.known(name) {
+        None => Err(no_member(name, members)),
+        Some(number) if is_integer(number) => Ok(number.to_owned()),
+        Some(other) => key_text(name, other),
     }
 }
 

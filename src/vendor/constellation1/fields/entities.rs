@@ -26,6 +26,9 @@ pub static AGENT: [Field; 18] = [
     text("PhotoUrl", "photo_url"),
 ];
 
+/// What is stored of an agent: the feed comes from the request.
+pub static STORED_AGENT: [Field; 19] = behind([FEED], AGENT);
+
 /// Office: the same holds.
 pub static OFFICE: [Field; 17] = [
     text("OfficeId", "office_id"),
@@ -47,6 +50,22 @@ pub static OFFICE: [Field; 17] = [
     text("Url", "url"),
 ];
 
+/// What is stored of an office.
+pub static STORED_OFFICE: [Field; 18] = behind([FEED], OFFICE);
+
+/// What is stored of an open house, which has no id of its own.
+pub static STORED_OPEN_HOUSE: [Field; 9] = [
+    FEED,
+    text("OpenHouseId", "open_house_id"),
+    LISTING_OPEN_HOUSE[1],
+    LISTING_OPEN_HOUSE[2],
+    LISTING_OPEN_HOUSE[3],
+    LISTING_OPEN_HOUSE[4],
+    LISTING_OPEN_HOUSE[5],
+    LISTING_OPEN_HOUSE[6],
+    LISTING_OPEN_HOUSE[7],
+];
+
 /// ListingOpenHouse.
 pub static LISTING_OPEN_HOUSE: [Field; 8] = [
     text("FeedId", "feed_id"),
@@ -58,6 +77,18 @@ pub static LISTING_OPEN_HOUSE: [Field; 8] = [
     of_class("EndDate", "end_date", Kind::Time, true),
     text("Remarks", "remarks"),
 ];
+
+const FEED: Field = text("FeedId", "feed_id");
+
+const fn behind<const K: usize, const N: usize, const ALL: usize>(key: [Field; K], fields: [Field; N]) -> [Field; ALL] {
+    let mut all = [key[0]; ALL];
+    let mut index = 0;
+    while index < ALL {
+        all[index] = if index < K { key[index] } else { fields[index - K] };
+        index += 1;
+    }
+    all
+}
 
 const fn text(wire: &'static str, column: &'static str) -> Field {
     of_class(wire, column, Kind::Text, true)

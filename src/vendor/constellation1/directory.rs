@@ -1,0 +1,244 @@
+//! Agents, offices and open houses: each is read by a service of its own, which tells neither when one changed nor that it is gone.
+
+use super::call::Call;
+use super::decode::decoded;
+use super::fields::entities::{AGENT, LISTING_OPEN_HOUSE, OFFICE, STORED_AGENT, STORED_OFFICE, STORED_OPEN_HOUSE};
+use super::fields::services::{GET_AGENTS, GET_LISTINGS_OPEN_HOUSE, GET_OFFICES, Service};
+use super::items::{Item, Items};
+use super::members::Members;
+use super::wire;
+use crate::entity::{Deletions, Entity};
+use crate::record::{Cell, Content, Cut, FeedId, Field, ListingId, ListingKey, Page, Record, Reject, Stamp, Window, raw_hash};
+use crate::vendor::{Error, Priority, Vendor};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use tokio_util::sync::CancellationToken;
+
+/// An agent, in the table `agents`.
+pub static AGENTS: Entity = Entity {
+    name: "agent",
+    table: "agents",
+    fields: &STORED_AGENT,
+    headline: &["first_name", "last_name", "status"],
+    read: |raw| read(&STORED_AGENT, raw),
+    decode: |record| decode(&STORED_AGENT, record),
+    ..UNDATED
+};
+
+/// An office, in the table `offices`.
+pub static OFFICES: Entity = Entity {
+    name: "office",
+    table: "offices",
+    fields: &STORED_OFFICE,
+    headline: &["name", "status"],
+    read: |raw| read(&STORED_OFFICE, raw),
+    decode: |record| decode(&STORED_OFFICE, record),
+    ..UNDATED
+};
+
+/// An open house, in the table `open_houses`.
+pub static OPEN_HOUSES: Entity = Entity {
+    name: "open_house",
+    table: "open_houses",
+    lapses: Some("start_date"),
+    fields: &STORED_OPEN_HOUSE,
+    headline: &["listing_id", "start_date"],
+    read: |raw| read(&STORED_OPEN_HOUSE, raw),
+    decode: |record| decode(&STORED_OPEN_HOUSE, record),
+    ..UNDATED
+};
+
+/// What the three have in common.
+const UNDATED: Entity = Entity {
+    name: "",
+    table: "",
+    numbers: None,
+    fields: &[],
+    aliases: &[],
+    deletions: Deletions::Absence,
+    stamp: None,
+    lapses: None,
+    likeness: &[],
+    sold: None,
+    headline: &[],
+    read: |_| Err(String::new()),
+    decode: |_| Content { cells: Vec::new(), extra: None },
+    looks_deleted: |_| false,
+    same_but_for_queries: |_, _| false,
+    beside: &[],
+};
+
+/// How one of them is asked for.
+#[derive(Debug)]
+pub struct Directory {
+    /// What it is.
+    pub entity: &'static Entity,
+    service: &'static Service,
+    /// The fields of an answer.
+    fields: &'static [Field],
+    /// The parameters of the range of dates.
+    dates: [&'static str; 2],
+    /// The parameter that asks for one of them, where there is one.
+    one: Option<&'static str>,
+    /// A member that is made, because the vendor sends no id: its name, and the two that it is made of.
+    made: Option<[&'static str; 3]>,
+}
+
+/// GetAgents.
+pub static AGENT_DIRECTORY: Directory = Directory {
+    entity: &AGENTS,
+    service: &GET_AGENTS,
+    fields: &AGENT,
+    dates: ["FromUpdatedDate", "ToUpdatedDate"],
+    one: Some("AgentId"),
+    made: None,
+};
+
+/// GetOffices.
+pub static OFFICE_DIRECTORY: Directory =
+    Directory { entity: &OFFICES, service: &GET_OFFICES, fields: &OFFICE, one: Some("OfficeId"), ..AGENT_DIRECTORY };
+
+/// GetListingsOpenHouse.
+pub static OPEN_HOUSE_DIRECTORY: Directory = Directory {
+    entity: &OPEN_HOUSES,
+    service: &GET_LISTINGS_OPEN_HOUSE,
+    fields: &LISTING_OPEN_HOUSE,
+    dates: ["OpenFromDate", "OpenToDate"],
+    one: None,
+    made: Some(["OpenHouseId", "ListingId", "StartDate"]),
+};
+
+impl Directory {
+    /// Whether one of them can be asked for by its id, and those that were updated by their dates. Where not, each reading is of all.
+    #[must_use]
+    pub fn has_ids(&self) -> bool {
+        self.one.is_some()
+    }
+
+    /// What the service is called, for a person.
+    #[must_use]
+    pub fn service(&self) -> &'static str {
+        self.service.name
+    }
+
+    fn call(&self, feed: &FeedId, more: impl IntoIterator<Item = (&'static str, Value)>) -> Result<Call, Error> {
+        let feed = match self.service.parameter("FeedIdList") {
+            Some((list, _)) => (list, json!([feed])),
+            None => ("FeedId", json!(feed)),
+        };
+        let asked: Map<String, Value> = [feed].into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect();
+        Call::of(self.service, &asked)
+    }
+
+    /// The records of an answer. Each gets the members of its key that the vendor does not send.
+    fn page(&self, feed: &FeedId, answer: Items) -> Page {
+        let Items { mut items, rejects, total, next_page, vendor_now } = answer;
+        // Whether the vendor heeds the feed that is asked for is not known; agents and offices do not name theirs.
+        items.retain(|item| item.text("FeedId").is_none_or(|own| feed.is(&FeedId(own.to_owned()))));
+        let total = total.unwrap_or((items.len() + rejects.len()) as u64);
+        let rejects = rejects.into_iter().map(|raw| rejected("it is no JSON object".to_owned(), raw)).collect();
+        let mut page = Page { records: Vec::new(), rejects, total, next_page, vendor_now };
+        let mut made: HashMap<String, u32> = HashMap::new();
+        for item in self.in_order(items) {
+            let mut raw = with(&item.raw, "FeedId", &feed.0);
+            if let Some([id, of, and]) = self.made
+                && let Some(first) = item.text(of)
+            {
+                let begins = item.text(and).map_or("", |text| text);
+                let begins = Stamp::parse(begins).map_or(begins.to_owned(), Stamp::to_wire);
+                let made_id = format!("{first}/{begins}");
+                let count = made.entry(made_id.clone()).or_default();
+                *count += 1;
+                raw = with(&raw, id, &if *count == 1 { made_id } else { format!("{made_id}/{count}") });
+            }
+            match (self.entity.read)(&raw) {
+                Ok(record) => page.records.push(record),
+                Err(reason) => page.rejects.push(rejected(reason, raw)),
+            }
+        }
+        page
+    }
+
+    /// Those whose ids are made, in the order of their text: the same in every answer.
+    fn in_order(&self, mut items: Vec<Item>) -> Vec<Item> {
+        if self.made.is_some() {
+            items.sort_by(|one, other| one.raw.cmp(&other.raw));
+        }
+        items
+    }
+}
+
+impl Vendor {
+    /// A page of what a feed has of a kind, by the range of dates; an end that is open is not sent.
+    ///
+    /// # Errors
+    /// As the other services; the outer `None` as soon as `stop` is cancelled.
+    pub(crate) async fn directory(
+        &self,
+        directory: &Directory,
+        (feed, window, page): (&FeedId, Window, u32),
+        stop: &CancellationToken,
+    ) -> Option<Result<Page, Error>> {
+        let [from, to] = directory.dates;
+        let end = (window.to < Stamp::NO_END).then(|| (to, json!(window.to.to_wire())));
+        let page_of = directory.service.parameter("Page").map(|(name, _)| (name, json!(page)));
+        let call = directory.call(feed, [(from, json!(window.from.to_wire()))].into_iter().chain(end).chain(page_of));
+        self.read_directory(directory, feed, call, stop).await
+    }
+
+    /// One of them by its id; an empty page where the vendor does not have it.
+    ///
+    /// # Errors
+    /// As [`Vendor::directory`]. Nothing but an empty list tells that there is none.
+    pub(crate) async fn directory_entry(
+        &self,
+        directory: &Directory,
+        (feed, id): (&FeedId, &ListingId),
+        stop: &CancellationToken,
+    ) -> Option<Result<Page, Error>> {
+        // Without a beginning, the document has it begin today.
+        let from = (directory.dates[0], json!(Stamp::parse("1900-01-01")?.to_wire()));
+        let call = directory.call(feed, directory.one.map(|one| (one, json!(id))).into_iter().chain([from]));
+        self.read_directory(directory, feed, call, stop).await
+    }
+
+    async fn read_directory(
+        &self,
+        directory: &Directory,
+        feed: &FeedId,
+        call: Result<Call, Error>,
+        stop: &CancellationToken,
+    ) -> Option<Result<Page, Error>> {
+        let answer = self.items(call, directory.fields, Priority::Fill, stop).await?;
+        Some(answer.map(|answer| directory.page(feed, answer)))
+    }
+}
+
+fn rejected(reason: String, raw: String) -> Reject {
+    Reject { reason, listing: None, raw_hash: raw_hash(raw.as_bytes()), raw }
+}
+
+/// An object with one more member, which wins over any of the same name.
+fn with(object: &str, name: &str, value: &str) -> String {
+    let Some(open) = object.trim_end().strip_suffix('}') else { return object.to_owned() };
+    let comma = if open.trim_end().ends_with('{') { "" } else { "," };
+    format!("{open}{comma}{}:{}}}", json!(name), json!(value))
+}
+
+fn read(fields: &[Field], raw: &str) -> Result<Record, String> {
+    let members = Members::read(raw).ok_or("it is no JSON object")?;
+    let feed = FeedId(wire::id(fields[0].wire, &members)?);
+    let listing = ListingId(wire::id(fields[1].wire, &members)?);
+    let raw_hash = raw_hash(raw.as_bytes());
+    Ok(Record { key: ListingKey { feed, listing }, stamp: None, raw_hash, raw: raw.to_owned(), cut: Cut::default() })
+}
+
+fn decode(fields: &[Field], record: &Record) -> Content<'static> {
+    let members = Members::read(&record.raw);
+    let (mut cells, extra) = members.map_or_else(Default::default, |members| decoded(fields, &members));
+    cells.resize(fields.len(), Cell::Absent);
+    for (cell, key) in cells.iter_mut().zip([&record.key.feed.0, &record.key.listing.0]) {
+        *cell = Cell::Text(key.clone().into());
+    }
+    Content { cells, extra }
+}
