@@ -230,6 +230,7 @@ mod tests {
         check("GetListings", &[], Some("{\"Beds\":1.5}"), "Beds is 1.5, and must be a whole number");
         check("GetListings", &[], Some("{\"FeedIdList\":\"A\"}"), "must be a list of texts");
     }
+
     #[test]
     fn a_typed_request_that_cannot_be_sent_is_not_widened() {
         use crate::record::{Location, Position};
