@@ -1382,8 +1382,10 @@ CREATE TABLE rejects (  -- public
     status                          INTEGER NOT NULL,  -- the stream, as the vendor's Status parameter
     listing_id                      TEXT,           -- as far as it could be read
     reason                          TEXT NOT NULL,  -- for a person
-    raw                             TEXT NOT NULL,  -- as sent; its beginning alone where it is longer than 1 MiB
-    raw_bytes                       INTEGER NOT NULL,  -- length as sent
+    raw                             TEXT NOT NULL,  -- as sent; its beginning alone where it is longer than 1 MiB; without
+                                                    -- what the licence does not let be kept
+    raw_bytes                       INTEGER NOT NULL,  -- its length before it was cut, in bytes; where the licence
+                                                    -- took out all of it, that of what was sent
     raw_hash                        BLOB NOT NULL,  -- of what was sent
     rejected_at                     TEXT NOT NULL,  -- when it was first seen
     entity                          TEXT NOT NULL DEFAULT 'listing',  -- as in `changes`. Of others than listings, status is 0, and
