@@ -59,6 +59,7 @@ const KEPT_LATE: i64 = 100_000;
 
 /// Stores a page.
 pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Committed, Error> {
+    let begun = Instant::now();
     let Database { connection, sql, idle, .. } = database;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let PageCommit { records, rejects, checkpoint, vendor_now, arrived, at } = page;
@@ -127,6 +128,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     checkpoint::save(&tx, &checkpoint, &at)?;
     tx.commit()?;
     idle.written();
+    tracing::trace!(%feed, changes = committed.changes(), duration_ms = begun.elapsed().as_millis(), "a page is stored");
     Ok(committed)
 }
 

@@ -482,9 +482,13 @@ fn last_lines(text: &str) -> String {
 #[track_caller]
 pub fn eventually(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        std::thread::sleep(LOOK_EVERY);
+    loop {
+        let begun = Instant::now();
+        if holds() {
+            return;
+        }
+        assert!(begun < deadline, "not within {limit:?}: {what}");
+        look_again(begun);
     }
 }
 
@@ -493,9 +497,15 @@ pub fn eventually(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) 
 pub fn always(what: &str, span: Duration, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + span;
     while Instant::now() < end {
+        let begun = Instant::now();
         assert!(holds(), "not always: {what}");
-        std::thread::sleep(LOOK_EVERY);
+        look_again(begun);
     }
+}
+
+/// Waits after a look that began then. One that runs a program must not keep the machine from what it looks for.
+fn look_again(begun: Instant) {
+    std::thread::sleep(LOOK_EVERY.max(4 * begun.elapsed()));
 }
 
 /// Runs independent cases side by side: they mostly wait.
