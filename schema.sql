@@ -382,6 +382,9 @@ CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE delet
 CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
 CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
 
+-- What changed when, deleted listings included.
+CREATE INDEX listings_changed ON listings (feed_id, changed_at, change_seq, deleted_at);
+
 -- What was sold when.
 CREATE INDEX listings_sold ON listings (feed_id, coalesce(sale_date, last_listing_status_change_date, mls_update_date))
 WHERE lower(listing_status_search) IN ('sold', 'closed') AND purged_at IS NULL;

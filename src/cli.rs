@@ -18,6 +18,7 @@ mod rejects;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod serve;
 mod show;
 mod snapshot;
 mod status;
@@ -107,6 +108,8 @@ enum Command {
     #[cfg_attr(not(feature = "parquet"), doc = "Write the listings as CSV or JSON lines")]
     #[cfg_attr(feature = "parquet", doc = "Write the listings as CSV, JSON lines or Parquet")]
     Export(export::Arguments),
+    /// Answer the partner API from the file, read-only
+    Serve(serve::Arguments),
     /// Play the vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
@@ -160,6 +163,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(arguments) => verify::verify(&cli.global.config, arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&cli.global.config, arguments).await,
         Command::Export(arguments) => export::export(&cli.global.config, arguments).await,
+        Command::Serve(arguments) => serve::serve(&cli.global.config, arguments).await,
         Command::Wait(arguments) => wait::wait(&Config::read_for_reading(&cli.global.config)?, arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(*arguments).await,
@@ -214,6 +218,7 @@ mod tests {
             ("wait", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
             ("snapshot", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("export", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_LOST]),
+            ("serve", &[0, EXIT_USAGE]),
         ];
         if cfg!(feature = "sandbox") {
             expected.extend([("sandbox", &[0, EXIT_FAILED, EXIT_USAGE] as &[u8]), ("demo", &[0, EXIT_FAILED, EXIT_USAGE])]);

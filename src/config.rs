@@ -14,6 +14,7 @@ mod rate;
 mod reconcile;
 mod reso;
 mod search;
+mod serve;
 mod span;
 
 pub(crate) use rate::Rate;
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) media: media::Media,
     pub(crate) reso: reso::Reso,
     pub(crate) search: search::Search,
+    pub(crate) serve: serve::Serve,
     pub(crate) rate: Rate,
 }
 
@@ -74,6 +76,11 @@ impl Config {
     /// Reads a file of which only the database matters: who reads the mirror needs no client and no key.
     pub(crate) fn read_for_reading(path: &Path) -> Result<Config, ConfigError> {
         Config::read_with(path, |text| Config::checked(text, |_| Vec::new()))
+    }
+
+    /// Reads a file for `serve`, which needs the database, and clients of its own.
+    pub(crate) fn read_for_serving(path: &Path) -> Result<Config, ConfigError> {
+        Config::read_with(path, |text| Config::checked(text, |config| config.serve.rules()))
     }
 
     fn read_with(path: &Path, parse: impl FnOnce(&str) -> Result<Config, String>) -> Result<Config, ConfigError> {
@@ -111,6 +118,7 @@ impl Config {
         rules.extend(self.reconcile.rules());
         rules.extend(self.licence.rules());
         rules.extend(self.reso.rules());
+        rules.extend(self.serve.rules());
         rules.extend(self.rate.rules());
         rules
     }
@@ -156,6 +164,11 @@ impl Config {
     /// The file from which the key came, if it came from one: it may be looked at again.
     pub(crate) fn key_file(&self) -> Option<PathBuf> {
         key::file(self.constellation1.system_access_key_file.as_deref())
+    }
+
+    /// The key of a client of `serve`.
+    pub(crate) fn client_key(&self, client: &serve::Client) -> Result<SecretString, ConfigError> {
+        key::read(&client.key_file).map_err(ConfigError::Key)
     }
 
     /// The options of the credential's limiter.

@@ -29,6 +29,7 @@
 //! | [`store`] | the SQLite file: its schema, its rows, what readers ask of it | `record`, `entity`, `plan` |
 //! | [`sync`] | one feed kept true: session (pure), worker (IO), shared requests, reporter | all of the above |
 //! | [`config`] | the configuration file | `record`, `vendor` |
+//! | `serve` | the partner API over the file, read-only | `record`, `store`, the field tables |
 //! | `daemon` | the process: supervisor, control requests, key watch, watchdog | all of the above |
 //! | `cli` | words become calls, results become prints and exit codes | all of the above |
 //! | `sandbox` | the vendor in memory, behind real HTTP: the other side of the wire | `record`, the field tables |
@@ -133,6 +134,7 @@ pub mod plan;
 pub mod record;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod serve;
 pub mod store;
 pub mod sync;
 pub mod vendor;

@@ -227,6 +227,8 @@ pub struct Record {
     pub key: ListingKey,
     /// Its `MlsUpdateDate`; `None` when absent, null, unreadable or .NET's year 1.
     pub stamp: Option<Stamp>,
+    /// The date by which windows select it: its stamp, unless a mirror answers (`mls-sync serve`), which selects by its own changes.
+    pub selected_by: Option<Stamp>,
     /// Hash of the bytes as sent.
     pub raw_hash: Hash,
     /// The JSON object as sent.

@@ -16,7 +16,6 @@ mod admin;
 mod answer;
 mod attributes;
 mod backup;
-mod binding;
 mod connection;
 mod directory;
 mod endpoints;

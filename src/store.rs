@@ -86,3 +86,4 @@ pub use reconcile_report::{Pair, RunReport};
 pub use reconcile_run::Confirmation;
 pub(crate) use rejects::{KeptReject, RejectReport, Replayed};
 pub(crate) use source::{Intent, Taken};
+pub(crate) use sqlite::open_read_only;

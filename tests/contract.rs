@@ -19,6 +19,7 @@ const OPERATE: &str = include_str!("../docs/operate.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const EXAMPLE: &str = include_str!("../config/example.toml");
 const UNIT: &str = include_str!("../systemd/mls-sync.service");
+const SERVE_UNIT: &str = include_str!("../systemd/mls-sync-serve.service");
 
 /// What the mirror adds to the vendor's fields, in order.
 const OWN_COLUMNS: [(&str, &str); 10] = [
@@ -231,12 +232,14 @@ fn the_two_commands_of_the_readme_are_the_ones_that_are_checked() {
 
 #[test]
 fn every_line_that_hardens_the_unit_has_its_reason() {
-    let hardening = UNIT.split("NoNewPrivileges").next().map_or(0, |before| before.lines().count());
-    let lines: Vec<&str> = UNIT.lines().collect();
-    let end = lines.iter().position(|line| *line == "[Install]").expect("an install section");
-    for (index, line) in lines.iter().enumerate().take(end).skip(hardening) {
-        let reasoned = line.is_empty() || line.starts_with('#') || lines[index - 1].starts_with("# ");
-        assert!(reasoned, "{line} has no reason");
+    for unit in [UNIT, SERVE_UNIT] {
+        let hardening = unit.split("NoNewPrivileges").next().map_or(0, |before| before.lines().count());
+        let lines: Vec<&str> = unit.lines().collect();
+        let end = lines.iter().position(|line| *line == "[Install]").expect("an install section");
+        for (index, line) in lines.iter().enumerate().take(end).skip(hardening) {
+            let reasoned = line.is_empty() || line.starts_with('#') || lines[index - 1].starts_with("# ");
+            assert!(reasoned, "{line} has no reason");
+        }
     }
 }
 
@@ -294,6 +297,7 @@ fn the_documents_name_every_subcommand_and_its_flags() {
             "wait",
             "snapshot",
             "export",
+            "serve",
             "sandbox",
             "demo"
         ]
@@ -381,6 +385,8 @@ fn the_unit_starts_the_program_with_words_that_it_knows() {
     assert!(arguments.contains(&"run"), "{arguments:?}");
     assert!(help(&arguments).starts_with("Mirror the vendor"), "{arguments:?}");
     assert_eq!(unit("Type"), "notify");
+    let serves = SERVE_UNIT.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/mls-sync ")).expect("a command");
+    assert!(help(&serves.split_whitespace().collect::<Vec<_>>()).starts_with("Answer the partner API"), "{serves}");
 }
 
 /// A configuration in `directory` that lacks nothing but a key, and whose database is in a directory that does not exist.

@@ -26,7 +26,7 @@ pub(super) fn file(named: Option<&Path>) -> Option<PathBuf> {
     named.map(Path::to_owned).or_else(|| credential().filter(|path| path.exists()))
 }
 
-fn read(path: &Path) -> Result<SecretString, String> {
+pub(super) fn read(path: &Path) -> Result<SecretString, String> {
     let failed = |why: String| {
         let path = path.display();
         format!("cannot read the system access key from {path}: {why}. It must hold the key alone, on one line")

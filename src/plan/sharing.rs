@@ -180,8 +180,12 @@ impl Sharing {
     }
 
     pub(super) fn saw(&mut self, page: &Page, until: Stamp) {
-        let newest =
-            page.records.iter().filter_map(|record| Some((record.stamp?, record.key.clone()))).filter(|(stamp, _)| *stamp <= until).max();
+        let newest = page
+            .records
+            .iter()
+            .filter_map(|record| Some((record.selected_by?, record.key.clone())))
+            .filter(|(stamp, _)| *stamp <= until)
+            .max();
         self.newest = self.newest.take().max(newest);
     }
 

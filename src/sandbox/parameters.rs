@@ -1,7 +1,7 @@
 //! The parameters of a request, as the server binds them.
 
-use super::binding::Bound;
 use crate::record::Stamp;
+use crate::vendor::constellation1::fields::binding::Bound;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -103,8 +103,9 @@ impl Parameters {
 
     /// The request as an error's body repeats it.
     pub(super) fn echo(&self, page_size: usize) -> Value {
-        if let Some(bound) = self.bound.echo() {
-            return bound;
+        // A request of SyncListings is bound here.
+        if !self.bound.values().is_empty() || self.bound.is_refused() {
+            return json!(self.bound.values());
         }
         let feeds = if self.feeds.is_empty() { Value::Null } else { json!(self.feeds) };
         json!({

@@ -1,7 +1,6 @@
 //! The searches: which listings a request's filters and its place let through.
 
 use super::attributes::Attributes;
-use super::binding::Bound;
 use super::listing_state::ListingState;
 use super::options::{FarDistance, PointForm};
 use super::render::field_value;
@@ -9,79 +8,12 @@ use super::select::feeds_named;
 use super::world::World;
 use crate::record::{Location, Position, Stamp};
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
+use crate::vendor::constellation1::fields::binding::Bound;
+use crate::vendor::constellation1::fields::filters::{BORN, DEFAULT_MILES, FILTERS, MOST_MILES, Test, sold_days};
 use crate::vendor::constellation1::fields::services::Service;
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::time::Duration;
-
-/// What a filter asks of the value that a listing has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Test {
-    /// It is one of these.
-    OneOf,
-    /// One of its parts, which commas part, is one of these.
-    PartOneOf,
-    Is,
-    Holds,
-    AtLeast,
-    AtMost,
-    Below,
-    After,
-    /// True asks for it, and false for nothing.
-    Wanted,
-    /// False asks for what has it not.
-    Exactly,
-    /// As `Wanted`, of an open house that lies ahead.
-    Ahead,
-}
-
-/// Each filter of the document: its parameter, the field that it looks at, and how.
-const FILTERS: [(&str, &str, Test); 39] = [
-    ("PropertyTypeList", "PropertyType", Test::OneOf),
-    ("SaleTypeList", "SaleType", Test::OneOf),
-    ("ViewList", "ViewSearch", Test::PartOneOf),
-    ("StyleList", "StyleSearch", Test::PartOneOf),
-    ("StatusList", "ListingStatus", Test::OneOf),
-    ("AgentId", "ListingAgentId", Test::Is),
-    ("OfficeId", "ListingOfficeId", Test::Is),
-    ("SchoolDistrict", "SchoolDistrict", Test::Is),
-    ("Remarks", "Remarks", Test::Holds),
-    ("Subdivision", "Subdivision", Test::Is),
-    ("LandTenure", "LandTenure", Test::Is),
-    ("MinPrice", "Price", Test::AtLeast),
-    ("MaxPrice", "Price", Test::AtMost),
-    ("MinSquareFeet", "SquareFeet", Test::AtLeast),
-    ("MaxSquareFeet", "SquareFeet", Test::AtMost),
-    ("MinAcres", "AcreSearch", Test::AtLeast),
-    ("MaxAcres", "AcreSearch", Test::AtMost),
-    ("Beds", "Beds", Test::AtLeast),
-    ("BathsTotal", "BathsTotal", Test::AtLeast),
-    ("MinYearBuilt", "YearBuilt", Test::AtLeast),
-    ("MaxYearBuilt", "YearBuilt", Test::AtMost),
-    ("DaysOnMarket", "DaysOnMarket", Test::Below),
-    ("MlsUpdateDate", "MlsUpdateDate", Test::After),
-    ("MlsInsertDate", BORN, Test::After),
-    ("HasView", "HasView", Test::Wanted),
-    ("HasOpenHouse", "OpenHouses", Test::Ahead),
-    ("HasAc", "HasAc", Test::Wanted),
-    ("HasAgeRestrictions", "HasAgeRestrictions", Test::Exactly),
-    ("HasBarn", "HasBarn", Test::Exactly),
-    ("HasBasement", "HasBasement", Test::Exactly),
-    ("HasFireplace", "HasFireplace", Test::Exactly),
-    ("HasGarage", "HasGarage", Test::Exactly),
-    ("HasHandicapFeatures", "HasHandicapFeatures", Test::Exactly),
-    ("HasMasterOnMain", "HasMasterOnMain", Test::Exactly),
-    ("HasPool", "HasPool", Test::Exactly),
-    ("HasWaterFront", "HasWaterfront", Test::Exactly),
-    ("Neighborhood", "Neighborhood", Test::Is),
-    ("City", "City", Test::Is),
-    ("Zip", "Zip", Test::Is),
-];
-/// No field: when the listing came to be.
-const BORN: &str = "";
-
-const DEFAULT_MILES: i64 = 10;
-const MOST_MILES: i64 = 25;
 
 /// One listing that may match.
 struct Candidate {
@@ -153,7 +85,7 @@ fn passes(world: &World, test: Test, asked: &Value, held: &Value) -> bool {
         _ if held.is_null() => false,
         Test::OneOf => one_of(text),
         Test::PartOneOf => text.split(',').any(|part| one_of(part.trim())),
-        Test::Is => is(asked, text),
+        Test::Is | Test::Same => is(asked, text),
         Test::Holds => text.to_lowercase().contains(&asked.as_str().unwrap_or_default().to_lowercase()),
         Test::AtLeast => compare(&[Ordering::Greater, Ordering::Equal]),
         Test::AtMost => compare(&[Ordering::Less, Ordering::Equal]),
@@ -214,26 +146,18 @@ fn addressed(bound: &Bound, all: &[Candidate]) -> Result<Location, String> {
     found.ok_or_else(|| "The field Address is not an address that is known.".to_owned())
 }
 
-/// The earliest day of sale of a range such as `All` or `Last 3 months`; a month counts 30 days.
+/// The earliest day of sale of a range.
 fn sold_since(world: &World, bound: &mut Bound) -> Stamp {
     if world.options.services.sold_range_required {
         bound.require("SoldDateRange");
     }
-    let range = bound.text("SoldDateRange").unwrap_or("All").to_ascii_lowercase();
-    let words: Vec<&str> = range.split_whitespace().collect();
-    let days = match words.as_slice() {
-        ["all"] => return Stamp::FIRST,
-        ["last", number, unit] => number.parse::<u64>().ok().zip(days_of(unit)).map(|(number, days)| number.saturating_mul(days)),
-        _ => None,
-    };
-    let Some(days) = days else {
-        bound.refuse("SoldDateRange", "The field SoldDateRange is not a value of its lookup.".to_owned());
-        return Stamp::NO_END;
+    let days = match sold_days(bound.text("SoldDateRange")) {
+        Ok(None) => return Stamp::FIRST,
+        Ok(Some(days)) => days,
+        Err(why) => {
+            bound.refuse("SoldDateRange", why);
+            return Stamp::NO_END;
+        }
     };
     world.now().midnight().minus(Duration::from_secs(days.saturating_mul(86_400)))
-}
-
-fn days_of(unit: &str) -> Option<u64> {
-    let units = [("day", 1), ("week", 7), ("month", 30), ("year", 365)];
-    units.into_iter().find(|(name, _)| unit.trim_end_matches('s') == *name).map(|(_, days)| days)
 }

@@ -2,7 +2,6 @@
 
 use super::admin;
 use super::answer::Answer;
-use super::binding::Bound;
 use super::connection::DeliveryControl;
 use super::endpoints::{at, is_sync_or_detail};
 use super::fault::Fault;
@@ -10,6 +9,7 @@ use super::faulty_answer::{answer, too_many};
 use super::parameters::Parameters;
 use super::shared_state::{Asked, SharedState};
 use super::signature::signed;
+use crate::vendor::constellation1::fields::binding::Bound;
 use crate::vendor::constellation1::fields::services::{Method, Service};
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Query, Request, State};
@@ -60,8 +60,8 @@ fn parameters(service: &Service, uri: &Uri, body: &[u8], zone_hours: i32) -> Par
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
     match service.method {
         _ if is_sync_or_detail(service) => Parameters::bind(&pairs, zone_hours),
-        Method::Get => Parameters::of(Bound::from_query(service, &pairs)),
-        Method::Post => Parameters::of(Bound::from_body(service, body)),
+        Method::Get => Parameters::of(Bound::from_query(service, &pairs).requiring(service)),
+        Method::Post => Parameters::of(Bound::from_body(service, body).requiring(service)),
     }
 }
 

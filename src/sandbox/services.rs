@@ -1,7 +1,6 @@
 //! The normal answers of the services besides SyncListings and GetListingDetail.
 
 use super::answer::Answer;
-use super::binding::Bound;
 use super::directory::{agent, agent_id, office, office_id};
 use super::endpoints::{envelope, presentation, refused};
 use super::feed::Feed;
@@ -13,6 +12,7 @@ use super::search::{live, search, time};
 use super::select::{asked_window, feeds_named, place, within};
 use super::world::World;
 use crate::record::Stamp;
+use crate::vendor::constellation1::fields::binding::Bound;
 use crate::vendor::constellation1::fields::services::Service;
 use serde_json::{Value, json};
 use std::sync::Arc;

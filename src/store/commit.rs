@@ -84,8 +84,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     }
     for record in records {
         let applied = apply(&tx, sql, Incoming::of(&record, presence), hearing)?;
-        let Record { key, stamp, .. } = record;
-        let new_stamp = changed_stamp(stamp, &applied);
+        let Record { key, stamp, selected_by, .. } = record;
+        let new_stamp = changed_stamp(stamp, &applied).and(selected_by);
         // A change that comes from a stretch that had been read whole was published after it was stamped.
         if let Some(stamp) = new_stamp.filter(|stamp| checkpoint.read_before.contains(*stamp)) {
             note_late(&tx, &key, checkpoint.purpose, (stamp, vendor_now, &at))?;

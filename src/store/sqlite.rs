@@ -37,7 +37,7 @@ pub(super) fn is_old(path: &Path, connection: &Connection) -> Result<bool, OpenE
 }
 
 /// Opens the file for reading, as any consumer would.
-pub(super) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     if !path.exists() {
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let why = "it does not exist yet. `mls-sync run` creates it; a relative `database` counts from where it is started";

@@ -391,6 +391,10 @@ impl Program {
         String::from_utf8(fs::read(self.output.with_extension("err")).unwrap()).unwrap()
     }
 
+    pub fn stdout(&self) -> String {
+        String::from_utf8(fs::read(self.output.with_extension("out")).unwrap()).unwrap()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -3,7 +3,9 @@
 //! Where the two sides agree on a type, that is the kind. Where they do not, the kind is the one that loses nothing:
 //! [`Kind::Loose`] for text against number or boolean; a whole number of any width for `int?` against `short?`.
 
+pub(crate) mod binding;
 pub mod entities;
+pub(crate) mod filters;
 pub mod services;
 
 use crate::record::{Field, Kind, NamedBy};

@@ -27,12 +27,14 @@ pub fn page(body: &[u8]) -> Result<Page, String> {
 fn page_of(mut body: Body) -> Result<Page, String> {
     let total = total(&body.members)?;
     let results = results(&mut body, total)?;
+    let mut changes = changes(&mut body, results.len())?;
     check_count(&body.members, results.len())?;
     let mut page = Page { records: Vec::with_capacity(results.len()), rejects: Vec::new(), total, next_page: None, vendor_now: None };
     page.next_page = next_page(&body.members)?;
     for element in results {
+        let changed = changes.next().flatten();
         match record(element) {
-            Ok(record) => page.records.push(record),
+            Ok(record) => page.records.push(Record { selected_by: changed.or(record.selected_by), ..record }),
             Err(reject) => page.rejects.push(*reject),
         }
     }
@@ -129,6 +131,18 @@ fn results<'a>(body: &mut Body<'a>, total: u64) -> Result<Vec<Element<'a>>, Stri
     }
 }
 
+/// When a mirror that answers in the vendor's place stored each result: its windows select by that. Nothing where the vendor answers.
+fn changes(body: &mut Body, results: usize) -> Result<impl Iterator<Item = Option<Stamp>> + use<>, String> {
+    let told = body.members.known("MirrorChangedAt").and_then(|told| body.take_elements(told));
+    let told: Vec<Option<Stamp>> = told.into_iter().flatten().map(|(date, _)| text(date).and_then(|date| Stamp::parse(&date))).collect();
+    match told.len() {
+        0 => {}
+        count if count == results && told.iter().all(Option::is_some) => {}
+        _ => return Err("the answer is no page: its MirrorChangedAt disagrees with its results".to_owned()),
+    }
+    Ok(told.into_iter())
+}
+
 /// A whole number, as 300, 300.0 or in a string.
 fn count(value: &str) -> Option<u64> {
     let number = text(value).map_or(Cow::Borrowed(value), |text| Cow::Owned(text.trim().to_owned()));
@@ -184,7 +198,7 @@ fn record((json, cut): Element) -> Result<Record, Box<Reject>> {
     let stamp = members.known("MlsUpdateDate").and_then(text).and_then(|date| Stamp::parse(&date));
     let stamp = stamp.filter(|stamp| !stamp.is_none_of_dotnet());
     let key = ListingKey { feed, listing };
-    Ok(Record { key, stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned(), cut: members.cut })
+    Ok(Record { key, stamp, selected_by: stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned(), cut: members.cut })
 }
 
 /// Which names it has shows a person whether the vendor has changed them.

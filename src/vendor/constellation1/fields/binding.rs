@@ -1,20 +1,20 @@
-//! The parameters of the services besides SyncListings, as the server binds them: from a query or from a JSON body.
+//! The parameters of a request, as a server of this API binds them: from a query or from a JSON body.
 
+use super::services::{ParameterKind, Service};
 use crate::record::Stamp;
-use crate::vendor::constellation1::fields::services::{ParameterKind, Service};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// What a request says. A parameter without a value is not among the values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bound {
+pub(crate) struct Bound {
     values: BTreeMap<&'static str, Value>,
     /// What did not bind, by the parameter's name.
-    pub(super) errors: BTreeMap<&'static str, String>,
+    pub(crate) errors: BTreeMap<&'static str, String>,
 }
 
 impl Bound {
-    pub(super) fn from_query(service: &Service, pairs: &[(String, String)]) -> Bound {
+    pub(crate) fn from_query(service: &Service, pairs: &[(String, String)]) -> Bound {
         let mut members: BTreeMap<&'static str, Value> = BTreeMap::new();
         for (name, value) in pairs {
             match service.parameter(name) {
@@ -30,7 +30,7 @@ impl Bound {
         Bound::bind(service, members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    pub(super) fn from_body(service: &Service, body: &[u8]) -> Bound {
+    pub(crate) fn from_body(service: &Service, body: &[u8]) -> Bound {
         match serde_json::from_slice(body) {
             Ok(members) => Bound::bind(service, members),
             Err(_) => {
@@ -51,46 +51,53 @@ impl Bound {
                 None => bound.refuse(name, format!("The value '{value}' is not valid for {name}.")),
             }
         }
-        for name in service.required {
-            bound.require(name);
-        }
         bound
     }
 
-    pub(super) fn require(&mut self, name: &'static str) {
+    /// Refuses the request where it lacks what the document requires.
+    pub(crate) fn requiring(mut self, service: &Service) -> Bound {
+        service.required.iter().for_each(|name| self.require(name));
+        self
+    }
+
+    pub(crate) fn require(&mut self, name: &'static str) {
         if !self.values.contains_key(name) && !self.errors.contains_key(name) {
             self.refuse(name, format!("The {name} field is required."));
         }
     }
 
-    pub(super) fn refuse(&mut self, name: &'static str, why: String) {
+    pub(crate) fn refuse(&mut self, name: &'static str, why: String) {
         self.errors.insert(name, why);
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn is_refused(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// What was bound, by the parameter's name.
+    pub(crate) fn values(&self) -> &BTreeMap<&'static str, Value> {
+        &self.values
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_str()
     }
 
-    pub(super) fn list(&self, name: &str) -> Vec<String> {
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
         let list = self.get(name).and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
-    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.get(name)?.as_i64()
     }
 
-    pub(super) fn time(&self, name: &str) -> Option<Stamp> {
+    pub(crate) fn time(&self, name: &str) -> Option<Stamp> {
         Stamp::parse(self.text(name)?)
-    }
-
-    /// The request as an error's body repeats it; `None` for a request of SyncListings, which is bound elsewhere.
-    pub(super) fn echo(&self) -> Option<Value> {
-        (!self.values.is_empty() || !self.errors.is_empty()).then(|| json!(self.values))
     }
 }
 

@@ -1,0 +1,115 @@
+//! A pool of connections that only read, each question in one read transaction and within a time limit.
+
+use super::functions;
+use crate::store::{Identity, OpenError, identity, open_read_only};
+use rusqlite::{Connection, InterruptHandle};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// How long a question may take.
+const LONGEST: Duration = Duration::from_secs(10);
+/// How long a question waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("it took longer than {} seconds", LONGEST.as_secs())]
+    Slow,
+    #[error("all connections are at work")]
+    Busy,
+    #[error("the question ended in a panic")]
+    Panic,
+}
+
+/// A connection, and the file that it has open.
+struct Opened {
+    connection: Connection,
+    identity: Option<Identity>,
+}
+
+/// The pool.
+pub(super) struct Connections {
+    path: PathBuf,
+    idle: Mutex<Vec<Opened>>,
+    permits: Arc<Semaphore>,
+}
+
+/// Whoever does not wait for an answer any more ends its question.
+struct EndsQuestion(InterruptHandle);
+
+impl Drop for EndsQuestion {
+    fn drop(&mut self) {
+        self.0.interrupt();
+    }
+}
+
+impl Connections {
+    pub(super) fn new(path: &Path, connections: usize) -> Connections {
+        Connections { path: path.to_owned(), idle: Mutex::default(), permits: Arc::new(Semaphore::new(connections)) }
+    }
+
+    /// Asks the file; the answer comes with the time of the newest change of the same moment.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<(T, Option<String>), Trouble> {
+        let permit = timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| Trouble::Busy)?.map_err(|_| Trouble::Busy)?;
+        let opened = self.take().await?;
+        let ends = EndsQuestion(opened.connection.get_interrupt_handle());
+        let mut work = tokio::task::spawn_blocking(move || {
+            let answer = in_one_moment(&opened.connection, question);
+            (opened, answer, permit)
+        });
+        let (done, late) = match timeout(LONGEST, &mut work).await {
+            Ok(done) => (done, false),
+            Err(_) => {
+                ends.0.interrupt();
+                (work.await, true)
+            }
+        };
+        let (opened, answer, _permit) = done.map_err(|_| Trouble::Panic)?;
+        drop(ends);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
+        answer.map_err(|error| if late { Trouble::Slow } else { error.into() })
+    }
+
+    /// A connection to the file that is there now: another one may have been put in its place.
+    async fn take(&self) -> Result<Opened, Trouble> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let present = identity(&self.path);
+        match idle.filter(|opened| present.is_some() && opened.identity == present) {
+            Some(opened) => Ok(opened),
+            None => {
+                let path = self.path.clone();
+                tokio::task::spawn_blocking(move || open(&path)).await.map_err(|_| Trouble::Panic)?
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Opened, Trouble> {
+    let identity = identity(path);
+    let connection = open_read_only(path)?;
+    functions::register(&connection)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(Opened { connection, identity })
+}
+
+fn in_one_moment<T>(
+    connection: &Connection,
+    question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<(T, Option<String>)> {
+    let moment = connection.unchecked_transaction()?;
+    let newest = "SELECT (SELECT changed_at FROM listings ORDER BY change_seq DESC LIMIT 1)";
+    let newest = moment.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
+    Ok((question(&moment)?, newest))
+}

@@ -1,0 +1,115 @@
+//! Where a search looks: around a point, within a boundary, or around an address that the mirror knows.
+
+use super::filters::Conditions;
+use super::view::View;
+use crate::record::{Location, Position};
+use crate::vendor::constellation1::fields::binding::Bound;
+use crate::vendor::constellation1::fields::filters::{DEFAULT_MILES, MOST_MILES};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A degree of latitude has at least so many miles.
+const MILES_OF_DEGREE: f64 = 68.7;
+/// The most positions of a boundary.
+const MOST_POSITIONS: usize = 1000;
+
+/// Adds the condition of the place that a request names, if it names one. What is wrong with it is told in `bound`.
+pub(super) fn add(connection: &Connection, view: &View, bound: &mut Bound, conditions: &mut Conditions) -> rusqlite::Result<()> {
+    let miles = bound.integer("Distance").unwrap_or(DEFAULT_MILES);
+    if !(0..=MOST_MILES).contains(&miles) {
+        bound.refuse("Distance", format!("The field Distance must be between 0 and {MOST_MILES}."));
+    }
+    let (name, location) = match (bound.text("WktLocation"), bound.text("Address")) {
+        (Some(text), _) => ("WktLocation", written(text)),
+        (None, Some(address)) => ("Address", addressed(connection, view, bound, address)?),
+        (None, None) => return Ok(()),
+    };
+    match location {
+        Ok(location) => within(connection, view, (&location, miles as f64), conditions)?,
+        Err(why) => bound.refuse(name, why),
+    }
+    Ok(())
+}
+
+fn written(text: &str) -> Result<Location, String> {
+    let location: Location = text.parse().map_err(|why| format!("The field WktLocation is not valid: {why}."))?;
+    let positions = corners(&location).len();
+    if positions > MOST_POSITIONS { Err(format!("The field WktLocation has more than {MOST_POSITIONS} positions.")) } else { Ok(location) }
+}
+
+/// The mirror knows the addresses of its listings alone.
+fn addressed(connection: &Connection, view: &View, bound: &Bound, address: &str) -> rusqlite::Result<Result<Location, String>> {
+    let sql = format!(
+        "SELECT longitude, latitude FROM {} WHERE feed_id IN (SELECT value FROM json_each(?1)) AND zip = ?2 AND address = ?3 COLLATE NOCASE
+             AND city = ?4 COLLATE NOCASE AND state = ?5 COLLATE NOCASE AND longitude IS NOT NULL AND latitude IS NOT NULL
+         ORDER BY feed_id, listing_id LIMIT 1",
+        view.source()
+    );
+    let asked = params![view.feeds_json(), bound.text("Zip"), address, bound.text("City"), bound.text("State")];
+    let position = |row: &rusqlite::Row| Ok(Position { longitude: row.get(0)?, latitude: row.get(1)? });
+    let found = connection.prepare_cached(&sql)?.query_row(asked, position).optional()?;
+    Ok(found.map(Location::Point).ok_or_else(|| "The field Address is not the address of a listing with coordinates.".to_owned()))
+}
+
+/// The R*Tree finds what lies near, if the file has it; the distance is measured in any case.
+fn within(connection: &Connection, view: &View, (location, miles): (&Location, f64), conditions: &mut Conditions) -> rusqlite::Result<()> {
+    let has_tree = "SELECT count(*) FROM sqlite_schema WHERE name = 'listing_location'";
+    if connection.prepare_cached(has_tree)?.query_row([], |row| row.get(0))? {
+        let near = "(feed_id, listing_id) IN (SELECT ids.feed_id, ids.listing_id
+            FROM listing_location AS place CROSS JOIN listing_ids AS ids ON ids.id = place.id
+            WHERE place.max_longitude >= ? AND place.min_longitude <= ? AND place.max_latitude >= ? AND place.min_latitude <= ?)";
+        conditions.add(near, bounds(location, miles).map(Sql::Real));
+    }
+    let (longitude, latitude) = (view.column("longitude"), view.column("latitude"));
+    let measured = format!("lies_within({longitude}, {latitude}, ?, ?)");
+    conditions.add(measured, [Sql::Text(location.to_string()), Sql::Real(miles)]);
+    Ok(())
+}
+
+fn corners(location: &Location) -> Vec<Position> {
+    match location {
+        Location::Point(middle) => vec![*middle],
+        Location::Polygon(rings) => rings.iter().flatten().copied().collect(),
+    }
+}
+
+/// The degrees between which everything lies: from west, to east, from south, to north.
+fn bounds(location: &Location, miles: f64) -> [f64; 4] {
+    let corners = corners(location);
+    let least = |of: fn(&Position) -> f64| corners.iter().map(of).fold(f64::INFINITY, f64::min);
+    let most = |of: fn(&Position) -> f64| corners.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
+    let (longitude, latitude): (fn(&Position) -> f64, fn(&Position) -> f64) = (|at| at.longitude, |at| at.latitude);
+    let height = if matches!(location, Location::Point(_)) { miles / MILES_OF_DEGREE } else { 0.0 };
+    let (south, north) = (least(latitude) - height, most(latitude) + height);
+    // Towards a pole, a degree of longitude becomes as short as can be.
+    let narrowest = south.abs().max(north.abs()).to_radians().cos();
+    let width = if height == 0.0 {
+        0.0
+    } else if narrowest > 0.01 {
+        height / narrowest
+    } else {
+        360.0
+    };
+    let (west, east) = (least(longitude) - width, most(longitude) + width);
+    // Across the date line, all longitudes are looked at.
+    if west < -180.0 || east > 180.0 { [-180.0, 180.0, south, north] } else { [west, east, south, north] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_near_lies_between_the_bounds() {
+        for (longitude, latitude) in [(-77.0, 38.9), (0.0, 0.0), (179.95, -16.5), (25.0, 89.9), (-149.9, 61.2)] {
+            let middle = Position { longitude, latitude };
+            let [west, east, south, north] = bounds(&Location::Point(middle), 25.0);
+            for step in 0..3600 {
+                let angle = f64::from(step).to_radians() / 10.0;
+                let at = Position { longitude: longitude + angle.cos() * 0.5, latitude: (latitude + angle.sin() * 0.5).min(90.0) };
+                let is_between = (west..=east).contains(&at.longitude) && (south..=north).contains(&at.latitude);
+                assert!(is_between || at.longitude > 180.0 || middle.miles_to(at) > 25.0, "{at:?} of {middle:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A row as the JSON object that the vendor would send.
+
+use crate::record::{Field, Kind};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use serde_json::Number;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Writes the object. The first columns of the row are those of the fields, and `extra` follows: what it holds did not fit its column
+/// or has none, and goes back to where it was. A field without a value is null.
+pub(super) fn write(row: &Row, fields: &[Field], out: &mut String) -> rusqlite::Result<()> {
+    let extra = row.get_ref(fields.len())?.as_str_or_null()?;
+    let mut extra: BTreeMap<&str, &RawValue> = extra.and_then(|extra| serde_json::from_str(extra).ok()).unwrap_or_default();
+    let mut before = '{';
+    for (index, field) in fields.iter().enumerate() {
+        out.push(before);
+        push_text(field.wire, out);
+        out.push(':');
+        match extra.remove(field.wire) {
+            Some(raw) => out.push_str(raw.get()),
+            None => push_value(row.get_ref(index)?, field.kind, out),
+        }
+        before = ',';
+    }
+    for (name, raw) in extra {
+        out.push(before);
+        push_text(name, out);
+        out.push(':');
+        out.push_str(raw.get());
+    }
+    out.push('}');
+    Ok(())
+}
+
+fn push_value(value: ValueRef, kind: Kind, out: &mut String) {
+    match (value, kind) {
+        (ValueRef::Null | ValueRef::Blob(_), _) => out.push_str("null"),
+        (ValueRef::Integer(number), Kind::Bool) => out.push_str(if number == 0 { "false" } else { "true" }),
+        (ValueRef::Integer(number), _) => out.push_str(&number.to_string()),
+        (ValueRef::Real(number), _) => {
+            out.push_str(&Number::from_f64(number).map_or_else(|| "null".to_owned(), |number| number.to_string()))
+        }
+        (ValueRef::Text(json), Kind::Json) => out.push_str(&String::from_utf8_lossy(json)),
+        (ValueRef::Text(text), _) => push_text(&String::from_utf8_lossy(text), out),
+    }
+}
+
+fn push_text(text: &str, out: &mut String) {
+    out.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+}

@@ -1,0 +1,88 @@
+//! Which part answers a service, and the bounds that hold for all of them.
+
+use super::accounts::Account;
+use super::answer::Answer;
+use super::render;
+use super::view::View;
+use super::{directory, search, sync_listings};
+use crate::vendor::constellation1::fields::LISTING_DETAILS;
+use crate::vendor::constellation1::fields::binding::Bound;
+use crate::vendor::constellation1::fields::services::Service;
+use axum::http::StatusCode;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
+
+/// The longest list and the longest text of a request. The text of a place may be longer: its positions are counted.
+const LONGEST_LIST: usize = 200;
+const LONGEST_TEXT: usize = 1000;
+/// The last page that may be asked for.
+const LAST_PAGE: i64 = 1_000_000;
+
+/// The page that is asked for; one before the first is the first.
+pub(super) fn page(bound: &Bound) -> i64 {
+    bound.integer("Page").unwrap_or(1).max(1)
+}
+
+/// Refuses what is missing or out of bounds.
+pub(super) fn checked(service: &Service, bound: Bound) -> Bound {
+    let is_sync = service.name == "SyncListings";
+    // The document requires two parameters of SyncListings, and has a default for each.
+    let mut bound = if is_sync { bound } else { bound.requiring(service) };
+    let too_long = |name: &str, value: &Value| match value {
+        Value::String(text) => name != "WktLocation" && text.chars().count() > LONGEST_TEXT,
+        Value::Array(list) => {
+            list.len() > LONGEST_LIST || list.iter().any(|text| text.as_str().is_some_and(|text| text.len() > LONGEST_TEXT))
+        }
+        _ => false,
+    };
+    let long: Vec<&'static str> = bound.values().iter().filter(|(name, value)| too_long(name, value)).map(|(name, _)| *name).collect();
+    for name in long {
+        let most = format!("The field {name} holds at most {LONGEST_LIST} values of {LONGEST_TEXT} characters.");
+        bound.refuse(name, most);
+    }
+    if bound.integer("Page").is_some_and(|page| page > LAST_PAGE) {
+        bound.refuse("Page", format!("The field Page must be between 1 and {LAST_PAGE}."));
+    }
+    if is_sync {
+        sync_listings::check(&mut bound);
+    }
+    bound
+}
+
+/// Answers a request that was bound. What the file shows to be wrong with it is told in `bound`, and is then the answer.
+pub(super) fn answer(connection: &Connection, account: &Account, service: &'static Service, mut bound: Bound) -> rusqlite::Result<Answer> {
+    let named = bound.text("FeedId").map_or_else(|| bound.list("FeedIdList"), |feed| vec![feed.to_owned()]);
+    let view = View::of(connection, account, &named)?;
+    let answer = match service.name {
+        "SyncListings" => sync_listings::answer(connection, &view, &bound)?,
+        "GetListingDetail" => detail(connection, &view, &bound)?,
+        "GetAgents" => directory::members(connection, &view, &bound, &directory::AGENTS)?,
+        "GetOffices" => directory::members(connection, &view, &bound, &directory::OFFICES)?,
+        "GetListingsOpenHouse" => directory::open_houses(connection, &view, &bound)?,
+        _ => search::answer(connection, &view, service, &mut bound)?,
+    };
+    Ok(if bound.is_refused() { Answer::invalid(service, &bound, &account.client) } else { answer })
+}
+
+/// GetListingDetail: a listing that is deleted is as one that never was.
+fn detail(connection: &Connection, view: &View, bound: &Bound) -> rusqlite::Result<Answer> {
+    let fields = view.fields(&LISTING_DETAILS);
+    let columns: Vec<&str> = fields.iter().map(|field| field.column).collect();
+    let (columns, extra, source) = (columns.join(", "), view.column("extra"), view.source());
+    let sql = format!("SELECT {columns}, {extra} FROM {source} WHERE feed_id = ?1 AND listing_id = ?2");
+    let key = params![view.feeds.first(), bound.text("ListingId")];
+    let written = |row: &rusqlite::Row| {
+        let mut object = String::new();
+        render::write(row, &fields, &mut object).map(|()| object)
+    };
+    let found = connection.prepare_cached(&sql)?.query_row(key, written).optional()?;
+    Ok(found.map_or_else(|| Answer::bare(StatusCode::NOT_FOUND), Answer::json))
+}
+
+/// The lookups of the document with the values that occur; `/lookups` is a path of the mirror's own.
+pub(super) fn lookups(connection: &Connection, account: &Account, named: &[String], lookup: Option<&str>) -> rusqlite::Result<Answer> {
+    let view = View::of(connection, account, named)?;
+    let sql = "SELECT json_group_array(json_object('FeedId', feed_id, 'Type', lookup, 'Value', value, 'Listings', listings)) FROM lookups
+               WHERE feed_id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR lookup = ?2 COLLATE NOCASE)";
+    connection.prepare_cached(sql)?.query_row(params![view.feeds_json(), lookup], |row| row.get(0)).map(Answer::json)
+}

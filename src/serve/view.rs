@@ -1,0 +1,60 @@
+//! What one client is shown: the feeds that it may see, and where its listings are read from.
+
+use super::accounts::Account;
+use crate::record::Field;
+use rusqlite::Connection;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The listings that are not deleted, with numbers beside texts that hold one.
+const LIVE: &str = "(SELECT * FROM numeric_listings WHERE purged_at IS NULL)";
+/// What of them may be displayed.
+const PUBLIC: &str = "public_listings";
+
+/// What a client is shown, at one moment.
+pub(super) struct View {
+    /// The feeds that were asked for and may be seen, as the file writes them.
+    pub(super) feeds: Vec<String>,
+    /// The columns that are shown; `None` for all.
+    shown: Option<BTreeSet<String>>,
+}
+
+impl View {
+    /// Names that are not in the file, or not for this client, are left out. Without a name, these are all feeds of the client.
+    pub(super) fn of(connection: &Connection, account: &Account, named: &[String]) -> rusqlite::Result<View> {
+        let mut statement = connection.prepare_cached("SELECT feed_id FROM feeds ORDER BY feed_id")?;
+        let known = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        let is_named = |feed: &String| named.is_empty() || named.iter().any(|name| name.eq_ignore_ascii_case(feed));
+        let feeds = known.into_iter().filter(|feed| account.sees(feed) && is_named(feed)).collect();
+        Ok(View { feeds, shown: if account.public { Some(columns_of(connection, PUBLIC)?) } else { None } })
+    }
+
+    /// Its feeds, for `json_each`.
+    pub(super) fn feeds_json(&self) -> String {
+        Value::from(self.feeds.clone()).to_string()
+    }
+
+    /// Where its listings are read from, without those that are deleted or purged.
+    pub(super) fn source(&self) -> &'static str {
+        if self.shown.is_some() { PUBLIC } else { LIVE }
+    }
+
+    pub(super) fn shows(&self, column: &str) -> bool {
+        self.shown.as_ref().is_none_or(|shown| shown.contains(column))
+    }
+
+    /// What stands for a column: itself, or null where it is not shown.
+    pub(super) fn column<'a>(&self, column: &'a str) -> &'a str {
+        if self.shows(column) { column } else { "NULL" }
+    }
+
+    /// The fields that are shown.
+    pub(super) fn fields(&self, fields: &[Field]) -> Vec<Field> {
+        // ListingSummary calls the status by a name of its own.
+        fields.iter().filter(|field| self.shows(if field.wire == "Status" { "listing_status" } else { field.column })).copied().collect()
+    }
+}
+
+fn columns_of(connection: &Connection, view: &str) -> rusqlite::Result<BTreeSet<String>> {
+    connection.prepare_cached("SELECT name FROM pragma_table_info(?1)")?.query_map([view], |row| row.get(0))?.collect()
+}

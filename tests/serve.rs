@@ -1,0 +1,235 @@
+//! `mls-sync serve`: the partner API over the file, against the vendor that the file mirrors.
+
+#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
+
+#[path = "serve/chain.rs"]
+mod chain;
+#[path = "serve/http.rs"]
+mod http;
+#[path = "serve/same_answers.rs"]
+mod same_answers;
+#[path = "support/mod.rs"]
+mod support;
+
+use http::{Served, get, post, raw, signed};
+use mls_sync::sandbox::Options;
+use mls_sync::vendor::constellation1::fields::services::{Method, SERVICES};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use support::{KEY, LIMIT, Mirror, eventually, feeds, small};
+
+const SYNC: &str = "/services/partner/SyncListings";
+const DETAIL: &str = "/services/partner/GetListingDetail";
+const LISTINGS: &str = "/Services/Partner/GetListings";
+
+fn loaded(options: Options) -> (Mirror, Served) {
+    let mirror = Mirror::new(options);
+    mirror.backfill();
+    let served = Served::of(&mirror, "");
+    (mirror, served)
+}
+
+/// The errors of a 400, by the name of the parameter.
+fn errors(answer: &http::Answer) -> Value {
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    let body = answer.json();
+    assert_eq!((&body["ExceptionType"], &body["Message"], &body["ErrorCode"]), (&json!("Validation"), &json!("Invalid input parameters: "), &json!(0)));
+    assert_eq!(body["ActionArguments"]["client"], "demo");
+    body["Data"]["Errors"].clone()
+}
+
+#[test]
+fn a_request_that_is_not_signed_by_a_client_gets_403_and_nothing_else() {
+    let (_mirror, served) = loaded(small());
+    let good = signed("demo", KEY, "20260501120000");
+    assert_eq!(raw(&served.address, "GET", SYNC, &good, "").status, 200);
+    for headers in [vec![], signed("demo", "wrong", "20260501120000"), signed("other", KEY, "20260501120000"), good[..1].to_vec(), good[1..].to_vec()] {
+        let refused = raw(&served.address, "GET", SYNC, &headers, "");
+        assert_eq!((refused.status, refused.body.as_str()), (403, ""), "{headers:?}");
+    }
+}
+
+#[test]
+fn paths_are_found_in_any_case_and_the_wrong_verb_is_told() {
+    let (_mirror, served) = loaded(small());
+    for service in SERVICES {
+        let right = if service.method == Method::Get { "GET" } else { "POST" };
+        let wrong = if right == "GET" { "POST" } else { "GET" };
+        let headers = signed("demo", KEY, "20260501120000");
+        let answer = raw(&served.address, wrong, &service.path.to_uppercase(), &headers, "{}");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(right)), "{}", service.name);
+        assert!([200, 400, 404].contains(&raw(&served.address, right, &service.path.to_uppercase(), &headers, "{}").status));
+    }
+    assert_eq!(get(&served, "/services/partner/GetNothing", &[]).status, 404);
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_told_by_its_field_as_the_document_has_it() {
+    let (_mirror, served) = loaded(small());
+    let told = get(&served, SYNC, &[("PageSize", "500")]);
+    assert_eq!(errors(&told), json!({ "PageSize": "The field PageSize must be between 0 and 200." }));
+    let request = json!({ "FeedIdList": null, "FromUpdatedDate": null, "ToUpdatedDate": null, "Status": 0, "Page": 1, "PageSize": 500 });
+    assert_eq!(told.json()["ActionArguments"]["request"], request);
+    for (name, value) in [("Status", "4"), ("Status", "x"), ("FromUpdatedDate", "noon"), ("Page", "1000001"), ("PageSize", "-1")] {
+        assert!(errors(&get(&served, SYNC, &[(name, value)]))[name].is_string(), "{name}={value}");
+    }
+    assert!(errors(&get(&served, DETAIL, &[("FeedId", "GAMLS")]))["ListingId"].is_string());
+    let feeds = json!(["GAMLS"]);
+    let long = vec!["x"; 201];
+    for (name, value) in [
+        ("MinPrice", json!("cheap")),
+        ("Beds", json!([1])),
+        ("HasPool", json!("perhaps")),
+        ("MlsUpdateDate", json!("soon")),
+        ("StatusList", json!(long)),
+        ("Remarks", json!("x".repeat(1001))),
+        ("SortBy", json!("Nothing")),
+        ("Page", json!(9_999_999_999_i64)),
+    ] {
+        let answer = post(&served, LISTINGS, &json!({ "FeedIdList": feeds, name: value }));
+        assert!(errors(&answer)[name].is_string(), "{name}: {}", answer.body);
+    }
+    let near = |location: &str, distance: i64| json!({ "FeedIdList": feeds, "WktLocation": location, "Distance": distance });
+    let by_location = "/services/partner/GetListingsByLocation";
+    assert!(errors(&post(&served, by_location, &near("POINT (-77 38)", 26)))["Distance"].is_string());
+    assert!(errors(&post(&served, by_location, &near("POINT (-77)", 5)))["WktLocation"].is_string());
+    let corners: Vec<String> = (0..1100).map(|step| format!("{} {}", f64::from(step % 100) / 10.0, f64::from(step % 7))).collect();
+    let many = format!("POLYGON (({}, {}))", corners.join(","), corners[0]);
+    assert!(errors(&post(&served, by_location, &near(&many, 5)))["WktLocation"].as_str().unwrap().contains("1000"));
+    let address = json!({ "FeedIdList": feeds, "Address": "1 Nowhere St", "City": "X", "State": "Y", "Zip": "00000" });
+    assert!(errors(&post(&served, "/services/partner/GetListingsByAddress", &address))["Address"].is_string());
+    assert!(errors(&post(&served, LISTINGS, &json!({})))["FeedIdList"].is_string());
+}
+
+#[test]
+fn what_is_no_json_too_long_too_deep_or_too_slow_is_refused_and_the_server_goes_on() {
+    let (_mirror, served) = loaded(small());
+    let headers = signed("demo", KEY, "20260501120000");
+    let sent = |body: &str| raw(&served.address, "POST", LISTINGS, &headers, body);
+    for body in ["", "[]", "{", "\"x\"", "{\"FeedIdList\":"] {
+        assert!(errors(&sent(body))["request"].is_string(), "{body}");
+    }
+    assert!(errors(&sent(&format!("{}{}", "{\"a\":".repeat(5000), "1".to_owned() + &"}".repeat(5000))))["request"].is_string());
+    assert_eq!(sent(&format!("{{\"Remarks\":\"{}\"}}", "x".repeat(70_000))).status, 413);
+    // A head that never ends, and more headers than are read.
+    let mut endless = TcpStream::connect(&served.address).unwrap();
+    endless.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+    let line = format!("x-a: {}\r\n", "a".repeat(1000));
+    let written = (0..2000).all(|_| endless.write_all(line.as_bytes()).is_ok());
+    let mut said = String::new();
+    endless.read_to_string(&mut said).ok();
+    assert!(!written || said.starts_with("HTTP/1.1 431") || said.is_empty(), "{said}");
+    assert_eq!(get(&served, "/healthz", &[]).status, 200);
+}
+
+#[test]
+fn more_requests_than_a_client_may_make_get_the_documents_429() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let served = Served::of(&mirror, "requests_per_second = 2\n");
+    let answers: Vec<http::Answer> = (0..4).map(|_| get(&served, SYNC, &[("Page", "2"), ("PageSize", "200")])).collect();
+    let refused: Vec<&http::Answer> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert!(!refused.is_empty() && answers[0].status == 200);
+    let body = refused[0].json();
+    let message = body["Message"].as_str().unwrap();
+    let seconds = message.strip_prefix("Too many requests. Api will be available in ").and_then(|rest| rest.strip_suffix(" seconds")).unwrap();
+    assert!(seconds.parse::<f64>().unwrap() <= 0.5 && seconds.split_once('.').unwrap().1.len() == 7, "{message}");
+    let request = json!({ "FeedIdList": null, "FromUpdatedDate": null, "ToUpdatedDate": null, "Status": 0, "Page": 2, "PageSize": 200 });
+    let expected = json!({ "ExceptionType": "TooManyRequests", "Message": message, "ErrorCode": 0, "ActionArguments": { "request": request }, "Data": { "Errors": null } });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn a_client_sees_its_feeds_alone_and_a_public_one_what_may_be_displayed() {
+    let mirror = Mirror::new(feeds(&["GAMLS", "NWMLS"]));
+    mirror.backfill();
+    let served = Served::of(&mirror, "");
+    let narrow = served.client("narrow", "feeds = [\"gamls\"]\n");
+    let public = served.client("public", "public = true\n");
+    let served = served.restarted(&mirror);
+    let feeds_of = |client: &http::Client, query: &[(&str, &str)]| {
+        let answer = client.get(&served, SYNC, &[&[("FromUpdatedDate", "2000-01-01")], query].concat()).json();
+        support::tally(answer["Results"].as_array().unwrap().iter().map(|listing| listing["FeedId"].as_str().unwrap().to_owned()))
+    };
+    assert_eq!(feeds_of(&narrow, &[]).into_keys().collect::<Vec<_>>(), ["GAMLS"]);
+    assert!(feeds_of(&narrow, &[("FeedIdList", "NWMLS")]).is_empty(), "a feed that it may not see is as none");
+    assert_eq!(feeds_of(&public, &[("FeedIdList", "nwmls")]).into_keys().collect::<Vec<_>>(), ["NWMLS"]);
+    let hidden = mirror.keys("SELECT feed_id, listing_id FROM live_listings WHERE show_address = 0 AND address IS NOT NULL LIMIT 1");
+    let (feed, listing) = hidden.into_iter().next().expect("the sandbox hides some addresses");
+    let query = [("FeedId", feed.as_str()), ("ListingId", listing.as_str())];
+    let (all, shown) = (get(&served, DETAIL, &query).json(), public.get(&served, DETAIL, &query).json());
+    assert!(all["Address"].is_string() && all.get("AgentRemarks").is_some());
+    assert!(shown["Address"].is_null() && shown["City"] == all["City"] && shown.get("AgentRemarks").is_none(), "{shown}");
+    let changed = public.get(&served, SYNC, &[("FeedIdList", feed.as_str()), ("FromUpdatedDate", "2000-01-01")]).json();
+    let found = changed["Results"].as_array().unwrap().iter().find(|record| record["ListingId"] == listing.as_str());
+    assert!(found.is_none_or(|record| record["Address"].is_null() && record.get("AgentRemarks").is_none()));
+    assert_eq!(narrow.get(&served, DETAIL, &[("FeedId", "NWMLS"), ("ListingId", "1")]).status, 404);
+    assert!(errors_of(&public.post(&served, LISTINGS, &json!({ "FeedIdList": ["GAMLS"], "HasBarn": true }))).contains("not shown"));
+}
+
+fn errors_of(answer: &http::Answer) -> String {
+    answer.json()["Data"]["Errors"].to_string()
+}
+
+#[test]
+fn it_says_what_is_wrong_before_it_serves() {
+    let mirror = Mirror::new(small());
+    let refused = |listen: &str, expected: &str| {
+        let ended = mirror.start(&["serve", "--listen", listen]).wait(LIMIT).exited(2);
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    };
+    refused("127.0.0.1:0", "there is no client");
+    let config = std::fs::read_to_string(mirror.config()).unwrap();
+    let key = mirror.dir().join("key");
+    std::fs::write(&key, KEY).unwrap();
+    std::fs::write(mirror.config(), format!("{config}[serve.clients.demo]\nkey_file = {key:?}\n")).unwrap();
+    refused("127.0.0.1:0", "it does not exist yet");
+    refused("0.0.0.0:0", "not loopback");
+    mirror.backfill();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    refused(&taken.local_addr().unwrap().to_string(), "cannot listen on");
+    std::fs::write(&key, " \n").unwrap();
+    refused("127.0.0.1:0", "the file is empty");
+}
+
+#[test]
+fn it_answers_while_the_daemon_is_stopped_and_stops_at_once() {
+    let (mirror, served) = loaded(small());
+    let health = get(&served, "/healthz", &[]);
+    assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("ok")));
+    let idle = TcpStream::connect(&served.address).unwrap();
+    served.program.signal("TERM");
+    let begun = Instant::now();
+    let ended = served.program.wait(LIMIT).succeeded();
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?} with {idle:?}", begun.elapsed());
+    assert!(!ended.both().contains(KEY));
+    drop(mirror);
+}
+
+#[test]
+fn a_file_that_is_gone_is_told_by_503_and_one_that_takes_its_place_is_served() {
+    let (mirror, served) = loaded(small());
+    let away = mirror.dir().join("away.db");
+    std::fs::rename(mirror.database(), &away).unwrap();
+    assert_eq!(get(&served, "/healthz", &[]).status, 503);
+    let broken = get(&served, DETAIL, &[("FeedId", "GAMLS"), ("ListingId", "1")]);
+    assert_eq!((broken.status, broken.json()["Message"].as_str()), (503, Some("The mirror cannot be read.")));
+    std::fs::rename(&away, mirror.database()).unwrap();
+    eventually("it answers again", LIMIT, || get(&served, "/healthz", &[]).status == 200);
+}
+
+#[test]
+fn the_description_names_every_service_and_the_lookups_are_those_of_the_file() {
+    let (mirror, served) = loaded(small());
+    let described = get(&served, "/openapi.json", &[]).json();
+    for service in SERVICES {
+        let verb = if service.method == Method::Get { "get" } else { "post" };
+        assert_eq!(described["paths"][service.path][verb]["operationId"], service.name);
+    }
+    let lookups = get(&served, "/lookups", &[("FeedId", "GAMLS"), ("Type", "listingstatus")]).json();
+    let told: i64 = lookups.as_array().unwrap().iter().map(|lookup| lookup["Listings"].as_i64().unwrap()).sum();
+    assert_eq!(told, mirror.number("SELECT sum(listings) FROM lookups WHERE lookup = 'ListingStatus'"));
+    assert!(told > 0);
+}
