@@ -35,7 +35,10 @@ fn loaded(options: Options) -> (Mirror, Served) {
 fn errors(answer: &http::Answer) -> Value {
     assert_eq!(answer.status, 400, "{}", answer.body);
     let body = answer.json();
-    assert_eq!((&body["ExceptionType"], &body["Message"], &body["ErrorCode"]), (&json!("Validation"), &json!("Invalid input parameters: "), &json!(0)));
+    assert_eq!(
+        (&body["ExceptionType"], &body["Message"], &body["ErrorCode"]),
+        (&json!("Validation"), &json!("Invalid input parameters: "), &json!(0))
+    );
     assert_eq!(body["ActionArguments"]["client"], "demo");
     body["Data"]["Errors"].clone()
 }
@@ -45,7 +48,9 @@ fn a_request_that_is_not_signed_by_a_client_gets_403_and_nothing_else() {
     let (_mirror, served) = loaded(small());
     let good = signed("demo", KEY, "20260501120000");
     assert_eq!(raw(&served.address, "GET", SYNC, &good, "").status, 200);
-    for headers in [vec![], signed("demo", "wrong", "20260501120000"), signed("other", KEY, "20260501120000"), good[..1].to_vec(), good[1..].to_vec()] {
+    for headers in
+        [vec![], signed("demo", "wrong", "20260501120000"), signed("other", KEY, "20260501120000"), good[..1].to_vec(), good[1..].to_vec()]
+    {
         let refused = raw(&served.address, "GET", SYNC, &headers, "");
         assert_eq!((refused.status, refused.body.as_str()), (403, ""), "{headers:?}");
     }
@@ -134,7 +139,8 @@ fn more_requests_than_a_client_may_make_get_the_documents_429() {
     assert!(!refused.is_empty() && answers[0].status == 200);
     let body = refused[0].json();
     let message = body["Message"].as_str().unwrap();
-    let seconds = message.strip_prefix("Too many requests. Api will be available in ").and_then(|rest| rest.strip_suffix(" seconds")).unwrap();
+    let seconds =
+        message.strip_prefix("Too many requests. Api will be available in ").and_then(|rest| rest.strip_suffix(" seconds")).unwrap();
     assert!(seconds.parse::<f64>().unwrap() <= 0.5 && seconds.split_once('.').unwrap().1.len() == 7, "{message}");
     let request = json!({ "FeedIdList": null, "FromUpdatedDate": null, "ToUpdatedDate": null, "Status": 0, "Page": 2, "PageSize": 200 });
     let expected = json!({ "ExceptionType": "TooManyRequests", "Message": message, "ErrorCode": 0, "ActionArguments": { "request": request }, "Data": { "Errors": null } });

@@ -74,8 +74,7 @@ impl Parameters {
             Some(feed) => vec![feed.to_owned()],
             None => bound.list("FeedIdList"),
         };
-        let page = bound.integer("Page").and_then(|page| u32::try_from(page).ok()).unwrap_or(1).max(1);
-        Parameters { feeds, page, errors: bound.errors.clone(), bound, ..Parameters::default() }
+        Parameters { feeds, page: bound.page(), errors: bound.errors.clone(), bound, ..Parameters::default() }
     }
 
     /// A date that carries an offset means an instant: it is put into the digits of the server's zone.

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// they are complete, unless a newer change is there.
 const IN_FLIGHT: TimeDelta = TimeDelta::seconds(5);
 
+/// Listings on a page of SyncListings, at most and unless the request says less.
+pub(super) const LARGEST_PAGE: i64 = 200;
+
 /// What a request gets.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -90,7 +93,7 @@ fn echo(service: &Service, bound: &Bound) -> Value {
     let usual = |name: &str| match name {
         "Status" => json!(0),
         "Page" => json!(1),
-        "PageSize" => json!(super::sync_listings::LARGEST_PAGE),
+        "PageSize" => json!(LARGEST_PAGE),
         _ => Value::Null,
     };
     let members = service.parameters().map(|(name, _)| (name.to_owned(), bound.get(name).cloned().unwrap_or_else(|| usual(name))));
@@ -104,7 +107,7 @@ pub(super) struct Envelope {
     pub(super) count: usize,
     /// All matches, on every page.
     pub(super) total: u64,
-    pub(super) next_page: Option<i64>,
+    pub(super) next_page: Option<u32>,
     /// When the mirror stored each result, where the windows of the service select by that.
     pub(super) changed_at: Option<Vec<Stamp>>,
 }

@@ -1,8 +1,9 @@
 //! The agents and the offices of a feed, and open houses.
 
 use super::answer::{Answer, Envelope};
+use super::render;
+use super::sync_listings::Asked;
 use super::view::View;
-use super::{render, services};
 use crate::record::{Field, Stamp};
 use crate::vendor::constellation1::fields::binding::Bound;
 use crate::vendor::constellation1::fields::entities::{AGENT, LISTING_OPEN_HOUSE, OFFICE};
@@ -14,45 +15,77 @@ const LARGEST_PAGE: i64 = 1000;
 
 /// Agents or offices.
 pub(super) struct Members {
+    entity: &'static str,
     table: &'static str,
     fields: &'static [Field],
+    /// Those that a request asks for, besides the feed and the dates: `?4` is its AgentId and `?5` its OfficeId.
+    asked: &'static str,
 }
 
-pub(super) static AGENTS: Members = Members { table: "agents", fields: &AGENT };
-pub(super) static OFFICES: Members = Members { table: "offices", fields: &OFFICE };
+/// The record of an agent does not tell the office: that is known of those who have listings.
+pub(super) static AGENTS: Members = Members {
+    entity: "agent",
+    table: "agents",
+    fields: &AGENT,
+    asked: "(?4 IS NULL OR agent_id = ?4) AND (?5 IS NULL OR agent_id IN (
+        SELECT listing_agent_id FROM listings WHERE feed_id = ?1 AND listing_office_id = ?5 AND deleted_at IS NULL))",
+};
+pub(super) static OFFICES: Members =
+    Members { entity: "office", table: "offices", fields: &OFFICE, asked: "?4 IS NULL AND (?5 IS NULL OR office_id = ?5)" };
 
-/// Answers GetAgents or GetOffices.
+/// Answers GetAgents or GetOffices. Its dates are compared with those of the mirror, as in SyncListings.
 pub(super) fn members(connection: &Connection, view: &View, bound: &Bound, members: &Members) -> rusqlite::Result<Answer> {
-    let Members { table, fields } = members;
-    let exists: bool = connection.prepare_cached("SELECT count(*) FROM sqlite_schema WHERE name = ?1")?.query_row([table], |row| row.get(0))?;
-    if !exists {
-        return Ok(Answer::without(StatusCode::NOT_FOUND, &format!("The mirror holds no {table}.")));
+    let Members { entity, table, fields, asked } = members;
+    let feed = view.feeds.first().map(String::as_str).unwrap_or_default();
+    if !is_mirrored(connection, entity, feed)? {
+        return Ok(Answer::without(StatusCode::NOT_FOUND, &format!("The mirror holds no {table} of this feed.")));
     }
-    let _ = (view, bound, fields, services::page(bound), LARGEST_PAGE, params![1]);
-    Ok(Answer::without(StatusCode::NOT_FOUND, "nothing"))
+    let Asked { from, to, .. } = Asked::of(bound);
+    let matches = format!(
+        "FROM {table} WHERE feed_id = ?1 AND deleted_at IS NULL AND purged_at IS NULL AND changed_at BETWEEN ?2 AND ?3 AND {asked}"
+    );
+    let (agent, office) = (bound.text("AgentId"), bound.text("OfficeId"));
+    let count = format!("SELECT count(*) {matches}");
+    let total: u64 = connection.prepare_cached(&count)?.query_row(params![feed, from, to, agent, office], |row| row.get(0))?;
+    let columns: Vec<&str> = fields.iter().map(|field| field.column).collect();
+    let sql = format!("SELECT {}, extra {matches} ORDER BY changed_at, change_seq LIMIT ?6 OFFSET ?7", columns.join(", "));
+    let (page, mut statement) = (bound.page(), connection.prepare_cached(&sql)?);
+    let skipped = i64::from(page - 1) * LARGEST_PAGE;
+    let mut rows = statement.query(params![feed, from, to, agent, office, LARGEST_PAGE, skipped])?;
+    let (results, count) = render::all(&mut rows, fields)?;
+    let more = i64::try_from(total).is_ok_and(|total| i64::from(page) * LARGEST_PAGE < total);
+    let next_page = more.then_some(page + 1);
+    Ok(Answer::json(Envelope { results, count, total, next_page, changed_at: None }.json()))
 }
 
-/// Answers GetListingsOpenHouse, from what the listings say of their open houses.
+/// Whether the mirror has read these whole at least once.
+fn is_mirrored(connection: &Connection, entity: &str, feed: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM censuses WHERE feed_id = ?1 AND entity = ?2 AND proven_at IS NOT NULL";
+    connection.prepare_cached(sql)?.query_row([feed, entity], |row| row.get(0))
+}
+
+/// Answers GetListingsOpenHouse from the table of open houses; of a feed whose open houses are not mirrored, from what the listings
+/// say of theirs, which is not for whom they are.
 pub(super) fn open_houses(connection: &Connection, view: &View, bound: &Bound) -> rusqlite::Result<Answer> {
     let date = |name: &str| bound.time(name).map(|date: Stamp| date.to_string());
-    let sql = "SELECT listings.feed_id, listings.listing_id, house.value -> '$.IsPublic', house.value -> '$.AllowIDX',
-            house.value -> '$.IsActive', house.value ->> '$.StartDate', house.value ->> '$.EndDate', house.value ->> '$.Remarks', NULL
-        FROM listings, json_each(listings.open_houses) AS house
-        WHERE deleted_at IS NULL AND purged_at IS NULL AND open_houses LIKE '[{%' AND feed_id IN (SELECT value FROM json_each(?1))
-            AND (?2 IS NULL OR listing_agent_id = ?2) AND (?3 IS NULL OR listing_office_id = ?3)
-            AND (?4 IS NULL OR house.value ->> '$.StartDate' >= ?4)
-            AND (?5 IS NULL OR coalesce(house.value ->> '$.EndDate', house.value ->> '$.StartDate') <= ?5)
-        ORDER BY listings.feed_id, listings.listing_id, house.key";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = "
+        WITH mirrored AS (SELECT feed_id FROM censuses WHERE entity = 'open_house' AND proven_at IS NOT NULL),
+        house AS (
+            SELECT feed_id, listing_id, is_public, allow_idx, is_active, start_date, end_date, remarks, extra FROM open_houses
+            WHERE deleted_at IS NULL AND purged_at IS NULL AND feed_id IN mirrored
+            UNION ALL
+            SELECT listings.feed_id, listings.listing_id, NULL, NULL, house.value ->> '$.IsActive', house.value ->> '$.StartDate',
+                house.value ->> '$.EndDate', house.value ->> '$.Remarks', NULL
+            FROM listings, json_each(listings.open_houses) AS house
+            WHERE deleted_at IS NULL AND purged_at IS NULL AND open_houses LIKE '[{%' AND feed_id NOT IN mirrored
+        )
+        SELECT house.* FROM house
+        WHERE feed_id IN (SELECT value FROM json_each(?1))
+            AND ((?2 IS NULL AND ?3 IS NULL) OR (feed_id, listing_id) IN (SELECT feed_id, listing_id FROM listings
+                WHERE deleted_at IS NULL AND (?2 IS NULL OR listing_agent_id = ?2) AND (?3 IS NULL OR listing_office_id = ?3)))
+            AND (?4 IS NULL OR start_date >= ?4) AND (?5 IS NULL OR coalesce(end_date, start_date) <= ?5)
+        ORDER BY feed_id, listing_id, start_date";
     let asked = params![view.feeds_json(), bound.text("AgentId"), bound.text("OfficeId"), date("OpenFromDate"), date("OpenToDate")];
-    let mut rows = statement.query(asked)?;
-    let mut results = String::new();
-    while let Some(row) = rows.next()? {
-        if !results.is_empty() {
-            results.push(',');
-        }
-        render::write(row, &LISTING_OPEN_HOUSE, &mut results)?;
-    }
-    let _ = Envelope { results: String::new(), count: 0, total: 0, next_page: None, changed_at: None };
+    let (results, _) = render::all(&mut connection.prepare_cached(sql)?.query(asked)?, &LISTING_OPEN_HOUSE)?;
     Ok(Answer::json(format!("[{results}]")))
 }

@@ -1,8 +1,8 @@
 //! A row as the JSON object that the vendor would send.
 
 use crate::record::{Field, Kind};
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use rusqlite::{Row, Rows};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -31,6 +31,19 @@ pub(super) fn write(row: &Row, fields: &[Field], out: &mut String) -> rusqlite::
     }
     out.push('}');
     Ok(())
+}
+
+/// Writes the objects of all rows, with commas between; tells how many there are.
+pub(super) fn all(rows: &mut Rows, fields: &[Field]) -> rusqlite::Result<(String, usize)> {
+    let (mut results, mut count) = (String::new(), 0);
+    while let Some(row) = rows.next()? {
+        if count > 0 {
+            results.push(',');
+        }
+        write(row, fields, &mut results)?;
+        count += 1;
+    }
+    Ok((results, count))
 }
 
 fn push_value(value: ValueRef, kind: Kind, out: &mut String) {

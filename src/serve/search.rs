@@ -3,7 +3,7 @@
 use super::answer::{Answer, Envelope};
 use super::filters::Conditions;
 use super::view::View;
-use super::{place, render, services};
+use super::{place, render};
 use crate::record::{Field, Kind, Stamp};
 use crate::vendor::constellation1::fields::binding::Bound;
 use crate::vendor::constellation1::fields::entities::LISTING_SUMMARY;
@@ -20,7 +20,7 @@ const LARGEST_ANSWER: i64 = 1000;
 /// Answers one of them. What is wrong with the request is told in `bound`.
 pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<Answer> {
     let mut conditions = Conditions::default();
-    conditions.add("feed_id IN (SELECT value FROM json_each(?))", [Sql::Text(view.feeds_json())]);
+    add_feeds(view, bound, &mut conditions);
     // Around an address, its city and its ZIP code are where to look from, and no filters.
     let is_by_address = service.parameter("Address").is_some();
     conditions.filter(view, bound, if is_by_address { &["City", "Zip"] } else { &[] });
@@ -33,7 +33,21 @@ pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bo
         // The caller tells what is wrong.
         return Ok(Answer::json(String::new()));
     }
-    page(connection, view, (&conditions, &order), services::page(bound))
+    page(connection, view, (&conditions, &order), bound.page())
+}
+
+/// Parameters by which an index finds the few listings that match: first those whose index begins with the feed.
+const FIND_IN_FEED: [&str; 3] = ["AgentId", "OfficeId", "MlsUpdateDate"];
+const FIND: [&str; 4] = ["City", "Zip", "WktLocation", "Address"];
+
+fn has_any(bound: &Bound, names: &[&str]) -> bool {
+    names.iter().any(|name| bound.get(name).is_some())
+}
+
+/// The feeds. Where a place is asked for, the plus leaves the choice of the index to that.
+fn add_feeds(view: &View, bound: &Bound, conditions: &mut Conditions) {
+    let (of_feeds, feeds) = view.of_feeds("?");
+    conditions.add(if has_any(bound, &FIND) { format!("+{of_feeds}") } else { of_feeds }, [Sql::Text(feeds)]);
 }
 
 /// Days are counted back from this one.
@@ -50,8 +64,10 @@ fn add_sale(bound: &mut Bound, conditions: &mut Conditions) {
 
 /// The order that is asked for, by a field of the summary; equals, and everything else, by feed and number.
 fn order(view: &View, bound: &mut Bound) -> String {
-    // The plus leaves the choice of the index to the conditions.
-    let usual = "+feed_id, +listing_id";
+    // The plus leaves the choice of the index to the conditions. Without one that finds few, the rows are read in the order of their
+    // keys, until there are enough.
+    let finds_few = has_any(bound, &FIND) || has_any(bound, &FIND_IN_FEED);
+    let usual = if finds_few { "+feed_id, +listing_id" } else { "feed_id, listing_id" };
     let Some(asked) = bound.text("SortBy") else { return usual.to_owned() };
     let asked = if asked.eq_ignore_ascii_case("Baths") { "BathsTotal" } else { asked };
     let field =
@@ -67,11 +83,11 @@ fn order(view: &View, bound: &mut Bound) -> String {
     }
 }
 
-fn page(connection: &Connection, view: &View, (conditions, order): (&Conditions, &str), page: i64) -> rusqlite::Result<Answer> {
+fn page(connection: &Connection, view: &View, (conditions, order): (&Conditions, &str), page: u32) -> rusqlite::Result<Answer> {
     let fields = view.fields(&LISTING_SUMMARY);
     let matches = format!("FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
     let mut values = conditions.values.clone();
-    values.extend([Sql::Integer(LARGEST_ANSWER + 1), Sql::Integer((page - 1).saturating_mul(LARGEST_ANSWER))]);
+    values.extend([Sql::Integer(LARGEST_ANSWER + 1), Sql::Integer(i64::from(page - 1) * LARGEST_ANSWER)]);
     let mut statement = connection.prepare_cached(&sql(view, &fields, &matches, order))?;
     let mut rows = statement.query(params_from_iter(values))?;
     let (mut results, mut count, mut more) = (String::new(), 0, false);
@@ -104,4 +120,50 @@ fn sql(view: &View, fields: &[Field], matches: &str, order: &str) -> String {
         "WITH page AS MATERIALIZED (SELECT feed_id, listing_id {matches} ORDER BY {order} LIMIT ? OFFSET ?)
          SELECT {columns}, {extra} FROM page CROSS JOIN {source} USING (feed_id, listing_id) ORDER BY {order}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accounts::Account;
+    use super::*;
+    use crate::vendor::constellation1::fields::services::{GET_LISTINGS, GET_LISTINGS_BY_GEOGRAPHY, GET_LISTINGS_BY_LOCATION};
+    use serde_json::json;
+
+    /// How the keys of a page are found: `expected` is in the plan, and no table is read whole.
+    fn check(service: &Service, public: bool, members: serde_json::Value, expected: &str) {
+        let file = Connection::open_in_memory().expect("SQLite opens");
+        file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
+        super::super::functions::register(&file).expect("functions");
+        let account = Account { client: "C".to_owned(), key: "k".into(), feeds: None, public };
+        let view = View::of(&file, &account, &[]).expect("a view");
+        let mut bound = Bound::from_body(service, members.to_string().as_bytes());
+        let mut conditions = Conditions::default();
+        add_feeds(&view, &bound, &mut conditions);
+        conditions.filter(&view, &mut bound, &[]);
+        place::add(&file, &view, &mut bound, &mut conditions).expect("a place");
+        let order = order(&view, &mut bound);
+        assert!(!bound.is_refused(), "{:?}", bound.errors);
+        let matches = format!("FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
+        let sql = format!("EXPLAIN QUERY PLAN {}", sql(&view, &view.fields(&LISTING_SUMMARY), &matches, &order));
+        let mut statement = file.prepare(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        conditions.values.extend([Sql::Integer(1), Sql::Integer(0)]);
+        let steps = statement.query_map(params_from_iter(conditions.values), |row| row.get::<_, String>("detail")).expect("a plan");
+        let plan = steps.map(|step| step.expect("a step")).collect::<Vec<_>>().join("\n");
+        assert!(plan.contains(expected), "{members} does not use {expected}:\n{plan}");
+        assert!(!plan.contains("SCAN listings"), "{members} reads a whole table:\n{plan}");
+    }
+
+    #[test]
+    fn searches_use_the_indexes_of_the_file() {
+        for public in [false, true] {
+            check(&GET_LISTINGS, public, json!({ "AgentId": "1" }), "listings_agent (feed_id=? AND listing_agent_id=?)");
+            check(&GET_LISTINGS, public, json!({ "OfficeId": "1" }), "listings_office (feed_id=? AND listing_office_id=?)");
+            check(&GET_LISTINGS, public, json!({ "MlsUpdateDate": "2026-05-01" }), "listings_updated (feed_id=? AND mls_update_date>?)");
+            check(&GET_LISTINGS_BY_GEOGRAPHY, public, json!({ "City": "Fargo", "MinPrice": 5 }), "listings_city (city=?");
+            check(&GET_LISTINGS_BY_GEOGRAPHY, public, json!({ "Zip": "30303" }), "listings_zip (zip=?");
+            check(&GET_LISTINGS, public, json!({ "MinPrice": 5, "Beds": 3 }), "sqlite_autoindex_listings_2 (feed_id=?");
+            let near = json!({ "WktLocation": "POINT (-77 38)", "Distance": 5 });
+            check(&GET_LISTINGS_BY_LOCATION, public, near, "place VIRTUAL TABLE INDEX");
+        }
+    }
 }

@@ -18,11 +18,6 @@ const LONGEST_TEXT: usize = 1000;
 /// The last page that may be asked for.
 const LAST_PAGE: i64 = 1_000_000;
 
-/// The page that is asked for; one before the first is the first.
-pub(super) fn page(bound: &Bound) -> i64 {
-    bound.integer("Page").unwrap_or(1).max(1)
-}
-
 /// Refuses what is missing or out of bounds.
 pub(super) fn checked(service: &Service, bound: Bound) -> Bound {
     let is_sync = service.name == "SyncListings";

@@ -4,7 +4,7 @@
 //! published late, rows come whose `MlsUpdateDate` is long past, and a program that follows would never see them. Each record keeps the
 //! vendor's date. `MirrorChangedAt` of the envelope tells when each was stored, so that another mirror knows by what it was selected.
 
-use super::answer::{Answer, Envelope};
+use super::answer::{Answer, Envelope, LARGEST_PAGE};
 use super::render;
 use super::view::View;
 use crate::record::{Field, Stamp};
@@ -13,8 +13,6 @@ use crate::vendor::constellation1::fields::binding::Bound;
 use chrono::Utc;
 use rusqlite::{Connection, Row, params};
 
-/// Listings on a page, at most and unless the request says less.
-pub(super) const LARGEST_PAGE: i64 = 200;
 /// The status of a listing: the vendor's standardised value, or the MLS's words where there is none.
 const STATUS: &str = "lower(coalesce(nullif(listing_status_search, ''), listing_status))";
 
@@ -28,23 +26,23 @@ pub(super) fn check(bound: &mut Bound) {
 }
 
 /// A request as it is understood.
-struct Asked {
-    from: String,
-    to: String,
+pub(super) struct Asked {
+    pub(super) from: String,
+    pub(super) to: String,
     status: i64,
-    page: i64,
+    page: u32,
     size: i64,
 }
 
 impl Asked {
-    fn of(bound: &Bound) -> Asked {
+    pub(super) fn of(bound: &Bound) -> Asked {
         let now = Stamp::from_utc(Utc::now());
         let written = |stamp: Stamp| format!("{}Z", stamp.to_wire());
         Asked {
             from: written(bound.time("FromUpdatedDate").unwrap_or(now.midnight())),
             to: written(bound.time("ToUpdatedDate").unwrap_or(now)),
             status: bound.integer("Status").unwrap_or(0),
-            page: super::services::page(bound),
+            page: bound.page(),
             size: bound.integer("PageSize").filter(|size| *size > 0).unwrap_or(LARGEST_PAGE),
         }
     }
@@ -59,28 +57,24 @@ impl Asked {
         }
     }
 
-    /// The rows that it asks for; `feeds` is what `?1` is compared with.
-    fn window(&self, feeds: &str) -> String {
+    /// The rows that it asks for.
+    fn window(&self, of_feeds: &str) -> String {
         let status = self.condition();
-        format!("FROM listings INDEXED BY listings_changed WHERE feed_id {feeds} AND changed_at BETWEEN ?2 AND ?3 AND {status}")
+        format!("FROM listings INDEXED BY listings_changed WHERE {of_feeds} AND changed_at BETWEEN ?2 AND ?3 AND {status}")
     }
 }
 
 /// Answers a request of a client that is shown everything, or only what may be displayed.
 pub(super) fn answer(connection: &Connection, view: &View, bound: &Bound) -> rusqlite::Result<Answer> {
     let asked = Asked::of(bound);
-    // One feed is read in the order of the index; several are sorted.
-    let (feeds, compared) = match view.feeds.as_slice() {
-        [feed] => (feed.clone(), "= ?1"),
-        _ => (view.feeds_json(), "IN (SELECT value FROM json_each(?1))"),
-    };
-    let window = asked.window(compared);
+    let (of_feeds, feeds) = view.of_feeds("?1");
+    let window = asked.window(&of_feeds);
     let total: u64 = connection
         .prepare_cached(&format!("SELECT count(*) {window}"))?
         .query_row(params![feeds, asked.from, asked.to], |row| row.get(0))?;
     let fields = view.fields(&LISTING_DETAILS);
     let mut statement = connection.prepare_cached(&sql(view, &fields, &window))?;
-    let skipped = (asked.page - 1).saturating_mul(asked.size);
+    let skipped = i64::from(asked.page - 1) * asked.size;
     let mut rows = statement.query(params![feeds, asked.from, asked.to, asked.size, skipped])?;
     let (mut results, mut changed_at) = (String::new(), Vec::new());
     while let Some(row) = rows.next()? {
@@ -90,7 +84,7 @@ pub(super) fn answer(connection: &Connection, view: &View, bound: &Bound) -> rus
         render::write(row, &fields, &mut results)?;
         changed_at.push(changed(row, fields.len() + 1)?);
     }
-    let more = i64::try_from(total).is_ok_and(|total| asked.page.saturating_mul(asked.size) < total);
+    let more = i64::try_from(total).is_ok_and(|total| i64::from(asked.page) * asked.size < total);
     let (count, next_page) = (changed_at.len(), more.then_some(asked.page + 1));
     Ok(Answer::json(Envelope { results, count, total, next_page, changed_at: Some(changed_at) }.json()))
 }

@@ -34,6 +34,15 @@ impl View {
         Value::from(self.feeds.clone()).to_string()
     }
 
+    /// The condition that a row is of one of its feeds, and what its parameter, which is written as `parameter`, holds. One feed is
+    /// compared with it, so that an index gives its rows in their order.
+    pub(super) fn of_feeds(&self, parameter: &str) -> (String, String) {
+        match self.feeds.as_slice() {
+            [feed] => (format!("feed_id = {parameter}"), feed.clone()),
+            _ => (format!("feed_id IN (SELECT value FROM json_each({parameter}))"), self.feeds_json()),
+        }
+    }
+
     /// Where its listings are read from, without those that are deleted or purged.
     pub(super) fn source(&self) -> &'static str {
         if self.shown.is_some() { PUBLIC } else { LIVE }

@@ -58,6 +58,9 @@ const TRUTHS: [&str; 12] = [
     "HasWaterFront",
 ];
 
+/// Fields whose type the document gives in two ways.
+const LOOSE: [&str; 5] = ["AboveGroundSqFt", "FinishedSquareFeet", "GarageSpaces", "FireplaceCount", "DockHeight"];
+
 /// A vendor, and the mirror of it that is served.
 struct Both {
     mirror: Mirror,
@@ -73,7 +76,8 @@ impl Both {
         let served = Served::of(&mirror, "");
         let vendor = mirror.sandbox.url().replace("http://", "");
         let headers = signed("demo", KEY, "20260501120000");
-        let all = raw(&vendor, "GET", "/services/partner/SyncListings?FromUpdatedDate=2000-01-01&Status=0&PageSize=200", &headers, "").json();
+        let all =
+            raw(&vendor, "GET", "/services/partner/SyncListings?FromUpdatedDate=2000-01-01&Status=0&PageSize=200", &headers, "").json();
         let pages = all["Total"].as_u64().unwrap().div_ceil(200);
         let page = |page| {
             let path = format!("/services/partner/SyncListings?FromUpdatedDate=2000-01-01&Status=0&PageSize=200&Page={page}");
@@ -118,7 +122,8 @@ impl Both {
 
     fn compare(&self, said: &Value, answered: &Value, what: &str) -> usize {
         let (said, answered) = (said.as_array().unwrap(), answered.as_array().unwrap());
-        let keys = |records: &[Value]| records.iter().map(|record| format!("{} {}", record["FeedId"], record["ListingId"])).collect::<Vec<_>>();
+        let keys =
+            |records: &[Value]| records.iter().map(|record| format!("{} {}", record["FeedId"], record["ListingId"])).collect::<Vec<_>>();
         assert_eq!(keys(said), keys(answered), "{what}");
         for (said, answered) in said.iter().zip(answered) {
             assert_same(said, answered);
@@ -128,7 +133,10 @@ impl Both {
 
     fn filters(&mut self, count: usize) -> Map<String, Value> {
         let mut filters = Map::new();
-        filters.insert("FeedIdList".to_owned(), [json!(["GAMLS", "NWMLS"]), json!(["NWMLS"]), json!(["NWMLS", "OTHER"])][self.below(3)].clone());
+        filters.insert(
+            "FeedIdList".to_owned(),
+            [json!(["GAMLS", "NWMLS"]), json!(["NWMLS"]), json!(["NWMLS", "OTHER"])][self.below(3)].clone(),
+        );
         for _ in 0..count {
             let (name, value) = match self.below(4) {
                 0 => {
@@ -158,22 +166,33 @@ impl Both {
 /// Absent is as good as null, and the mirror may say more than the half of the document that the vendor follows.
 fn assert_same(said: &Value, answered: &Value) {
     for (name, value) in said.as_object().unwrap() {
-        assert_eq!(value, answered.get(name).unwrap_or(&Value::Null), "{name} of {}", said["ListingId"]);
+        let found = answered.get(name).unwrap_or(&Value::Null);
+        // Where the document gives two types, the file holds the spelling.
+        let same = value == found || LOOSE.contains(&name.as_str()) && spelled(value) == spelled(found);
+        assert!(same, "{name} of {}: {value} and {found}", said["ListingId"]);
     }
+}
+
+fn spelled(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.parse::<f64>().map_or(text, |number| number.to_string())
 }
 
 #[test]
 fn random_filters_have_the_same_answer_from_the_vendor_and_from_the_mirror() {
     let mut both = Both::new();
     let mut matched = [0; 3];
-    for round in 0..300 {
+    for round in 0..160 {
         let count = round % 4;
         let filters = both.filters(count);
         let found = both.check(LISTINGS, &Value::Object(filters));
         matched[usize::from(found > 0) + usize::from(found > 100)] += 1;
     }
-    assert!(matched.iter().all(|rounds| *rounds > 10), "the filters are worth asking: {matched:?}");
-    assert_eq!(both.check(LISTINGS, &json!({ "FeedIdList": ["GAMLS"], "Remarks": "HOME" })), both.check(LISTINGS, &json!({ "FeedIdList": ["GAMLS"], "Remarks": "home" })));
+    assert!(matched.iter().all(|rounds| *rounds > 4), "the filters are worth asking: {matched:?}");
+    assert_eq!(
+        both.check(LISTINGS, &json!({ "FeedIdList": ["GAMLS"], "Remarks": "HOME" })),
+        both.check(LISTINGS, &json!({ "FeedIdList": ["GAMLS"], "Remarks": "home" }))
+    );
 }
 
 #[test]
@@ -217,18 +236,24 @@ fn places_have_the_same_answer_from_the_vendor_and_from_the_mirror() {
 #[test]
 fn what_is_deleted_is_in_no_answer_but_the_deletions() {
     let both = Both::new();
-    let (feed, listing) = both.mirror.keys("SELECT feed_id, listing_id FROM listings WHERE deleted_at IS NOT NULL LIMIT 1").into_iter().next().unwrap();
+    let (feed, listing) =
+        both.mirror.keys("SELECT feed_id, listing_id FROM listings WHERE deleted_at IS NOT NULL LIMIT 1").into_iter().next().unwrap();
     assert_eq!(get(&both.served, DETAIL, &[("FeedId", &feed), ("ListingId", &listing)]).status, 404);
     let sync = |status: &str, page: &str| {
         let query = [("FromUpdatedDate", "2000-01-01"), ("Status", status), ("Page", page)];
         get(&both.served, "/services/partner/SyncListings", &query).json()
     };
-    let numbers = |status| (sync(status, "1")["Total"].as_i64().unwrap(), both.mirror.number(&match status {
-        "0" => "SELECT count(*) FROM live_listings".to_owned(),
-        "1" => "SELECT count(*) FROM live_listings WHERE listing_status IN ('Active', 'Contingent', 'Pending')".to_owned(),
-        "2" => "SELECT count(*) FROM live_listings WHERE listing_status = 'Sold'".to_owned(),
-        _ => "SELECT count(*) FROM listings WHERE deleted_at IS NOT NULL".to_owned(),
-    }));
+    let numbers = |status| {
+        (
+            sync(status, "1")["Total"].as_i64().unwrap(),
+            both.mirror.number(&match status {
+                "0" => "SELECT count(*) FROM live_listings".to_owned(),
+                "1" => "SELECT count(*) FROM live_listings WHERE listing_status IN ('Active', 'Contingent', 'Pending')".to_owned(),
+                "2" => "SELECT count(*) FROM live_listings WHERE listing_status = 'Sold'".to_owned(),
+                _ => "SELECT count(*) FROM listings WHERE deleted_at IS NOT NULL".to_owned(),
+            }),
+        )
+    };
     for status in ["0", "1", "2", "3"] {
         let (told, held) = numbers(status);
         assert!(told == held && held > 0, "Status {status}: {told} of {held}");
@@ -238,8 +263,10 @@ fn what_is_deleted_is_in_no_answer_but_the_deletions() {
     let last = sync("0", "3");
     assert_eq!((last["NextPage"].clone(), sync("0", "9")["Count"].as_i64()), (Value::Null, Some(0)));
     for record in sync("3", "1")["Results"].as_array().unwrap() {
-        let stamp = format!("SELECT stamp FROM listings WHERE feed_id = {} AND listing_id = {}", record["FeedId"], record["ListingId"]);
-        assert_eq!(record["MlsUpdateDate"], both.mirror.text(&stamp.replace('"', "'")), "{}", record["ListingId"]);
+        let (feed, listing) = (record["FeedId"].as_str().unwrap(), record["ListingId"].as_str().unwrap());
+        let sql = "SELECT stamp FROM listings WHERE feed_id = ?1 AND listing_id = ?2";
+        let stamp: String = both.mirror.open().query_row(sql, [feed, listing], |row| row.get(0)).unwrap();
+        assert_eq!(record["MlsUpdateDate"], stamp, "{listing}");
     }
 }
 
@@ -250,7 +277,8 @@ fn open_houses_are_those_of_the_vendor() {
     let headers = signed("demo", KEY, "20260501120000");
     for query in ["FeedIdList=GAMLS&FeedIdList=NWMLS", "FeedIdList=NWMLS&OpenFromDate=2026-01-01", "FeedIdList=GAMLS&AgentId=20001"] {
         let path = format!("{OPEN_HOUSES}?{query}");
-        let (said, answered) = (raw(&vendor, "GET", &path, &headers, "").json(), raw(&both.served.address, "GET", &path, &headers, "").json());
+        let (said, answered) =
+            (raw(&vendor, "GET", &path, &headers, "").json(), raw(&both.served.address, "GET", &path, &headers, "").json());
         // A listing does not say for whom its open houses are.
         let without = |list: &Value| {
             let mut list = list.as_array().unwrap().clone();

@@ -96,6 +96,11 @@ impl Bound {
         self.get(name)?.as_i64()
     }
 
+    /// The page that is asked for; one before the first is the first.
+    pub(crate) fn page(&self) -> u32 {
+        self.integer("Page").and_then(|page| u32::try_from(page).ok()).unwrap_or(1).max(1)
+    }
+
     pub(crate) fn time(&self, name: &str) -> Option<Stamp> {
         Stamp::parse(self.text(name)?)
     }

@@ -65,7 +65,7 @@ pub(crate) const FILTERS: [(&str, &str, Test); 39] = [
     ("HasWaterFront", "HasWaterfront", Test::Exactly),
     ("Neighborhood", "Neighborhood", Test::Is),
     ("City", "City", Test::Is),
-    ("Zip", "Zip", Test::Is),
+    ("Zip", "Zip", Test::Same),
 ];
 /// No field: when the listing came to be.
 pub(crate) const BORN: &str = "";
