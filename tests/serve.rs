@@ -239,3 +239,76 @@ fn the_description_names_every_service_and_the_lookups_are_those_of_the_file() {
     assert_eq!(told, mirror.number("SELECT sum(listings) FROM lookups WHERE lookup = 'ListingStatus'"));
     assert!(told > 0);
 }
+
+/// The mirror's own date of each listing, as SyncListings tells it.
+fn told_by(served: &Served, query: &[(&str, &str)]) -> Vec<String> {
+    let answer = get(served, SYNC, query).json();
+    let (results, dates) = (answer["Results"].as_array().unwrap(), answer["MirrorChangedAt"].as_array().unwrap());
+    assert_eq!(results.len(), dates.len());
+    dates.iter().map(|date| date.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn windows_select_by_the_time_of_the_change_to_the_millisecond_and_keep_its_order() {
+    let (mirror, served) = loaded(small());
+    let file = rusqlite::Connection::open(mirror.database()).unwrap();
+    // The clock was set back between the second and the third.
+    for (listing, at) in [(1, "10:00:00.000"), (2, "10:00:00.001"), (3, "09:00:00.000"), (4, "09:00:00.000")] {
+        let sql = "UPDATE listings SET changed_at = '2031-01-01T' || ?1 || 'Z' WHERE rowid = (SELECT rowid FROM listings WHERE deleted_at IS NULL ORDER BY rowid LIMIT 1 OFFSET ?2)";
+        assert_eq!(file.execute(sql, rusqlite::params![at, listing]), Ok(1));
+    }
+    let between = |from: &str, to: &str| {
+        let (from, to) = (format!("2031-01-01T{from}"), format!("2031-01-01T{to}"));
+        told_by(&served, &[("FromUpdatedDate", &from), ("ToUpdatedDate", &to)]).len()
+    };
+    assert_eq!(between("00:00:00", "23:00:00"), 4);
+    assert_eq!(between("10:00:00", "10:00:00"), 1);
+    assert_eq!(between("10:00:00.001", "10:00:01"), 1);
+    assert_eq!(between("09:00:00", "09:59:59.999"), 2);
+    assert_eq!(between("05:00:00", "08:59:59"), 0);
+    let all = told_by(&served, &[("FromUpdatedDate", "2031-01-01")]);
+    assert!(all.is_empty(), "without an end, the request ends now");
+    let dates = told_by(&served, &[("FromUpdatedDate", "2000-01-01")]);
+    assert!(dates.len() == 200 && dates.is_sorted(), "{dates:?}");
+    assert!(told_by(&served, &[]).len() <= 200, "without a beginning, the request begins today");
+}
+
+#[test]
+fn a_page_of_sync_listings_is_read_by_the_index_of_changes() {
+    let (mirror, _served) = loaded(small());
+    let plan = "EXPLAIN QUERY PLAN SELECT rowid FROM listings INDEXED BY listings_changed
+        WHERE feed_id = 'GAMLS' AND changed_at BETWEEN '2000' AND '3000' AND deleted_at IS NULL ORDER BY changed_at, change_seq LIMIT 200";
+    let steps = mirror.query(plan, |row| row.get::<_, String>("detail"));
+    assert_eq!(steps, ["SEARCH listings USING COVERING INDEX listings_changed (feed_id=? AND changed_at>? AND changed_at<?)"]);
+}
+
+#[test]
+fn agents_and_offices_are_answered_where_they_are_mirrored_and_404_says_where_not() {
+    let (mirror, served) = loaded(small());
+    let agents = |query: &[(&str, &str)]| {
+        get(&served, "/services/partner/GetAgents", &[&[("FeedId", "GAMLS"), ("FromUpdatedDate", "2000-01-01")], query].concat())
+    };
+    let missing = agents(&[]);
+    assert_eq!((missing.status, missing.json()["Message"].as_str()), (404, Some("The mirror holds no agents of this feed.")));
+    let (agent, office): (String, String) =
+        mirror.open().query_row("SELECT listing_agent_id, listing_office_id FROM live_listings LIMIT 1", [], |row| row.try_into()).unwrap();
+    let file = rusqlite::Connection::open(mirror.database()).unwrap();
+    let add = |id: &str, seq: i64, deleted: bool| {
+        let sql = "INSERT INTO agents (feed_id, agent_id, first_name, extra, first_seen_at, changed_at, deleted_at, deleted_cause, change_seq, raw_hash, content_hash)
+            VALUES ('GAMLS', ?1, 'Zoë', '{\"Age\":1.50}', '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', iif(?3, '2026-01-01', NULL), iif(?3, 'absent', NULL), ?2, x'00', x'00')";
+        file.execute(sql, rusqlite::params![id, seq, deleted]).unwrap();
+    };
+    (0..1001).for_each(|number| add(&format!("X{number:04}"), 1_000_000 + number, number == 0));
+    add(&agent, 2_000_000, false);
+    file.execute("INSERT INTO censuses (feed_id, entity, proven_at, due_at) VALUES ('GAMLS', 'agent', '2026-01-01', '2026-01-01')", [])
+        .unwrap();
+    let (first, second) = (agents(&[]).json(), agents(&[("Page", "2")]).json());
+    assert_eq!((&first["Total"], &first["Count"], &first["NextPage"]), (&json!(1001), &json!(1000), &json!(2)));
+    assert_eq!((&second["Count"], &second["NextPage"], &second["Results"][0]["AgentId"]), (&json!(1), &Value::Null, &json!(agent)));
+    assert_eq!((&first["Results"][0]["AgentId"], &first["Results"][0]["Age"]), (&json!("X0001"), &json!(1.5)));
+    let one = agents(&[("AgentId", "X0007")]).json();
+    assert_eq!((&one["Total"], &one["Results"][0]["FirstName"]), (&json!(1), &json!("Zoë")));
+    assert_eq!(agents(&[("OfficeId", &office)]).json()["Results"][0]["AgentId"], json!(agent));
+    assert_eq!(agents(&[("FromUpdatedDate", "2026-01-02")]).json()["Total"], 0);
+    assert_eq!(get(&served, "/services/partner/GetOffices", &[("FeedId", "GAMLS")]).status, 404);
+}

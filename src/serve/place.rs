@@ -76,21 +76,19 @@ fn corners(location: &Location) -> Vec<Position> {
 /// The degrees between which everything lies: from west, to east, from south, to north.
 fn bounds(location: &Location, miles: f64) -> [f64; 4] {
     let corners = corners(location);
-    let least = |of: fn(&Position) -> f64| corners.iter().map(of).fold(f64::INFINITY, f64::min);
-    let most = |of: fn(&Position) -> f64| corners.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
-    let (longitude, latitude): (fn(&Position) -> f64, fn(&Position) -> f64) = (|at| at.longitude, |at| at.latitude);
+    let wider = |(least, most): (f64, f64), degrees: f64| (least.min(degrees), most.max(degrees));
+    let span = |of: fn(&Position) -> f64| corners.iter().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), wider);
+    let ((west, east), (south, north)) = (span(|at| at.longitude), span(|at| at.latitude));
     let height = if matches!(location, Location::Point(_)) { miles / MILES_OF_DEGREE } else { 0.0 };
-    let (south, north) = (least(latitude) - height, most(latitude) + height);
+    let (south, north) = (south - height, north + height);
     // Towards a pole, a degree of longitude becomes as short as can be.
     let narrowest = south.abs().max(north.abs()).to_radians().cos();
-    let width = if height == 0.0 {
-        0.0
-    } else if narrowest > 0.01 {
-        height / narrowest
-    } else {
-        360.0
+    let width = match height {
+        0.0 => 0.0,
+        _ if narrowest > 0.01 => height / narrowest,
+        _ => 360.0,
     };
-    let (west, east) = (least(longitude) - width, most(longitude) + width);
+    let (west, east) = (west - width, east + width);
     // Across the date line, all longitudes are looked at.
     if west < -180.0 || east > 180.0 { [-180.0, 180.0, south, north] } else { [west, east, south, north] }
 }

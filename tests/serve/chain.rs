@@ -74,7 +74,7 @@ fn a_second_mirror_loads_what_the_first_holds_and_is_equal_to_it() {
 fn a_second_mirror_follows_the_first_from_the_first_minute_on_through_churn_and_kills() {
     let options = Options { listings: 3000, deleted: 200, churn_per_second: 20.0, ..small() };
     // So slowly that the second begins, is killed and begins again while the first still loads.
-    let mirror = Mirror::new(options).with(|settings| (settings.requests_per_second, settings.overlap) = (12.0, "30s"));
+    let mirror = Mirror::new(options).with(|settings| (settings.requests_per_second, settings.overlap) = (18.0, "30s"));
     let first = mirror.start(&["run"]);
     eventually("the first has begun", LIMIT, || mirror.live("GAMLS") > 0);
     let mut served = Served::of(&mirror, "");
