@@ -145,7 +145,7 @@ fn store(criterion: &mut Criterion) {
     commits(criterion, "changed", "Update", |record, number| {
         let stamp = record.stamp.map(|stamp| stamp.plus(SECOND * number));
         let raw = record.raw.replacen('{', &format!("{{\"Number\":{number},"), 1);
-        *record = Record { stamp, selected_by: stamp, ..(LISTINGS.read)(&raw).expect("a record") };
+        *record = Record { stamp, mirrored_at: None, ..(LISTINGS.read)(&raw).expect("a record") };
     });
     commits(criterion, "unchanged", "Unchanged", |_, _| ());
 }

@@ -227,14 +227,21 @@ pub struct Record {
     pub key: ListingKey,
     /// Its `MlsUpdateDate`; `None` when absent, null, unreadable or .NET's year 1.
     pub stamp: Option<Stamp>,
-    /// The date by which windows select it: its stamp, unless a mirror answers (`mls-sync serve`), which selects by its own changes.
-    pub selected_by: Option<Stamp>,
+    /// When a mirror stored it that answers in the vendor's place (`mls-sync serve`); `None` where the vendor answers.
+    pub mirrored_at: Option<Stamp>,
     /// Hash of the bytes as sent.
     pub raw_hash: Hash,
     /// The JSON object as sent.
     pub raw: String,
     /// Where its values lie in it.
     pub cut: Cut,
+}
+
+impl Record {
+    /// The date by which windows select it: a mirror selects by what it stored when, the vendor by the stamp.
+    pub(crate) fn selected_by(&self) -> Option<Stamp> {
+        self.mirrored_at.or(self.stamp)
+    }
 }
 
 /// A record that could not become a row. It is stored, so that a cursor may pass it.

@@ -185,7 +185,7 @@ fn divided(page: Page, part: &[Question], asked_from: Stamp) -> Vec<(FeedId, Out
     for question in part {
         let for_others = |stamp: Option<Stamp>| stamp.is_some_and(|stamp| asked_from <= stamp && stamp < question.window.from);
         let mut own = records.remove(&question.feed).unwrap_or_default();
-        own.retain(|record| !for_others(record.selected_by));
+        own.retain(|record| !for_others(record.selected_by()));
         let keys: BTreeSet<&ListingKey> = own.iter().map(|record| &record.key).collect();
         let total = keys.len() as u64;
         let part = Page { records: own, rejects: Vec::new(), total, next_page: None, vendor_now: page.vendor_now };
@@ -222,7 +222,7 @@ mod tests {
         Record {
             key,
             stamp: Some(stamp),
-            selected_by: Some(stamp),
+            mirrored_at: None,
             raw_hash: raw_hash(listing.as_bytes()),
             raw: String::new(),
             cut: Cut::default(),

@@ -183,7 +183,7 @@ impl Sharing {
         let newest = page
             .records
             .iter()
-            .filter_map(|record| Some((record.selected_by?, record.key.clone())))
+            .filter_map(|record| Some((record.selected_by()?, record.key.clone())))
             .filter(|(stamp, _)| *stamp <= until)
             .max();
         self.newest = self.newest.take().max(newest);

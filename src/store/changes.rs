@@ -28,12 +28,15 @@ pub(super) struct Change<'a> {
     pub(super) diff: Option<Diff>,
 }
 
-/// Adds a change; tells its number.
-pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Change) -> rusqlite::Result<i64> {
+/// Adds a change; tells its number, and when it was made: by the mirror's clock, and not before the one that was stored last, so that
+/// whoever follows by time misses none when that clock is set back.
+pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Change) -> rusqlite::Result<(i64, String)> {
     let Change { kind, cause, stamp, at, diff } = change;
-    let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, coalesce((SELECT at FROM changes ORDER BY seq DESC LIMIT 1), '')), ?8) RETURNING seq, at";
     let diff = diff.map(|diff| diff.to_json());
-    tx.prepare_cached(sql)?.insert(params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff])
+    let values = params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff];
+    tx.prepare_cached(sql)?.query_row(values, |row| row.try_into())
 }
 
 /// Forgets what the changes of a key were: the agreement with the MLS does not let it be kept. That they were made stays.

@@ -12,6 +12,7 @@ use crate::plan::checkpoint::Checkpoint;
 use crate::plan::merge::ActionKind;
 use crate::plan::options::Purpose;
 use crate::record::{ListingKey, Presence, Record, Reject, Stamp};
+use chrono::{DateTime, SecondsFormat, TimeDelta};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -63,6 +64,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     let Database { connection, sql, idle, .. } = database;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let PageCommit { records, rejects, checkpoint, vendor_now, arrived, at } = page;
+    // It may have waited behind others; whoever follows by time must not have passed it already.
+    let at = later(&at, arrived.elapsed());
     let feed = &checkpoint.feed;
     feeds::check_mirrored(&tx, feed)?;
     let mut committed = Committed::default();
@@ -84,7 +87,8 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     }
     for record in records {
         let applied = apply(&tx, sql, Incoming::of(&record, presence), hearing)?;
-        let Record { key, stamp, selected_by, .. } = record;
+        let selected_by = record.selected_by();
+        let Record { key, stamp, .. } = record;
         let new_stamp = changed_stamp(stamp, &applied).and(selected_by);
         // A change that comes from a stretch that had been read whole was published after it was stamped.
         if let Some(stamp) = new_stamp.filter(|stamp| checkpoint.read_before.contains(*stamp)) {
@@ -161,6 +165,12 @@ fn save_held(tx: &Connection, idle: &Idle) -> rusqlite::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A time of the mirror's clock moved later.
+pub(super) fn later(at: &str, by: Duration) -> String {
+    let moved = DateTime::parse_from_rfc3339(at).ok().and_then(|at| at.to_utc().checked_add_signed(TimeDelta::from_std(by).ok()?));
+    moved.map_or_else(|| at.to_owned(), |moved| moved.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 /// The stamp of a change. One that brings no new stamp does not say when it was made.

@@ -20,15 +20,16 @@ pub(super) struct Incoming<'a> {
     pub(super) raw_hash: Hash,
     /// The record itself, where it was heard with one.
     pub(super) record: Option<&'a Record>,
-    /// Whether it was proven that the vendor has this now, whatever its stamp.
+    /// Whether it was proven that the vendor has this now, whatever its stamp. A mirror that answers in the vendor's place has one
+    /// version of each row, and the pages of a feed come one after the other.
     pub(super) proven: bool,
 }
 
 impl<'a> Incoming<'a> {
     /// A record of the vendor.
     pub(super) fn of(record: &'a Record, presence: Presence) -> Incoming<'a> {
-        let Record { key, stamp, raw_hash, .. } = record;
-        Incoming { key, news: presence.into(), stamp: *stamp, raw_hash: *raw_hash, record: Some(record), proven: false }
+        let Record { key, stamp, raw_hash, mirrored_at, .. } = record;
+        Incoming { key, news: presence.into(), stamp: *stamp, raw_hash: *raw_hash, record: Some(record), proven: mirrored_at.is_some() }
     }
 
     /// What is heard without a record: that a listing is gone, for this reason.

@@ -1,6 +1,7 @@
 //! A feed that a person removes: its live rows become tombstones, and where it stood is forgotten.
 
 use super::changes;
+use super::commit::later;
 use super::database::Database;
 use super::error::Error;
 use super::feeds::check_mirrored;
@@ -13,6 +14,7 @@ use crate::entity::Entity;
 use crate::plan::merge::News;
 use crate::record::{FeedId, ListingId, ListingKey};
 use rusqlite::{Connection, params};
+use std::time::Instant;
 
 /// Rows that become tombstones in one transaction.
 const BATCH: i64 = 1000;
@@ -34,7 +36,7 @@ pub(super) fn remove(database: &mut Database, feed: &FeedId, at: &str) -> Result
 /// Makes the feed's live rows of one kind tombstones; tells how many.
 fn bury(database: &mut Database, entity: &Entity, feed: &FeedId, at: &str) -> Result<u64, Error> {
     let mut after = ListingId(String::new());
-    let mut removed = 0;
+    let (mut removed, begun) = (0, Instant::now());
     loop {
         let (tx, sql) = database.begin_on(entity)?;
         match check_mirrored(&tx, feed) {
@@ -46,10 +48,10 @@ fn bury(database: &mut Database, entity: &Entity, feed: &FeedId, at: &str) -> Re
         let Some(last) = batch.last() else { return Ok(removed) };
         after = last.clone();
         removed += batch.len() as u64;
-        let before = changes::newest(&tx)?;
+        let (before, at) = (changes::newest(&tx)?, later(at, begun.elapsed()));
         for listing in batch {
             let key = ListingKey { feed: feed.clone(), listing };
-            apply(&tx, sql, Incoming::without_record(&key, News::FeedRemoved), Hearing::at(at))?;
+            apply(&tx, sql, Incoming::without_record(&key, News::FeedRemoved), Hearing::at(&at))?;
         }
         changes::mark_bulk(&tx, sql.entity, before)?;
         tx.commit()?;

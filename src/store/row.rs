@@ -75,12 +75,13 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
         changes::forget_values(tx, sql.entity, key)?;
         told = told.and_then(|change| dates_alone(sql.entity, change));
     }
-    let mut seq = told.map(|change| changes::add(tx, sql.entity, key, change)).transpose()?;
+    let mut added = told.map(|change| changes::add(tx, sql.entity, key, change)).transpose()?;
     if let Some(rule) = takes_out {
-        seq = Some(changes::add(tx, sql.entity, key, change("purged", rule.word(), None))?);
+        added = Some(changes::add(tx, sql.entity, key, change("purged", rule.word(), None))?);
     }
     let purged = rule.is_some();
-    let change_seq = seq.unwrap_or(0);
+    let seq = added.as_ref().map(|(seq, _)| *seq);
+    let (change_seq, at) = added.as_ref().map_or((0, at), |(seq, at)| (*seq, at.as_str()));
     let new = |(content, content_hash)| NewRow { key, content, content_hash, raw_hash, stamp, at, change_seq, deleted: false, purged };
     match action {
         Action::Insert(content) => sql.insert(tx, &new(content))?,
@@ -136,13 +137,13 @@ pub(super) fn purge(tx: &Connection, sql: &RowSql, key: &ListingKey, rule: Rule,
         return Ok(false);
     }
     let diff = (rule == Rule::Omit).then(|| diff.without_before());
-    let change_seq = changes::add(tx, sql.entity, key, Change { kind: "purged", cause: rule.word(), stamp: None, at, diff })?;
+    let (change_seq, at) = changes::add(tx, sql.entity, key, Change { kind: "purged", cause: rule.word(), stamp: None, at, diff })?;
     let (content_hash, deleted) = (content.hash(), stored.is_deleted());
     // What is there no more may come back, so it must be looked at then.
     let raw_hash = Hash::default();
     let purged = rule != Rule::Omit;
     let stamp = stored.stamp;
-    sql.purge(tx, &NewRow { key, content: &content, content_hash, raw_hash, stamp, at, change_seq, deleted, purged })?;
+    sql.purge(tx, &NewRow { key, content: &content, content_hash, raw_hash, stamp, at: &at, change_seq, deleted, purged })?;
     let parts = (Some(part(key, stored.content_hash, deleted)), part(key, content_hash, deleted));
     checksums::moved(tx, sql.entity, key, parts, Some(change_seq))?;
     Ok(true)
@@ -181,7 +182,9 @@ fn is_taken_back(
     hearing: Hearing,
 ) -> rusqlite::Result<bool> {
     let again = |contested: &Contested| contested.is_seen_twice(tx, (heard, hearing), stored);
-    Ok(heard.proven || contested.map_or(Ok(false), again)?)
+    // What is not older is taken over anyway.
+    let is_older = heard.stamp < stored.stamp || stored.is_deleted() && heard.news == News::Live && heard.stamp == stored.stamp;
+    Ok(heard.proven && is_older || contested.map_or(Ok(false), again)?)
 }
 
 /// The content that was heard, where it is not that of the row, or where the row is to be written with it anew.

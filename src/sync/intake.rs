@@ -30,8 +30,8 @@ pub fn describe(feed: &FeedId, request: &PageRequest, page: &Page, vendor_now: O
             // A next page that does not come after this one is ignored: following it would never end.
             more: page.next_page.is_some_and(|next| next > request.page),
         },
-        stamps: page.records.iter().filter(own).filter_map(|record| record.selected_by).collect(),
-        newest: page.records.iter().filter(own).filter_map(|record| Some((record.selected_by?, mark(record)))).max(),
+        stamps: page.records.iter().filter(own).filter_map(|record| record.selected_by()).collect(),
+        newest: page.records.iter().filter(own).filter_map(|record| Some((record.selected_by()?, mark(record)))).max(),
         foreign: page.records.iter().filter(|record| !own(record)).count(),
         vendor_now,
     }
@@ -113,7 +113,7 @@ mod tests {
     fn record(day: Option<u32>, raw: &str) -> Record {
         let key = ListingKey { feed: FeedId("A".to_owned()), listing: ListingId("7".to_owned()) };
         let stamp = day.map(|day| Stamp::parse(&format!("2024-01-{day:02}")).expect("a date"));
-        Record { key, stamp, selected_by: stamp, raw_hash: raw_hash(raw.as_bytes()), raw: raw.to_owned(), cut: Cut::default() }
+        Record { key, stamp, mirrored_at: None, raw_hash: raw_hash(raw.as_bytes()), raw: raw.to_owned(), cut: Cut::default() }
     }
 
     /// What is chosen of two records, whichever comes first.

@@ -362,7 +362,7 @@ mod tests {
         let record = |listing: &&str| Record {
             key: ListingKey { feed: FeedId("A".to_owned()), listing: ListingId((*listing).to_owned()) },
             stamp: Some(now(0).vendor.minus(MINUTE)),
-            selected_by: Some(now(0).vendor.minus(MINUTE)),
+            mirrored_at: None,
             raw_hash: raw_hash(listing.as_bytes()),
             raw: format!(r#"{{"FeedId":"A","ListingId":"{listing}"}}"#),
             cut: Cut::default(),

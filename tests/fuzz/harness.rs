@@ -76,7 +76,7 @@ pub(crate) fn record(data: &[u8]) -> Vec<String> {
     let cut = cut(text);
     assert_eq!(cut.is_some(), is_json(text) && text.starts_with('{'), "what serde_json takes for an object is cut, and nothing else");
     let Some(cut) = cut else { return Vec::new() };
-    let record = Record { key, stamp: None, selected_by: None, raw_hash: raw_hash(text.as_bytes()), raw: text.to_owned(), cut };
+    let record = Record { key, stamp: None, mirrored_at: None, raw_hash: raw_hash(text.as_bytes()), raw: text.to_owned(), cut };
     let content = (LISTINGS.decode)(&record);
     assert_eq!((LISTINGS.decode)(&record), content, "decoded twice, it differs");
     assert_eq!(content.cells.len(), LISTING_DETAILS.len());

@@ -197,7 +197,7 @@ mod tests {
     fn record(members: &str) -> Record {
         let raw = format!("{{{members}}}");
         let key = ListingKey { feed: FeedId("GAMLS".to_owned()), listing: ListingId("7".to_owned()) };
-        Record { key, stamp: None, selected_by: None, raw_hash: raw_hash(raw.as_bytes()), cut: cut(&raw).expect("an object"), raw }
+        Record { key, stamp: None, mirrored_at: None, raw_hash: raw_hash(raw.as_bytes()), cut: cut(&raw).expect("an object"), raw }
     }
 
     fn content(members: &str) -> Content<'static> {

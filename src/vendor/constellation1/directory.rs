@@ -230,7 +230,7 @@ fn read(fields: &[Field], raw: &str) -> Result<Record, String> {
     let feed = FeedId(wire::id(fields[0].wire, &members)?);
     let listing = ListingId(wire::id(fields[1].wire, &members)?);
     let raw_hash = raw_hash(raw.as_bytes());
-    Ok(Record { key: ListingKey { feed, listing }, stamp: None, selected_by: None, raw_hash, raw: raw.to_owned(), cut: Cut::default() })
+    Ok(Record { key: ListingKey { feed, listing }, stamp: None, mirrored_at: None, raw_hash, raw: raw.to_owned(), cut: Cut::default() })
 }
 
 fn decode(fields: &[Field], record: &Record) -> Content<'static> {

@@ -34,7 +34,7 @@ fn page_of(mut body: Body) -> Result<Page, String> {
     for element in results {
         let changed = changes.next().flatten();
         match record(element) {
-            Ok(record) => page.records.push(Record { selected_by: changed.or(record.selected_by), ..record }),
+            Ok(record) => page.records.push(Record { mirrored_at: changed, ..record }),
             Err(reject) => page.rejects.push(*reject),
         }
     }
@@ -198,7 +198,7 @@ fn record((json, cut): Element) -> Result<Record, Box<Reject>> {
     let stamp = members.known("MlsUpdateDate").and_then(text).and_then(|date| Stamp::parse(&date));
     let stamp = stamp.filter(|stamp| !stamp.is_none_of_dotnet());
     let key = ListingKey { feed, listing };
-    Ok(Record { key, stamp, selected_by: stamp, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned(), cut: members.cut })
+    Ok(Record { key, stamp, mirrored_at: None, raw_hash: raw_hash(json.as_bytes()), raw: json.to_owned(), cut: members.cut })
 }
 
 /// Which names it has shows a person whether the vendor has changed them.
