@@ -989,7 +989,7 @@ CREATE TABLE censuses (  -- public
     proven_rows                     INTEGER,        -- how many it held
     read_at                         TEXT,           -- when the last proven reading of any kind began
     absent                          INTEGER NOT NULL DEFAULT 0,  -- live rows that the last proven reading of all lacks
-    due_at                          TEXT NOT NULL,  -- when the next reading is due
+    due_at                          TEXT,           -- when the next reading is due; null while its section is off
     problem                         TEXT,           -- what is wrong, for a person; null when all is well
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;

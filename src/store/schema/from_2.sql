@@ -278,7 +278,7 @@ CREATE TABLE censuses (
     proven_rows INTEGER,
     read_at TEXT,
     absent INTEGER NOT NULL DEFAULT 0,
-    due_at TEXT NOT NULL,
+    due_at TEXT,
     problem TEXT,
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;

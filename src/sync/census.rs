@@ -1,0 +1,231 @@
+//! The reading of agents, offices and open houses: one request at a time, each kind of each feed when it is due.
+
+use super::clock::mirror_time;
+use super::tools::Tools;
+use crate::plan::brake::BrakeLimits;
+use crate::plan::census::{ATTEMPTS, Next, Progress, RETRY, Reading, Rhythm, next_reading, rule};
+use crate::record::{Failure, FeedId, ListingId, Page, Stamp, Window};
+use crate::store::{Census, Error as StoreError};
+use crate::sync::heartbeat::Beat;
+use crate::vendor::Error;
+use crate::vendor::constellation1::Directory;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// In an outage one request is made after each such time, and not one for each feed.
+const OUTAGE: Duration = Duration::from_secs(60);
+/// The longest sleep: a feed may be added meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A kind of thing that is read, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub directory: &'static Directory,
+    pub rhythm: Rhythm,
+    pub limits: BrakeLimits,
+}
+
+/// How a reading ended.
+enum Outcome {
+    Proven { began: String, keys: BTreeSet<ListingId>, changed: u64 },
+    Doubtful(String),
+    Failed(Error),
+}
+
+/// Reads what is due, until the process is stopped.
+pub(crate) async fn work(tools: Tools, kinds: Vec<Kind>) {
+    let mut round = Round { tools: &tools, told: BTreeMap::new() };
+    while !tools.stop.is_cancelled() {
+        let wait = match round.next(&kinds, None).await {
+            Ok(wait) => wait,
+            // Whoever mirrors the listings tells of it, and ends the process where it lasts.
+            Err(error) => {
+                tracing::debug!(%error, "the database cannot be used for agents, offices and open houses at present");
+                LOOK_EVERY
+            }
+        };
+        let until = tools.clock.now().monotonic.saturating_add(wait);
+        tools.progress.census_beat(Beat::Waiting { until });
+        let _stopped = tools.stop.run_until_cancelled(sleep(wait)).await;
+    }
+    tools.progress.census_beat(Beat::Absent);
+}
+
+/// Reads each kind of these feeds once; tells what is not well, by feed.
+pub(crate) async fn once(tools: &Tools, kinds: &[Kind], feeds: &BTreeSet<FeedId>) -> Result<BTreeMap<FeedId, Vec<String>>, StoreError> {
+    let mut round = Round { tools, told: BTreeMap::new() };
+    round.next(kinds, Some(feeds)).await?;
+    let mut troubles: BTreeMap<FeedId, Vec<String>> = BTreeMap::new();
+    for ((feed, name), problem) in round.told {
+        troubles.entry(feed).or_default().push(format!("{name}: {problem}"));
+    }
+    Ok(troubles)
+}
+
+struct Round<'a> {
+    tools: &'a Tools,
+    /// What was last told to be wrong, so that it is told once.
+    told: BTreeMap<(FeedId, &'static str), String>,
+}
+
+impl Round<'_> {
+    /// Reads what is due, or everything of these feeds; tells how long nothing will be due.
+    async fn next(&mut self, kinds: &[Kind], these: Option<&BTreeSet<FeedId>>) -> Result<Duration, StoreError> {
+        let mut wait = LOOK_EVERY;
+        for feed in self.tools.store.feeds().await?.into_iter().filter(|feed| these.is_none_or(|these| these.contains(feed))) {
+            for kind in kinds {
+                let census = || Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
+                let progress = self.tools.store.census(census()).await?;
+                let left = progress.due.map_or(Duration::ZERO, |due| due.min(now().plus(kind.rhythm.every.max(RETRY))).since(now()));
+                if (left.is_zero() || these.is_some()) && !self.tools.stop.is_cancelled() {
+                    match self.read(kind, &feed, progress).await {
+                        // It was removed meanwhile.
+                        Err(StoreError::Removed(_)) => {}
+                        Ok(false) => return Ok(OUTAGE),
+                        read => drop(read?),
+                    }
+                } else {
+                    wait = wait.min(left);
+                }
+            }
+        }
+        Ok(wait)
+    }
+
+    /// Reads a kind of a feed, and writes down where that stands; tells whether the vendor answers at all.
+    async fn read(&mut self, kind: &Kind, feed: &FeedId, mut progress: Progress) -> Result<bool, StoreError> {
+        let (tools, began) = (self.tools, now());
+        let (window, is_whole) = next_reading(&progress, kind.rhythm, began);
+        let Some(outcome) = self.attempts(kind, feed, window).await? else { return Ok(true) };
+        let mut answers = true;
+        progress.due = Some(began.plus(kind.rhythm.every));
+        let (mut rows, mut problem) = (None, None);
+        match outcome {
+            Outcome::Proven { began, keys, changed } => {
+                progress.read = Stamp::parse(&began);
+                tracing::debug!(%feed, service = kind.directory.service(), read = keys.len(), changed, is_whole, "read");
+                if is_whole {
+                    (progress.whole, rows) = (progress.read, Some(keys.len() as u64));
+                    problem = match self.sweep(kind, feed, &began, keys).await? {
+                        Some(withheld) => withheld,
+                        None => return Ok(true),
+                    };
+                }
+            }
+            Outcome::Doubtful(why) => problem = Some(format!("no whole reading: {why}")),
+            Outcome::Failed(error) => {
+                let wait = if error.failure == Failure::Unauthorized { RETRY } else { kind.rhythm.every.min(RETRY) };
+                progress.due = Some(began.plus(wait));
+                answers = !matches!(error.failure, Failure::Unavailable | Failure::Throttled { .. });
+                problem = Some(error.message);
+            }
+        }
+        self.tell(kind, feed, problem.as_ref());
+        let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
+        tools.store.save_census(census, progress, rows, problem).await?;
+        Ok(answers)
+    }
+
+    /// Reads until a reading is proven, a few times at most; `None` when stopped.
+    async fn attempts(&self, kind: &Kind, feed: &FeedId, window: Window) -> Result<Option<Outcome>, StoreError> {
+        let mut doubt = String::new();
+        for _ in 0..ATTEMPTS {
+            match self.attempt(kind, feed, window).await? {
+                Some(Outcome::Doubtful(why)) => doubt = why,
+                ended => return Ok(ended),
+            }
+        }
+        Ok(Some(Outcome::Doubtful(doubt)))
+    }
+
+    async fn attempt(&self, kind: &Kind, feed: &FeedId, window: Window) -> Result<Option<Outcome>, StoreError> {
+        let tools = self.tools;
+        let (began, mut reading, mut changed, mut number) = (mirror_time(), Reading::default(), 0, 1);
+        loop {
+            tools.progress.census_beat(Beat::Queued);
+            let page = match tools.vendor.directory(kind.directory, (feed, window, number), &tools.stop).await {
+                None => return Ok(None),
+                Some(Err(error)) => return Ok(Some(Outcome::Failed(error))),
+                Some(Ok(page)) => page,
+            };
+            let next = reading.on_page(&page);
+            changed += self.store(kind, feed, page).await?;
+            match next {
+                Next::Page(next) => number = next,
+                Next::Proven => return Ok(Some(Outcome::Proven { began, keys: reading.into_keys(), changed })),
+                Next::Doubtful(why) => return Ok(Some(Outcome::Doubtful(why))),
+            }
+        }
+    }
+
+    async fn store(&self, kind: &Kind, feed: &FeedId, page: Page) -> Result<u64, StoreError> {
+        self.tools.progress.census_beat(Beat::Working { since: self.tools.clock.now().monotonic });
+        let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
+        self.tools.store.store_census(census, page).await
+    }
+
+    /// Deletes what a whole reading lacks, as far as that may be; tells why the rest may not. The outer `None` when stopped.
+    async fn sweep(
+        &self,
+        kind: &Kind,
+        feed: &FeedId,
+        began: &str,
+        keys: BTreeSet<ListingId>,
+    ) -> Result<Option<Option<String>>, StoreError> {
+        let (tools, directory) = (self.tools, kind.directory);
+        let census = || Census { entity: directory.entity, feed: feed.clone(), at: mirror_time() };
+        let found = tools.store.absences(census(), began.to_owned(), keys).await?;
+        let Some(time) = Stamp::parse(began) else { return Ok(Some(None)) };
+        let ruling = rule(found, directory.has_ids(), kind.limits, time);
+        let (mut gone, mut unanswered) = (Vec::new(), None);
+        for id in ruling.ripe {
+            if !directory.has_ids() {
+                gone.push(id);
+                continue;
+            }
+            tools.progress.census_beat(Beat::Queued);
+            match tools.vendor.directory_entry(directory, (feed, &id), &tools.stop).await {
+                None => return Ok(None),
+                Some(Err(error)) => {
+                    unanswered = Some(format!("whether {} {id} is gone could not be asked: {}", directory.entity.name, error.message))
+                }
+                Some(Ok(page)) if page.records.is_empty() && page.rejects.is_empty() && page.total == 0 => gone.push(id),
+                Some(Ok(page)) => {
+                    let is_there = page.records.iter().any(|record| record.key.listing == id);
+                    self.store(kind, feed, page).await?;
+                    if is_there {
+                        tools.store.not_absent(census(), id).await?;
+                    }
+                }
+            }
+        }
+        if !gone.is_empty() {
+            tracing::info!(%feed, service = directory.service(), deleted = gone.len(), "a whole reading lacks rows, so they are deleted");
+            tools.store.delete_absent(census(), gone).await?;
+        }
+        Ok(Some(ruling.withheld.or(unanswered)))
+    }
+
+    /// Logs a trouble once, and its end.
+    fn tell(&mut self, kind: &Kind, feed: &FeedId, problem: Option<&String>) {
+        let (name, service) = (kind.directory.entity.name, kind.directory.service());
+        let key = (feed.clone(), name);
+        match problem {
+            Some(problem) => {
+                if self.told.insert(key, problem.clone()).is_none() {
+                    tracing::warn!(%feed, service, "{problem}");
+                }
+            }
+            None => {
+                if self.told.remove(&key).is_some() {
+                    tracing::info!(%feed, service, "all is well again");
+                }
+            }
+        }
+    }
+}
+
+fn now() -> Stamp {
+    Stamp::from_utc(chrono::Utc::now())
+}
