@@ -16,7 +16,11 @@ use tokio::time::sleep;
 /// In an outage one request is made after each such time, and not one for each feed.
 const OUTAGE: Duration = Duration::from_secs(60);
 /// The longest sleep: a feed may be added meanwhile.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// The same while there is no feed, and where the database cannot be used.
+const SOON: Duration = Duration::from_secs(1);
+/// After so many of which it cannot be learnt whether they are gone, no more is asked until the next reading.
+const MOST_UNKNOWN: usize = 10;
 
 /// A kind of thing that is read, and how.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +46,7 @@ pub(crate) async fn work(tools: Tools, kinds: Vec<Kind>) {
             // Whoever mirrors the listings tells of it, and ends the process where it lasts.
             Err(error) => {
                 tracing::debug!(%error, "the database cannot be used for agents, offices and open houses at present");
-                LOOK_EVERY
+                SOON
             }
         };
         let until = tools.clock.now().monotonic.saturating_add(wait);
@@ -72,13 +76,16 @@ struct Round<'a> {
 impl Round<'_> {
     /// Reads what is due, or everything of these feeds; tells how long nothing will be due.
     async fn next(&mut self, kinds: &[Kind], these: Option<&BTreeSet<FeedId>>) -> Result<Duration, StoreError> {
-        let mut wait = LOOK_EVERY;
-        for feed in self.tools.store.feeds().await?.into_iter().filter(|feed| these.is_none_or(|these| these.contains(feed))) {
+        let mut feeds = self.tools.store.feeds().await?;
+        feeds.retain(|feed| these.is_none_or(|these| these.contains(feed)));
+        let mut wait = if feeds.is_empty() { SOON } else { LOOK_EVERY };
+        for feed in feeds {
             for kind in kinds {
                 let census = || Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
                 let progress = self.tools.store.census(census()).await?;
                 let left = progress.due.map_or(Duration::ZERO, |due| due.min(now().plus(kind.rhythm.every.max(RETRY))).since(now()));
                 if (left.is_zero() || these.is_some()) && !self.tools.stop.is_cancelled() {
+                    wait = wait.min(kind.rhythm.every);
                     match self.read(kind, &feed, progress).await {
                         // It was removed meanwhile.
                         Err(StoreError::Removed(_)) => {}
@@ -178,33 +185,43 @@ impl Round<'_> {
         let found = tools.store.absences(census(), began.to_owned(), keys).await?;
         let Some(time) = Stamp::parse(began) else { return Ok(Some(None)) };
         let ruling = rule(found, directory.has_ids(), kind.limits, time);
-        let (mut gone, mut unanswered) = (Vec::new(), None);
+        let (mut gone, mut unknown) = (Vec::new(), Vec::new());
         for id in ruling.ripe {
-            if !directory.has_ids() {
-                gone.push(id);
-                continue;
-            }
-            tools.progress.census_beat(Beat::Queued);
-            match tools.vendor.directory_entry(directory, (feed, &id), &tools.stop).await {
+            match self.is_gone(kind, feed, &id).await? {
                 None => return Ok(None),
-                Some(Err(error)) => {
-                    unanswered = Some(format!("whether {} {id} is gone could not be asked: {}", directory.entity.name, error.message))
-                }
-                Some(Ok(page)) if page.records.is_empty() && page.rejects.is_empty() && page.total == 0 => gone.push(id),
-                Some(Ok(page)) => {
-                    let is_there = page.records.iter().any(|record| record.key.listing == id);
-                    self.store(kind, feed, page).await?;
-                    if is_there {
-                        tools.store.not_absent(census(), id).await?;
-                    }
-                }
+                Some(Ok(true)) => gone.push(id),
+                Some(Ok(false)) => tools.store.not_absent(census(), id).await?,
+                Some(Err(why)) => unknown.push(format!("whether {} {id} is gone could not be learnt: {why}", directory.entity.name)),
+            }
+            if unknown.len() >= MOST_UNKNOWN {
+                break;
             }
         }
         if !gone.is_empty() {
             tracing::info!(%feed, service = directory.service(), deleted = gone.len(), "a whole reading lacks rows, so they are deleted");
             tools.store.delete_absent(census(), gone).await?;
         }
-        Ok(Some(ruling.withheld.or(unanswered)))
+        Ok(Some(ruling.withheld.or_else(|| unknown.pop())))
+    }
+
+    /// Whether the vendor confirms that one is gone; the error says why that is not known. What it answers is stored.
+    async fn is_gone(&self, kind: &Kind, feed: &FeedId, id: &ListingId) -> Result<Option<Result<bool, String>>, StoreError> {
+        // Where it cannot be asked for, a second reading has confirmed it.
+        if !kind.directory.has_ids() {
+            return Ok(Some(Ok(true)));
+        }
+        self.tools.progress.census_beat(Beat::Queued);
+        let page = match self.tools.vendor.directory_entry(kind.directory, (feed, id), &self.tools.stop).await {
+            None => return Ok(None),
+            Some(Err(error)) => return Ok(Some(Err(error.message))),
+            Some(Ok(page)) => page,
+        };
+        let is_there = page.records.iter().any(|record| record.key.listing == *id);
+        let is_empty = page.records.is_empty() && page.rejects.is_empty() && page.total == 0;
+        if !is_empty {
+            self.store(kind, feed, page).await?;
+        }
+        Ok(Some(if is_there || is_empty { Ok(is_empty) } else { Err("the vendor answers with others".to_owned()) }))
     }
 
     /// Logs a trouble once, and its end.

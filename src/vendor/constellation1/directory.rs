@@ -145,7 +145,7 @@ impl Directory {
                 && let Some(first) = item.text(of)
             {
                 let begins = item.text(and).map_or("", |text| text);
-                let begins = Stamp::parse(begins).map_or(begins.to_owned(), Stamp::to_wire);
+                let begins = Stamp::parse(begins).map_or_else(|| begins.to_owned(), |start| start.to_string());
                 let made_id = format!("{first}/{begins}");
                 let count = made.entry(made_id.clone()).or_default();
                 *count += 1;
@@ -241,4 +241,51 @@ fn decode(fields: &[Field], record: &Record) -> Content<'static> {
         *cell = Cell::Text(key.clone().into());
     }
     Content { cells, extra }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vendor::constellation1::items;
+
+    fn page(directory: &Directory, body: &str) -> Page {
+        let answer = items::items(body.as_bytes(), directory.fields).expect("a list");
+        directory.page(&FeedId("GAMLS".to_owned()), answer)
+    }
+
+    fn ids(page: &Page) -> Vec<&str> {
+        page.records.iter().map(|record| record.key.listing.0.as_str()).collect()
+    }
+
+    #[test]
+    fn an_agent_gets_its_feed_from_the_request() {
+        let page = page(&AGENT_DIRECTORY, r#"{"Results":[{"AgentId":7,"FirstName":"Zo\u00eb","Team":"A"},{"AgentId":null},5],"Total":3}"#);
+        assert_eq!((ids(&page), page.total, page.rejects.len()), (vec!["7"], 3, 2));
+        let record = &page.records[0];
+        let content = (AGENTS.decode)(record);
+        let text = |text: &str| Cell::Text(text.to_owned().into());
+        assert_eq!(content.cells[..3], [text("GAMLS"), text("7"), text("Zo\u{eb}")]);
+        assert_eq!((content.cells.len(), content.extra.as_deref()), (AGENTS.fields.len(), Some(r#"{"Team":"A"}"#)));
+        assert_eq!((AGENTS.read)(&record.raw).as_ref(), Ok(record));
+    }
+
+    #[test]
+    fn an_open_house_gets_an_id_of_its_listing_and_its_start() {
+        let house = |listing: &str, start: &str, end: &str| {
+            format!(r#"{{"FeedId":"gamls","ListingId":"{listing}","StartDate":"{start}","EndDate":"{end}"}}"#)
+        };
+        let [one, twin, other] = [house("1", "2026-05-01T10:00:00", "b"), house("1", "2026-05-01T10:00:00.000", "a"), house("2", "", "c")];
+        let foreign = r#"{"FeedId":"NWMLS","ListingId":"1","StartDate":"2026-05-01T10:00:00"}"#;
+        let there = page(&OPEN_HOUSE_DIRECTORY, &format!("[{one},{foreign},{other},{twin}]"));
+        let back = page(&OPEN_HOUSE_DIRECTORY, &format!("[{twin},{other},{one},{foreign}]"));
+        assert_eq!(ids(&there), ["1/2026-05-01T10:00:00", "1/2026-05-01T10:00:00/2", "2/"]);
+        assert_eq!((there.total, &there.records), (3, &back.records), "the order of an answer does not matter");
+    }
+
+    #[test]
+    fn a_member_is_added_to_any_object() {
+        assert_eq!(with("{}", "A", "x\"y"), r#"{"A":"x\"y"}"#);
+        assert_eq!(with(r#"{ "A":1 } "#, "A", "2"), r#"{ "A":1 ,"A":"2"}"#);
+        assert_eq!(with("[1]", "A", "2"), "[1]");
+    }
 }
