@@ -165,6 +165,24 @@ fn what_nobody_asked_for_is_not_read_and_what_is_switched_off_stays_as_it_is() {
 }
 
 #[test]
+fn what_may_not_be_kept_of_a_deleted_agent_is_taken_out() {
+    let mirror = mirror(small(), &format!("{OFTEN}[licence]\nkeep_deleted = \"1s\"\n"));
+    mirror.once();
+    remove(&mirror, "20005");
+    rewrite(&mirror, "UPDATE censuses SET proven_at = '2020-01-01T00:00:00.000Z'");
+    eventually("its contents are taken out", LIMIT, || {
+        mirror.once();
+        mirror.number("SELECT count(*) FROM agents WHERE agent_id = '20005' AND purged_at IS NOT NULL AND last_name IS NULL") == 1
+    });
+    assert_eq!(mirror.number("SELECT count(*) FROM changes WHERE entity = 'agent' AND kind = 'purged'"), 1);
+    mirror.verify_changes("after it was taken out");
+    happen(&mirror, "20005", |before| Happened { gone: false, ..before });
+    mirror.once();
+    assert_eq!(mirror.number("SELECT count(*) FROM live_agents WHERE agent_id = '20005' AND last_name IS NOT NULL"), 1);
+    mirror.verify_changes("after it came back");
+}
+
+#[test]
 fn a_removed_feed_takes_its_agents_along() {
     let mirror = mirror(small(), OFTEN);
     mirror.once();

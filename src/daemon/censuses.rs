@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::census::Rhythm;
 use crate::sync::census::Kind;
-use crate::vendor::constellation1::{AGENT_DIRECTORY, OFFICE_DIRECTORY, OPEN_HOUSE_DIRECTORY};
+use crate::vendor::{AGENT_DIRECTORY, OFFICE_DIRECTORY, OPEN_HOUSE_DIRECTORY};
 
 /// The kinds that are read.
 pub(super) fn kinds(config: &Config) -> Vec<Kind> {

@@ -18,6 +18,8 @@ const MANY_WAIT: Duration = Duration::from_secs(24 * 3600);
 const UPDATE_OVERLAP: Duration = Duration::from_secs(26 * 3600);
 /// A service that refuses the credential, or cannot be read, is tried again after this.
 pub(crate) const RETRY: Duration = Duration::from_secs(3600);
+/// A vendor that never proves a reading is not read whole again more often than this.
+const DOUBT: Duration = Duration::from_secs(6 * 3600);
 /// So far beyond our clock a reading ends, and so far before it a reading of open houses begins: no zone is further away.
 const ZONES: Duration = Duration::from_secs(24 * 3600);
 
@@ -110,6 +112,16 @@ pub(crate) struct Rhythm {
     pub whole_every: Duration,
     /// Whether there are readings of updates alone.
     pub has_updates: bool,
+}
+
+/// How long after a reading that was not proven the next one begins: it has cost several times as many requests.
+pub(crate) fn after_doubt(rhythm: Rhythm) -> Duration {
+    if rhythm.has_updates { rhythm.every.max(DOUBT) } else { rhythm.every }
+}
+
+/// No reading is due later than this, whatever a clock said when that was written down.
+pub(crate) fn longest_wait(rhythm: Rhythm) -> Duration {
+    after_doubt(rhythm).max(RETRY)
 }
 
 /// The dates of the next reading, and whether it is of everything.

@@ -3,12 +3,11 @@
 use super::clock::mirror_time;
 use super::tools::Tools;
 use crate::plan::brake::BrakeLimits;
-use crate::plan::census::{ATTEMPTS, Next, Progress, RETRY, Reading, Rhythm, next_reading, rule};
+use crate::plan::census::{ATTEMPTS, Next, Progress, RETRY, Reading, Rhythm, after_doubt, longest_wait, next_reading, rule};
 use crate::record::{Failure, FeedId, ListingId, Page, Stamp, Window};
 use crate::store::{Census, Error as StoreError};
 use crate::sync::heartbeat::Beat;
-use crate::vendor::Error;
-use crate::vendor::constellation1::Directory;
+use crate::vendor::{Directory, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -76,14 +75,14 @@ struct Round<'a> {
 impl Round<'_> {
     /// Reads what is due, or everything of these feeds; tells how long nothing will be due.
     async fn next(&mut self, kinds: &[Kind], these: Option<&BTreeSet<FeedId>>) -> Result<Duration, StoreError> {
-        let mut feeds = self.tools.store.feeds().await?;
-        feeds.retain(|feed| these.is_none_or(|these| these.contains(feed)));
+        // Those that have a worker: rows of other feeds are not looked after.
+        let feeds = these.cloned().unwrap_or_else(|| self.tools.progress.snapshot().into_keys().collect());
         let mut wait = if feeds.is_empty() { SOON } else { LOOK_EVERY };
         for feed in feeds {
             for kind in kinds {
                 let census = || Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
                 let progress = self.tools.store.census(census()).await?;
-                let left = progress.due.map_or(Duration::ZERO, |due| due.min(now().plus(kind.rhythm.every.max(RETRY))).since(now()));
+                let left = progress.due.map_or(Duration::ZERO, |due| due.min(now().plus(longest_wait(kind.rhythm))).since(now()));
                 if (left.is_zero() || these.is_some()) && !self.tools.stop.is_cancelled() {
                     wait = wait.min(kind.rhythm.every);
                     match self.read(kind, &feed, progress).await {
@@ -113,6 +112,9 @@ impl Round<'_> {
                 progress.read = Stamp::parse(&began);
                 tracing::debug!(%feed, service = kind.directory.service(), read = keys.len(), changed, is_whole, "read");
                 if is_whole {
+                    if progress.whole.is_none() {
+                        tracing::info!(%feed, service = kind.directory.service(), read = keys.len(), "read whole for the first time");
+                    }
                     (progress.whole, rows) = (progress.read, Some(keys.len() as u64));
                     problem = match self.sweep(kind, feed, &began, keys).await? {
                         Some(withheld) => withheld,
@@ -120,7 +122,10 @@ impl Round<'_> {
                     };
                 }
             }
-            Outcome::Doubtful(why) => problem = Some(format!("no whole reading: {why}")),
+            Outcome::Doubtful(why) => {
+                progress.due = Some(began.plus(after_doubt(kind.rhythm)));
+                problem = Some(format!("no whole reading: {why}"));
+            }
             Outcome::Failed(error) => {
                 let wait = if error.failure == Failure::Unauthorized { RETRY } else { kind.rhythm.every.min(RETRY) };
                 progress.due = Some(began.plus(wait));
