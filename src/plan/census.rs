@@ -3,7 +3,7 @@
 
 use super::brake::BrakeLimits;
 use super::merge::TWO_READINGS;
-use crate::record::{ListingId, Page, Stamp, Window};
+use crate::record::{Failure, ListingId, Page, Stamp, Window};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ const MANY_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// An update window reaches back so far behind the last reading: the document has updates begin "from 12 am", in a zone that it
 /// does not name.
 const UPDATE_OVERLAP: Duration = Duration::from_secs(26 * 3600);
-/// A service that refuses the credential, or cannot be read, is tried again after this.
-pub(crate) const RETRY: Duration = Duration::from_secs(3600);
+/// A service that refuses the credential is tried again after this.
+const RETRY: Duration = Duration::from_secs(3600);
+/// Any other failure is not tried again sooner than this.
+const SOONEST: Duration = Duration::from_secs(300);
 /// A vendor that never proves a reading is not read whole again more often than this.
 const DOUBT: Duration = Duration::from_secs(6 * 3600);
 /// So far beyond our clock a reading ends, and so far before it a reading of open houses begins: no zone is further away.
@@ -117,6 +119,11 @@ pub(crate) struct Rhythm {
 /// How long after a reading that was not proven the next one begins: it has cost several times as many requests.
 pub(crate) fn after_doubt(rhythm: Rhythm) -> Duration {
     if rhythm.has_updates { rhythm.every.max(DOUBT) } else { rhythm.every }
+}
+
+/// How long after a reading that failed the next one begins. So one that always fails leaves room for the others.
+pub(crate) fn after_failure(rhythm: Rhythm, failure: &Failure) -> Duration {
+    if *failure == Failure::Unauthorized { RETRY } else { rhythm.every.clamp(SOONEST, RETRY) }
 }
 
 /// No reading is due later than this, whatever a clock said when that was written down.

@@ -3,7 +3,7 @@
 use super::clock::mirror_time;
 use super::tools::Tools;
 use crate::plan::brake::BrakeLimits;
-use crate::plan::census::{ATTEMPTS, Next, Progress, RETRY, Reading, Rhythm, after_doubt, longest_wait, next_reading, rule};
+use crate::plan::census::{ATTEMPTS, Next, Progress, Reading, Rhythm, after_doubt, after_failure, longest_wait, next_reading, rule};
 use crate::record::{Failure, FeedId, ListingId, Page, Stamp, Window};
 use crate::store::{Census, Error as StoreError};
 use crate::sync::heartbeat::Beat;
@@ -16,8 +16,11 @@ use tokio::time::sleep;
 const OUTAGE: Duration = Duration::from_secs(60);
 /// The longest sleep: a feed may be added meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// The same while there is no feed, and where the database cannot be used.
+/// The same while there is no feed.
 const SOON: Duration = Duration::from_secs(1);
+/// How often a page is asked for that does not come, and the pause before the next time.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(2);
 /// After so many of which it cannot be learnt whether they are gone, no more is asked until the next reading.
 const MOST_UNKNOWN: usize = 10;
 
@@ -45,7 +48,7 @@ pub(crate) async fn work(tools: Tools, kinds: Vec<Kind>) {
             // Whoever mirrors the listings tells of it, and ends the process where it lasts.
             Err(error) => {
                 tracing::debug!(%error, "the database cannot be used for agents, offices and open houses at present");
-                SOON
+                OUTAGE
             }
         };
         let until = tools.clock.now().monotonic.saturating_add(wait);
@@ -127,8 +130,7 @@ impl Round<'_> {
                 problem = Some(format!("no whole reading: {why}"));
             }
             Outcome::Failed(error) => {
-                let wait = if error.failure == Failure::Unauthorized { RETRY } else { kind.rhythm.every.min(RETRY) };
-                progress.due = Some(began.plus(wait));
+                progress.due = Some(began.plus(after_failure(kind.rhythm, &error.failure)));
                 answers = !matches!(error.failure, Failure::Unavailable | Failure::Throttled { .. });
                 problem = Some(error.message);
             }
@@ -152,11 +154,9 @@ impl Round<'_> {
     }
 
     async fn attempt(&self, kind: &Kind, feed: &FeedId, window: Window) -> Result<Option<Outcome>, StoreError> {
-        let tools = self.tools;
         let (began, mut reading, mut changed, mut number) = (mirror_time(), Reading::default(), 0, 1);
         loop {
-            tools.progress.census_beat(Beat::Queued);
-            let page = match tools.vendor.directory(kind.directory, (feed, window, number), &tools.stop).await {
+            let page = match self.page(kind, feed, (window, number)).await {
                 None => return Ok(None),
                 Some(Err(error)) => return Ok(Some(Outcome::Failed(error))),
                 Some(Ok(page)) => page,
@@ -169,6 +169,21 @@ impl Round<'_> {
                 Next::Doubtful(why) => return Ok(Some(Outcome::Doubtful(why))),
             }
         }
+    }
+
+    /// Asks for a page; a few times where the vendor wants a pause, or does not answer. `None` when stopped.
+    async fn page(&self, kind: &Kind, feed: &FeedId, (window, number): (Window, u32)) -> Option<Result<Page, Error>> {
+        let tools = self.tools;
+        for _ in 1..TRIES {
+            tools.progress.census_beat(Beat::Queued);
+            match tools.vendor.directory(kind.directory, (feed, window, number), &tools.stop).await? {
+                // The next request waits for as long as the vendor said.
+                Err(Error { failure: Failure::Throttled { .. }, .. }) => {}
+                Err(Error { failure: Failure::Unavailable, .. }) => tools.stop.run_until_cancelled(sleep(PAUSE)).await?,
+                answer => return Some(answer),
+            }
+        }
+        tools.vendor.directory(kind.directory, (feed, window, number), &tools.stop).await
     }
 
     async fn store(&self, kind: &Kind, feed: &FeedId, page: Page) -> Result<u64, StoreError> {
