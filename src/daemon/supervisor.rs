@@ -80,7 +80,11 @@ impl Supervisor {
             self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));
         }
         let kinds = censuses::kinds(&self.config);
-        self.tools.store.read_only(kinds.iter().map(|kind| kind.directory.entity.name).collect()).await?;
+        // Where the database cannot be written yet, the next start tells it.
+        match self.tools.store.read_only(kinds.iter().map(|kind| kind.directory.entity.name).collect()).await {
+            Err(error) if !self.is_tolerable(&error) => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
         if !self.options.once && !kinds.is_empty() {
             self.services.spawn(census::work(self.tools.clone(), kinds.clone()));
         }
