@@ -41,21 +41,34 @@ pub(super) fn answer(world: &mut World, service: &Service, parameters: &Paramete
     }
 }
 
+fn directory_page(world: &World, results: &[Arc<str>], page: u32) -> Answer {
+    let services = &world.options.services;
+    let odd = Odd { excess: services.directory_total_excess, repeats: services.directory_repeats };
+    page_of(world, results, (page, services.directory_page_size), odd)
+}
+
 fn paged(world: &World, results: &[Arc<str>], page: u32, size: usize) -> Answer {
+    page_of(world, results, (page, size), Odd::default())
+}
+
+/// What is wrong with a page.
+#[derive(Default)]
+struct Odd {
+    /// Its Total is too high by so many.
+    excess: usize,
+    /// It begins with the last record of the page before.
+    repeats: bool,
+}
+
+fn page_of(world: &World, results: &[Arc<str>], (page, size): (u32, usize), odd: Odd) -> Answer {
     let place = place(results.len(), page, size.max(1), world.options.page_past_end);
     if place.past_end && world.options.page_past_end == PagePastEnd::NotFound {
         return Answer::bare(404);
     }
     let absent = world.options.next_page == NextPage::Absent;
-    Answer::json(200, envelope(&results[place.range], results.len(), place.next, absent)).counting(results.len() as u64)
-}
-
-fn directory_page(world: &World, results: &[Arc<str>], page: u32) -> Answer {
-    let services = &world.options.services;
-    let place = place(results.len(), page, services.directory_page_size.max(1), world.options.page_past_end);
-    let begins = place.range.start.saturating_sub(usize::from(services.directory_repeats));
-    let total = results.len() + services.directory_total_excess;
-    Answer::json(200, envelope(&results[begins..place.range.end], total, place.next, false)).counting(total as u64)
+    let begins = place.range.start.saturating_sub(usize::from(odd.repeats));
+    let total = results.len() + odd.excess;
+    Answer::json(200, envelope(&results[begins..place.range.end], total, place.next, absent)).counting(total as u64)
 }
 
 /// The agents or the offices of a feed that were updated in the time asked for. A feed out of sight has none.
