@@ -379,8 +379,8 @@ CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds
 CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
 CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
-CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
-CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
+CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_office ON listings (feed_id, listing_office_id, deleted_at) WHERE deleted_at IS NULL;
 
 -- What changed when, deleted listings included.
 CREATE INDEX listings_changed ON listings (feed_id, changed_at, change_seq, deleted_at);
@@ -989,7 +989,7 @@ CREATE TABLE censuses (  -- public
     proven_rows                     INTEGER,        -- how many it held
     read_at                         TEXT,           -- when the last proven reading of any kind began
     absent                          INTEGER NOT NULL DEFAULT 0,  -- live rows that the last proven reading of all lacks
-    due_at                          TEXT NOT NULL,  -- when the next reading is due
+    due_at                          TEXT,           -- when the next reading is due; null while its section is off
     problem                         TEXT,           -- what is wrong, for a person; null when all is well
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod constellation1;
+mod directory;
 mod document;
 mod fault;
 mod history;
@@ -41,6 +42,9 @@ pub struct Config {
     pub(crate) backfill: backfill::Backfill,
     pub(crate) lookback: lookback::Lookback,
     pub(crate) reconcile: reconcile::Reconcile,
+    pub(crate) agents: directory::Directory,
+    pub(crate) offices: directory::Directory,
+    pub(crate) open_houses: directory::Directory,
     pub(crate) history: history::History,
     pub(crate) licence: licence::Licence,
     pub(crate) media: media::Media,
@@ -116,6 +120,9 @@ impl Config {
         rules.extend(self.backfill.rules(self.constellation1.timestamp_zone.local(now)));
         rules.extend(self.lookback.rules(self.poll.settle));
         rules.extend(self.reconcile.rules());
+        rules.extend(self.agents.rules("agents.every"));
+        rules.extend(self.offices.rules("offices.every"));
+        rules.extend(self.open_houses.rules("open_houses.every"));
         rules.extend(self.licence.rules());
         rules.extend(self.reso.rules());
         rules.extend(self.serve.rules());

@@ -1,5 +1,6 @@
 //! The process that mirrors: how it starts, runs and stops in order.
 
+mod censuses;
 mod control;
 pub(crate) mod delegate;
 mod dispatcher;

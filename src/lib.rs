@@ -50,6 +50,8 @@
 //!   tells one record of a window from another. **freshness**: how long changes took from
 //!   their stamp to the file. **contested**: a row of which the vendor gave an older answer. **take back**: put that answer in
 //!   the place of the row.
+//! - **directory**: a service that lists agents, offices or open houses, without dates. **census**: how far the readings of one
+//!   directory of a feed are. **absence**: a live row that the last whole reading lacks.
 //! - **purpose**: a kind of work (poll, look-back, fill, scan). **round**: one poll of each stream, up to one moment.
 //! - **supervisor**: starts one worker per feed. **dispatcher**: hands control requests to workers. **control request**: what
 //!   another command asks of the running daemon. **reporter**: writes logs, notes and notices. **trouble**: failures of one kind over all feeds, from the
@@ -104,6 +106,10 @@
 //! - *A first version is not kept twice*: a change holds what differs, before and after, and the first one of a listing
 //!   nothing. Every state is told backwards from the row, so the oldest changes may be cut (`store::history`).
 //! - *A copy that is put back begins a new epoch*, whose numbers begin at the next thousand million (`store::life`).
+//! - *What has no date is read whole.* Agents, offices and open houses are entities like listings: their records go through the same
+//!   `store::row::apply`. They have no windows and no checkpoint: a reading is held in memory, and begun anew after a crash
+//!   (`plan::census` decides, `sync::census` asks, `store::census` stores). Many absences wait for a second reading a day later, and for no
+//!   person: each is asked about before it is deleted.
 //! - *Deletions first.* `Status=0` may or may not return deleted listings. For every stretch of time the deletions are
 //!   read before the listings, up to the same moment, so that no consumer sees a deleted listing come up.
 //! - *The cursor follows the stamps, not the clock.* The zone of the vendor's dates is not documented. The next poll begins

@@ -4,6 +4,7 @@ pub(crate) mod attempts;
 pub(crate) mod backoff;
 pub mod brake;
 pub mod burst;
+pub(crate) mod census;
 pub mod checkpoint;
 pub mod clock;
 pub(crate) mod coverage;

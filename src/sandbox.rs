@@ -51,6 +51,7 @@ pub use options::{
     Bounds, DeletedContent, DeletedDetail, FarDistance, FeedList, Foreign, FromMode, HexCase, ListForm, MediaKey, NextPage, Options,
     PagePastEnd, PointForm, RetryAfter, ServiceOptions, Shape, SortOrder, StampGrain,
 };
+pub use service_options::Happened;
 pub use shared_state::Asked;
 pub use truth::{Truth, Truths};
 pub use world::{Change, World};

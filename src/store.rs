@@ -1,5 +1,6 @@
 //! The outside world, out: the SQLite file that consumers read.
 
+mod census;
 mod change_reader;
 mod changes;
 mod checkpoint;
@@ -58,6 +59,8 @@ pub(crate) mod why;
 mod windows;
 mod writer;
 
+pub(crate) use census::Census;
+pub use census::CensusReport;
 pub(crate) use change_reader::{ChangeReader, FollowError, Lost, Wanted};
 pub use commit::Committed;
 pub(crate) use commit::PageCommit;

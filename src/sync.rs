@@ -1,6 +1,7 @@
 //! One feed kept true: the session that decides, the worker that obeys it, and what they share.
 
 pub(crate) mod ask;
+pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod discovery;

@@ -4,7 +4,7 @@ pub mod constellation1;
 mod error;
 mod limiter;
 
-pub use constellation1::Call;
+pub use constellation1::{AGENT_DIRECTORY, Call, Directory, OFFICE_DIRECTORY, OPEN_HOUSE_DIRECTORY};
 pub use error::Error;
 pub use limiter::{Limiter, LimiterOptions, Priority};
 

@@ -168,7 +168,7 @@ fn changes_can_be_asked_for_by_feed_and_column_and_what_does_not_exist_is_refuse
     assert!(dated.len() == 21 && columns.iter().all(|column| ["mls_update_date", "beds"].contains(&column.as_str())), "{columns:?}");
     let untouched = of(&["--columns", "year_built"]);
     assert!(untouched.iter().all(|line| line["kind"] != "changed"), "{untouched:?}");
-    for strange in [["--columns", "pries"], ["--entity", "agent"]] {
+    for strange in [["--columns", "pries"], ["--entity", "home"]] {
         let said = mirror.run(&["changes", strange[0], strange[1]]).exited(2);
         assert!(
             said.stderr.contains(&format!("there is no {} {}", strange[0].trim_start_matches('-').trim_end_matches('s'), strange[1])),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Other paths: GET /sandbox/truth, GET /sandbox/requests, POST /sandbox/churn?n=100, POST /sandbox/quiet
+Other paths: GET /sandbox/truth, GET /sandbox/requests, POST /sandbox/churn?n=100, POST /sandbox/quiet, POST /sandbox/directory?feed=F&id=20003&do=edit (or remove, restore)
 
 Exit codes: 0 stopped, 1 the server failed, 2 it cannot listen there.")]
 pub(super) struct Arguments {

@@ -1,5 +1,7 @@
 //! `mls-sync status`: how true the file is, feed by feed.
 
+mod censuses;
+
 use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
 use crate::record::{Source, printable};
@@ -194,6 +196,7 @@ fn details(report: &FeedReport, config: &Config, now: DateTime<Utc>) -> Vec<Stri
     details.extend(report.fresh.iter().map(freshness));
     details.extend(report.late.iter().map(|late| lateness(late, config.poll.overlap.0)));
     details.extend(report.last_reconcile.iter().map(reconciled));
+    details.extend(report.censuses.iter().flat_map(|census| censuses::lines(census, |at| age(at, now))));
     if report.rejects > 0 || report.rejects_cut > 0 {
         let cut = if report.rejects_cut > 0 { format!(", {} were cut", grouped(report.rejects_cut)) } else { String::new() };
         details.push(format!("{} rejected records are kept{cut}: `mls-sync rejects`", grouped(report.rejects)));
@@ -290,6 +293,7 @@ mod tests {
             rejects_cut: 0,
             extra_cut: 0,
             misfits: Vec::new(),
+            censuses: Vec::new(),
             known_gaps: Vec::new(),
             complete_but_for_known_gaps_until: Some("2024-05-01T12:00:00".to_owned()),
             late_s: None,

@@ -4,11 +4,12 @@ use super::control::Control;
 use super::dispatcher::Dispatcher;
 use super::run::{RunOptions, RunOutcome};
 use super::seed::seed;
-use super::{first_load, key_watch, watchdog};
+use super::{censuses, first_load, key_watch, watchdog};
 use crate::config::Config;
 use crate::plan::discover::search_again_after;
 use crate::record::{FeedId, Presence, Stream, spoken};
 use crate::store::{Error as StoreError, Notice};
+use crate::sync::census;
 use crate::sync::clock::mirror_time;
 use crate::sync::discovery::{Scope, discover, is_there};
 use crate::sync::gatherer;
@@ -78,6 +79,15 @@ impl Supervisor {
         if !self.options.once {
             self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));
         }
+        let kinds = censuses::kinds(&self.config);
+        // Where the database cannot be written yet, the next start tells it.
+        match self.tools.store.read_only(kinds.iter().map(|kind| kind.directory.entity.name).collect()).await {
+            Err(error) if !self.is_tolerable(&error) => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        if !self.options.once && !kinds.is_empty() {
+            self.services.spawn(census::work(self.tools.clone(), kinds.clone()));
+        }
         let new_key = Arc::new(Notify::new());
         self.services.spawn(watchdog::watch(self.tools.clone()));
         self.services.spawn(key_watch::watch(self.config.clone(), key, self.tools.clone(), Arc::clone(&new_key)));
@@ -93,6 +103,9 @@ impl Supervisor {
         loop {
             let looking = !self.options.once || (self.discovering && !self.looked);
             let over = self.workers.is_empty() && self.pending.is_empty() && !looking;
+            if over && self.options.once && !self.options.reconcile {
+                self.read_censuses(&kinds).await?;
+            }
             if self.tools.stop.is_cancelled() || over {
                 self.outcome.stopped |= self.tools.stop.is_cancelled();
                 return Ok(std::mem::take(&mut self.outcome));
@@ -129,6 +142,14 @@ impl Supervisor {
                 () = self.tools.stop.cancelled() => {}
             }
         }
+    }
+
+    /// Reads the other kinds of things once, of the feeds that this run is about.
+    async fn read_censuses(&mut self, kinds: &[census::Kind]) -> Result<(), StoreError> {
+        for (feed, troubles) in census::once(&self.tools, kinds, &self.mirrored).await? {
+            self.outcome.feeds.entry(feed).or_default().extend(troubles);
+        }
+        Ok(())
     }
 
     /// Ends every task, and lets go of the file.

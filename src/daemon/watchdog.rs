@@ -32,7 +32,11 @@ pub(super) async fn watch(tools: Tools) {
         // If the limiter's lock were never released, this task would stop here, and so would the words to systemd.
         let _closed = tools.vendor.closed_for();
         let feeds = tools.progress.snapshot();
-        let trouble = trouble(&feeds, answer.is_ok(), tools.clock.now().monotonic);
+        let now = tools.clock.now().monotonic;
+        let census = || {
+            tools.progress.census().is_overdue(now).then(|| "the reading of agents, offices and open houses makes no progress".to_owned())
+        };
+        let trouble = trouble(&feeds, answer.is_ok(), now).or_else(census);
         match &trouble {
             None => notify(&[NotifyState::Watchdog, NotifyState::Status(&status(&feeds))]),
             Some(trouble) if told != Some(trouble.clone()) => {

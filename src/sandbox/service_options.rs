@@ -1,7 +1,9 @@
 //! The sandbox's switches of the services besides SyncListings.
 
 use super::directory::Directory;
+use crate::record::Stamp;
 use clap::{Args, ValueEnum};
+use std::collections::BTreeMap;
 
 /// What the document leaves open about agents, offices, open houses and searches.
 #[derive(Args, Clone, Debug)]
@@ -42,11 +44,42 @@ pub struct ServiceOptions {
     /// Open houses that only overlap the asked range belong to it
     #[arg(long)]
     pub open_range_overlaps: bool,
+    /// GetAgents and GetOffices answer with those of every feed
+    #[arg(long)]
+    pub directory_ignores_feed: bool,
+    /// Their Total is too high by so many
+    #[arg(long, default_value_t = 0)]
+    pub directory_total_excess: usize,
+    /// Each of their pages begins with the last record of the page before
+    #[arg(long)]
+    pub directory_repeats: bool,
+    /// What has happened to agents, offices and open houses.
+    #[arg(skip)]
+    pub happened: BTreeMap<(String, String), Happened>,
+}
+
+/// What has happened to an agent, an office, or the open houses of a listing; the key is its feed and its id.
+#[derive(Clone, Copy, Debug)]
+pub struct Happened {
+    /// It is not there any more.
+    pub gone: bool,
+    /// How often it was edited.
+    pub edits: u64,
+    /// When that was last.
+    pub at: Stamp,
 }
 
 impl ServiceOptions {
     pub(super) fn directory(&self) -> Directory {
         Directory { agents: self.agents, offices: self.offices }
+    }
+
+    pub(super) fn is_gone(&self, feed: &str, id: &str) -> bool {
+        self.happened(feed, id).is_some_and(|happened| happened.gone)
+    }
+
+    pub(super) fn happened(&self, feed: &str, id: &str) -> Option<Happened> {
+        self.happened.get(&(feed.to_owned(), id.to_owned())).copied()
     }
 }
 

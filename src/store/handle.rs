@@ -82,11 +82,14 @@ impl Store {
         answer.await.map_err(|_| Error::Closed)?
     }
 
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Database) -> rusqlite::Result<T> + Send + 'static) -> Result<T, Error> {
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Database) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
         self.ask(move |writer| Ok(read(&writer.database)?)).await
     }
 
-    async fn write<T, E>(&self, write: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, Error>
+    pub(super) async fn write<T, E>(&self, write: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, Error>
     where
         T: Send + 'static,
         E: Into<Error>,

@@ -8,7 +8,7 @@ use super::query::{rows, value};
 use super::row::apply;
 use crate::entity::Entity;
 use crate::plan::licence::Licence;
-use crate::record::{FeedId, Hash, ListingId, ListingKey, Presence, Record, Reject, Stamp, Stream, printable};
+use crate::record::{FeedId, ListingId, ListingKey, Presence, Record, Reject, Stamp, Stream, printable};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -154,14 +154,9 @@ pub(super) fn leave_out(tx: &Connection, feed: &FeedId, licence: &Licence, after
     Ok(next.last().map(|(reject_id, _)| *reject_id))
 }
 
-/// Forgets the rejects of a kind of thing that a whole reading no longer held.
-pub(super) fn forget_others(tx: &Connection, entity: &Entity, feed: &FeedId, held: &[Hash]) -> rusqlite::Result<()> {
-    let sql = "SELECT reject_id, raw_hash FROM rejects WHERE feed_id = ?1 AND entity = ?2";
-    let kept: Vec<(i64, Hash)> = rows(tx, sql, params![feed, entity.name], |row| row.try_into())?;
-    for (reject_id, _) in kept.iter().filter(|(_, hash)| !held.contains(hash)) {
-        tx.prepare_cached("DELETE FROM rejects WHERE reject_id = ?1")?.execute([reject_id])?;
-    }
-    Ok(())
+/// Forgets a feed's rejects of a kind of thing.
+pub(super) fn forget(tx: &Connection, entity: &Entity, feed: &FeedId) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM rejects WHERE feed_id = ?1 AND entity = ?2", params![feed, entity.name]).map(drop)
 }
 
 /// The next rejects of listings that were kept whole. Other things are read again anyway.

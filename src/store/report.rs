@@ -1,5 +1,6 @@
 //! What `status` shows, read from the file as any consumer would.
 
+use super::census::{self, CensusReport};
 use super::error::Error;
 use super::freshness::{self, Freshness};
 use super::holder::Holder;
@@ -55,6 +56,8 @@ pub struct FeedReport {
     pub extra_cut: u64,
     /// The fields whose values did not fit their columns, and in how many stored listings, the most frequent first.
     pub misfits: Vec<MisfitCount>,
+    /// Agents, offices and open houses, where they were ever read.
+    pub censuses: Vec<CensusReport>,
     /// Stretches that could not be read, the newest first. They are tried again, ever more seldom.
     pub known_gaps: Vec<KnownGapReport>,
     /// The same as `complete_until`, but for the known gaps.
@@ -236,6 +239,7 @@ fn read_feeds(connection: &Connection) -> rusqlite::Result<Vec<FeedReport>> {
             rejects_cut,
             extra_cut,
             misfits: misfits::counts(connection, &feed_id)?,
+            censuses: census::reports(connection, &feed_id)?,
             known_gaps: known_gaps::report(connection, &feed_id)?,
             complete_but_for_known_gaps_until: but_for_gaps,
             late_s,

@@ -47,12 +47,16 @@ impl FeedProgress {
 
 /// The progress of each feed. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Mutex<BTreeMap<FeedId, FeedProgress>>>);
+pub(crate) struct Progress {
+    feeds: Arc<Mutex<BTreeMap<FeedId, FeedProgress>>>,
+    /// What the task says of itself that reads agents, offices and open houses.
+    census: Arc<Mutex<Beat>>,
+}
 
 impl Progress {
     /// Changes the counters of a feed.
     pub(crate) fn update(&self, feed: &FeedId, change: impl FnOnce(&mut FeedProgress)) {
-        let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         change(feeds.entry(feed.clone()).or_default());
     }
 
@@ -61,14 +65,25 @@ impl Progress {
         self.update(feed, |counters| counters.beat = beat);
     }
 
+    /// Tells what the task does that reads agents, offices and open houses.
+    pub(crate) fn census_beat(&self, beat: Beat) {
+        *self.census.lock().unwrap_or_else(PoisonError::into_inner) = beat;
+    }
+
+    /// What it said last.
+    #[must_use]
+    pub(crate) fn census(&self) -> Beat {
+        *self.census.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many feeds there are.
     pub(crate) fn feeds(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// The counters as they are.
     #[must_use]
     pub(crate) fn snapshot(&self) -> BTreeMap<FeedId, FeedProgress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod call;
 mod canonical;
+mod census;
 mod charset;
 mod client;
 mod decimal;

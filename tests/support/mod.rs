@@ -44,6 +44,8 @@ pub struct Settings {
     pub ignore_query: bool,
     /// In place of the environment.
     pub key_file: Option<PathBuf>,
+    /// Further sections, as they are.
+    pub more: String,
 }
 
 impl Default for Settings {
@@ -63,6 +65,7 @@ impl Default for Settings {
             requests_per_hour: 0,
             ignore_query: false,
             key_file: None,
+            more: String::new(),
         }
     }
 }
@@ -75,7 +78,7 @@ impl Settings {
              max_body_bytes = {}\n\
              [poll]\ninterval = {:?}\noverlap = {:?}\nsettle = {:?}\ndiscover = {:?}\n[backfill]\nwindow_pages = {}\n\
              [media]\nignore_query = {}\n\
-             [rate]\nrequests_per_second = {:?}\nmax_in_flight = {}\nrequests_per_hour = {}\n",
+             [rate]\nrequests_per_second = {:?}\nmax_in_flight = {}\nrequests_per_hour = {}\n{}",
             self.base_url,
             self.feeds,
             self.timeout,
@@ -88,7 +91,8 @@ impl Settings {
             self.ignore_query,
             self.requests_per_second,
             self.max_in_flight,
-            self.requests_per_hour
+            self.requests_per_hour,
+            self.more
         )
     }
 }
@@ -288,8 +292,9 @@ impl Mirror {
             WHERE (deleted_at IS NOT NULL) <> (kind = 'deleted') AND kind <> 'purged' OR changed_at <> at OR (l.feed_id, listing_id) <> (c.feed_id, key)";
         assert_eq!(count(disputed), 0, "{what}: listings that disagree with their last change");
         assert_eq!(count("SELECT count(*) - count(DISTINCT change_seq) FROM listings"), 0, "{what}: change_seq is not unique");
-        let (listings, changes) = ("SELECT ifnull(max(change_seq), 0) FROM listings", "SELECT ifnull(max(seq), 0) FROM changes");
-        assert_eq!(count(listings), count(changes), "{what}: the newest change is of no listing");
+        let rows = "SELECT ifnull(max(change_seq), 0) FROM (SELECT change_seq FROM listings UNION ALL SELECT change_seq FROM agents
+            UNION ALL SELECT change_seq FROM offices UNION ALL SELECT change_seq FROM open_houses)";
+        assert_eq!(count(rows), count("SELECT ifnull(max(seq), 0) FROM changes"), "{what}: the newest change is of no row");
         let idle = "SELECT count(*) FROM changes WHERE kind = 'changed' AND diff = '{}'";
         assert_eq!(count(idle), 0, "{what}: changes that changed nothing");
         let astray: Vec<_> = verify(&self.database(), &LISTINGS).unwrap().into_iter().filter(|feed| !feed.agrees).collect();

@@ -162,8 +162,8 @@ CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds
 CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
 CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
-CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id) WHERE deleted_at IS NULL;
-CREATE INDEX listings_office ON listings (feed_id, listing_office_id) WHERE deleted_at IS NULL;
+CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX listings_office ON listings (feed_id, listing_office_id, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_changed ON listings (feed_id, changed_at, change_seq, deleted_at);
 CREATE INDEX listings_open_houses ON listings (CASE WHEN json_array_length(open_houses) > 4 THEN '9999' ELSE max(
     coalesce(open_houses ->> '$[0].EndDate', open_houses ->> '$[0].StartDate', ''),
@@ -278,7 +278,7 @@ CREATE TABLE censuses (
     proven_rows INTEGER,
     read_at TEXT,
     absent INTEGER NOT NULL DEFAULT 0,
-    due_at TEXT NOT NULL,
+    due_at TEXT,
     problem TEXT,
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;

@@ -8,11 +8,10 @@ use super::items::{Item, Items};
 use super::members::Members;
 use super::wire;
 use crate::entity::{Deletions, Entity};
-use crate::record::{Cell, Content, Cut, FeedId, Field, ListingId, ListingKey, Page, Record, Reject, Stamp, Window, raw_hash};
-use crate::vendor::{Error, Priority, Vendor};
+use crate::record::{Cell, Content, Cut, FeedId, Field, ListingId, ListingKey, Page, Record, Reject, Stamp, raw_hash};
+use crate::vendor::error::Error;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use tokio_util::sync::CancellationToken;
 
 /// An agent, in the table `agents`.
 pub static AGENTS: Entity = Entity {
@@ -73,13 +72,13 @@ const UNDATED: Entity = Entity {
 pub struct Directory {
     /// What it is.
     pub entity: &'static Entity,
-    service: &'static Service,
+    pub(super) service: &'static Service,
     /// The fields of an answer.
-    fields: &'static [Field],
+    pub(super) fields: &'static [Field],
     /// The parameters of the range of dates.
-    dates: [&'static str; 2],
+    pub(super) dates: [&'static str; 2],
     /// The parameter that asks for one of them, where there is one.
-    one: Option<&'static str>,
+    pub(super) one: Option<&'static str>,
     /// A member that is made, because the vendor sends no id: its name, and the two that it is made of.
     made: Option<[&'static str; 3]>,
 }
@@ -121,7 +120,7 @@ impl Directory {
         self.service.name
     }
 
-    fn call(&self, feed: &FeedId, more: impl IntoIterator<Item = (&'static str, Value)>) -> Result<Call, Error> {
+    pub(super) fn call(&self, feed: &FeedId, more: impl IntoIterator<Item = (&'static str, Value)>) -> Result<Call, Error> {
         let feed = match self.service.parameter("FeedIdList") {
             Some((list, _)) => (list, json!([feed])),
             None => ("FeedId", json!(feed)),
@@ -131,7 +130,7 @@ impl Directory {
     }
 
     /// The records of an answer. Each gets the members of its key that the vendor does not send.
-    fn page(&self, feed: &FeedId, answer: Items) -> Page {
+    pub(super) fn page(&self, feed: &FeedId, answer: Items) -> Page {
         let Items { mut items, rejects, total, next_page, vendor_now } = answer;
         // Whether the vendor heeds the feed that is asked for is not known; agents and offices do not name theirs.
         items.retain(|item| item.text("FeedId").is_none_or(|own| feed.is(&FeedId(own.to_owned()))));
@@ -145,7 +144,7 @@ impl Directory {
                 && let Some(first) = item.text(of)
             {
                 let begins = item.text(and).map_or("", |text| text);
-                let begins = Stamp::parse(begins).map_or(begins.to_owned(), Stamp::to_wire);
+                let begins = Stamp::parse(begins).map_or_else(|| begins.to_owned(), |start| start.to_string());
                 let made_id = format!("{first}/{begins}");
                 let count = made.entry(made_id.clone()).or_default();
                 *count += 1;
@@ -165,52 +164,6 @@ impl Directory {
             items.sort_by(|one, other| one.raw.cmp(&other.raw));
         }
         items
-    }
-}
-
-impl Vendor {
-    /// A page of what a feed has of a kind, by the range of dates; an end that is open is not sent.
-    ///
-    /// # Errors
-    /// As the other services; the outer `None` as soon as `stop` is cancelled.
-    pub(crate) async fn directory(
-        &self,
-        directory: &Directory,
-        (feed, window, page): (&FeedId, Window, u32),
-        stop: &CancellationToken,
-    ) -> Option<Result<Page, Error>> {
-        let [from, to] = directory.dates;
-        let end = (window.to < Stamp::NO_END).then(|| (to, json!(window.to.to_wire())));
-        let page_of = directory.service.parameter("Page").map(|(name, _)| (name, json!(page)));
-        let call = directory.call(feed, [(from, json!(window.from.to_wire()))].into_iter().chain(end).chain(page_of));
-        self.read_directory(directory, feed, call, stop).await
-    }
-
-    /// One of them by its id; an empty page where the vendor does not have it.
-    ///
-    /// # Errors
-    /// As [`Vendor::directory`]. Nothing but an empty list tells that there is none.
-    pub(crate) async fn directory_entry(
-        &self,
-        directory: &Directory,
-        (feed, id): (&FeedId, &ListingId),
-        stop: &CancellationToken,
-    ) -> Option<Result<Page, Error>> {
-        // Without a beginning, the document has it begin today.
-        let from = (directory.dates[0], json!(Stamp::parse("1900-01-01")?.to_wire()));
-        let call = directory.call(feed, directory.one.map(|one| (one, json!(id))).into_iter().chain([from]));
-        self.read_directory(directory, feed, call, stop).await
-    }
-
-    async fn read_directory(
-        &self,
-        directory: &Directory,
-        feed: &FeedId,
-        call: Result<Call, Error>,
-        stop: &CancellationToken,
-    ) -> Option<Result<Page, Error>> {
-        let answer = self.items(call, directory.fields, Priority::Fill, stop).await?;
-        Some(answer.map(|answer| directory.page(feed, answer)))
     }
 }
 
@@ -241,4 +194,51 @@ fn decode(fields: &[Field], record: &Record) -> Content<'static> {
         *cell = Cell::Text(key.clone().into());
     }
     Content { cells, extra }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vendor::constellation1::items;
+
+    fn page(directory: &Directory, body: &str) -> Page {
+        let answer = items::items(body.as_bytes(), directory.fields).expect("a list");
+        directory.page(&FeedId("GAMLS".to_owned()), answer)
+    }
+
+    fn ids(page: &Page) -> Vec<&str> {
+        page.records.iter().map(|record| record.key.listing.0.as_str()).collect()
+    }
+
+    #[test]
+    fn an_agent_gets_its_feed_from_the_request() {
+        let page = page(&AGENT_DIRECTORY, r#"{"Results":[{"AgentId":7,"FirstName":"Zo\u00eb","Team":"A"},{"AgentId":null},5],"Total":3}"#);
+        assert_eq!((ids(&page), page.total, page.rejects.len()), (vec!["7"], 3, 2));
+        let record = &page.records[0];
+        let content = (AGENTS.decode)(record);
+        let text = |text: &str| Cell::Text(text.to_owned().into());
+        assert_eq!(content.cells[..3], [text("GAMLS"), text("7"), text("Zo\u{eb}")]);
+        assert_eq!((content.cells.len(), content.extra.as_deref()), (AGENTS.fields.len(), Some(r#"{"Team":"A"}"#)));
+        assert_eq!((AGENTS.read)(&record.raw).as_ref(), Ok(record));
+    }
+
+    #[test]
+    fn an_open_house_gets_an_id_of_its_listing_and_its_start() {
+        let house = |listing: &str, start: &str, end: &str| {
+            format!(r#"{{"FeedId":"gamls","ListingId":"{listing}","StartDate":"{start}","EndDate":"{end}"}}"#)
+        };
+        let [one, twin, other] = [house("1", "2026-05-01T10:00:00", "b"), house("1", "2026-05-01T10:00:00.000", "a"), house("2", "", "c")];
+        let foreign = r#"{"FeedId":"NWMLS","ListingId":"1","StartDate":"2026-05-01T10:00:00"}"#;
+        let there = page(&OPEN_HOUSE_DIRECTORY, &format!("[{one},{foreign},{other},{twin}]"));
+        let back = page(&OPEN_HOUSE_DIRECTORY, &format!("[{twin},{other},{one},{foreign}]"));
+        assert_eq!(ids(&there), ["1/2026-05-01T10:00:00", "1/2026-05-01T10:00:00/2", "2/"]);
+        assert_eq!((there.total, &there.records), (3, &back.records), "the order of an answer does not matter");
+    }
+
+    #[test]
+    fn a_member_is_added_to_any_object() {
+        assert_eq!(with("{}", "A", "x\"y"), r#"{"A":"x\"y"}"#);
+        assert_eq!(with(r#"{ "A":1 } "#, "A", "2"), r#"{ "A":1 ,"A":"2"}"#);
+        assert_eq!(with("[1]", "A", "2"), "[1]");
+    }
 }

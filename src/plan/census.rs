@@ -1,0 +1,323 @@
+//! The reading of everything that a feed has of a kind which the vendor does not date: whether it was whole, and what follows from
+//! what it lacks.
+
+use super::brake::BrakeLimits;
+use super::merge::TWO_READINGS;
+use crate::record::{Failure, ListingId, Page, Stamp, Window};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A reading that could not be proven is made again, so often in all.
+pub(crate) const ATTEMPTS: u32 = 3;
+/// Pages of one reading.
+const MOST_PAGES: u32 = 5_000;
+/// Many absences at once are believed when a whole reading this much later lacks the same.
+const MANY_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// An update window reaches back so far behind the last reading: the document has updates begin "from 12 am", in a zone that it
+/// does not name.
+const UPDATE_OVERLAP: Duration = Duration::from_secs(26 * 3600);
+/// A service that refuses the credential is tried again after this.
+const RETRY: Duration = Duration::from_secs(3600);
+/// Any other failure is not tried again sooner than this.
+const SOONEST: Duration = Duration::from_secs(300);
+/// A vendor that never proves a reading is not read whole again more often than this.
+const DOUBT: Duration = Duration::from_secs(6 * 3600);
+/// So far beyond our clock a reading ends, and so far before it a reading of open houses begins: no zone is further away.
+const ZONES: Duration = Duration::from_secs(24 * 3600);
+
+/// One reading, page by page.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pages: u32,
+    total: u64,
+    keys: BTreeSet<ListingId>,
+    /// Rejects without a key that can be read.
+    nameless: u64,
+    first: Vec<ListingId>,
+    ends: bool,
+}
+
+/// What to do after a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Read this page.
+    Page(u32),
+    /// The reading was whole.
+    Proven,
+    /// It proves nothing, for this reason.
+    Doubtful(String),
+}
+
+impl Reading {
+    /// Takes a page in.
+    pub(crate) fn on_page(&mut self, page: &Page) -> Next {
+        let keys: Vec<ListingId> = page.records.iter().map(|record| record.key.listing.clone()).collect();
+        if self.ends {
+            return if keys == self.first { self.verdict() } else { Next::Doubtful("its first page changed while it was read".to_owned()) };
+        }
+        if self.pages > 0 && page.total != self.total {
+            return Next::Doubtful(format!("its Total went from {} to {} while it was read", self.total, page.total));
+        }
+        if self.pages == 0 {
+            (self.total, self.first) = (page.total, keys.clone());
+        }
+        self.pages += 1;
+        let before = self.keys.len();
+        self.nameless += page.rejects.len() as u64;
+        self.keys.extend(keys);
+        // A vendor that repeats a page for ever brings nothing new.
+        let grew = self.keys.len() > before;
+        if grew && self.pages < MOST_PAGES && (page.next_page.is_some() || self.found() < self.total) {
+            return Next::Page(self.pages + 1);
+        }
+        self.ends = self.pages > 1;
+        if self.ends { Next::Page(1) } else { self.verdict() }
+    }
+
+    fn found(&self) -> u64 {
+        self.keys.len() as u64 + self.nameless
+    }
+
+    fn verdict(&self) -> Next {
+        match (self.nameless, self.found(), self.total) {
+            (0, found, total) if found == total => Next::Proven,
+            (0, found, total) => Next::Doubtful(format!("the vendor counts {total}, and {found} different ones were read")),
+            (nameless, ..) => Next::Doubtful(format!("{nameless} of its records could not be read (`mls-sync rejects`)")),
+        }
+    }
+
+    /// What was read.
+    pub(crate) fn into_keys(self) -> BTreeSet<ListingId> {
+        self.keys
+    }
+}
+
+/// What is remembered of a feed's readings of a kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// When the last proven reading of everything began.
+    pub whole: Option<Stamp>,
+    /// When the last proven reading of any kind began.
+    pub read: Option<Stamp>,
+    /// When the next one is due.
+    pub due: Option<Stamp>,
+    /// Rows that were absent from the last whole reading and are not deleted yet.
+    pub absent: u64,
+}
+
+/// How often a kind is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rhythm {
+    /// From one reading to the next.
+    pub every: Duration,
+    /// From one whole reading to the next; zero for never again.
+    pub whole_every: Duration,
+    /// Whether there are readings of updates alone.
+    pub has_updates: bool,
+}
+
+/// How long after a reading that was not proven the next one begins: it has cost several times as many requests.
+pub(crate) fn after_doubt(rhythm: Rhythm) -> Duration {
+    if rhythm.has_updates { rhythm.every.max(DOUBT) } else { rhythm.every }
+}
+
+/// How long after a reading that failed the next one begins. So one that always fails leaves room for the others.
+pub(crate) fn after_failure(rhythm: Rhythm, failure: &Failure) -> Duration {
+    if *failure == Failure::Unauthorized { RETRY } else { rhythm.every.clamp(SOONEST, RETRY) }
+}
+
+/// No reading is due later than this, whatever a clock said when that was written down.
+pub(crate) fn longest_wait(rhythm: Rhythm) -> Duration {
+    after_doubt(rhythm).max(RETRY)
+}
+
+/// The dates of the next reading, and whether it is of everything.
+pub(crate) fn next_reading(progress: &Progress, rhythm: Rhythm, now: Stamp) -> (Window, bool) {
+    let to = now.plus(ZONES);
+    if !rhythm.has_updates {
+        return (Window { from: now.minus(ZONES), to: Stamp::NO_END }, true);
+    }
+    let whole_every = Some(rhythm.whole_every).filter(|every| !every.is_zero());
+    let whole_every = if progress.absent > 0 { whole_every.into_iter().chain([MANY_WAIT]).min() } else { whole_every };
+    let is_old = |whole: Stamp| whole_every.is_some_and(|every| now.since(whole) >= every);
+    match (progress.whole, progress.read) {
+        (Some(whole), Some(read)) if !is_old(whole) => (Window { from: read.min(now).minus(UPDATE_OVERLAP), to }, false),
+        // Without a beginning, the document has it begin today.
+        _ => (Window { from: Stamp::parse("1900-01-01").expect("a date"), to }, true),
+    }
+}
+
+/// A live row that the last whole reading lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Absence {
+    pub id: ListingId,
+    /// When the first whole reading began that lacked it.
+    pub since: Stamp,
+}
+
+/// What a whole reading found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    pub read: u64,
+    /// Live rows that were there before it began and are expected in it.
+    pub expected: u64,
+    pub absent: Vec<Absence>,
+}
+
+/// Which absent rows may be deleted now, and why others may not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ruling {
+    /// The oldest absences first.
+    pub ripe: Vec<ListingId>,
+    pub withheld: Option<String>,
+}
+
+/// Decides on the absences of a whole reading that began at `now`. Where one can be asked for by its id, that is asked before it is
+/// deleted; where not, a second reading must lack it as well.
+pub(crate) fn rule(found: Found, asks: bool, limits: BrakeLimits, now: Stamp) -> Ruling {
+    let Found { read, expected, mut absent } = found;
+    if absent.is_empty() {
+        return Ruling::default();
+    }
+    if read == 0 {
+        return Ruling {
+            ripe: Vec::new(),
+            withheld: Some(format!("the vendor returned none although {expected} are live in the file; nothing is deleted")),
+        };
+    }
+    let count = absent.len() as u64;
+    let many = count > limits.count && count as f64 / expected.max(1) as f64 > limits.share;
+    let wait = if many {
+        MANY_WAIT
+    } else if asks {
+        Duration::ZERO
+    } else {
+        TWO_READINGS
+    };
+    absent.sort_by(|one, other| (one.since, &one.id).cmp(&(other.since, &other.id)));
+    let budget = usize::try_from(limits.budget).unwrap_or(usize::MAX);
+    let ripe: Vec<ListingId> = absent
+        .into_iter()
+        .filter(|absence| now.since(absence.since) >= wait && absence.since <= now)
+        .map(|absence| absence.id)
+        .take(budget)
+        .collect();
+    let withheld = (many && ripe.is_empty()).then(|| {
+        format!("the vendor no longer returns {count} of {expected}; they are deleted if a whole reading lacks them a day later, too")
+    });
+    Ruling { ripe, withheld }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Cut, FeedId, ListingKey, Record, Reject, raw_hash};
+
+    fn page(ids: &str, total: u64, next_page: Option<u32>) -> Page {
+        let record = |id: &str| Record {
+            key: ListingKey { feed: FeedId("A".to_owned()), listing: ListingId(id.to_owned()) },
+            stamp: None,
+            selected_by: None,
+            raw_hash: raw_hash(id.as_bytes()),
+            raw: String::new(),
+            cut: Cut::default(),
+        };
+        let reject = |raw: &str| Reject { reason: String::new(), listing: None, raw_hash: raw_hash(raw.as_bytes()), raw: raw.to_owned() };
+        let (rejects, records): (Vec<&str>, Vec<&str>) = ids.split_whitespace().partition(|id| *id == "?");
+        Page {
+            records: records.into_iter().map(record).collect(),
+            rejects: rejects.into_iter().map(reject).collect(),
+            total,
+            next_page,
+            vendor_now: None,
+        }
+    }
+
+    /// Reads these answers; tells the pages that were asked for, and how it ended.
+    fn check(answers: &[(&str, u64)], expected: (&[u32], Result<(), &str>)) {
+        let (mut reading, mut asked, mut number) = (Reading::default(), Vec::new(), 1);
+        for (ids, total) in answers {
+            asked.push(number);
+            match reading.on_page(&page(ids, *total, None)) {
+                Next::Page(next) => number = next,
+                Next::Proven => return assert_eq!((&asked[..], Ok(())), expected, "{answers:?}"),
+                Next::Doubtful(why) => {
+                    let words = expected.1.expect_err("it was to be proven");
+                    assert_eq!(asked, expected.0, "{answers:?}");
+                    return assert!(why.contains(words), "{answers:?}: {why}");
+                }
+            }
+        }
+        panic!("{answers:?} do not end the reading, which wants page {number}");
+    }
+
+    #[test]
+    fn a_reading_is_proven_by_its_total_and_by_its_first_page_once_more() {
+        check(&[("", 0)], (&[1], Ok(())));
+        check(&[("a b", 2)], (&[1], Ok(())));
+        check(&[("a b", 3), ("c", 3), ("a b", 3)], (&[1, 2, 1], Ok(())));
+        check(&[("a b", 3), ("c", 4)], (&[1, 2], Err("from 3 to 4")));
+        check(&[("a b", 3), ("c", 3), ("a x", 3)], (&[1, 2, 1], Err("first page changed")));
+        check(&[("a b", 3), ("b", 3), ("a b", 3)], (&[1, 2, 1], Err("counts 3, and 2 different")));
+        check(&[("a b", 3), ("", 3), ("a b", 3)], (&[1, 2, 1], Err("counts 3, and 2 different")));
+        check(&[("a b", 1)], (&[1], Err("counts 1, and 2 different")));
+        check(&[("a ?", 2)], (&[1], Err("1 of its records could not be read")));
+    }
+
+    #[test]
+    fn a_vendor_that_repeats_its_page_is_not_read_for_ever() {
+        let mut reading = Reading::default();
+        assert_eq!(reading.on_page(&page("a b", 2, Some(2))), Next::Page(2));
+        assert_eq!(reading.on_page(&page("a b", 2, Some(2))), Next::Page(1));
+        assert_eq!(reading.on_page(&page("a b", 2, Some(2))), Next::Proven);
+    }
+
+    const LIMITS: BrakeLimits = BrakeLimits { count: 2, share: 0.5, budget: 10 };
+
+    fn ruled(read: u64, asks: bool, ages: &[u64]) -> (usize, bool) {
+        let now = Stamp::parse("2026-05-01T12:00:00").expect("a date");
+        let absent = ages
+            .iter()
+            .enumerate()
+            .map(|(number, age)| Absence { id: ListingId(number.to_string()), since: now.minus(Duration::from_secs(*age)) });
+        let ruling = rule(Found { read, expected: 5, absent: absent.collect() }, asks, LIMITS, now);
+        (ruling.ripe.len(), ruling.withheld.is_some())
+    }
+
+    #[test]
+    fn few_absences_are_asked_about_at_once_or_wait_for_a_second_reading() {
+        assert_eq!(ruled(3, true, &[0, 0]), (2, false));
+        assert_eq!(ruled(4, false, &[0, 600]), (1, false));
+        assert_eq!(ruled(5, true, &[]), (0, false));
+    }
+
+    #[test]
+    fn many_absences_wait_for_a_day_and_an_empty_answer_deletes_nothing() {
+        assert_eq!(ruled(2, true, &[0, 0, 0]), (0, true));
+        assert_eq!(ruled(2, true, &[86_400, 86_399, 86_400]), (2, false));
+        assert_eq!(ruled(0, true, &[86_400]), (0, true));
+    }
+
+    #[test]
+    fn updates_are_read_between_whole_readings_unless_absences_wait() {
+        let now = Stamp::parse("2026-05-10T12:00:00").expect("a date");
+        let before = |hours: u64| Some(now.minus(Duration::from_secs(hours * 3600)));
+        let rhythm = Rhythm { every: RETRY, whole_every: Duration::from_secs(7 * 86_400), has_updates: true };
+        let is_whole = |whole, read, absent| next_reading(&Progress { whole, read, absent, due: None }, rhythm, now).1;
+        assert!(is_whole(None, None, 0));
+        assert!(!is_whole(before(100), before(1), 0));
+        assert!(is_whole(before(168), before(1), 0));
+        assert!(is_whole(before(24), before(1), 1));
+        assert!(!is_whole(before(23), before(1), 1));
+        let (window, _) = next_reading(&Progress { whole: before(100), read: before(1), ..Progress::default() }, rhythm, now);
+        assert_eq!(Some(window.from), before(27));
+        assert!(
+            next_reading(
+                &Progress { whole: before(1), read: before(1), ..Progress::default() },
+                Rhythm { has_updates: false, ..rhythm },
+                now
+            )
+            .1
+        );
+    }
+}

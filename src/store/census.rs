@@ -1,0 +1,225 @@
+//! What readings of a kind of thing that the vendor does not date leave in the file.
+
+use super::changes;
+use super::database::Database;
+use super::error::Error;
+use super::feeds::check_mirrored;
+use super::handle::Store;
+use super::incoming::{Hearing, Incoming};
+use super::query::{rows, value};
+use super::rejects::{self, Origin};
+use super::row::apply;
+use super::row_sql::key_columns;
+use crate::entity::Entity;
+use crate::plan::census::{Absence, Found, Progress};
+use crate::plan::merge::News;
+use crate::record::{FeedId, ListingId, ListingKey, Page, Presence, Record, Reject, Stamp, Stream};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows that become tombstones in one transaction.
+const BATCH: usize = 1000;
+
+/// Which rows are meant, and the mirror's clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Census {
+    pub entity: &'static Entity,
+    pub feed: FeedId,
+    pub at: String,
+}
+
+/// One row of `censuses`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CensusReport {
+    /// The kind of thing: `agent`, `office`, `open_house`.
+    pub entity: String,
+    /// Live rows.
+    pub live: u64,
+    /// When the last reading began that was proven whole.
+    pub proven_at: Option<String>,
+    /// How many it held.
+    pub proven_rows: Option<u64>,
+    /// Live rows that it lacks.
+    pub absent: u64,
+    /// When the next reading is due.
+    pub due_at: Option<String>,
+    /// What is wrong.
+    pub problem: Option<String>,
+    /// Listings, not counting deleted ones, that name one which is not there.
+    pub dangling: u64,
+}
+
+impl Store {
+    /// Stores a page of a reading; tells how many rows changed.
+    pub(crate) async fn store_census(&self, census: Census, page: Page) -> Result<u64, Error> {
+        self.write(move |db| store(db, &census, &page.records, &page.rejects)).await
+    }
+
+    /// Sets a whole reading, which began then, against the rows.
+    pub(crate) async fn absences(&self, census: Census, began: String, read: BTreeSet<ListingId>) -> Result<Found, Error> {
+        self.write(move |db| absences(db, &census, &began, &read)).await
+    }
+
+    /// Makes rows that are gone tombstones.
+    pub(crate) async fn delete_absent(&self, census: Census, ids: Vec<ListingId>) -> Result<(), Error> {
+        self.write(move |db| delete(db, &census, &ids)).await
+    }
+
+    /// Takes note that one which a reading lacked is there.
+    pub(crate) async fn not_absent(&self, census: Census, id: ListingId) -> Result<(), Error> {
+        self.write(move |db| found(db, &census, &id)).await
+    }
+
+    /// Tells which kinds are read from now on.
+    pub(crate) async fn read_only(&self, entities: Vec<&'static str>) -> Result<(), Error> {
+        self.write(move |db| read_only(db, &entities)).await
+    }
+
+    /// Where the readings of a kind stand.
+    pub(crate) async fn census(&self, census: Census) -> Result<Progress, Error> {
+        self.read(move |db| progress(&db.connection, &census)).await
+    }
+
+    /// Writes down where they stand; `rows` is how many a whole reading held.
+    pub(crate) async fn save_census(
+        &self,
+        census: Census,
+        progress: Progress,
+        rows: Option<u64>,
+        problem: Option<String>,
+    ) -> Result<(), Error> {
+        self.write(move |db| save(db, &census, &progress, rows, problem.as_deref())).await
+    }
+}
+
+/// Stores what was read; tells how many rows changed.
+fn store(database: &mut Database, census: &Census, records: &[Record], rejected: &[Reject]) -> Result<u64, Error> {
+    let Census { entity, feed, at } = census;
+    let (tx, sql) = database.begin_on(entity)?;
+    check_mirrored(&tx, feed)?;
+    let before = changes::newest(&tx)?;
+    let mut changed = 0;
+    for record in records {
+        changed += u64::from(apply(&tx, sql, Incoming::of(record, Presence::Live), Hearing::at(at))?.kind.is_change());
+    }
+    changes::mark_bulk(&tx, entity, before)?;
+    let origin = Origin { feed, entity, stream: Stream::All, at, licence: sql.licences.of(feed) };
+    rejected.iter().try_for_each(|reject| rejects::keep(&tx, origin, reject).map(drop))?;
+    tx.commit()?;
+    Ok(changed)
+}
+
+/// Sets a whole reading against the rows that were there before it began, and remembers what it lacks.
+fn absences(database: &mut Database, census: &Census, began: &str, read: &BTreeSet<ListingId>) -> Result<Found, Error> {
+    let Census { entity, feed, .. } = census;
+    let (tx, _) = database.begin_on(entity)?;
+    check_mirrored(&tx, feed)?;
+    let expected = expected(&tx, census, began)?;
+    let sql = "SELECT key, since FROM census_absent WHERE entity = ?1 AND feed_id = ?2";
+    let known: Vec<(ListingId, Stamp)> = rows(&tx, sql, params![entity.name, feed], |row| row.try_into())?;
+    let known: BTreeMap<ListingId, Stamp> = known.into_iter().collect();
+    let absent: BTreeSet<&ListingId> = expected.iter().filter(|id| !read.contains(id)).collect();
+    for id in known.keys().filter(|id| !absent.contains(id)) {
+        forget_absence(&tx, entity, feed, id)?;
+    }
+    for id in absent.iter().filter(|id| !known.contains_key(**id)) {
+        let sql = "INSERT INTO census_absent (entity, feed_id, key, since) VALUES (?1, ?2, ?3, ?4)";
+        tx.prepare_cached(sql)?.execute(params![entity.name, feed, id, began])?;
+    }
+    // Every record of a whole reading could be read.
+    rejects::forget(&tx, entity, feed)?;
+    tx.commit()?;
+    let now = Stamp::parse(began).ok_or_else(|| Error::Strange(format!("{began} is no time")))?;
+    let absent = absent.into_iter().map(|id| Absence { id: id.clone(), since: known.get(id).copied().unwrap_or(now) }).collect();
+    Ok(Found { read: read.len() as u64, expected: expected.len() as u64, absent })
+}
+
+/// The live rows that a whole reading must hold: those that were there before, and whose time is not over.
+fn expected(tx: &Connection, census: &Census, began: &str) -> rusqlite::Result<Vec<ListingId>> {
+    let (entity, [feed, id]) = (census.entity, key_columns(census.entity));
+    let lapses = entity.lapses.map(|date| format!("AND {date} > ?2")).unwrap_or_default();
+    let sql = format!("SELECT {id} FROM {} WHERE {feed} = ?1 AND deleted_at IS NULL AND changed_at < ?2 {lapses}", entity.table);
+    rows(tx, &sql, params![census.feed, began], |row| row.get(0))
+}
+
+/// Makes rows tombstones.
+fn delete(database: &mut Database, census: &Census, ids: &[ListingId]) -> Result<(), Error> {
+    let Census { entity, feed, at } = census;
+    for batch in ids.chunks(BATCH) {
+        let (tx, sql) = database.begin_on(entity)?;
+        check_mirrored(&tx, feed)?;
+        let before = changes::newest(&tx)?;
+        for id in batch {
+            let key = ListingKey { feed: feed.clone(), listing: id.clone() };
+            apply(&tx, sql, Incoming::without_record(&key, News::Absent), Hearing::at(at))?;
+            forget_absence(&tx, entity, feed, id)?;
+        }
+        changes::mark_bulk(&tx, entity, before)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// One that was missing is there after all.
+fn found(database: &mut Database, census: &Census, id: &ListingId) -> Result<(), Error> {
+    Ok(forget_absence(&database.connection, census.entity, &census.feed, id)?)
+}
+
+fn forget_absence(connection: &Connection, entity: &Entity, feed: &FeedId, id: &ListingId) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM census_absent WHERE entity = ?1 AND feed_id = ?2 AND key = ?3";
+    connection.prepare_cached(sql)?.execute(params![entity.name, feed, id]).map(drop)
+}
+
+/// Where the readings stand.
+fn progress(connection: &Connection, census: &Census) -> rusqlite::Result<Progress> {
+    let sql = "SELECT proven_at, read_at, due_at, absent FROM censuses WHERE feed_id = ?1 AND entity = ?2";
+    let read = |row: &rusqlite::Row| Ok(Progress { whole: row.get(0)?, read: row.get(1)?, due: row.get(2)?, absent: row.get(3)? });
+    connection.query_row(sql, params![census.feed, census.entity.name], read).optional().map(Option::unwrap_or_default)
+}
+
+/// Writes down where the readings stand. `rows` is how many a whole reading held.
+fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Option<u64>, problem: Option<&str>) -> Result<(), Error> {
+    let (tx, _) = database.begin()?;
+    check_mirrored(&tx, &census.feed)?;
+    let absent: u64 =
+        value(&tx, "SELECT count(*) FROM census_absent WHERE entity = ?1 AND feed_id = ?2", params![census.entity.name, census.feed])?;
+    let time = |stamp: Option<Stamp>| stamp.map(|stamp| format!("{}Z", stamp.to_wire()));
+    tx.execute(
+        "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (feed_id, entity) DO UPDATE SET proven_at = ?3, proven_rows = coalesce(?4, proven_rows), read_at = ?5, absent = ?6,
+             due_at = ?7, problem = ?8",
+        params![census.feed, census.entity.name, time(progress.whole), rows, time(progress.read), absent, time(progress.due), problem],
+    )?;
+    Ok(tx.commit()?)
+}
+
+/// Only these kinds are read from now on.
+fn read_only(database: &mut Database, entities: &[&str]) -> Result<(), Error> {
+    let all: Vec<String> =
+        rows(&database.connection, "SELECT DISTINCT entity FROM censuses WHERE due_at IS NOT NULL", [], |row| row.get(0))?;
+    for entity in all.iter().filter(|entity| !entities.contains(&entity.as_str())) {
+        database.connection.execute("UPDATE censuses SET due_at = NULL, problem = NULL WHERE entity = ?1", [entity])?;
+    }
+    Ok(())
+}
+
+/// What the file says of a feed's readings.
+pub(super) fn reports(connection: &Connection, feed: &FeedId) -> rusqlite::Result<Vec<CensusReport>> {
+    let sql = "SELECT entity, proven_at, proven_rows, absent, due_at, problem,
+             CASE entity
+                 WHEN 'agent' THEN (SELECT count(*) FROM live_agents AS live WHERE live.feed_id = censuses.feed_id)
+                 WHEN 'office' THEN (SELECT count(*) FROM live_offices AS live WHERE live.feed_id = censuses.feed_id)
+                 ELSE (SELECT count(*) FROM open_houses AS live WHERE live.feed_id = censuses.feed_id AND deleted_at IS NULL)
+             END
+         FROM censuses WHERE feed_id = ?1 ORDER BY entity";
+    // By itself, because it is many times as fast as for each row.
+    let dangling = "SELECT entity, sum(listings) FROM dangling_ids WHERE feed_id = ?1 GROUP BY entity";
+    let dangling: Vec<(String, u64)> = rows(connection, dangling, [feed], |row| row.try_into())?;
+    let dangling: BTreeMap<String, u64> = dangling.into_iter().collect();
+    rows(connection, sql, [feed], |row| {
+        let (entity, proven_at, proven_rows, absent, due_at, problem, live) = row.try_into()?;
+        let dangling = dangling.get(&entity).copied().unwrap_or_default();
+        Ok(CensusReport { entity, live, proven_at, proven_rows, absent, due_at, problem, dangling })
+    })
+}
