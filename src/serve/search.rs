@@ -20,7 +20,8 @@ const LARGEST_ANSWER: i64 = 1000;
 /// Answers one of them. What is wrong with the request is told in `bound`.
 pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<Answer> {
     let mut conditions = Conditions::default();
-    add_feeds(view, bound, &mut conditions);
+    let is_few = add_few(connection, view, bound, &mut conditions)?;
+    add_feeds(view, is_few, &mut conditions);
     // Around an address, its city and its ZIP code are where to look from, and no filters.
     let is_by_address = service.parameter("Address").is_some();
     conditions.filter(view, bound, if is_by_address { &["City", "Zip"] } else { &[] });
@@ -28,7 +29,7 @@ pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bo
     if service.parameter("SoldDateRange").is_some() {
         add_sale(bound, &mut conditions);
     }
-    let order = order(view, bound);
+    let order = order(view, is_few, bound);
     if bound.is_refused() {
         // The caller tells what is wrong.
         return Ok(Answer::json(String::new()));
@@ -39,15 +40,38 @@ pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bo
 /// Parameters by which an index finds the few listings that match: first those whose index begins with the feed.
 const FIND_IN_FEED: [&str; 3] = ["AgentId", "OfficeId", "MlsUpdateDate"];
 const FIND: [&str; 4] = ["City", "Zip", "WktLocation", "Address"];
+/// Parameters whose columns stand in the index `listings_type`.
+const IN_INDEX: [(&str, &str); 3] = [("MinPrice", "price >= ?"), ("MaxPrice", "price <= ?"), ("Beds", "beds >= ?")];
+/// As many listings are not few.
+const MANY: i64 = 20_000;
 
 fn has_any(bound: &Bound, names: &[&str]) -> bool {
     names.iter().any(|name| bound.get(name).is_some())
 }
 
-/// The feeds. Where a place is asked for, the plus leaves the choice of the index to that.
-fn add_feeds(view: &View, bound: &Bound, conditions: &mut Conditions) {
+/// Tells whether few listings may match, because an index finds them. Prices and beds are looked up in an index, which is read ten
+/// times as fast as the rows; where they let few through, only those are looked at. Of many, enough are found soon in any order.
+fn add_few(connection: &Connection, view: &View, bound: &Bound, conditions: &mut Conditions) -> rusqlite::Result<bool> {
+    let compared: Vec<(&str, i64)> = IN_INDEX.iter().filter_map(|(name, sql)| Some((*sql, bound.integer(name)?))).collect();
+    if compared.is_empty() || has_any(bound, &FIND) || has_any(bound, &FIND_IN_FEED) {
+        return Ok(has_any(bound, &FIND));
+    }
     let (of_feeds, feeds) = view.of_feeds("?");
-    conditions.add(if has_any(bound, &FIND) { format!("+{of_feeds}") } else { of_feeds }, [Sql::Text(feeds)]);
+    let words: Vec<&str> = compared.iter().map(|(sql, _)| *sql).collect();
+    let matches = format!("FROM listings INDEXED BY listings_type WHERE {of_feeds} AND deleted_at IS NULL AND {}", words.join(" AND "));
+    let values: Vec<Sql> = std::iter::once(Sql::Text(feeds)).chain(compared.iter().map(|(_, number)| Sql::Integer(*number))).collect();
+    let count = format!("SELECT count(*) FROM (SELECT 1 {matches} LIMIT {MANY})");
+    let is_few = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))? < MANY;
+    if is_few {
+        conditions.add(format!("(feed_id, listing_id) IN (SELECT feed_id, listing_id {matches})"), values);
+    }
+    Ok(is_few)
+}
+
+/// The feeds. Where another condition finds the few that may match, the plus leaves the choice of the index to that.
+fn add_feeds(view: &View, is_few: bool, conditions: &mut Conditions) {
+    let (of_feeds, feeds) = view.of_feeds("?");
+    conditions.add(if is_few { format!("+{of_feeds}") } else { of_feeds }, [Sql::Text(feeds)]);
 }
 
 /// Days are counted back from this one.
@@ -63,11 +87,10 @@ fn add_sale(bound: &mut Bound, conditions: &mut Conditions) {
 }
 
 /// The order that is asked for, by a field of the summary; equals, and everything else, by feed and number.
-fn order(view: &View, bound: &mut Bound) -> String {
+fn order(view: &View, is_few: bool, bound: &mut Bound) -> String {
     // The plus leaves the choice of the index to the conditions. Without one that finds few, the rows are read in the order of their
     // keys, until there are enough.
-    let finds_few = has_any(bound, &FIND) || has_any(bound, &FIND_IN_FEED);
-    let usual = if finds_few { "+feed_id, +listing_id" } else { "feed_id, listing_id" };
+    let usual = if is_few || has_any(bound, &FIND_IN_FEED) { "+feed_id, +listing_id" } else { "feed_id, listing_id" };
     let Some(asked) = bound.text("SortBy") else { return usual.to_owned() };
     let asked = if asked.eq_ignore_ascii_case("Baths") { "BathsTotal" } else { asked };
     let field =
@@ -138,10 +161,11 @@ mod tests {
         let view = View::of(&file, &account, &[]).expect("a view");
         let mut bound = Bound::from_body(service, members.to_string().as_bytes());
         let mut conditions = Conditions::default();
-        add_feeds(&view, &bound, &mut conditions);
+        let is_few = add_few(&file, &view, &bound, &mut conditions).expect("a count");
+        add_feeds(&view, is_few, &mut conditions);
         conditions.filter(&view, &mut bound, &[]);
         place::add(&file, &view, &mut bound, &mut conditions).expect("a place");
-        let order = order(&view, &mut bound);
+        let order = order(&view, is_few, &mut bound);
         assert!(!bound.is_refused(), "{:?}", bound.errors);
         let matches = format!("FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
         let sql = format!("EXPLAIN QUERY PLAN {}", sql(&view, &view.fields(&LISTING_SUMMARY), &matches, &order));
@@ -161,7 +185,8 @@ mod tests {
             check(&GET_LISTINGS, public, json!({ "MlsUpdateDate": "2026-05-01" }), "listings_updated (feed_id=? AND mls_update_date>?)");
             check(&GET_LISTINGS_BY_GEOGRAPHY, public, json!({ "City": "Fargo", "MinPrice": 5 }), "listings_city (city=?");
             check(&GET_LISTINGS_BY_GEOGRAPHY, public, json!({ "Zip": "30303" }), "listings_zip (zip=?");
-            check(&GET_LISTINGS, public, json!({ "MinPrice": 5, "Beds": 3 }), "sqlite_autoindex_listings_2 (feed_id=?");
+            check(&GET_LISTINGS, public, json!({ "MinPrice": 5, "Beds": 3 }), "listings_type (feed_id=?");
+            check(&GET_LISTINGS, public, json!({ "HasAc": true, "StatusList": ["Active"] }), "sqlite_autoindex_listings_2 (feed_id=?");
             let near = json!({ "WktLocation": "POINT (-77 38)", "Distance": 5 });
             check(&GET_LISTINGS_BY_LOCATION, public, near, "place VIRTUAL TABLE INDEX");
         }
