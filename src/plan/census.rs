@@ -217,7 +217,7 @@ mod tests {
         let record = |id: &str| Record {
             key: ListingKey { feed: FeedId("A".to_owned()), listing: ListingId(id.to_owned()) },
             stamp: None,
-            selected_by: None,
+            mirrored_at: None,
             raw_hash: raw_hash(id.as_bytes()),
             raw: String::new(),
             cut: Cut::default(),
