@@ -180,8 +180,8 @@ mod tests {
     #[test]
     fn searches_use_the_indexes_of_the_file() {
         for public in [false, true] {
-            check(&GET_LISTINGS, public, json!({ "AgentId": "1" }), "listings_agent (feed_id=? AND listing_agent_id=?)");
-            check(&GET_LISTINGS, public, json!({ "OfficeId": "1" }), "listings_office (feed_id=? AND listing_office_id=?)");
+            check(&GET_LISTINGS, public, json!({ "AgentId": "1" }), "listings_agent (feed_id=? AND listing_agent_id=?");
+            check(&GET_LISTINGS, public, json!({ "OfficeId": "1" }), "listings_office (feed_id=? AND listing_office_id=?");
             check(&GET_LISTINGS, public, json!({ "MlsUpdateDate": "2026-05-01" }), "listings_updated (feed_id=? AND mls_update_date>?)");
             check(&GET_LISTINGS_BY_GEOGRAPHY, public, json!({ "City": "Fargo", "MinPrice": 5 }), "listings_city (city=?");
             check(&GET_LISTINGS_BY_GEOGRAPHY, public, json!({ "Zip": "30303" }), "listings_zip (zip=?");
