@@ -15,7 +15,7 @@ pub(super) fn write(row: &Row, fields: &[Field], out: &mut String) -> rusqlite::
     let mut before = '{';
     for (index, field) in fields.iter().enumerate() {
         out.push(before);
-        push_text(field.wire, out);
+        push_plain(field.wire, out);
         out.push(':');
         match extra.remove(field.wire) {
             Some(raw) => out.push_str(raw.get()),
@@ -60,5 +60,13 @@ fn push_value(value: ValueRef, kind: Kind, out: &mut String) {
 }
 
 fn push_text(text: &str, out: &mut String) {
-    out.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+    let is_plain = text.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\'));
+    if is_plain { push_plain(text, out) } else { out.push_str(&serde_json::to_string(text).expect("a text is JSON")) }
+}
+
+/// A text without anything to escape.
+fn push_plain(text: &str, out: &mut String) {
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
