@@ -183,6 +183,18 @@ fn what_may_not_be_kept_of_a_deleted_agent_is_taken_out() {
 }
 
 #[test]
+fn an_empty_answer_at_first_is_no_whole_reading() {
+    let mut options = small();
+    options.services.agents = 0;
+    let mirror = mirror(options, OFTEN);
+    mirror.once();
+    assert_eq!((mirror.number(LIVE_AGENTS), mirror.number("SELECT count(*) FROM censuses WHERE proven_at IS NOT NULL")), (0, 1));
+    mirror.sandbox.reconfigure(|options| options.services.agents = 40);
+    mirror.once();
+    assert_eq!(mirror.number(LIVE_AGENTS), 40, "all are asked for again, and not the updates alone");
+}
+
+#[test]
 fn a_removed_feed_takes_its_agents_along() {
     let mirror = mirror(small(), OFTEN);
     mirror.once();

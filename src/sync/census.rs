@@ -34,7 +34,7 @@ pub(crate) struct Kind {
 
 /// How a reading ended.
 enum Outcome {
-    Proven { began: String, keys: BTreeSet<ListingId>, changed: u64 },
+    Proven { began: String, keys: BTreeSet<ListingId>, unreadable: u64, changed: u64 },
     Doubtful(String),
     Failed(Error),
 }
@@ -81,22 +81,27 @@ impl Round<'_> {
         // Those that have a worker: rows of other feeds are not looked after.
         let feeds = these.cloned().unwrap_or_else(|| self.tools.progress.snapshot().into_keys().collect());
         let mut wait = if feeds.is_empty() { SOON } else { LOOK_EVERY };
+        let mut pairs = Vec::new();
         for feed in feeds {
             for kind in kinds {
-                let census = || Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
-                let progress = self.tools.store.census(census()).await?;
-                let left = progress.due.map_or(Duration::ZERO, |due| due.min(now().plus(longest_wait(kind.rhythm))).since(now()));
-                if (left.is_zero() || these.is_some()) && !self.tools.stop.is_cancelled() {
-                    wait = wait.min(kind.rhythm.every);
-                    match self.read(kind, &feed, progress).await {
-                        // It was removed meanwhile.
-                        Err(StoreError::Removed(_)) => {}
-                        Ok(false) => return Ok(OUTAGE),
-                        read => drop(read?),
-                    }
-                } else {
-                    wait = wait.min(left);
-                }
+                let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
+                pairs.push((self.tools.store.census(census).await?, feed.clone(), kind));
+            }
+        }
+        // One that fails is due later than before, so it stands in nobody's way.
+        pairs.sort_by_key(|(progress, ..)| progress.due);
+        for (progress, feed, kind) in pairs {
+            let left = progress.due.map_or(Duration::ZERO, |due| due.min(now().plus(longest_wait(kind.rhythm))).since(now()));
+            if !left.is_zero() && these.is_none() || self.tools.stop.is_cancelled() {
+                wait = wait.min(left);
+                continue;
+            }
+            wait = wait.min(kind.rhythm.every);
+            match self.read(kind, &feed, progress).await {
+                // It was removed meanwhile.
+                Err(StoreError::Removed(_)) => {}
+                Ok(false) => return Ok(OUTAGE),
+                read => drop(read?),
             }
         }
         Ok(wait)
@@ -111,14 +116,21 @@ impl Round<'_> {
         progress.due = Some(began.plus(kind.rhythm.every));
         let (mut rows, mut problem) = (None, None);
         match outcome {
-            Outcome::Proven { began, keys, changed } => {
+            Outcome::Proven { began, keys, unreadable, changed } => {
                 progress.read = Stamp::parse(&began);
                 tracing::debug!(%feed, service = kind.directory.service(), read = keys.len(), changed, is_whole, "read");
+                if unreadable > 0 {
+                    problem = Some(format!("{unreadable} records could not be read (`mls-sync rejects`), so nothing is deleted"));
+                }
+                // A vendor that has none yet is asked for all of them again.
+                let is_whole = is_whole && (!keys.is_empty() || progress.whole.is_some() || !kind.rhythm.has_updates);
                 if is_whole {
                     if progress.whole.is_none() {
                         tracing::info!(%feed, service = kind.directory.service(), read = keys.len(), "read whole for the first time");
                     }
                     (progress.whole, rows) = (progress.read, Some(keys.len() as u64));
+                }
+                if is_whole && unreadable == 0 {
                     problem = match self.sweep(kind, feed, &began, keys).await? {
                         Some(withheld) => withheld,
                         None => return Ok(true),
@@ -165,7 +177,10 @@ impl Round<'_> {
             changed += self.store(kind, feed, page).await?;
             match next {
                 Next::Page(next) => number = next,
-                Next::Proven => return Ok(Some(Outcome::Proven { began, keys: reading.into_keys(), changed })),
+                Next::Proven => {
+                    let unreadable = reading.unreadable();
+                    return Ok(Some(Outcome::Proven { began, keys: reading.into_keys(), unreadable, changed }));
+                }
                 Next::Doubtful(why) => return Ok(Some(Outcome::Doubtful(why))),
             }
         }
