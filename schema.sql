@@ -1637,6 +1637,11 @@ WHERE listings.deleted_at IS NULL
     AND listings.latitude BETWEEN -90 AND 90 AND listings.longitude BETWEEN -180 AND 180
     AND (listings.latitude <> 0 OR listings.longitude <> 0);
 
+-- The mirror deletes no row; who does so by hand leaves nothing behind. Before, so that those of listing_ids find the row as it was.
+CREATE TRIGGER listing_ids_delete BEFORE DELETE ON listings BEGIN
+    DELETE FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id;
+END;
+
 CREATE TRIGGER listing_text_insert AFTER INSERT ON listing_ids BEGIN
     INSERT INTO listing_text (rowid, listing_id, address, hidden_address, city, subdivision, grade_school, middle_school, high_school, remarks)
     SELECT * FROM listing_text_rows WHERE id = new.id;
@@ -1663,6 +1668,13 @@ BEGIN
     WHERE id = (SELECT id FROM listing_ids WHERE feed_id = new.feed_id AND listing_id = new.listing_id);
 END;
 
+CREATE TRIGGER listing_text_delete BEFORE DELETE ON listing_ids BEGIN
+    INSERT INTO listing_text (
+        listing_text, rowid, listing_id, address, hidden_address, city, subdivision, grade_school, middle_school, high_school, remarks
+    )
+    SELECT 'delete', * FROM listing_text_rows WHERE id = old.id;
+END;
+
 CREATE TRIGGER listing_location_insert AFTER INSERT ON listing_ids BEGIN
     INSERT INTO listing_location SELECT * FROM listing_location_rows WHERE id = new.id;
 END;
@@ -1674,4 +1686,8 @@ BEGIN
     WHERE id = (SELECT id FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id);
     INSERT INTO listing_location SELECT * FROM listing_location_rows
     WHERE id = (SELECT id FROM listing_ids WHERE feed_id = new.feed_id AND listing_id = new.listing_id);
+END;
+
+CREATE TRIGGER listing_location_delete BEFORE DELETE ON listing_ids BEGIN
+    DELETE FROM listing_location WHERE id = old.id;
 END;

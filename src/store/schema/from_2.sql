@@ -179,6 +179,9 @@ CREATE TABLE listing_ids (
     UNIQUE (feed_id, listing_id)
 ) STRICT;
 INSERT INTO listing_ids (feed_id, listing_id) SELECT feed_id, listing_id FROM listings ORDER BY rowid;
+CREATE TRIGGER listing_ids_delete BEFORE DELETE ON listings BEGIN
+    DELETE FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id;
+END;
 
 -- Agents, offices and open houses; rejects of them.
 ALTER TABLE rejects ADD COLUMN entity TEXT NOT NULL DEFAULT 'listing';
