@@ -300,7 +300,7 @@ fn some_filters(all: &[Value]) -> impl Strategy<Value = Filters> + use<> {
 }
 
 fn set(filters: &mut Filters, which: usize, record: &Value, truth: bool) {
-    let text = |name: &str| record[name].as_str().map(str::to_owned);
+    let text = |name: &str| record[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let list = |name: &str| text(name).into_iter().collect::<Vec<_>>();
     let part = |name: &str| text(name).and_then(|text| text.split(", ").last().map(str::to_owned)).into_iter().collect::<Vec<_>>();
     let number = |name: &str| record[name].as_f64().or_else(|| record[name].as_str()?.parse().ok());
@@ -314,9 +314,9 @@ fn set(filters: &mut Filters, which: usize, record: &Value, truth: bool) {
         5 => filters.status_list = list("ListingStatus"),
         6 => filters.agent_id = text("ListingAgentId"),
         7 => filters.office_id = text("ListingOfficeId"),
-        8 => filters.school_district = text("SchoolDistrict").filter(|text| !text.is_empty()),
+        8 => filters.school_district = text("SchoolDistrict"),
         9 => filters.remarks = text("Remarks").and_then(|text| Some(text.split_whitespace().nth(1)?.to_uppercase())),
-        10 => filters.subdivision = text("Subdivision").filter(|text| !text.is_empty()),
+        10 => filters.subdivision = text("Subdivision"),
         11 => filters.land_tenure = text("LandTenure"),
         12 => filters.min_price = whole("Price"),
         13 => filters.max_price = whole("Price"),
