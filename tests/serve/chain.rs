@@ -71,6 +71,26 @@ fn a_second_mirror_loads_what_the_first_holds_and_is_equal_to_it() {
 }
 
 #[test]
+fn what_the_first_removed_and_took_back_under_the_old_dates_is_live_at_the_second() {
+    let mirror = Mirror::new(small());
+    mirror.backfill();
+    let served = Served::of(&mirror, "");
+    let second = Follower::of(&mirror, &served);
+    second.start(&["run", "--backfill"]).wait(LIMIT).succeeded();
+    // What changed within the last seconds is read by the next run.
+    let holds = |live: i64| {
+        second.start(&["run", "--once"]).wait(LIMIT).succeeded();
+        second.number("SELECT count(*) FROM live_listings") == live
+    };
+    let live = second.number("SELECT count(*) FROM live_listings");
+    mirror.run(&["feeds", "remove", "GAMLS", "--yes"]).succeeded();
+    eventually("the second holds none", LIMIT, || holds(0));
+    mirror.backfill().succeeded();
+    eventually("the second holds all", LIMIT, || holds(live));
+    second.becomes_equal(LIMIT);
+}
+
+#[test]
 fn a_second_mirror_follows_the_first_from_the_first_minute_on_through_churn_and_kills() {
     let options = Options { listings: 3000, deleted: 200, churn_per_second: 20.0, ..small() };
     // So slowly that the second begins, is killed and begins again while the first still loads.
