@@ -262,6 +262,24 @@ fn a_copy_that_is_put_back_uses_no_number_twice_and_who_has_read_on_is_told() {
 }
 
 #[test]
+fn the_times_of_changes_never_go_back_when_the_clock_does() {
+    let mirror = loaded();
+    // As if our clock had been ahead when the last change was stored; by more than a day, and nobody believes it any more.
+    for (round, (ahead, is_kept)) in [("+1 hour", true), ("+2 days", false)].into_iter().enumerate() {
+        let moved = format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '{ahead}')");
+        execute(&mirror, &format!("UPDATE changes SET at = {moved} WHERE seq = (SELECT max(seq) FROM changes)"));
+        let (before, then) =
+            (mirror.number("SELECT max(seq) FROM changes"), mirror.text("SELECT at FROM changes ORDER BY seq DESC LIMIT 1"));
+        live_on(&mirror, round);
+        let after = format!("FROM changes WHERE seq > {before}");
+        assert!(mirror.number(&format!("SELECT count(*) {after}")) > 0);
+        assert_eq!(mirror.text(&format!("SELECT min(at) {after}")) == then, is_kept, "{ahead}");
+        let rows = "SELECT count(*) FROM changes JOIN listings ON listings.change_seq = changes.seq AND listings.changed_at <> changes.at";
+        assert_eq!(mirror.number(&format!("{rows} WHERE seq > {before}")), 0, "a row has the time of its change");
+    }
+}
+
+#[test]
 fn the_history_of_a_listing_fits_a_terminal_and_tells_what_it_was_at_any_time() {
     let mirror = loaded();
     let before = Consumer::of_tables(&mirror);

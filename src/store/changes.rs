@@ -29,11 +29,14 @@ pub(super) struct Change<'a> {
 }
 
 /// Adds a change; tells its number, and when it was made: by the mirror's clock, and not before the one that was stored last, so that
-/// whoever follows by time misses none when that clock is set back.
+/// whoever follows by time misses none when that clock is set back. Where that lies more than a day ahead, the clock was wrong when it
+/// was stored, and the times of later changes do not follow it.
 pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Change) -> rusqlite::Result<(i64, String)> {
     let Change { kind, cause, stamp, at, diff } = change;
     let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, coalesce((SELECT at FROM changes ORDER BY seq DESC LIMIT 1), '')), ?8) RETURNING seq, at";
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, coalesce((
+             SELECT at FROM (SELECT at FROM changes ORDER BY seq DESC LIMIT 1) WHERE at < strftime('%Y-%m-%dT%H:%M:%fZ', ?7, '+1 day')
+         ), '')), ?8) RETURNING seq, at";
     let diff = diff.map(|diff| diff.to_json());
     let values = params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff];
     tx.prepare_cached(sql)?.query_row(values, |row| row.try_into())
