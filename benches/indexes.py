@@ -15,7 +15,7 @@ import time
 SCHEMA = (pathlib.Path(__file__).parent.parent / "schema.sql").read_text()
 PAGE = 200  # rows of one transaction, as of one page
 SEARCHES = ["listing_text", "listing_location"]
-KEYS = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'listings' AND sql IS NOT NULL AND name NOT IN ('listings_deleted', 'listings_sold')"
+KEYS = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'listings' AND sql IS NOT NULL AND name NOT IN ('listings_changed', 'listings_deleted', 'listings_sold')"
 
 
 def create(path, kept):

@@ -159,7 +159,7 @@ def values(db):
     return named | {
         "low": 200_000, "high": 600_000, "shown": 100, "since": time.strftime("%Y-%m-%d", time.gmtime(time.time() - 7 * day)),
         "saturday": time.strftime("%Y-%m-%d", time.gmtime()), "monday": time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3 * day)),
-        "south": south, "north": north, "west": west, "east": east, "lat": lat, "lon": lon, "km": 2.0, "polygon": json.dumps(corners),
+        "day": time.strftime("%Y-%m-%d", time.gmtime(time.time() - 365 * day)), "south": south, "north": north, "west": west, "east": east, "lat": lat, "lon": lon, "km": 2.0, "polygon": json.dumps(corners),
         "words": f'"{words[1]}" "{words[2]}"', "common": f'"{words[0]}"',
     }  # fmt: skip
 

@@ -98,13 +98,13 @@ class Questions:
 
     def filters(self):
         price = self.random.randrange(100_000, 900_000, 10_000)
-        return {"FeedIdList": ["GAMLS"], "MinPrice": price, "MaxPrice": price + 50_000, "Beds": self.random.randrange(2, 5), "StatusList": ["Active"]}
+        return {"FeedIdList": ["GAMLS"], "MinPrice": price, "MaxPrice": price + 2_000, "Beds": self.random.randrange(2, 5), "StatusList": ["Active"]}
 
     def of(self, service):
         pick, feeds = self.random.choice, {"FeedIdList": ["GAMLS"]}
         if service in ("GetListingsByLocation", "GetSoldListingsByLocation"):
             longitude, latitude = pick(self.places)
-            return "POST", service, self.filters() | {"StatusList": []} | {"WktLocation": f"POINT ({longitude} {latitude})", "Distance": 5}
+            return "POST", service, self.filters() | {"MaxPrice": 900_000, "WktLocation": f"POINT ({longitude} {latitude})", "Distance": 5}
         if service == "GetListingsByAddress":
             names = dict(zip(("Address", "City", "State", "Zip"), pick(self.addresses)))
             return "POST", service, self.filters() | names | {"Distance": 2}
