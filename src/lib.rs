@@ -96,6 +96,10 @@
 //!   lost of them in a crash is read again.
 //! - *Claimed by the earlier clock.* A poll ends by the vendor's clock and claims no further than ours, so that a `Date` that
 //!   runs ahead claims nothing that is to come.
+//! - *Times of changes never go back.* Who follows the file by time, as `serve` lets programs do, must miss nothing when our clock is set
+//!   back or a page has waited for others: a change has the time of its transaction, and none before the last one (`store::changes`).
+//! - *What a mirror answers is proven.* It has one version of each row, so a second mirror that follows it through `serve` takes over what
+//!   it says, whatever the stamps (`store::incoming`).
 //! - *Every commit is synced.* A power cut that took back commits would use a `change_seq` twice, and a consumer that had seen
 //!   the first would never see the second.
 //! - *An answer that many feeds share is worth each feed's own.* A list of feeds that is answered whole, in one page, holds what each
