@@ -142,10 +142,10 @@ mod tests {
             check(name, json!(3), column, &["2", "3", "4", "NULL"], &[0, 1]);
         }
         for (name, column) in [("MinSquareFeet", "square_feet"), ("MinYearBuilt", "year_built")] {
-            check(name, json!(1000), column, &["'999'", "'1000'", "'1001'", "NULL", "'none'"], &[1, 2]);
+            check(name, json!(2000), column, &["'1999'", "'2000'", "'2001'", "NULL", "'none'"], &[1, 2]);
         }
         for (name, column) in [("MaxSquareFeet", "square_feet"), ("MaxYearBuilt", "year_built")] {
-            check(name, json!(1000), column, &["'999'", "'1000'", "'1001'", "NULL", "'none'"], &[0, 1]);
+            check(name, json!(2000), column, &["'1999'", "'2000'", "'2001'", "NULL", "'none'"], &[0, 1]);
         }
         check("DaysOnMarket", json!(3), "days_on_market", &["2", "3", "4", "NULL"], &[0]);
         let dates = ["'2026-05-01T11:59:59'", "'2026-05-01T12:00:00'", "'2026-05-01T12:00:01'"];

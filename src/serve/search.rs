@@ -181,7 +181,8 @@ mod tests {
         file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
         super::super::functions::register(&file).expect("functions");
         let account = Account { client: "C".to_owned(), key: "k".into(), feeds: None, public };
-        let view = View::of(&file, &account, &[]).expect("a view");
+        let mut view = View::of(&file, &account, &[]).expect("a view");
+        view.feeds.push("A".to_owned());
         let mut bound = Bound::from_body(service, members.to_string().as_bytes());
         let (mut conditions, is_few) = conditions(&file, &view, service, &mut bound).expect("conditions");
         let order = order(&view, is_few, &mut bound);
