@@ -86,6 +86,8 @@ fn what_is_wrong_with_a_request_is_told_by_its_field_as_the_document_has_it() {
     for (name, value) in [
         ("MinPrice", json!("cheap")),
         ("Beds", json!([1])),
+        ("MinAcres", json!("NaN")),
+        ("MaxAcres", json!("Infinity")),
         ("HasPool", json!("perhaps")),
         ("MlsUpdateDate", json!("soon")),
         ("StatusList", json!(long)),
@@ -173,6 +175,92 @@ fn a_client_sees_its_feeds_alone_and_a_public_one_what_may_be_displayed() {
     assert!(found.is_none_or(|record| record["Address"].is_null() && record.get("AgentRemarks").is_none()));
     assert_eq!(narrow.get(&served, DETAIL, &[("FeedId", "NWMLS"), ("ListingId", "1")]).status, 404);
     assert!(errors_of(&public.post(&served, LISTINGS, &json!({ "FeedIdList": ["GAMLS"], "HasBarn": true }))).contains("not shown"));
+    let no_preference = json!({ "FeedIdList": ["GAMLS"], "HasBarn": false, "HasOpenHouse": true, "HasView": false });
+    assert_eq!(public.post(&served, LISTINGS, &no_preference).status, 200);
+    let sold = json!({ "FeedIdList": ["GAMLS"], "WktLocation": "POINT (-84 33)", "SoldDateRange": "All" });
+    assert_eq!(public.post(&served, "/services/partner/GetSoldListingsByLocation", &sold).status, 200);
+    assert!(shown["Media"].is_object() && shown["Media"] == all["Media"], "{shown}");
+}
+
+#[test]
+fn a_public_client_never_gets_agents_offices_or_open_houses_that_are_not_for_the_public() {
+    let mirror = Mirror::new(feeds(&["GAMLS", "NWMLS"]));
+    mirror.backfill();
+    let served = Served::of(&mirror, "");
+    let public = served.client("public", "public = true\n");
+    let served = served.restarted(&mirror);
+    let file = rusqlite::Connection::open(mirror.database()).unwrap();
+    let added = ", '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', ?1, x'00', x'00')";
+    let add = |sql: &str, seq: i64| file.execute(&format!("{sql}{added}"), [seq]).unwrap();
+    let rest = "first_seen_at, changed_at, change_seq, raw_hash, content_hash) VALUES ('GAMLS'";
+    add(&format!("INSERT INTO agents (feed_id, agent_id, first_name, {rest}, 'A', 'SECRET'"), 1_000_000);
+    add(&format!("INSERT INTO offices (feed_id, office_id, name, {rest}, 'O', 'SECRET'"), 1_000_001);
+    let listing: String =
+        mirror.open().query_row("SELECT listing_id FROM live_listings WHERE feed_id = 'GAMLS' LIMIT 1", [], |row| row.get(0)).unwrap();
+    for (number, truths) in [(0, "1, 1, 1"), (1, "0, 1, 1"), (2, "1, 0, 1"), (3, "1, 1, 0"), (4, "NULL, 1, 1")] {
+        let remarks = if number == 0 { "WELCOME" } else { "SECRET" };
+        let columns = "open_house_id, listing_id, is_public, allow_idx, is_active, start_date, remarks, extra";
+        let values = format!("'{number}', '{listing}', {truths}, '2099-01-01T10:00:00', '{remarks}', '{{\"Note\":\"SECRET\"}}'");
+        add(&format!("INSERT INTO open_houses (feed_id, {columns}, {rest}, {values}"), 1_000_002 + number);
+    }
+    for entity in ["agent", "office", "open_house"] {
+        let sql = "INSERT INTO censuses (feed_id, entity, proven_at, due_at) VALUES ('GAMLS', ?1, '2026-01-01', '2026-01-01')";
+        file.execute(sql, [entity]).unwrap();
+    }
+    for (path, expected) in [("GetAgents", "This client is not shown agents."), ("GetOffices", "This client is not shown offices.")] {
+        let (path, query) = (format!("/services/partner/{path}"), [("FeedId", "GAMLS"), ("FromUpdatedDate", "2000-01-01")]);
+        let (all, shown) = (get(&served, &path, &query), public.get(&served, &path, &query));
+        assert!(all.body.contains("SECRET"), "{path}: {}", all.body);
+        assert_eq!((shown.status, shown.json()["Message"].as_str()), (404, Some(expected)));
+        assert!(!shown.body.contains("SECRET"), "{path}");
+    }
+    let houses = |client: &http::Client, feed: &str| client.get(&served, "/services/partner/GetListingsOpenhouse", &[("FeedIdList", feed)]);
+    let all = get(&served, "/services/partner/GetListingsOpenhouse", &[("FeedIdList", "GAMLS")]);
+    assert!(all.body.matches("SECRET").count() > 4, "{}", all.body);
+    let shown = houses(&public, "GAMLS");
+    assert!(shown.body.contains("WELCOME") && !shown.body.contains("SECRET"), "{}", shown.body);
+    let set = "UPDATE listings SET open_houses = ?1 WHERE rowid = (SELECT rowid FROM listings WHERE feed_id = 'NWMLS' AND deleted_at IS NULL LIMIT 1)";
+    let own = json!([{ "IsActive": true, "StartDate": "2099-01-01T10:00:00", "Remarks": "WELCOME" }, { "IsActive": false, "StartDate": "2099-01-01T10:00:00", "Remarks": "SECRET" }]);
+    assert_eq!(file.execute(set, [own.to_string()]), Ok(1));
+    let shown = houses(&public, "NWMLS");
+    assert!(shown.body.contains("WELCOME") && !shown.body.contains("SECRET"), "{}", shown.body);
+}
+
+#[test]
+fn while_the_mirror_loads_a_listing_that_is_not_there_is_unknown_and_not_gone() {
+    let (mirror, served) = loaded(small());
+    let asked = [("FeedId", "GAMLS"), ("ListingId", "not there")];
+    assert_eq!(get(&served, DETAIL, &asked).status, 404);
+    let file = rusqlite::Connection::open(mirror.database()).unwrap();
+    assert_eq!(file.execute("UPDATE feeds SET loaded_at = NULL", []), Ok(1));
+    let unknown = get(&served, DETAIL, &asked);
+    assert_eq!(unknown.status, 503);
+    assert!(unknown.json()["Message"].as_str().unwrap().contains("has not read this feed"), "{}", unknown.body);
+    let deleted: String =
+        mirror.open().query_row("SELECT listing_id FROM listings WHERE deleted_at IS NOT NULL LIMIT 1", [], |row| row.get(0)).unwrap();
+    assert_eq!(get(&served, DETAIL, &[("FeedId", "GAMLS"), ("ListingId", &deleted)]).status, 404);
+    assert_eq!(get(&served, DETAIL, &[("FeedId", "OTHER"), ("ListingId", "1")]).status, 404);
+}
+
+#[test]
+fn the_shape_of_a_search_follows_from_page_and_not_from_what_matches() {
+    let (mirror, served) = loaded(small());
+    let search = |members: Value| post(&served, LISTINGS, &members);
+    let (all, none) = (json!({ "FeedIdList": ["GAMLS"] }), json!({ "FeedIdList": ["GAMLS"], "MinPrice": 999_999_999 }));
+    assert!(search(all).json().is_array() && search(none).json() == json!([]));
+    let paged = search(json!({ "FeedIdList": ["GAMLS"], "Page": 1 })).json();
+    assert_eq!(paged["Total"], mirror.number("SELECT count(*) FROM live_listings"));
+    let empty = search(json!({ "FeedIdList": ["GAMLS"], "Page": 1, "MinPrice": 999_999_999 })).json();
+    assert_eq!(empty, json!({ "Results": [], "Total": 0, "Count": 0, "NextPage": null }));
+    let file = rusqlite::Connection::open(mirror.database()).unwrap();
+    let many = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 5001)
+        INSERT INTO listings (feed_id, listing_id, stamp, first_seen_at, changed_at, change_seq, raw_hash, content_hash)
+        SELECT 'GAMLS', 'many' || n, '2026-01-01T00:00:00', '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', 1000000 + n, x'00', x'00' FROM number";
+    assert_eq!(file.execute(many, []), Ok(5001));
+    let refused = search(json!({ "FeedIdList": ["GAMLS"] }));
+    assert!(errors(&refused)["Page"].as_str().unwrap().contains("5000"), "{}", refused.body);
+    let second = search(json!({ "FeedIdList": ["GAMLS"], "Page": 2 })).json();
+    assert_eq!((&second["Count"], &second["NextPage"]), (&json!(1000), &json!(3)));
 }
 
 fn errors_of(answer: &http::Answer) -> String {
@@ -267,7 +355,7 @@ fn windows_select_by_the_time_of_the_change_to_the_millisecond_and_keep_its_orde
     assert_eq!(between("09:00:00", "09:59:59.999"), 2);
     assert_eq!(between("05:00:00", "08:59:59"), 0);
     let all = told_by(&served, &[("FromUpdatedDate", "2031-01-01")]);
-    assert!(all.is_empty(), "without an end, the request ends now");
+    assert_eq!(all.len(), 4, "what was stored while the clock was ahead is told, too");
     let dates = told_by(&served, &[("FromUpdatedDate", "2000-01-01")]);
     assert!(dates.len() == 200 && dates.is_sorted(), "{dates:?}");
     assert!(told_by(&served, &[]).len() <= 200, "without a beginning, the request begins today");

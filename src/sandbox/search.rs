@@ -9,7 +9,7 @@ use super::world::World;
 use crate::record::{Location, Position, Stamp};
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use crate::vendor::constellation1::fields::binding::Bound;
-use crate::vendor::constellation1::fields::filters::{BORN, DEFAULT_MILES, FILTERS, MOST_MILES, Test, sold_days};
+use crate::vendor::constellation1::fields::filters::{BORN, DEFAULT_MILES, FILTERS, MOST_MILES, SALE_DATES, SOLD, Test, sold_days};
 use crate::vendor::constellation1::fields::services::Service;
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -28,12 +28,12 @@ pub(super) fn search(world: &World, service: &Service, bound: &mut Bound) -> Vec
     let sold_since = if service.name.contains("Sold") { Some(sold_since(world, bound)) } else { None };
     let is_by_address = bound.get("Address").is_some();
     let filters = FILTERS.iter().filter(|(name, _, _)| !is_by_address || world.options.services.address_filters || !is_place(name));
-    let filters: Vec<_> = filters.filter_map(|(name, wire, test)| Some((bound.get(name)?, *wire, *test))).collect();
+    let filters: Vec<_> = filters.filter_map(|(name, wires, test)| Some((bound.get(name)?, *wires, *test))).collect();
     let held = |candidate: &Candidate, wire: &str| held(world, candidate, wire);
     let matches = |candidate: &Candidate| {
-        filters.iter().all(|(asked, wire, test)| passes(world, *test, asked, &held(candidate, wire)))
+        filters.iter().all(|(asked, wires, test)| wires.iter().any(|wire| passes(world, *test, asked, &held(candidate, wire))))
             && area.as_ref().is_none_or(|(location, miles)| location.holds(position(candidate), *miles))
-            && sold_since.is_none_or(|since| time(&held(candidate, "SaleDate")).is_some_and(|sold| sold >= since))
+            && sold_since.is_none_or(|since| sold_at(world, candidate).is_some_and(|sold| sold >= since))
     };
     let mut found: Vec<Candidate> = all.into_iter().filter(matches).collect();
     if let Some(field) = bound.text("SortBy") {
@@ -41,6 +41,13 @@ pub(super) fn search(world: &World, service: &Service, bound: &mut Bound) -> Vec
         found.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(Ordering::Equal));
     }
     found.into_iter().map(|candidate| candidate.state).collect()
+}
+
+/// When a listing was sold, if it is.
+fn sold_at(world: &World, candidate: &Candidate) -> Option<Stamp> {
+    let status = held(world, candidate, SOLD.0);
+    let is_sold = SOLD.1.iter().any(|sold| status.as_str().is_some_and(|status| status.eq_ignore_ascii_case(sold)));
+    SALE_DATES.iter().filter(|_| is_sold).find_map(|wire| time(&held(world, candidate, wire)))
 }
 
 fn is_place(parameter: &str) -> bool {
@@ -92,8 +99,13 @@ fn passes(world: &World, test: Test, asked: &Value, held: &Value) -> bool {
         Test::Below => compare(&[Ordering::Less]),
         Test::After => time(held) > time(asked),
         Test::Wanted | Test::Exactly => held == asked,
-        Test::Ahead => held.as_array().is_some_and(|houses| houses.iter().any(|house| time(&house["StartDate"]) > Some(world.now()))),
+        Test::Ahead => held.as_array().is_some_and(|houses| houses.iter().any(|house| is_ahead(world, house))),
     }
+}
+
+fn is_ahead(world: &World, house: &Value) -> bool {
+    let day_ago = world.now().minus(Duration::from_secs(86_400));
+    house["IsActive"] != false && time(&house["EndDate"]).or_else(|| time(&house["StartDate"])) > Some(day_ago)
 }
 
 /// A number, or a text that holds one; without either, less than any.

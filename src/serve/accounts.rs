@@ -1,5 +1,6 @@
-//! Who may ask, and how often.
+//! Who may ask how often.
 
+use super::connections::PATIENCE;
 use axum::http::HeaderMap;
 use chrono::NaiveDateTime;
 use governor::clock::{Clock, DefaultClock};
@@ -8,6 +9,8 @@ use md5::{Digest, Md5};
 use secrecy::{ExposeSecret, SecretString};
 use std::num::NonZeroU32;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 /// A client, as the configuration has it.
 #[derive(Clone, Debug)]
@@ -30,18 +33,25 @@ impl Account {
 struct Client {
     account: Account,
     limiter: DefaultDirectRateLimiter,
+    /// Questions that it may ask of the file at the same time.
+    turns: Semaphore,
 }
 
 /// The clients with their rates.
 pub(super) struct Accounts(Vec<Client>);
 
 impl Accounts {
-    /// Each may ask so often. A second's worth of requests may come at once.
-    pub(super) fn new(accounts: Vec<Account>, requests_per_second: f64) -> Accounts {
+    /// Each may ask so often. A second's worth of requests may come at once. One of the connections to the file is left to the others.
+    pub(super) fn new(accounts: Vec<Account>, requests_per_second: f64, connections: usize) -> Accounts {
         let period = Duration::from_secs_f64(1.0 / requests_per_second);
         let burst = NonZeroU32::new(requests_per_second.ceil() as u32).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(period).expect("the configuration allows no rate of zero").allow_burst(burst);
-        Accounts(accounts.into_iter().map(|account| Client { account, limiter: DefaultDirectRateLimiter::direct(quota) }).collect())
+        let client = |account| Client {
+            account,
+            limiter: DefaultDirectRateLimiter::direct(quota),
+            turns: Semaphore::new(connections.saturating_sub(1).max(1)),
+        };
+        Accounts(accounts.into_iter().map(client).collect())
     }
 
     /// Whose request this is; `None` where anything of its signature is wrong. The document names no limit for the age of a timestamp,
@@ -53,6 +63,12 @@ impl Accounts {
         let (named, _) = auth.strip_prefix("client=")?.split_once('&')?;
         let account = &self.0.iter().find(|client| client.account.client == named)?.account;
         is_signed(account, auth, timestamp).then_some(account)
+    }
+
+    /// Waits until a client may ask the file; nothing where that takes too long.
+    pub(super) async fn turn(&self, client: &str) -> Option<SemaphorePermit<'_>> {
+        let turns = &self.0.iter().find(|known| known.account.client == client)?.turns;
+        timeout(PATIENCE, turns.acquire()).await.ok()?.ok()
     }
 
     /// Counts a request; the error is how long to wait until one is taken.
@@ -86,7 +102,7 @@ mod tests {
 
     fn accounts(rate: f64) -> Accounts {
         let account = Account { client: "MyClient".to_owned(), key: KEY.into(), feeds: None, public: false };
-        Accounts::new(vec![account], rate)
+        Accounts::new(vec![account], rate, 4)
     }
 
     /// Whether these headers are taken for the client's.
@@ -120,6 +136,15 @@ mod tests {
         assert_eq!((accounts.take("MyClient"), accounts.take("MyClient")), (Ok(()), Ok(())));
         let wait = accounts.take("MyClient").expect_err("too many");
         assert!(wait > Duration::ZERO && wait <= Duration::from_millis(500), "{wait:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_never_holds_every_connection() {
+        let accounts = accounts(1.0);
+        let turns = [accounts.turn("MyClient").await, accounts.turn("MyClient").await, accounts.turn("MyClient").await];
+        assert!(turns.iter().all(Option::is_some) && accounts.turn("MyClient").await.is_none());
+        drop(turns);
+        assert!(accounts.turn("MyClient").await.is_some());
     }
 
     #[test]

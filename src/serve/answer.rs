@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// A change is in the file at the latest so long after its time, as long as the disk keeps up. It is not told of the last seconds that
-/// they are complete, unless a newer change is there.
+/// they are complete, unless a newer change is there: a later commit never has an earlier time.
 const IN_FLIGHT: TimeDelta = TimeDelta::seconds(5);
 
 /// Listings on a page of SyncListings, at most and unless the request says less.
@@ -21,7 +21,7 @@ pub(super) const LARGEST_PAGE: i64 = 200;
 pub(super) struct Answer {
     status: StatusCode,
     body: Option<String>,
-    /// Up to when the file holds all changes; the beginning of the last seconds where that is not known.
+    /// When the newest change was stored, up to which the file holds all of them; that may lie ahead, where the clock was set back.
     until: Option<DateTime<Utc>>,
     allow: Option<&'static str>,
 }
@@ -76,7 +76,7 @@ impl Answer {
     /// The `Date` of the response is the moment up to which the answer holds every change. A mirror that follows this one reads up to
     /// there, so that a change which is stored a moment later is never behind it.
     pub(super) fn into_response(self, now: DateTime<Utc>) -> Response<Body> {
-        let until = self.until.unwrap_or(DateTime::UNIX_EPOCH).min(now).max(now - IN_FLIGHT);
+        let until = self.until.unwrap_or(DateTime::UNIX_EPOCH).max(now - IN_FLIGHT);
         let mut response = Response::new(self.body.map_or_else(Body::empty, Body::from));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -141,6 +141,6 @@ mod tests {
         check(None, "11:59:55");
         check(Some("2026-05-01T10:00:00.000Z"), "11:59:55");
         check(Some("2026-05-01T11:59:58.900Z"), "11:59:58");
-        check(Some("2026-05-01T12:00:07.000Z"), "12:00:00");
+        check(Some("2026-05-01T12:00:07.000Z"), "12:00:07");
     }
 }

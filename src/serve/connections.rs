@@ -1,4 +1,6 @@
-//! A pool of connections that only read, each question in one read transaction and within a time limit.
+//! A pool of connections that only read.
+//!
+//! Each question is asked in one read transaction, within a time limit.
 
 use super::functions;
 use crate::store::{Identity, OpenError, identity, open_read_only};
@@ -12,7 +14,7 @@ use tokio::time::timeout;
 /// How long a question may take.
 const LONGEST: Duration = Duration::from_secs(10);
 /// How long a question waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! The agents and the offices of a feed, and open houses.
+//! The services that list other things than listings: agents, offices, open houses.
 
 use super::answer::{Answer, Envelope};
 use super::render;
@@ -8,10 +8,14 @@ use crate::record::{Field, Stamp};
 use crate::vendor::constellation1::fields::binding::Bound;
 use crate::vendor::constellation1::fields::entities::{AGENT, LISTING_OPEN_HOUSE, OFFICE};
 use axum::http::StatusCode;
+use chrono::Utc;
 use rusqlite::{Connection, params};
+use std::time::Duration;
 
 /// Agents or offices on a page.
 const LARGEST_PAGE: i64 = 1000;
+/// Open houses of one answer.
+const MOST_HOUSES: usize = 10_000;
 
 /// Agents or offices.
 pub(super) struct Members {
@@ -36,6 +40,9 @@ pub(super) static OFFICES: Members =
 /// Answers GetAgents or GetOffices. Its dates are compared with those of the mirror, as in SyncListings.
 pub(super) fn members(connection: &Connection, view: &View, bound: &Bound, members: &Members) -> rusqlite::Result<Answer> {
     let Members { entity, table, fields, asked } = members;
+    if view.is_public() {
+        return Ok(Answer::without(StatusCode::NOT_FOUND, &format!("This client is not shown {table}.")));
+    }
     let feed = view.feeds.first().map(String::as_str).unwrap_or_default();
     if !is_mirrored(connection, entity, feed)? {
         return Ok(Answer::without(StatusCode::NOT_FOUND, &format!("The mirror holds no {table} of this feed.")));
@@ -65,27 +72,47 @@ fn is_mirrored(connection: &Connection, entity: &str, feed: &str) -> rusqlite::R
 }
 
 /// Answers GetListingsOpenHouse from the table of open houses; of a feed whose open houses are not mirrored, from what the listings
-/// say of theirs, which is not for whom they are.
-pub(super) fn open_houses(connection: &Connection, view: &View, bound: &Bound) -> rusqlite::Result<Answer> {
-    let date = |name: &str| bound.time(name).map(|date: Stamp| date.to_string());
-    let sql = "
+/// say of theirs, which is not for whom they are. A public client gets those that may be displayed.
+pub(super) fn open_houses(connection: &Connection, view: &View, bound: &mut Bound) -> rusqlite::Result<Answer> {
+    let day_ago = Stamp::from_utc(Utc::now()).minus(Duration::from_secs(86_400));
+    let (from, to) = (bound.time("OpenFromDate").unwrap_or(day_ago), bound.time("OpenToDate"));
+    let asked = params![
+        view.feeds_json(),
+        bound.text("AgentId"),
+        bound.text("OfficeId"),
+        from.to_string(),
+        to.map(|to| to.to_string()),
+        view.is_public(),
+        MOST_HOUSES + 1
+    ];
+    let (results, count) = render::all(&mut connection.prepare_cached(OPEN_HOUSES)?.query(asked)?, &LISTING_OPEN_HOUSE)?;
+    if count > MOST_HOUSES {
+        bound.refuse("FeedIdList", format!("More than {MOST_HOUSES} open houses match. Narrow the dates or the feeds."));
+    }
+    Ok(Answer::json(format!("[{results}]")))
+}
+
+/// `?6` is whether the client is public. Of a listing's own open houses it is then shown those of the view `open_houses_upcoming`.
+const OPEN_HOUSES: &str = "
         WITH mirrored AS (SELECT feed_id FROM censuses WHERE entity = 'open_house' AND proven_at IS NOT NULL),
         house AS (
-            SELECT feed_id, listing_id, is_public, allow_idx, is_active, start_date, end_date, remarks, extra FROM open_houses
-            WHERE deleted_at IS NULL AND purged_at IS NULL AND feed_id IN mirrored
+            SELECT feed_id, listing_id, is_public, allow_idx, is_active, start_date, end_date, remarks,
+                iif(?6, NULL, extra) AS extra
+            FROM open_houses
+            WHERE deleted_at IS NULL AND purged_at IS NULL AND feed_id IN mirrored AND (NOT ?6 OR is_public AND allow_idx AND is_active)
             UNION ALL
             SELECT listings.feed_id, listings.listing_id, NULL, NULL, house.value ->> '$.IsActive', house.value ->> '$.StartDate',
                 house.value ->> '$.EndDate', house.value ->> '$.Remarks', NULL
             FROM listings, json_each(listings.open_houses) AS house
             WHERE deleted_at IS NULL AND purged_at IS NULL AND open_houses LIKE '[{%' AND feed_id NOT IN mirrored
+                AND lower(house.type) = 'object' AND (NOT ?6 OR coalesce(house.value ->> '$.IsActive', 1)
+                    AND coalesce(house.value ->> '$.EndDate', house.value ->> '$.StartDate') > strftime('%Y-%m-%dT%H:%M:%S', 'now', '-1 day'))
         )
         SELECT house.* FROM house
         WHERE feed_id IN (SELECT value FROM json_each(?1))
             AND ((?2 IS NULL AND ?3 IS NULL) OR (feed_id, listing_id) IN (SELECT feed_id, listing_id FROM listings
                 WHERE deleted_at IS NULL AND (?2 IS NULL OR listing_agent_id = ?2) AND (?3 IS NULL OR listing_office_id = ?3)))
-            AND (?4 IS NULL OR start_date >= ?4) AND (?5 IS NULL OR coalesce(end_date, start_date) <= ?5)
-        ORDER BY feed_id, listing_id, start_date";
-    let asked = params![view.feeds_json(), bound.text("AgentId"), bound.text("OfficeId"), date("OpenFromDate"), date("OpenToDate")];
-    let (results, _) = render::all(&mut connection.prepare_cached(sql)?.query(asked)?, &LISTING_OPEN_HOUSE)?;
-    Ok(Answer::json(format!("[{results}]")))
-}
+            AND (NOT ?6 OR (feed_id, listing_id) IN (SELECT feed_id, listing_id FROM public_listings))
+            AND start_date >= ?4 AND (?5 IS NULL OR coalesce(end_date, start_date) <= ?5)
+        ORDER BY feed_id, listing_id, start_date
+        LIMIT ?7";

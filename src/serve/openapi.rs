@@ -5,9 +5,12 @@ use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use crate::vendor::constellation1::fields::entities::{AGENT, LISTING_OPEN_HOUSE, LISTING_SUMMARY, OFFICE};
 use crate::vendor::constellation1::fields::services::{Method, ParameterKind, SERVICES, Service};
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
-/// The OpenAPI document.
-pub(super) fn document() -> Value {
+/// The OpenAPI document, which is always the same.
+pub(super) static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
+
+fn document() -> Value {
     let mut paths: Map<String, Value> = SERVICES.iter().map(|service| (service.path.to_owned(), operation(service))).collect();
     let lookups = [("FeedId", ParameterKind::Text), ("Type", ParameterKind::Text)];
     let list = json!({ "type": "array", "items": { "type": "object" } });
@@ -107,12 +110,15 @@ fn result(service: &Service) -> Value {
     let paged = |name: &str| {
         let count = json!({ "type": "integer" });
         let next = json!({ "type": "integer", "nullable": true });
-        let changed = json!({ "type": "array", "items": { "type": "string" } });
-        let members = json!({ "Results": list(name), "Total": count, "Count": count, "NextPage": next, "MirrorChangedAt": changed });
+        let members = json!({ "Results": list(name), "Total": count, "Count": count, "NextPage": next });
         json!({ "type": "object", "properties": members, "required": ["Results", "Total", "Count", "NextPage"] })
     };
     match service.name {
-        "SyncListings" => paged("ListingDetails"),
+        "SyncListings" => {
+            let mut page = paged("ListingDetails");
+            page["properties"]["MirrorChangedAt"] = json!({ "type": "array", "items": { "type": "string" } });
+            page
+        }
         "GetListingDetail" => json!({ "$ref": "#/components/schemas/ListingDetails" }),
         "GetAgents" => paged("Agent"),
         "GetOffices" => paged("Office"),

@@ -1,4 +1,4 @@
-//! The five searches: which listings the filters and the place of a request let through.
+//! The five searches: which listings a request lets through.
 
 use super::answer::{Answer, Envelope};
 use super::filters::Conditions;
@@ -14,27 +14,37 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params_from_iter};
 use std::time::Duration;
 
-/// The most listings of one answer. As many, or fewer, are an array, as the document has it; more come in pages.
-const LARGEST_ANSWER: i64 = 1000;
+/// The most listings of an answer without `Page`, which is an array, as the document has it.
+const LARGEST_ANSWER: usize = 5000;
+/// The most listings of a page. With `Page`, the answer is an envelope, whatever matches.
+const LARGEST_PAGE: usize = 1000;
 
 /// Answers one of them. What is wrong with the request is told in `bound`.
 pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<Answer> {
-    let mut conditions = Conditions::default();
-    let is_few = add_few(connection, view, bound, &mut conditions)?;
-    add_feeds(view, is_few, &mut conditions);
-    // Around an address, its city and its ZIP code are where to look from, and no filters.
-    let is_by_address = service.parameter("Address").is_some();
-    conditions.filter(view, bound, if is_by_address { &["City", "Zip"] } else { &[] });
-    place::add(connection, view, bound, &mut conditions)?;
-    if service.parameter("SoldDateRange").is_some() {
-        add_sale(bound, &mut conditions);
-    }
+    let (conditions, is_few) = conditions(connection, view, service, bound)?;
     let order = order(view, is_few, bound);
     if bound.is_refused() {
         // The caller tells what is wrong.
         return Ok(Answer::json(String::new()));
     }
-    page(connection, view, (&conditions, &order), bound.page())
+    found(connection, view, (&conditions, &order), bound)
+}
+
+/// What must hold of a listing; with it, whether few listings may match.
+fn conditions(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<(Conditions, bool)> {
+    let mut conditions = Conditions::default();
+    let is_few = add_few(connection, view, bound, &mut conditions)?;
+    let is_of_sales = service.parameter("SoldDateRange").is_some();
+    // The index of sales begins with the feed.
+    add_feeds(view, is_few && !is_of_sales, &mut conditions);
+    // Around an address, its city and its ZIP code are where to look from, and no filters.
+    let is_by_address = service.parameter("Address").is_some();
+    conditions.filter(view, bound, if is_by_address { &["City", "Zip"] } else { &[] });
+    place::add(connection, view, bound, &mut conditions)?;
+    if is_of_sales {
+        add_sale(bound, &mut conditions);
+    }
+    Ok((conditions, is_few))
 }
 
 /// Parameters by which an index finds the few listings that match: first those whose index begins with the feed.
@@ -74,13 +84,17 @@ fn add_feeds(view: &View, is_few: bool, conditions: &mut Conditions) {
     conditions.add(if is_few { format!("+{of_feeds}") } else { of_feeds }, [Sql::Text(feeds)]);
 }
 
+/// In the words of the index `listings_sold`.
+const SOLD_SINCE: &str = "lower(listing_status_search) IN ('sold', 'closed')
+    AND coalesce(sale_date, last_listing_status_change_date, mls_update_date) >= ?";
+
 /// Days are counted back from this one.
 fn add_sale(bound: &mut Bound, conditions: &mut Conditions) {
     match sold_days(bound.text("SoldDateRange")) {
         Ok(days) => {
             let today = Stamp::from_utc(Utc::now()).midnight();
             let since = days.map_or(Stamp::FIRST, |days| today.minus(Duration::from_secs(days.saturating_mul(86_400))));
-            conditions.add("sale_date >= ?", [Sql::Text(since.to_string())]);
+            conditions.add(SOLD_SINCE, [Sql::Text(since.to_string())]);
         }
         Err(why) => bound.refuse("SoldDateRange", why),
     }
@@ -106,42 +120,49 @@ fn order(view: &View, is_few: bool, bound: &mut Bound) -> String {
     }
 }
 
+/// The shape of the answer follows from the request, and not from what matches.
+fn found(connection: &Connection, view: &View, of: (&Conditions, &str), bound: &mut Bound) -> rusqlite::Result<Answer> {
+    if bound.get("Page").is_some() {
+        return page(connection, view, of, bound.page());
+    }
+    let (results, count) = read(connection, view, of, (LARGEST_ANSWER + 1, 0))?;
+    if count > LARGEST_ANSWER {
+        bound.refuse("Page", format!("More than {LARGEST_ANSWER} listings match. Narrow the search, or give Page."));
+    }
+    Ok(Answer::json(format!("[{results}]")))
+}
+
 fn page(connection: &Connection, view: &View, (conditions, order): (&Conditions, &str), page: u32) -> rusqlite::Result<Answer> {
+    let skipped = (page as usize - 1) * LARGEST_PAGE;
+    let (results, count) = read(connection, view, (conditions, order), (LARGEST_PAGE, skipped))?;
+    let total = format!("SELECT count(*) FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
+    let total: u64 = connection.prepare_cached(&total)?.query_row(params_from_iter(&conditions.values), |row| row.get(0))?;
+    let next_page = ((skipped + count) as u64 != total && count > 0).then_some(page + 1);
+    Ok(Answer::json(Envelope { results, count, total, next_page, changed_at: None }.json()))
+}
+
+/// So many of the listings that match, from so many on.
+fn read(
+    connection: &Connection,
+    view: &View,
+    (conditions, order): (&Conditions, &str),
+    (most, skipped): (usize, usize),
+) -> rusqlite::Result<(String, usize)> {
     let fields = view.fields(&LISTING_SUMMARY);
     let matches = format!("FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
     let mut values = conditions.values.clone();
-    values.extend([Sql::Integer(LARGEST_ANSWER + 1), Sql::Integer(i64::from(page - 1) * LARGEST_ANSWER)]);
-    let mut statement = connection.prepare_cached(&sql(view, &fields, &matches, order))?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    let (mut results, mut count, mut more) = (String::new(), 0, false);
-    while let Some(row) = rows.next()? {
-        more = count as i64 == LARGEST_ANSWER;
-        if more {
-            break;
-        }
-        if count > 0 {
-            results.push(',');
-        }
-        render::write(row, &fields, &mut results)?;
-        count += 1;
-    }
-    if page == 1 && !more {
-        return Ok(Answer::json(format!("[{results}]")));
-    }
-    let total = format!("SELECT count(*) {matches}");
-    let total = connection.prepare_cached(&total)?.query_row(params_from_iter(&conditions.values), |row| row.get(0))?;
-    let next_page = more.then_some(page + 1);
-    Ok(Answer::json(Envelope { results, count, total, next_page, changed_at: None }.json()))
+    values.extend([most, skipped].map(|number| Sql::Integer(number as i64)));
+    render::all(&mut connection.prepare_cached(&sql(view, &fields, &matches, order))?.query(params_from_iter(values))?, &fields)
 }
 
 /// First the keys of the page are found, so that what is shown of a listing is not read of every one that matches.
 fn sql(view: &View, fields: &[Field], matches: &str, order: &str) -> String {
     let column = |field: &Field| if field.wire == "Status" { "listing_status" } else { field.column };
-    let columns: Vec<&str> = fields.iter().map(column).collect();
+    let columns: Vec<String> = fields.iter().map(|field| view.output(column(field))).collect();
     let (columns, extra, source) = (columns.join(", "), view.column("extra"), view.source());
     format!(
         "WITH page AS MATERIALIZED (SELECT feed_id, listing_id {matches} ORDER BY {order} LIMIT ? OFFSET ?)
-         SELECT {columns}, {extra} FROM page CROSS JOIN {source} USING (feed_id, listing_id) ORDER BY {order}"
+         SELECT {columns}, {extra} FROM page CROSS JOIN {source} AS shown USING (feed_id, listing_id) ORDER BY {order}"
     )
 }
 
@@ -149,7 +170,9 @@ fn sql(view: &View, fields: &[Field], matches: &str, order: &str) -> String {
 mod tests {
     use super::super::accounts::Account;
     use super::*;
-    use crate::vendor::constellation1::fields::services::{GET_LISTINGS, GET_LISTINGS_BY_GEOGRAPHY, GET_LISTINGS_BY_LOCATION};
+    use crate::vendor::constellation1::fields::services::{
+        GET_LISTINGS, GET_LISTINGS_BY_GEOGRAPHY, GET_LISTINGS_BY_LOCATION, GET_SOLD_LISTINGS_BY_LOCATION,
+    };
     use serde_json::json;
 
     /// How the keys of a page are found: `expected` is in the plan, and no table is read whole.
@@ -158,13 +181,10 @@ mod tests {
         file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
         super::super::functions::register(&file).expect("functions");
         let account = Account { client: "C".to_owned(), key: "k".into(), feeds: None, public };
-        let view = View::of(&file, &account, &[]).expect("a view");
+        let mut view = View::of(&file, &account, &[]).expect("a view");
+        view.feeds.push("A".to_owned());
         let mut bound = Bound::from_body(service, members.to_string().as_bytes());
-        let mut conditions = Conditions::default();
-        let is_few = add_few(&file, &view, &bound, &mut conditions).expect("a count");
-        add_feeds(&view, is_few, &mut conditions);
-        conditions.filter(&view, &mut bound, &[]);
-        place::add(&file, &view, &mut bound, &mut conditions).expect("a place");
+        let (mut conditions, is_few) = conditions(&file, &view, service, &mut bound).expect("conditions");
         let order = order(&view, is_few, &mut bound);
         assert!(!bound.is_refused(), "{:?}", bound.errors);
         let matches = format!("FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
@@ -187,7 +207,9 @@ mod tests {
             check(&GET_LISTINGS_BY_GEOGRAPHY, public, json!({ "Zip": "30303" }), "listings_zip (zip=?");
             check(&GET_LISTINGS, public, json!({ "MinPrice": 5, "Beds": 3 }), "listings_type (feed_id=?");
             check(&GET_LISTINGS, public, json!({ "HasAc": true, "StatusList": ["Active"] }), "sqlite_autoindex_listings_2 (feed_id=?");
+            check(&GET_LISTINGS, public, json!({ "HasOpenHouse": true }), "listings_open_houses");
             let near = json!({ "WktLocation": "POINT (-77 38)", "Distance": 5 });
+            check(&GET_SOLD_LISTINGS_BY_LOCATION, public, near.clone(), "listings_sold (feed_id=? AND <expr>>?)");
             check(&GET_LISTINGS_BY_LOCATION, public, near, "place VIRTUAL TABLE INDEX");
         }
     }

@@ -1,4 +1,4 @@
-//! The HTTP side: connections and their bounds, and the way of a request to its answer.
+//! The HTTP side: the way of a request to its answer, within bounds.
 
 use super::accounts::{Account, Accounts};
 use super::answer::Answer;
@@ -13,6 +13,8 @@ use chrono::Utc;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rusqlite::Connection;
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -30,6 +32,8 @@ const LONGEST_BODY: usize = 64 << 10;
 /// How long a body may take to come, and how long a connection may be idle or take for a head.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long a client may leave what it was sent.
+const READ_WITHIN: Duration = Duration::from_secs(30);
 const MOST_HEADERS: usize = 64;
 const LONGEST_HEAD: usize = 64 << 10;
 /// Connections at the same time; others wait to be taken.
@@ -52,6 +56,18 @@ pub(crate) struct Options {
 struct Shared {
     accounts: Accounts,
     connections: Connections,
+    /// Whether the file can be read is told, however many questions wait.
+    health: Connections,
+}
+
+impl Shared {
+    /// Asks the file for a client.
+    async fn ask(&self, client: &str, question: impl FnOnce(&Connection) -> rusqlite::Result<Answer> + Send + 'static) -> Answer {
+        match self.accounts.turn(client).await {
+            Some(_turn) => told(self.connections.ask(question).await),
+            None => told(Err(Trouble::Busy)),
+        }
+    }
 }
 
 /// The server, listening.
@@ -64,8 +80,9 @@ impl Server {
     pub(crate) async fn bind(options: Options) -> io::Result<Server> {
         let Options { database, listen, connections, requests_per_second, accounts } = options;
         let listener = TcpListener::bind(listen).await?;
-        let accounts = Accounts::new(accounts, requests_per_second);
-        Ok(Server { listener, shared: Arc::new(Shared { accounts, connections: Connections::new(&database, connections) }) })
+        let accounts = Accounts::new(accounts, requests_per_second, connections);
+        let (connections, health) = (Connections::new(&database, connections), Connections::new(&database, 1));
+        Ok(Server { listener, shared: Arc::new(Shared { accounts, connections, health }) })
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
@@ -104,6 +121,8 @@ impl Server {
 async fn converse(shared: Arc<Shared>, stream: TcpStream, stop: CancellationToken) {
     // Answers are written whole; waiting for more to send would only delay their last packet. A failure costs speed alone.
     let _ = stream.set_nodelay(true);
+    // Whoever reads nothing of an answer for so long does not hold its connection for ever. Without this, it only ends later.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(READ_WITHIN));
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let shared = shared.clone();
         async move { Ok::<_, Infallible>(respond(&shared, request.map(Body::new)).await) }
@@ -130,7 +149,7 @@ async fn respond(shared: &Shared, request: Request<Body>) -> Response<Body> {
     let answer = match head.uri.path() {
         "/healthz" | "/openapi.json" | "/lookups" if head.method != http::Method::GET => Answer::wrong_method("GET"),
         "/healthz" => health(shared).await,
-        "/openapi.json" => Answer::json(openapi::document().to_string()),
+        "/openapi.json" => Answer::json(openapi::DOCUMENT.clone()),
         path => {
             let service = SERVICES.iter().copied().find(|service| service.path.eq_ignore_ascii_case(path));
             let account = shared.accounts.authenticated(&head.headers);
@@ -170,20 +189,20 @@ async fn partner(shared: &Shared, account: &Account, service: &'static Service, 
     if bound.is_refused() {
         return Answer::invalid(service, &bound, &account.client);
     }
-    let account = account.clone();
-    told(shared.connections.ask(move |file| services::answer(file, &account, service, bound)).await)
+    let (account, client) = (account.clone(), account.client.clone());
+    shared.ask(&client, move |file| services::answer(file, &account, service, bound)).await
 }
 
 async fn lookups(shared: &Shared, account: &Account, uri: &Uri) -> Answer {
     if let Err(wait) = shared.accounts.take(&account.client) {
         return Answer::too_many(SERVICES[9], &Bound::default(), wait);
     }
-    let (account, pairs) = (account.clone(), pairs(uri));
+    let (account, client, pairs) = (account.clone(), account.client.clone(), pairs(uri));
     let value = move |name: &str| {
         pairs.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()).collect::<Vec<_>>()
     };
     let (feeds, lookup) = (value("FeedId"), value("Type"));
-    told(shared.connections.ask(move |file| services::lookups(file, &account, &feeds, lookup.first().map(String::as_str))).await)
+    shared.ask(&client, move |file| services::lookups(file, &account, &feeds, lookup.first().map(String::as_str))).await
 }
 
 fn pairs(uri: &Uri) -> Vec<(String, String)> {
@@ -191,7 +210,7 @@ fn pairs(uri: &Uri) -> Vec<(String, String)> {
 }
 
 async fn health(shared: &Shared) -> Answer {
-    told(shared.connections.ask(|_| Ok(Answer::json("{\"status\":\"ok\"}".to_owned()))).await)
+    told(shared.health.ask(|_| Ok(Answer::json("{\"status\":\"ok\"}".to_owned()))).await)
 }
 
 /// Why there is no answer is logged; the client is only told that there is none.

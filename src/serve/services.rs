@@ -1,4 +1,4 @@
-//! Which part answers a service, and the bounds that hold for all of them.
+//! Which part answers a service, within the bounds of all of them.
 
 use super::accounts::Account;
 use super::answer::Answer;
@@ -53,7 +53,7 @@ pub(super) fn answer(connection: &Connection, account: &Account, service: &'stat
         "GetListingDetail" => detail(connection, &view, &bound)?,
         "GetAgents" => directory::members(connection, &view, &bound, &directory::AGENTS)?,
         "GetOffices" => directory::members(connection, &view, &bound, &directory::OFFICES)?,
-        "GetListingsOpenHouse" => directory::open_houses(connection, &view, &bound)?,
+        "GetListingsOpenHouse" => directory::open_houses(connection, &view, &mut bound)?,
         _ => search::answer(connection, &view, service, &mut bound)?,
     };
     Ok(if bound.is_refused() { Answer::invalid(service, &bound, &account.client) } else { answer })
@@ -62,16 +62,29 @@ pub(super) fn answer(connection: &Connection, account: &Account, service: &'stat
 /// GetListingDetail: a listing that is deleted is as one that never was.
 fn detail(connection: &Connection, view: &View, bound: &Bound) -> rusqlite::Result<Answer> {
     let fields = view.fields(&LISTING_DETAILS);
-    let columns: Vec<&str> = fields.iter().map(|field| field.column).collect();
+    let columns: Vec<String> = fields.iter().map(|field| view.output(field.column)).collect();
     let (columns, extra, source) = (columns.join(", "), view.column("extra"), view.source());
-    let sql = format!("SELECT {columns}, {extra} FROM {source} WHERE feed_id = ?1 AND listing_id = ?2");
-    let key = params![view.feeds.first(), bound.text("ListingId")];
+    let sql = format!("SELECT {columns}, {extra} FROM {source} AS shown WHERE feed_id = ?1 AND listing_id = ?2");
+    let key = (view.feeds.first(), bound.text("ListingId"));
     let written = |row: &rusqlite::Row| {
         let mut object = String::new();
         render::write(row, &fields, &mut object).map(|()| object)
     };
     let found = connection.prepare_cached(&sql)?.query_row(key, written).optional()?;
-    Ok(found.map_or_else(|| Answer::bare(StatusCode::NOT_FOUND), Answer::json))
+    match found {
+        Some(object) => Ok(Answer::json(object)),
+        None => missing(connection, key),
+    }
+}
+
+/// A listing that is not there: while the mirror loads, nobody knows whether the vendor has it, and whoever heard that it is gone would
+/// delete it.
+fn missing(connection: &Connection, key: (Option<&String>, Option<&str>)) -> rusqlite::Result<Answer> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM feeds) OR EXISTS (SELECT 1 FROM feeds WHERE feed_id = ?1 AND loaded_at IS NULL)
+               AND NOT EXISTS (SELECT 1 FROM listings WHERE feed_id = ?1 AND listing_id = ?2)";
+    let is_unknown: bool = connection.prepare_cached(sql)?.query_row(key, |row| row.get(0))?;
+    let why = "The mirror has not read this feed once yet, so it does not know whether the listing exists.";
+    Ok(if is_unknown { Answer::without(StatusCode::SERVICE_UNAVAILABLE, why) } else { Answer::bare(StatusCode::NOT_FOUND) })
 }
 
 /// The lookups of the document with the values that occur; `/lookups` is a path of the mirror's own.

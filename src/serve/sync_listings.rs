@@ -36,11 +36,12 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(bound: &Bound) -> Asked {
-        let now = Stamp::from_utc(Utc::now());
+        let today = Stamp::from_utc(Utc::now()).midnight();
         let written = |stamp: Stamp| format!("{}Z", stamp.to_wire());
         Asked {
-            from: written(bound.time("FromUpdatedDate").unwrap_or(now.midnight())),
-            to: written(bound.time("ToUpdatedDate").unwrap_or(now)),
+            from: written(bound.time("FromUpdatedDate").unwrap_or(today)),
+            // Rows that were stored while the clock was ahead are not hidden.
+            to: written(bound.time("ToUpdatedDate").unwrap_or(Stamp::NO_END)),
             status: bound.integer("Status").unwrap_or(0),
             page: bound.page(),
             size: bound.integer("PageSize").filter(|size| *size > 0).unwrap_or(LARGEST_PAGE),
@@ -95,7 +96,7 @@ fn sql(view: &View, fields: &[Field], window: &str) -> String {
     let is_public = !view.shows("extra");
     let column = |column: &'static str| match column {
         "mls_update_date" => "iif(deleted_at IS NULL, listings.mls_update_date, stamp)".to_owned(),
-        column if is_public && !["feed_id", "listing_id"].contains(&column) => format!("shown.{column}"),
+        column if is_public && !["feed_id", "listing_id"].contains(&column) => view.output(column),
         column => format!("listings.{column}"),
     };
     let columns: Vec<String> = fields.iter().map(|field| column(field.column)).collect();
@@ -115,4 +116,40 @@ fn sql(view: &View, fields: &[Field], window: &str) -> String {
 
 fn changed(row: &Row, index: usize) -> rusqlite::Result<Stamp> {
     Ok(Stamp::parse(&row.get::<_, String>(index)?).unwrap_or(Stamp::FIRST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accounts::Account;
+    use super::*;
+    use crate::vendor::constellation1::fields::services::SYNC_LISTINGS;
+
+    /// How the rows of a window are found.
+    fn check(file: &Connection, view: &View, status: i64) {
+        let bound = Bound::from_query(&SYNC_LISTINGS, &[("Status".to_owned(), status.to_string())]);
+        let (of_feeds, feeds) = view.of_feeds("?1");
+        let window = Asked::of(&bound).window(&of_feeds);
+        let page = sql(view, &view.fields(&LISTING_DETAILS), &window);
+        for (sql, rest) in [(format!("SELECT count(*) {window}"), 0), (page, 2)] {
+            let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("valid SQL");
+            let values = [&feeds, "2026", "2027", "200", "0"];
+            let steps = statement.query_map(rusqlite::params_from_iter(&values[..3 + rest]), |row| row.get::<_, String>("detail"));
+            let plan = steps.expect("a plan").map(|step| step.expect("a step")).collect::<Vec<_>>().join("\n");
+            let by_index = plan.contains("SEARCH listings USING INDEX listings_changed (feed_id=? AND changed_at>? AND changed_at<?)")
+                || plan.contains("SEARCH listings USING COVERING INDEX listings_changed (feed_id=? AND changed_at>? AND changed_at<?)");
+            assert!(by_index && !plan.contains("SCAN listings"), "Status {status}:\n{plan}");
+        }
+    }
+
+    #[test]
+    fn the_rows_of_a_window_are_found_by_the_index_of_changes() {
+        let file = Connection::open_in_memory().expect("SQLite opens");
+        file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
+        for (public, feeds) in [(false, vec!["A"]), (true, vec!["A"]), (false, vec!["A", "B"]), (true, vec!["A", "B"])] {
+            let account = Account { client: "C".to_owned(), key: "k".into(), feeds: None, public };
+            let mut view = View::of(&file, &account, &[]).expect("a view");
+            view.feeds = feeds.into_iter().map(str::to_owned).collect();
+            (0..=3).for_each(|status| check(&file, &view, status));
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What one client is shown: the feeds that it may see, and where its listings are read from.
+//! What one client is shown of the file.
 
 use super::accounts::Account;
 use crate::record::Field;
@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 const LIVE: &str = "(SELECT * FROM numeric_listings WHERE purged_at IS NULL)";
 /// What of them may be displayed.
 const PUBLIC: &str = "public_listings";
+/// The photos of such a listing. The view leaves them to `primary_photo` and `listing_photos`.
+const PHOTOS: &str =
+    "(SELECT whole.media FROM listings AS whole WHERE whole.feed_id = shown.feed_id AND whole.listing_id = shown.listing_id)";
 
 /// What a client is shown, at one moment.
 pub(super) struct View {
@@ -26,7 +29,7 @@ impl View {
         let known = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
         let is_named = |feed: &String| named.is_empty() || named.iter().any(|name| name.eq_ignore_ascii_case(feed));
         let feeds = known.into_iter().filter(|feed| account.sees(feed) && is_named(feed)).collect();
-        Ok(View { feeds, shown: if account.public { Some(columns_of(connection, PUBLIC)?) } else { None } })
+        Ok(View { feeds, shown: if account.public { Some(columns_of(connection)?) } else { None } })
     }
 
     /// Its feeds, for `json_each`.
@@ -48,6 +51,10 @@ impl View {
         if self.shown.is_some() { PUBLIC } else { LIVE }
     }
 
+    pub(super) fn is_public(&self) -> bool {
+        self.shown.is_some()
+    }
+
     pub(super) fn shows(&self, column: &str) -> bool {
         self.shown.as_ref().is_none_or(|shown| shown.contains(column))
     }
@@ -57,6 +64,11 @@ impl View {
         if self.shows(column) { column } else { "NULL" }
     }
 
+    /// A column that is shown, of a source that is named `shown`.
+    pub(super) fn output(&self, column: &str) -> String {
+        if self.is_public() && column == "media" { PHOTOS.to_owned() } else { format!("shown.{column}") }
+    }
+
     /// The fields that are shown.
     pub(super) fn fields(&self, fields: &[Field]) -> Vec<Field> {
         // ListingSummary calls the status by a name of its own.
@@ -64,6 +76,7 @@ impl View {
     }
 }
 
-fn columns_of(connection: &Connection, view: &str) -> rusqlite::Result<BTreeSet<String>> {
-    connection.prepare_cached("SELECT name FROM pragma_table_info(?1)")?.query_map([view], |row| row.get(0))?.collect()
+fn columns_of(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let sql = "SELECT name FROM pragma_table_info(?1) UNION SELECT 'media'";
+    connection.prepare_cached(sql)?.query_map([PUBLIC], |row| row.get(0))?.collect()
 }

@@ -275,7 +275,11 @@ fn open_houses_are_those_of_the_vendor() {
     let both = Both::new();
     let vendor = both.mirror.sandbox.url().replace("http://", "");
     let headers = signed("demo", KEY, "20260501120000");
-    for query in ["FeedIdList=GAMLS&FeedIdList=NWMLS", "FeedIdList=NWMLS&OpenFromDate=2026-01-01", "FeedIdList=GAMLS&AgentId=20001"] {
+    for query in [
+        "FeedIdList=GAMLS&FeedIdList=NWMLS&OpenFromDate=2000-01-01",
+        "FeedIdList=NWMLS&OpenFromDate=2026-01-01",
+        "FeedIdList=GAMLS&AgentId=20001&OpenFromDate=2000-01-01",
+    ] {
         let path = format!("{OPEN_HOUSES}?{query}");
         let (said, answered) =
             (raw(&vendor, "GET", &path, &headers, "").json(), raw(&both.served.address, "GET", &path, &headers, "").json());

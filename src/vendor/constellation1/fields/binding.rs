@@ -117,7 +117,7 @@ fn value(kind: ParameterKind, sent: &Value) -> Option<Value> {
         ParameterKind::Text => text.map(|text| json!(text)),
         ParameterKind::List => sent.as_array().filter(|list| list.iter().all(Value::is_string)).map(|list| json!(list)),
         ParameterKind::Integer => sent.as_i64().or_else(|| text?.parse().ok()).map(|number| json!(number)),
-        ParameterKind::Real => sent.as_f64().or_else(|| text?.parse().ok()).map(|number| json!(number)),
+        ParameterKind::Real => sent.as_f64().or_else(|| text?.parse().ok()).filter(|number| number.is_finite()).map(|number| json!(number)),
         ParameterKind::Bool => match (sent, text) {
             (Value::Bool(truth), _) => Some(json!(truth)),
             (_, Some("true" | "True" | "1")) => Some(json!(true)),

@@ -21,51 +21,52 @@ pub(crate) enum Test {
     Wanted,
     /// False asks for what has it not.
     Exactly,
-    /// As `Wanted`, of an open house that lies ahead.
+    /// As `Wanted`, of an active open house that ended less than a day ago or later: the zone of its times is not known.
     Ahead,
 }
 
-/// Each filter of the document: its parameter, the field that it looks at, and how.
-pub(crate) const FILTERS: [(&str, &str, Test); 39] = [
-    ("PropertyTypeList", "PropertyType", Test::OneOf),
-    ("SaleTypeList", "SaleType", Test::OneOf),
-    ("ViewList", "ViewSearch", Test::PartOneOf),
-    ("StyleList", "StyleSearch", Test::PartOneOf),
-    ("StatusList", "ListingStatus", Test::OneOf),
-    ("AgentId", "ListingAgentId", Test::Same),
-    ("OfficeId", "ListingOfficeId", Test::Same),
-    ("SchoolDistrict", "SchoolDistrict", Test::Is),
-    ("Remarks", "Remarks", Test::Holds),
-    ("Subdivision", "Subdivision", Test::Is),
-    ("LandTenure", "LandTenure", Test::Is),
-    ("MinPrice", "Price", Test::AtLeast),
-    ("MaxPrice", "Price", Test::AtMost),
-    ("MinSquareFeet", "SquareFeet", Test::AtLeast),
-    ("MaxSquareFeet", "SquareFeet", Test::AtMost),
-    ("MinAcres", "AcreSearch", Test::AtLeast),
-    ("MaxAcres", "AcreSearch", Test::AtMost),
-    ("Beds", "Beds", Test::AtLeast),
-    ("BathsTotal", "BathsTotal", Test::AtLeast),
-    ("MinYearBuilt", "YearBuilt", Test::AtLeast),
-    ("MaxYearBuilt", "YearBuilt", Test::AtMost),
-    ("DaysOnMarket", "DaysOnMarket", Test::Below),
-    ("MlsUpdateDate", "MlsUpdateDate", Test::After),
-    ("MlsInsertDate", BORN, Test::After),
-    ("HasView", "HasView", Test::Wanted),
-    ("HasOpenHouse", "OpenHouses", Test::Ahead),
-    ("HasAc", "HasAc", Test::Wanted),
-    ("HasAgeRestrictions", "HasAgeRestrictions", Test::Exactly),
-    ("HasBarn", "HasBarn", Test::Exactly),
-    ("HasBasement", "HasBasement", Test::Exactly),
-    ("HasFireplace", "HasFireplace", Test::Exactly),
-    ("HasGarage", "HasGarage", Test::Exactly),
-    ("HasHandicapFeatures", "HasHandicapFeatures", Test::Exactly),
-    ("HasMasterOnMain", "HasMasterOnMain", Test::Exactly),
-    ("HasPool", "HasPool", Test::Exactly),
-    ("HasWaterFront", "HasWaterfront", Test::Exactly),
-    ("Neighborhood", "Neighborhood", Test::Is),
-    ("City", "City", Test::Is),
-    ("Zip", "Zip", Test::Same),
+/// Each filter of the document: its parameter, the fields that it looks at, of which one must pass, and how. Both a word of the MLS and the
+/// vendor's standardised value of it are found.
+pub(crate) const FILTERS: [(&str, &[&str], Test); 39] = [
+    ("PropertyTypeList", &["PropertyType", "PropertyTypeSearch"], Test::OneOf),
+    ("SaleTypeList", &["SaleType"], Test::OneOf),
+    ("ViewList", &["ViewSearch"], Test::PartOneOf),
+    ("StyleList", &["StyleSearch"], Test::PartOneOf),
+    ("StatusList", &["ListingStatus", "ListingStatusSearch"], Test::OneOf),
+    ("AgentId", &["ListingAgentId"], Test::Same),
+    ("OfficeId", &["ListingOfficeId"], Test::Same),
+    ("SchoolDistrict", &["SchoolDistrict"], Test::Is),
+    ("Remarks", &["Remarks"], Test::Holds),
+    ("Subdivision", &["Subdivision"], Test::Is),
+    ("LandTenure", &["LandTenure"], Test::Is),
+    ("MinPrice", &["Price"], Test::AtLeast),
+    ("MaxPrice", &["Price"], Test::AtMost),
+    ("MinSquareFeet", &["SquareFeet"], Test::AtLeast),
+    ("MaxSquareFeet", &["SquareFeet"], Test::AtMost),
+    ("MinAcres", &["AcreSearch"], Test::AtLeast),
+    ("MaxAcres", &["AcreSearch"], Test::AtMost),
+    ("Beds", &["Beds"], Test::AtLeast),
+    ("BathsTotal", &["BathsTotal"], Test::AtLeast),
+    ("MinYearBuilt", &["YearBuilt"], Test::AtLeast),
+    ("MaxYearBuilt", &["YearBuilt"], Test::AtMost),
+    ("DaysOnMarket", &["DaysOnMarket"], Test::Below),
+    ("MlsUpdateDate", &["MlsUpdateDate"], Test::After),
+    ("MlsInsertDate", &[BORN], Test::After),
+    ("HasView", &["HasView"], Test::Wanted),
+    ("HasOpenHouse", &["OpenHouses"], Test::Ahead),
+    ("HasAc", &["HasAc"], Test::Wanted),
+    ("HasAgeRestrictions", &["HasAgeRestrictions"], Test::Exactly),
+    ("HasBarn", &["HasBarn"], Test::Exactly),
+    ("HasBasement", &["HasBasement"], Test::Exactly),
+    ("HasFireplace", &["HasFireplace"], Test::Exactly),
+    ("HasGarage", &["HasGarage"], Test::Exactly),
+    ("HasHandicapFeatures", &["HasHandicapFeatures"], Test::Exactly),
+    ("HasMasterOnMain", &["HasMasterOnMain"], Test::Exactly),
+    ("HasPool", &["HasPool"], Test::Exactly),
+    ("HasWaterFront", &["HasWaterfront"], Test::Exactly),
+    ("Neighborhood", &["Neighborhood"], Test::Is),
+    ("City", &["City"], Test::Is),
+    ("Zip", &["Zip"], Test::Same),
 ];
 /// No field: when the listing came to be.
 pub(crate) const BORN: &str = "";
@@ -90,3 +91,7 @@ fn days_of(unit: &str) -> Option<u64> {
     let units = [("day", 1), ("week", 7), ("month", 30), ("year", 365)];
     units.into_iter().find(|(name, _)| unit.trim_end_matches('s') == *name).map(|(_, days)| days)
 }
+
+/// Where a sale stands, and its date: the first of these fields that is there.
+pub(crate) const SOLD: (&str, [&str; 2]) = ("ListingStatusSearch", ["Sold", "Closed"]);
+pub(crate) const SALE_DATES: [&str; 3] = ["SaleDate", "LastListingStatusChangeDate", "MlsUpdateDate"];
