@@ -948,6 +948,7 @@ CREATE TABLE offices (  -- public
 ) STRICT;
 
 -- Every open house ever seen. One that is over stays live: it took place. One that was withdrawn before its start is deleted.
+-- Its time has no zone: one that the vendor drops up to ten hours after its start may count as withdrawn.
 CREATE TABLE open_houses (  -- public
     feed_id                         TEXT NOT NULL,  -- the MLS feed
     open_house_id                   TEXT NOT NULL,  -- made by the mirror, because the vendor sends none: the MLS number, a

@@ -1,5 +1,6 @@
 //! One feed kept true: the session that decides, the worker that obeys it, and what they share.
 
+mod absences;
 pub(crate) mod ask;
 pub(crate) mod census;
 pub(crate) mod clock;

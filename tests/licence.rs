@@ -270,7 +270,8 @@ fn names_that_cannot_be_left_out_are_refused() {
     let mirror = Mirror::new(small());
     for (lines, why) in [
         ("omit = [\"AgentRemark\"]", "licence.omit: \"AgentRemark\" is no field of the vendor's document"),
-        ("omit = [\"ListingId\"]", "\"ListingId\" is part of a listing's key"),
+        ("omit = [\"ListingId\"]", "\"ListingId\" is part of a key"),
+        ("omit = [\"AgentId\"]", "\"AgentId\" is part of a key"),
         ("omit = [\"MlsUpdateDate\"]", "\"MlsUpdateDate\" is needed to tell what is new"),
         ("[licence.feeds.GAMLS]\nomit = [\"ListingStatus\"]", "\"ListingStatus\" is needed to tell what is new"),
         ("keep_deleted = \"0s\"", "licence.keep_deleted: \"0s\" is no time to keep it"),

@@ -196,7 +196,7 @@ fn details(report: &FeedReport, config: &Config, now: DateTime<Utc>) -> Vec<Stri
     details.extend(report.fresh.iter().map(freshness));
     details.extend(report.late.iter().map(|late| lateness(late, config.poll.overlap.0)));
     details.extend(report.last_reconcile.iter().map(reconciled));
-    details.extend(report.censuses.iter().flat_map(|census| censuses::lines(census, |at| age(at, now))));
+    details.extend(censuses::lines(&report.censuses, |at| age(at, now)));
     if report.rejects > 0 || report.rejects_cut > 0 {
         let cut = if report.rejects_cut > 0 { format!(", {} were cut", grouped(report.rejects_cut)) } else { String::new() };
         details.push(format!("{} rejected records are kept{cut}: `mls-sync rejects`", grouped(report.rejects)));

@@ -3,7 +3,7 @@
 use super::document::Rule;
 use super::history::Keep;
 use super::span::Span;
-use crate::record::FeedId;
+use crate::record::{FeedId, Field};
 use crate::vendor::constellation1::LISTINGS;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -65,23 +65,28 @@ impl Licence {
 
 /// Why a field cannot be left out; `None` where it can.
 fn refusal(name: &str) -> Option<&'static str> {
-    let field = LISTINGS.fields.iter().position(|field| field.wire.eq_ignore_ascii_case(name));
-    match field.map(|index| (index, &LISTINGS.fields[index])) {
-        None => Some("is no field of the vendor's document; write its name as there, such as \"AgentRemarks\""),
-        Some((0 | 1, _)) => Some("is part of a listing's key, so it cannot be left out"),
-        Some((_, field)) if Some(field.wire) == LISTINGS.stamp || LISTINGS.sold.is_some_and(|sold| sold.stays.contains(&field.column)) => {
-            Some("is needed to tell what is new and what is sold, so it cannot be left out")
-        }
-        Some(_) => None,
+    let is_named = |field: &&Field| field.wire.eq_ignore_ascii_case(name);
+    let found: Vec<&Field> = LISTINGS.all().flat_map(|entity| entity.fields).filter(is_named).collect();
+    if found.is_empty() {
+        return Some("is no field of the vendor's document; write its name as there, such as \"AgentRemarks\"");
     }
+    if LISTINGS.all().any(|entity| entity.fields.iter().take(2).any(|field| is_named(&field))) {
+        return Some("is part of a key, so it cannot be left out");
+    }
+    let sold = |field: &Field| LISTINGS.sold.is_some_and(|sold| sold.stays.contains(&field.column));
+    let lapses = |field: &Field| LISTINGS.all().any(|entity| entity.lapses == Some(field.column));
+    let needed = |field: &&Field| Some(field.wire) == LISTINGS.stamp || sold(field) || lapses(field);
+    found.iter().any(needed).then_some("is needed to tell what is new, sold or over, so it cannot be left out")
 }
 
 /// The document's spelling of these names and the other names of the same fields, sorted.
 fn fields(names: &[String]) -> Vec<&'static str> {
     let is_named = |wire: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wire));
-    let mut wires: Vec<&'static str> = LISTINGS.fields.iter().map(|field| field.wire).filter(|wire| is_named(wire)).collect();
+    let all = LISTINGS.all().flat_map(|entity| entity.fields);
+    let mut wires: Vec<&'static str> = all.map(|field| field.wire).filter(|wire| is_named(wire)).collect();
     let aliases = LISTINGS.aliases.iter().filter(|(_, wire)| is_named(wire)).map(|(alias, _)| *alias);
     wires.extend(aliases);
     wires.sort_unstable();
+    wires.dedup();
     wires
 }

@@ -104,7 +104,8 @@ impl Supervisor {
             let looking = !self.options.once || (self.discovering && !self.looked);
             let over = self.workers.is_empty() && self.pending.is_empty() && !looking;
             if over && self.options.once && !self.options.reconcile {
-                self.read_censuses(&kinds).await?;
+                // What is not well of them is no reason to call the listings incomplete.
+                census::once(&self.tools, &kinds, &self.mirrored).await?;
             }
             if self.tools.stop.is_cancelled() || over {
                 self.outcome.stopped |= self.tools.stop.is_cancelled();
@@ -142,14 +143,6 @@ impl Supervisor {
                 () = self.tools.stop.cancelled() => {}
             }
         }
-    }
-
-    /// Reads the other kinds of things once, of the feeds that this run is about.
-    async fn read_censuses(&mut self, kinds: &[census::Kind]) -> Result<(), StoreError> {
-        for (feed, troubles) in census::once(&self.tools, kinds, &self.mirrored).await? {
-            self.outcome.feeds.entry(feed).or_default().extend(troubles);
-        }
-        Ok(())
     }
 
     /// Ends every task, and lets go of the file.

@@ -44,10 +44,7 @@ pub struct ServiceOptions {
     /// Open houses that only overlap the asked range belong to it
     #[arg(long)]
     pub open_range_overlaps: bool,
-    /// GetAgents and GetOffices answer with those of every feed
-    #[arg(long)]
-    pub directory_ignores_feed: bool,
-    /// Their Total is too high by so many
+    /// The Total of GetAgents and GetOffices is too high by so many
     #[arg(long, default_value_t = 0)]
     pub directory_total_excess: usize,
     /// Each of their pages begins with the last record of the page before

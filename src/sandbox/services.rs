@@ -76,8 +76,7 @@ fn members(world: &World, service: &Service, bound: &Bound) -> Vec<Arc<str>> {
     let directory = world.options.services.directory();
     let services = &world.options.services;
     let wanted = bound.text("FeedId").map(|feed| vec![feed.to_owned()]).unwrap_or_default();
-    let all = services.directory_ignores_feed;
-    let sought = feeds_named(world, if all { &[] } else { &wanted }).into_iter().filter(|feed| all || wanted.contains(&feed.id().0));
+    let sought = feeds_named(world, &wanted).into_iter().filter(|feed| wanted.contains(&feed.id().0));
     let (from, to) = asked_window(world, bound.time("FromUpdatedDate"), bound.time("ToUpdatedDate"));
     let is = |name: &str, id: &str| bound.text(name).is_none_or(|asked| asked == id);
     let mut found = Vec::new();

@@ -21,6 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rows that become tombstones in one transaction.
 const BATCH: usize = 1000;
 
+/// The clock of Hawaii, where a start that has no zone comes last. Elsewhere it may have passed up to so long ago.
+const WESTERNMOST: &str = "-10 hours";
+
 /// Which rows are meant, and the mirror's clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Census {
@@ -81,6 +84,11 @@ impl Store {
         self.read(move |db| progress(&db.connection, &census)).await
     }
 
+    /// Writes down when the next reading is due.
+    pub(crate) async fn save_due(&self, census: Census, due: Option<Stamp>) -> Result<(), Error> {
+        self.write(move |db| save_due(db, &census, due)).await
+    }
+
     /// Writes down where they stand; `rows` is how many a whole reading held.
     pub(crate) async fn save_census(
         &self,
@@ -135,10 +143,13 @@ fn absences(database: &mut Database, census: &Census, began: &str, read: &BTreeS
     Ok(Found { read: read.len() as u64, expected: expected.len() as u64, absent })
 }
 
-/// The live rows that a whole reading must hold: those that were there before, and whose time is not over.
+/// The live rows that a whole reading must hold: those that were there before, and whose time is not over in any zone.
 fn expected(tx: &Connection, census: &Census, began: &str) -> rusqlite::Result<Vec<ListingId>> {
     let (entity, [feed, id]) = (census.entity, key_columns(census.entity));
-    let lapses = entity.lapses.map(|date| format!("AND {date} > ?2")).unwrap_or_default();
+    let lapses = entity
+        .lapses
+        .map(|date| format!("AND ({date} IS NULL OR {date} > strftime('%Y-%m-%dT%H:%M:%S', ?2, '{WESTERNMOST}'))"))
+        .unwrap_or_default();
     let sql = format!("SELECT {id} FROM {} WHERE {feed} = ?1 AND deleted_at IS NULL AND changed_at < ?2 {lapses}", entity.table);
     rows(tx, &sql, params![census.feed, began], |row| row.get(0))
 }
@@ -184,7 +195,6 @@ fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Opt
     check_mirrored(&tx, &census.feed)?;
     let absent: u64 =
         value(&tx, "SELECT count(*) FROM census_absent WHERE entity = ?1 AND feed_id = ?2", params![census.entity.name, census.feed])?;
-    let time = |stamp: Option<Stamp>| stamp.map(|stamp| format!("{}Z", stamp.to_wire()));
     tx.execute(
         "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (feed_id, entity) DO UPDATE SET proven_at = ?3, proven_rows = coalesce(?4, proven_rows), read_at = ?5, absent = ?6,
@@ -192,6 +202,20 @@ fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Opt
         params![census.feed, census.entity.name, time(progress.whole), rows, time(progress.read), absent, time(progress.due), problem],
     )?;
     Ok(tx.commit()?)
+}
+
+fn save_due(database: &mut Database, census: &Census, due: Option<Stamp>) -> Result<(), Error> {
+    let (tx, _) = database.begin()?;
+    check_mirrored(&tx, &census.feed)?;
+    tx.execute(
+        "INSERT INTO censuses (feed_id, entity, due_at) VALUES (?1, ?2, ?3) ON CONFLICT (feed_id, entity) DO UPDATE SET due_at = ?3",
+        params![census.feed, census.entity.name, time(due)],
+    )?;
+    Ok(tx.commit()?)
+}
+
+fn time(stamp: Option<Stamp>) -> Option<String> {
+    stamp.map(|stamp| format!("{}Z", stamp.to_wire()))
 }
 
 /// Only these kinds are read from now on.

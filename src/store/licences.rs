@@ -31,13 +31,6 @@ impl Licences {
         own.map_or(&self.others, |(_, licence)| licence)
     }
 
-    /// The same without the fields that are never stored: these are fields of listings.
-    pub(super) fn of_contents(&self) -> Licences {
-        let mut licences = self.clone();
-        std::iter::once(&mut licences.others).chain(licences.feeds.values_mut()).for_each(|licence| licence.omit.clear());
-        licences
-    }
-
     /// Whether anything is to be taken out at all.
     pub(super) fn restricts(&self) -> bool {
         std::iter::once(&self.others).chain(self.feeds.values()).any(|licence| *licence != Licence::default())

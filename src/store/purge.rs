@@ -20,6 +20,8 @@ const BATCH: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Walk {
     feed: FeedId,
+    /// Which of the file's entities is gone through.
+    place: usize,
     after: ListingId,
     /// The rejects up to this one were gone through, too.
     reject: i64,
@@ -48,8 +50,11 @@ pub(super) fn step(database: &mut Database, walk: &mut Option<Walk>, at: &str) -
 fn leave_out(database: &mut Database, (feed, names): (&FeedId, &str), walk: &mut Option<Walk>, at: &str) -> Result<(), Error> {
     let walked = walk.take().filter(|walk| walk.feed == *feed);
     let begins = walked.is_none();
-    let Walk { after, reject, .. } = walked.unwrap_or_else(|| Walk { feed: feed.clone(), after: ListingId(String::new()), reject: 0 });
-    let (tx, sql) = database.begin()?;
+    let first = |place, reject| Walk { feed: feed.clone(), place, after: ListingId(String::new()), reject };
+    let Walk { place, after, reject, .. } = walked.unwrap_or_else(|| first(0, 0));
+    let entities = database.entities();
+    let Some(entity) = entities.get(place) else { return Ok(()) };
+    let (tx, sql) = database.begin_on(entity)?;
     if begins {
         // The text holds every field. Without it, a note counts when the same is heard again.
         tx.execute("UPDATE contested SET raw = NULL WHERE feed_id = ?1", [feed])?;
@@ -60,13 +65,16 @@ fn leave_out(database: &mut Database, (feed, names): (&FeedId, &str), walk: &mut
     let batch: Vec<ListingId> = rows(&tx, &batch, params![feed, after], |row| row.get(0))?;
     let last = batch.last().cloned();
     let purged = purge(&tx, sql, feed, (batch, Rule::Omit), at)?;
-    let done = last.is_none() && last_reject.is_none();
+    let next = match last {
+        None if last_reject.is_none() => first(place + 1, reject),
+        last => Walk { feed: feed.clone(), place, after: last.unwrap_or(after), reject: last_reject.unwrap_or(reject) },
+    };
+    let done = next.place >= entities.len();
     if done {
         tx.execute("UPDATE feeds SET omitted = ?2 WHERE feed_id = ?1", [&feed.0, names])?;
     }
     tx.commit()?;
     log_purged(feed, Rule::Omit, purged);
-    let next = Walk { feed: feed.clone(), after: last.unwrap_or(after), reject: last_reject.unwrap_or(reject) };
     *walk = (!done).then_some(next);
     Ok(())
 }

@@ -107,7 +107,7 @@ impl Writer {
     pub(super) fn configure(&mut self, options: StoreOptions) -> rusqlite::Result<()> {
         let Database { connection, sql, beside, .. } = &mut self.database;
         connection.pragma_update(None, "secure_delete", options.licences.restricts())?;
-        beside.iter_mut().for_each(|other| other.licences = options.licences.of_contents());
+        beside.iter_mut().for_each(|other| other.licences = options.licences.clone());
         (sql.ignores_queries, sql.licences) = (options.ignore_queries, options.licences);
         self.keep = options.keep_history;
         Ok(())

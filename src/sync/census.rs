@@ -3,7 +3,7 @@
 use super::clock::mirror_time;
 use super::tools::Tools;
 use crate::plan::brake::BrakeLimits;
-use crate::plan::census::{ATTEMPTS, Next, Progress, Reading, Rhythm, after_doubt, after_failure, longest_wait, next_reading, rule};
+use crate::plan::census::{ATTEMPTS, Next, Progress, Reading, Rhythm, after_doubt, after_failure, longest_wait, next_reading};
 use crate::record::{Failure, FeedId, ListingId, Page, Stamp, Window};
 use crate::store::{Census, Error as StoreError};
 use crate::sync::heartbeat::Beat;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// In an outage one request is made after each such time, and not one for each feed.
+/// A kind of which the vendor does not answer is left for so long, so that not every feed's reading fails.
 const OUTAGE: Duration = Duration::from_secs(60);
 /// The longest sleep: a feed may be added meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -21,8 +21,8 @@ const SOON: Duration = Duration::from_secs(1);
 /// How often a page is asked for that does not come, and the pause before the next time.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(2);
-/// After so many of which it cannot be learnt whether they are gone, no more is asked until the next reading.
-const MOST_UNKNOWN: usize = 10;
+/// A kind that is refused before any feed was answered is left for so long.
+const REFUSED: Duration = Duration::from_secs(3600);
 
 /// A kind of thing that is read, and how.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +41,20 @@ enum Outcome {
 
 /// Reads what is due, until the process is stopped.
 pub(crate) async fn work(tools: Tools, kinds: Vec<Kind>) {
-    let mut round = Round { tools: &tools, told: BTreeMap::new() };
+    let mut round = Round::new(&tools, false);
+    let mut is_told = false;
     while !tools.stop.is_cancelled() {
         let wait = match round.next(&kinds, None).await {
-            Ok(wait) => wait,
-            // Whoever mirrors the listings tells of it, and ends the process where it lasts.
+            Ok(wait) => {
+                is_told = false;
+                wait
+            }
+            // Whoever mirrors the listings ends the process where it lasts.
             Err(error) => {
-                tracing::debug!(%error, "the database cannot be used for agents, offices and open houses at present");
+                if !is_told {
+                    tracing::warn!(%error, "agents, offices and open houses cannot be stored; tried again every minute");
+                }
+                is_told = true;
                 OUTAGE
             }
         };
@@ -58,25 +65,29 @@ pub(crate) async fn work(tools: Tools, kinds: Vec<Kind>) {
     tools.progress.census_beat(Beat::Absent);
 }
 
-/// Reads each kind of these feeds once; tells what is not well, by feed.
-pub(crate) async fn once(tools: &Tools, kinds: &[Kind], feeds: &BTreeSet<FeedId>) -> Result<BTreeMap<FeedId, Vec<String>>, StoreError> {
-    let mut round = Round { tools, told: BTreeMap::new() };
-    round.next(kinds, Some(feeds)).await?;
-    let mut troubles: BTreeMap<FeedId, Vec<String>> = BTreeMap::new();
-    for ((feed, name), problem) in round.told {
-        troubles.entry(feed).or_default().push(format!("{name}: {problem}"));
-    }
-    Ok(troubles)
+/// Reads once what is due of these feeds. What is not well is logged, and stands in the file.
+pub(crate) async fn once(tools: &Tools, kinds: &[Kind], feeds: &BTreeSet<FeedId>) -> Result<(), StoreError> {
+    Round::new(tools, true).next(kinds, Some(feeds)).await.map(drop)
 }
 
-struct Round<'a> {
-    tools: &'a Tools,
+pub(super) struct Round<'a> {
+    pub(super) tools: &'a Tools,
+    /// Nothing is read later, so only a refusal spares other feeds.
+    is_single: bool,
     /// What was last told to be wrong, so that it is told once.
     told: BTreeMap<(FeedId, &'static str), String>,
+    /// Kinds that are left alone, and until when.
+    resting: BTreeMap<&'static str, Stamp>,
+    /// Kinds of which a feed was answered: a refusal is that of one feed.
+    answered: BTreeSet<&'static str>,
 }
 
-impl Round<'_> {
-    /// Reads what is due, or everything of these feeds; tells how long nothing will be due.
+impl<'a> Round<'a> {
+    fn new(tools: &'a Tools, is_single: bool) -> Round<'a> {
+        Round { tools, is_single, told: BTreeMap::new(), resting: BTreeMap::new(), answered: BTreeSet::new() }
+    }
+
+    /// Reads what is due, or what is due of these feeds; tells how long nothing will be due.
     async fn next(&mut self, kinds: &[Kind], these: Option<&BTreeSet<FeedId>>) -> Result<Duration, StoreError> {
         // Those that have a worker: rows of other feeds are not looked after.
         let feeds = these.cloned().unwrap_or_else(|| self.tools.progress.snapshot().into_keys().collect());
@@ -91,8 +102,8 @@ impl Round<'_> {
         // One that fails is due later than before, so it stands in nobody's way.
         pairs.sort_by_key(|(progress, ..)| progress.due);
         for (progress, feed, kind) in pairs {
-            let left = progress.due.map_or(Duration::ZERO, |due| due.min(now().plus(longest_wait(kind.rhythm))).since(now()));
-            if !left.is_zero() && these.is_none() || self.tools.stop.is_cancelled() {
+            let left = self.left(kind, &progress);
+            if !left.is_zero() || self.tools.stop.is_cancelled() {
                 wait = wait.min(left);
                 continue;
             }
@@ -100,23 +111,26 @@ impl Round<'_> {
             match self.read(kind, &feed, progress).await {
                 // It was removed meanwhile.
                 Err(StoreError::Removed(_)) => {}
-                Ok(false) => return Ok(OUTAGE),
-                read => drop(read?),
+                read => read?,
             }
         }
         Ok(wait)
     }
 
-    /// Reads a kind of a feed, and writes down where that stands; tells whether the vendor answers at all.
-    async fn read(&mut self, kind: &Kind, feed: &FeedId, mut progress: Progress) -> Result<bool, StoreError> {
+    /// Reads a kind of a feed, and writes down where that stands.
+    async fn read(&mut self, kind: &Kind, feed: &FeedId, mut progress: Progress) -> Result<(), StoreError> {
         let (tools, began) = (self.tools, now());
         let (window, is_whole) = next_reading(&progress, kind.rhythm, began);
-        let Some(outcome) = self.attempts(kind, feed, window).await? else { return Ok(true) };
-        let mut answers = true;
+        // Written down before the first request: a database that refuses causes none.
+        progress.due = Some(began.plus(OUTAGE.min(kind.rhythm.every)));
+        let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
+        tools.store.save_due(census, progress.due).await?;
+        let Some(outcome) = self.attempts(kind, feed, window).await? else { return Ok(()) };
         progress.due = Some(began.plus(kind.rhythm.every));
         let (mut rows, mut problem) = (None, None);
         match outcome {
             Outcome::Proven { began, keys, unreadable, changed } => {
+                self.answered.insert(kind.directory.entity.name);
                 progress.read = Stamp::parse(&began);
                 tracing::debug!(%feed, service = kind.directory.service(), read = keys.len(), changed, is_whole, "read");
                 if unreadable > 0 {
@@ -133,7 +147,7 @@ impl Round<'_> {
                 if is_whole && unreadable == 0 {
                     problem = match self.sweep(kind, feed, &began, keys).await? {
                         Some(withheld) => withheld,
-                        None => return Ok(true),
+                        None => return Ok(()),
                     };
                 }
             }
@@ -143,14 +157,32 @@ impl Round<'_> {
             }
             Outcome::Failed(error) => {
                 progress.due = Some(began.plus(after_failure(kind.rhythm, &error.failure)));
-                answers = !matches!(error.failure, Failure::Unavailable | Failure::Throttled { .. });
+                self.rest(kind, &error.failure);
                 problem = Some(error.message);
             }
         }
         self.tell(kind, feed, problem.as_ref());
         let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
-        tools.store.save_census(census, progress, rows, problem).await?;
-        Ok(answers)
+        tools.store.save_census(census, progress, rows, problem).await
+    }
+
+    /// How long a kind of a feed is not due. A single run reads what was never read.
+    fn left(&self, kind: &Kind, progress: &Progress) -> Duration {
+        let rests = self.resting.get(kind.directory.entity.name).map_or(Duration::ZERO, |until| until.since(now()));
+        let due =
+            progress.due.filter(|_| !self.is_single || progress.read.is_some()).map(|due| due.min(now().plus(longest_wait(kind.rhythm))));
+        due.map_or(Duration::ZERO, |due| due.since(now())).max(rests)
+    }
+
+    /// Leaves a kind alone for a while, where the failure is likely to be that of the next feed, too.
+    fn rest(&mut self, kind: &Kind, failure: &Failure) {
+        let name = kind.directory.entity.name;
+        let wait = match failure {
+            Failure::Unavailable | Failure::Throttled { .. } if !self.is_single => OUTAGE,
+            Failure::Unauthorized if !self.answered.contains(name) => REFUSED,
+            _ => return,
+        };
+        self.resting.insert(name, now().plus(wait));
     }
 
     /// Reads until a reading is proven, a few times at most; `None` when stopped.
@@ -201,62 +233,10 @@ impl Round<'_> {
         tools.vendor.directory(kind.directory, (feed, window, number), &tools.stop).await
     }
 
-    async fn store(&self, kind: &Kind, feed: &FeedId, page: Page) -> Result<u64, StoreError> {
+    pub(super) async fn store(&self, kind: &Kind, feed: &FeedId, page: Page) -> Result<u64, StoreError> {
         self.tools.progress.census_beat(Beat::Working { since: self.tools.clock.now().monotonic });
         let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
         self.tools.store.store_census(census, page).await
-    }
-
-    /// Deletes what a whole reading lacks, as far as that may be; tells why the rest may not. The outer `None` when stopped.
-    async fn sweep(
-        &self,
-        kind: &Kind,
-        feed: &FeedId,
-        began: &str,
-        keys: BTreeSet<ListingId>,
-    ) -> Result<Option<Option<String>>, StoreError> {
-        let (tools, directory) = (self.tools, kind.directory);
-        let census = || Census { entity: directory.entity, feed: feed.clone(), at: mirror_time() };
-        let found = tools.store.absences(census(), began.to_owned(), keys).await?;
-        let Some(time) = Stamp::parse(began) else { return Ok(Some(None)) };
-        let ruling = rule(found, directory.has_ids(), kind.limits, time);
-        let (mut gone, mut unknown) = (Vec::new(), Vec::new());
-        for id in ruling.ripe {
-            match self.is_gone(kind, feed, &id).await? {
-                None => return Ok(None),
-                Some(Ok(true)) => gone.push(id),
-                Some(Ok(false)) => tools.store.not_absent(census(), id).await?,
-                Some(Err(why)) => unknown.push(format!("whether {} {id} is gone could not be learnt: {why}", directory.entity.name)),
-            }
-            if unknown.len() >= MOST_UNKNOWN {
-                break;
-            }
-        }
-        if !gone.is_empty() {
-            tracing::info!(%feed, service = directory.service(), deleted = gone.len(), "a whole reading lacks rows, so they are deleted");
-            tools.store.delete_absent(census(), gone).await?;
-        }
-        Ok(Some(ruling.withheld.or_else(|| unknown.pop())))
-    }
-
-    /// Whether the vendor confirms that one is gone; the error says why that is not known. What it answers is stored.
-    async fn is_gone(&self, kind: &Kind, feed: &FeedId, id: &ListingId) -> Result<Option<Result<bool, String>>, StoreError> {
-        // Where it cannot be asked for, a second reading has confirmed it.
-        if !kind.directory.has_ids() {
-            return Ok(Some(Ok(true)));
-        }
-        self.tools.progress.census_beat(Beat::Queued);
-        let page = match self.tools.vendor.directory_entry(kind.directory, (feed, id), &self.tools.stop).await {
-            None => return Ok(None),
-            Some(Err(error)) => return Ok(Some(Err(error.message))),
-            Some(Ok(page)) => page,
-        };
-        let is_there = page.records.iter().any(|record| record.key.listing == *id);
-        let is_empty = page.records.is_empty() && page.rejects.is_empty() && page.total == 0;
-        if !is_empty {
-            self.store(kind, feed, page).await?;
-        }
-        Ok(Some(if is_there || is_empty { Ok(is_empty) } else { Err("the vendor answers with others".to_owned()) }))
     }
 
     /// Logs a trouble once, and its end.

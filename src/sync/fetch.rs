@@ -88,7 +88,7 @@ async fn detail(tools: &Tools, feed: &FeedId, listing: &ListingId) -> Option<One
 fn knows_none() -> VendorError {
     let message = "asked for single listings, the vendor also denies those that it has just returned, so its answers do not show that the \
                    missing ones are gone";
-    VendorError { failure: Failure::Refused, message: message.to_owned(), vendor_now: None }
+    VendorError { failure: Failure::Refused, message: message.to_owned(), status: None, vendor_now: None }
 }
 
 /// What comes of the page that is being stored; never ready where there is none.

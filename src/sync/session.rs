@@ -205,7 +205,7 @@ impl Session {
                 self.pending.push_back(Command::Store(Box::new(arrival)));
             }
             Verdict::Refuse(failure, reason, retry) => {
-                let error = VendorError { failure, message: reason.to_owned(), vendor_now: None };
+                let error = VendorError { failure, message: reason.to_owned(), status: None, vendor_now: None };
                 self.tell(Report::Failed(purpose, request, error, retry));
             }
         }
@@ -478,7 +478,7 @@ mod tests {
 
     fn said(answer: Result<Option<Record>, Failure>) -> Option<Confirmation> {
         let mut session = session(false);
-        let failed = |failure| VendorError { failure, message: "a fault".to_owned(), vendor_now: None };
+        let failed = |failure| VendorError { failure, message: "a fault".to_owned(), status: None, vendor_now: None };
         session.on(Event::One(ListingId("1".to_owned()), answer.map_err(failed)), now(0));
         match next(&mut session, 0) {
             Command::Confirm(_, said) => Some(said),

@@ -13,13 +13,15 @@ pub struct Error {
     pub failure: Failure,
     /// What happened, in printable characters and at most about 500 of them. Holds no key, body or query.
     pub message: String,
+    /// The HTTP status, where the vendor refused with one.
+    pub status: Option<u16>,
     /// The vendor's clock, where the vendor answered with a `Date` header (whole seconds).
     pub vendor_now: Option<Stamp>,
 }
 
 impl Error {
     pub(super) fn new(failure: Failure, message: &str) -> Error {
-        Error { failure, message: printable(message, MESSAGE_LIMIT), vendor_now: None }
+        Error { failure, message: printable(message, MESSAGE_LIMIT), status: None, vendor_now: None }
     }
 
     /// With more that a person should know.

@@ -175,5 +175,5 @@ pub(super) fn empty_page() -> Result<Page, Failure> {
 }
 
 fn fault(failure: Failure) -> VendorError {
-    VendorError { failure, message: "a fault".to_owned(), vendor_now: None }
+    VendorError { failure, message: "a fault".to_owned(), status: None, vendor_now: None }
 }

@@ -28,7 +28,7 @@ impl Vendor {
     /// One of them by its id; an empty page where the vendor does not have it.
     ///
     /// # Errors
-    /// As [`Vendor::directory`]. Nothing but an empty list tells that there is none.
+    /// As [`Vendor::directory`]. An empty list or a 404 tells that there is none.
     pub(crate) async fn directory_entry(
         &self,
         directory: &Directory,
@@ -38,7 +38,12 @@ impl Vendor {
         // Without a beginning, the document has it begin today.
         let from = (directory.dates[0], json!(Stamp::parse("1900-01-01")?.to_wire()));
         let call = directory.call(feed, directory.one.map(|one| (one, json!(id))).into_iter().chain([from]));
-        self.read_directory(directory, feed, call, stop).await
+        match self.read_directory(directory, feed, call, stop).await? {
+            Err(error) if error.status == Some(404) => {
+                Some(Ok(Page { records: Vec::new(), rejects: Vec::new(), total: 0, next_page: None, vendor_now: error.vendor_now }))
+            }
+            answer => Some(answer),
+        }
     }
 
     async fn read_directory(

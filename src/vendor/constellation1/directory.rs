@@ -67,6 +67,9 @@ const UNDATED: Entity = Entity {
     beside: &[],
 };
 
+/// Lists whose length is a multiple of this may have been cut there.
+const ROUND: usize = 100;
+
 /// How one of them is asked for.
 #[derive(Debug)]
 pub struct Directory {
@@ -133,16 +136,29 @@ impl Directory {
     pub(super) fn page(&self, feed: &FeedId, answer: Items) -> Page {
         let Items { mut items, rejects, total, next_page, vendor_now } = answer;
         // Whether the vendor heeds the feed that is asked for is not known; agents and offices do not name theirs.
-        items.retain(|item| item.text("FeedId").is_none_or(|own| feed.is(&FeedId(own.to_owned()))));
-        let total = total.unwrap_or((items.len() + rejects.len()) as u64);
+        let is_foreign = |item: &Item| sent(item, "FeedId").is_some_and(|own| !feed.is(&FeedId(own)));
+        // Open houses are asked for by a list of feeds, so those of others are expected where it is not heeded.
+        items.retain(|item| self.made.is_none() || !is_foreign(item));
+        let all = items.len();
+        let items = self.in_order(items);
+        let repeats = (all - items.len()) as u64;
+        let total = total.map_or_else(|| counted(items.len() + rejects.len()), |total| total.saturating_sub(repeats));
         let rejects = rejects.into_iter().map(|raw| rejected("it is no JSON object".to_owned(), raw)).collect();
         let mut page = Page { records: Vec::new(), rejects, total, next_page, vendor_now };
         let mut made: HashMap<String, u32> = HashMap::new();
-        for item in self.in_order(items) {
+        for item in items {
+            if is_foreign(&item) {
+                page.rejects.push(rejected("it says that it is of another feed".to_owned(), item.raw));
+                continue;
+            }
             let mut raw = with(&item.raw, "FeedId", &feed.0);
             if let Some([id, of, and]) = self.made
                 && let Some(first) = item.text(of)
             {
+                // An id of the vendor's own stays, as a value under another name does.
+                if let Some(own) = sent(&item, id) {
+                    raw = with(&raw, &id.to_lowercase(), &own);
+                }
                 let begins = item.text(and).map_or("", |text| text);
                 let begins = Stamp::parse(begins).map_or_else(|| begins.to_owned(), |start| start.to_string());
                 let made_id = format!("{first}/{begins}");
@@ -158,13 +174,30 @@ impl Directory {
         page
     }
 
-    /// Those whose ids are made, in the order of their text: the same in every answer.
+    /// Those whose ids are made, in the order of their text: the same in every answer. What is repeated in every letter is one.
     fn in_order(&self, mut items: Vec<Item>) -> Vec<Item> {
         if self.made.is_some() {
             items.sort_by(|one, other| one.raw.cmp(&other.raw));
+            items.dedup_by(|one, other| one.raw == other.raw);
         }
         items
     }
+}
+
+/// How many there are where the vendor does not say it. A list of a round length may have been cut short, so one more is expected.
+fn counted(listed: usize) -> u64 {
+    let may_be_cut = listed > 0 && listed.is_multiple_of(ROUND);
+    listed as u64 + u64::from(may_be_cut)
+}
+
+/// A member of an answer as text, whether or not it has a field.
+fn sent(item: &Item, name: &str) -> Option<String> {
+    let unplaced = || {
+        let extra: Map<String, Value> = serde_json::from_str(item.extra.as_deref()?).ok()?;
+        let (_, value) = extra.into_iter().find(|(other, value)| other.eq_ignore_ascii_case(name) && !value.is_null())?;
+        Some(value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
+    };
+    item.text(name).map(ToOwned::to_owned).or_else(unplaced)
 }
 
 fn rejected(reason: String, raw: String) -> Reject {
@@ -233,6 +266,27 @@ mod tests {
         let back = page(&OPEN_HOUSE_DIRECTORY, &format!("[{twin},{other},{one},{foreign}]"));
         assert_eq!(ids(&there), ["1/2026-05-01T10:00:00", "1/2026-05-01T10:00:00/2", "2/"]);
         assert_eq!((there.total, &there.records), (3, &back.records), "the order of an answer does not matter");
+        let repeated = page(&OPEN_HOUSE_DIRECTORY, &format!("{{\"Results\":[{one},{twin},{one}],\"Total\":3}}"));
+        assert_eq!((ids(&repeated).len(), repeated.total), (2, 2), "what is repeated in every letter is one");
+    }
+
+    #[test]
+    fn what_says_that_it_is_of_another_feed_is_no_row_of_this_one() {
+        let page = page(&AGENT_DIRECTORY, r#"[{"AgentId":"1","feedid":"NWMLS"},{"AgentId":"2","FeedId":"gamls"},{"AgentId":"3"}]"#);
+        assert_eq!((ids(&page), page.rejects.len(), page.total), (vec!["2", "3"], 1, 3));
+        assert!(page.rejects[0].raw.contains("NWMLS"), "{:?}", page.rejects[0]);
+    }
+
+    #[test]
+    fn an_id_of_the_vendors_own_is_kept_beside_the_made_one() {
+        let page = page(&OPEN_HOUSE_DIRECTORY, r#"[{"FeedId":"GAMLS","ListingId":"1","StartDate":null,"OpenHouseId":77}]"#);
+        assert_eq!(ids(&page), ["1/"]);
+        assert_eq!((OPEN_HOUSES.decode)(&page.records[0]).extra.as_deref(), Some(r#"{"openhouseid":"77"}"#));
+    }
+
+    #[test]
+    fn a_round_number_of_records_without_a_total_may_have_been_cut() {
+        assert_eq!([0, 99, 100, 200, 201].map(counted), [0, 99, 101, 201, 201]);
     }
 
     #[test]

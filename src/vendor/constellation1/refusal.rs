@@ -40,7 +40,7 @@ impl Refusal<'_> {
         if let Some(hint) = self.hint(&failure) {
             message = format!("{message}; {hint}");
         }
-        Error::new(failure, &message).at(self.vendor_now.map(Stamp::from_utc))
+        Error { status: Some(self.status.as_u16()), ..Error::new(failure, &message).at(self.vendor_now.map(Stamp::from_utc)) }
     }
 
     fn failure(&self, message: Option<&str>) -> Failure {
