@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// or has none, and goes back to where it was. A field without a value is null.
 pub(super) fn write(row: &Row, fields: &[Field], out: &mut String) -> rusqlite::Result<()> {
     let extra = row.get_ref(fields.len())?.as_str_or_null()?;
-    let mut extra: BTreeMap<&str, &RawValue> = extra.and_then(|extra| serde_json::from_str(extra).ok()).unwrap_or_default();
+    let mut extra: BTreeMap<String, &RawValue> = extra.and_then(|extra| serde_json::from_str(extra).ok()).unwrap_or_default();
     let mut before = '{';
     for (index, field) in fields.iter().enumerate() {
         out.push(before);
@@ -25,7 +25,7 @@ pub(super) fn write(row: &Row, fields: &[Field], out: &mut String) -> rusqlite::
     }
     for (name, raw) in extra {
         out.push(before);
-        push_text(name, out);
+        push_text(&name, out);
         out.push(':');
         out.push_str(raw.get());
     }
