@@ -245,13 +245,17 @@ fn is_wanted(record: &Value, filters: &Filters, now: Stamp) -> bool {
     let whole = |asked: Option<i64>| asked.map(|asked| asked as f64);
     let wanted = |asked: Option<bool>, name: &str| asked != Some(true) || record[name] == true;
     let exactly = |asked: Option<bool>, name: &str| asked.is_none_or(|asked| record[name] == asked);
-    let ahead = || {
-        record["OpenHouses"].as_array().is_some_and(|houses| houses.iter().any(|house| stamp(house["StartDate"].as_str().unwrap()) > now))
+    // Its times have no zone, so one that ended less than a day ago may still be to come.
+    let lately = now.minus(Duration::from_secs(86_400));
+    let is_ahead = |house: &Value| {
+        let end = house["EndDate"].as_str().or(house["StartDate"].as_str()).unwrap();
+        house["IsActive"] != false && stamp(end) > lately
     };
+    let ahead = || record["OpenHouses"].as_array().is_some_and(|houses| houses.iter().any(is_ahead));
     one(&filters.feed_id_list, "FeedId")
-        && one(&filters.property_type_list, "PropertyType")
+        && (one(&filters.property_type_list, "PropertyType") || one(&filters.property_type_list, "PropertyTypeSearch"))
         && one(&filters.sale_type_list, "SaleType")
-        && one(&filters.status_list, "ListingStatus")
+        && (one(&filters.status_list, "ListingStatus") || one(&filters.status_list, "ListingStatusSearch"))
         && some_part(&filters.view_list, "ViewSearch")
         && some_part(&filters.style_list, "StyleSearch")
         && is(&filters.agent_id, "ListingAgentId")
