@@ -9,11 +9,15 @@ use super::world::World;
 use crate::record::{Location, Position, Stamp};
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use crate::vendor::constellation1::fields::binding::Bound;
-use crate::vendor::constellation1::fields::filters::{BORN, DEFAULT_MILES, FILTERS, MOST_MILES, SALE_DATES, SOLD, Test, sold_days};
+use crate::vendor::constellation1::fields::filters::{BORN, DEFAULT_MILES, FILTERS, MOST_MILES, Test, sold_days};
 use crate::vendor::constellation1::fields::services::Service;
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::time::Duration;
+
+/// Where a sale stands, and its date: the first of these fields that is there.
+const SOLD: (&str, [&str; 2]) = ("ListingStatusSearch", ["Sold", "Closed"]);
+const SALE_DATES: [&str; 3] = ["SaleDate", "LastListingStatusChangeDate", "MlsUpdateDate"];
 
 /// One listing that may match.
 struct Candidate {

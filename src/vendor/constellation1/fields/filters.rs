@@ -91,7 +91,3 @@ fn days_of(unit: &str) -> Option<u64> {
     let units = [("day", 1), ("week", 7), ("month", 30), ("year", 365)];
     units.into_iter().find(|(name, _)| unit.trim_end_matches('s') == *name).map(|(_, days)| days)
 }
-
-/// Where a sale stands, and its date: the first of these fields that is there.
-pub(crate) const SOLD: (&str, [&str; 2]) = ("ListingStatusSearch", ["Sold", "Closed"]);
-pub(crate) const SALE_DATES: [&str; 3] = ["SaleDate", "LastListingStatusChangeDate", "MlsUpdateDate"];
