@@ -94,6 +94,9 @@ class Questions:
         self.places = db.execute(sample.format("longitude, latitude")).fetchall()
         self.cities = sorted({row[0] for row in db.execute(sample.format("city")) if row[0]})
         self.addresses = db.execute(sample.format("address, city, state, zip")).fetchall()
+        starts = sorted(row[0] for row in db.execute("SELECT start_date FROM listing_open_houses LIMIT 4000") if row[0])
+        # Copies of a few listings make up the file of queries.py, so nearly all of its open houses would match.
+        self.houses_from = starts[-len(starts) // 100] if starts else "2026-01-01T00:00:00"
         self.random = random.Random(1)
 
     def filters(self):
@@ -104,7 +107,7 @@ class Questions:
         pick, feeds = self.random.choice, {"FeedIdList": ["GAMLS"]}
         if service in ("GetListingsByLocation", "GetSoldListingsByLocation"):
             longitude, latitude = pick(self.places)
-            return "POST", service, self.filters() | {"MaxPrice": 900_000, "WktLocation": f"POINT ({longitude} {latitude})", "Distance": 5}
+            return "POST", service, self.filters() | {"MaxPrice": 900_000, "StatusList": ["Sold"] if "Sold" in service else ["Active"], "WktLocation": f"POINT ({longitude} {latitude})", "Distance": 5}
         if service == "GetListingsByAddress":
             names = dict(zip(("Address", "City", "State", "Zip"), pick(self.addresses)))
             return "POST", service, self.filters() | names | {"Distance": 2}
@@ -117,7 +120,7 @@ class Questions:
         if service in ("GetAgents", "GetOffices"):
             return "GET", f"{service}?FeedId=GAMLS&FromUpdatedDate=2000-01-01T00:00:00", None
         if service == "GetListingsOpenHouse":
-            return "GET", "GetListingsOpenhouse?FeedIdList=GAMLS&OpenFromDate=2026-01-01T00:00:00", None
+            return "GET", f"GetListingsOpenhouse?FeedIdList=GAMLS&OpenFromDate={self.houses_from}", None
         return "GET", "SyncListings?FeedIdList=GAMLS&FromUpdatedDate=2000-01-01T00:00:00&Status=0&Page=1", None
 
 

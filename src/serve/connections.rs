@@ -98,11 +98,15 @@ impl Connections {
     }
 }
 
+/// Bytes at the beginning of the file that are read without a call of the system for each page. SQLite maps less than 2 GiB.
+const MAPPED: i64 = (2 << 30) - 1;
+
 fn open(path: &Path) -> Result<Opened, Trouble> {
     let identity = identity(path);
     let connection = open_read_only(path)?;
     functions::register(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "mmap_size", MAPPED)?;
     Ok(Opened { connection, identity })
 }
 

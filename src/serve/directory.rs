@@ -104,15 +104,40 @@ const OPEN_HOUSES: &str = "
             SELECT listings.feed_id, listings.listing_id, NULL, NULL, house.value ->> '$.IsActive', house.value ->> '$.StartDate',
                 house.value ->> '$.EndDate', house.value ->> '$.Remarks', NULL
             FROM listings, json_each(listings.open_houses) AS house
-            WHERE deleted_at IS NULL AND purged_at IS NULL AND open_houses LIKE '[{%' AND feed_id NOT IN mirrored
+            WHERE deleted_at IS NULL AND purged_at IS NULL AND open_houses LIKE '[{%' AND +feed_id NOT IN mirrored
+                -- In the words of the index `listings_open_houses`: the last one does not end a day before the first that is asked for.
+                AND CASE WHEN json_array_length(open_houses) > 4 THEN '9999' ELSE max(
+                    coalesce(open_houses ->> '$[0].EndDate', open_houses ->> '$[0].StartDate', ''),
+                    coalesce(open_houses ->> '$[1].EndDate', open_houses ->> '$[1].StartDate', ''),
+                    coalesce(open_houses ->> '$[2].EndDate', open_houses ->> '$[2].StartDate', ''),
+                    coalesce(open_houses ->> '$[3].EndDate', open_houses ->> '$[3].StartDate', '')) END >= strftime('%Y-%m-%dT%H:%M:%S', ?4, '-1 day')
                 AND lower(house.type) = 'object' AND (NOT ?6 OR coalesce(house.value ->> '$.IsActive', 1)
                     AND coalesce(house.value ->> '$.EndDate', house.value ->> '$.StartDate') > strftime('%Y-%m-%dT%H:%M:%S', 'now', '-1 day'))
         )
         SELECT house.* FROM house
-        WHERE feed_id IN (SELECT value FROM json_each(?1))
-            AND ((?2 IS NULL AND ?3 IS NULL) OR (feed_id, listing_id) IN (SELECT feed_id, listing_id FROM listings
-                WHERE deleted_at IS NULL AND (?2 IS NULL OR listing_agent_id = ?2) AND (?3 IS NULL OR listing_office_id = ?3)))
-            AND (NOT ?6 OR (feed_id, listing_id) IN (SELECT feed_id, listing_id FROM public_listings))
+        WHERE +feed_id IN (SELECT value FROM json_each(?1))
+            AND ((?2 IS NULL AND ?3 IS NULL) OR EXISTS (SELECT 1 FROM listings AS of
+                WHERE of.feed_id = house.feed_id AND of.listing_id = house.listing_id AND of.deleted_at IS NULL
+                    AND (?2 IS NULL OR of.listing_agent_id = ?2) AND (?3 IS NULL OR of.listing_office_id = ?3)))
+            AND (NOT ?6 OR EXISTS (
+                SELECT 1 FROM public_listings AS shown WHERE shown.feed_id = house.feed_id AND shown.listing_id = house.listing_id))
             AND start_date >= ?4 AND (?5 IS NULL OR coalesce(end_date, start_date) <= ?5)
         ORDER BY feed_id, listing_id, start_date
         LIMIT ?7";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_houses_in_listings_are_found_by_the_index_of_their_ends() {
+        let file = Connection::open_in_memory().expect("SQLite opens");
+        file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
+        let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {OPEN_HOUSES}")).expect("valid");
+        let asked = params!["[]", None::<String>, None::<String>, "2026-05-01T00:00:00", None::<String>, false, 9];
+        let steps = statement.query_map(asked, |row| row.get::<_, String>("detail")).expect("a plan");
+        let plan = steps.map(|step| step.expect("a step")).collect::<Vec<_>>().join("\n");
+        assert!(plan.contains("listings USING INDEX listings_open_houses (<expr>>?)"), "{plan}");
+        assert!(!plan.contains("SCAN listings"), "{plan}");
+    }
+}

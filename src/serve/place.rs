@@ -51,10 +51,15 @@ fn addressed(connection: &Connection, view: &View, bound: &Bound, address: &str)
     Ok(found.map(Location::Point).ok_or_else(|| "The field Address is not the address of a listing with coordinates.".to_owned()))
 }
 
+/// Whether the file has the R*Tree of all places (`search.location` of the configuration).
+pub(super) fn has_tree(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'listing_location'";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
 /// The R*Tree finds what lies near, if the file has it; the distance is measured in any case.
 fn within(connection: &Connection, view: &View, (location, miles): (&Location, f64), conditions: &mut Conditions) -> rusqlite::Result<()> {
-    let has_tree = "SELECT count(*) FROM sqlite_schema WHERE name = 'listing_location'";
-    if connection.prepare_cached(has_tree)?.query_row([], |row| row.get(0))? {
+    if has_tree(connection)? {
         let near = "(feed_id, listing_id) IN (SELECT ids.feed_id, ids.listing_id
             FROM listing_location AS place CROSS JOIN listing_ids AS ids ON ids.id = place.id
             WHERE place.max_longitude >= ? AND place.min_longitude <= ? AND place.max_latitude >= ? AND place.min_latitude <= ?)";

@@ -35,8 +35,9 @@ fn conditions(connection: &Connection, view: &View, service: &Service, bound: &m
     let mut conditions = Conditions::default();
     let is_few = add_few(connection, view, bound, &mut conditions)?;
     let is_of_sales = service.parameter("SoldDateRange").is_some();
-    // The index of sales begins with the feed.
-    add_feeds(view, is_few && !is_of_sales, &mut conditions);
+    // Sales are asked for around a place. Without a table of places, their index finds them, which begins with the feed.
+    let is_few = is_few && (!is_of_sales || place::has_tree(connection)?);
+    add_feeds(view, is_few, &mut conditions);
     // Around an address, its city and its ZIP code are where to look from, and no filters.
     let is_by_address = service.parameter("Address").is_some();
     conditions.filter(view, bound, if is_by_address { &["City", "Zip"] } else { &[] });
@@ -52,6 +53,25 @@ const FIND_IN_FEED: [&str; 3] = ["AgentId", "OfficeId", "MlsUpdateDate"];
 const FIND: [&str; 4] = ["City", "Zip", "WktLocation", "Address"];
 /// Parameters whose columns stand in the index `listings_type`.
 const IN_INDEX: [(&str, &str); 3] = [("MinPrice", "price >= ?"), ("MaxPrice", "price <= ?"), ("Beds", "beds >= ?")];
+/// Steps in the index `listings_type` from one status and type of each feed to the next, and within each to the prices that are asked
+/// for. The last word of each list is NULL, for the listings that have none.
+const IN_INDEX_OF_TYPES: &str = "WITH RECURSIVE status (feed_id, word) AS (
+        SELECT value, (SELECT min(listing_status_search) FROM listings WHERE feed_id = value AND deleted_at IS NULL) FROM json_each(?)
+        UNION ALL
+        SELECT feed_id, (SELECT min(listing_status_search) FROM listings
+            WHERE listings.feed_id = status.feed_id AND listing_status_search > word AND deleted_at IS NULL)
+        FROM status WHERE word IS NOT NULL
+    ), type (feed_id, status, word) AS (
+        SELECT feed_id, word, (SELECT min(property_type_search) FROM listings
+            WHERE listings.feed_id = status.feed_id AND listing_status_search IS word AND deleted_at IS NULL)
+        FROM status
+        UNION ALL
+        SELECT feed_id, status, (SELECT min(property_type_search) FROM listings WHERE listings.feed_id = type.feed_id
+            AND listing_status_search IS status AND property_type_search > word AND deleted_at IS NULL)
+        FROM type WHERE word IS NOT NULL
+    )
+    SELECT listings.feed_id, listing_id FROM type CROSS JOIN listings INDEXED BY listings_type
+    WHERE listings.feed_id = type.feed_id AND listing_status_search IS status AND property_type_search IS word AND deleted_at IS NULL";
 /// As many listings are not few.
 const MANY: i64 = 20_000;
 
@@ -59,21 +79,21 @@ fn has_any(bound: &Bound, names: &[&str]) -> bool {
     names.iter().any(|name| bound.get(name).is_some())
 }
 
-/// Tells whether few listings may match, because an index finds them. Prices and beds are looked up in an index, which is read ten
-/// times as fast as the rows; where they let few through, only those are looked at. Of many, enough are found soon in any order.
+/// Tells whether few listings may match, because an index finds them. Prices and beds are looked up in an index; where they let few
+/// through, only those are looked at. Of many, enough are found soon in any order.
 fn add_few(connection: &Connection, view: &View, bound: &Bound, conditions: &mut Conditions) -> rusqlite::Result<bool> {
     let compared: Vec<(&str, i64)> = IN_INDEX.iter().filter_map(|(name, sql)| Some((*sql, bound.integer(name)?))).collect();
     if compared.is_empty() || has_any(bound, &FIND) || has_any(bound, &FIND_IN_FEED) {
         return Ok(has_any(bound, &FIND));
     }
-    let (of_feeds, feeds) = view.of_feeds("?");
-    let words: Vec<&str> = compared.iter().map(|(sql, _)| *sql).collect();
-    let matches = format!("FROM listings INDEXED BY listings_type WHERE {of_feeds} AND deleted_at IS NULL AND {}", words.join(" AND "));
+    let feeds = view.feeds_json();
+    let words: Vec<String> = compared.iter().map(|(sql, _)| format!("listings.{sql}")).collect();
+    let matches = format!("{IN_INDEX_OF_TYPES} AND {}", words.join(" AND "));
     let values: Vec<Sql> = std::iter::once(Sql::Text(feeds)).chain(compared.iter().map(|(_, number)| Sql::Integer(*number))).collect();
-    let count = format!("SELECT count(*) FROM (SELECT 1 {matches} LIMIT {MANY})");
+    let count = format!("SELECT count(*) FROM ({matches} LIMIT {MANY})");
     let is_few = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))? < MANY;
     if is_few {
-        conditions.add(format!("(feed_id, listing_id) IN (SELECT feed_id, listing_id {matches})"), values);
+        conditions.add(format!("(feed_id, listing_id) IN ({matches})"), values);
     }
     Ok(is_few)
 }
@@ -209,7 +229,7 @@ mod tests {
             check(&GET_LISTINGS, public, json!({ "HasAc": true, "StatusList": ["Active"] }), "sqlite_autoindex_listings_2 (feed_id=?");
             check(&GET_LISTINGS, public, json!({ "HasOpenHouse": true }), "listings_open_houses");
             let near = json!({ "WktLocation": "POINT (-77 38)", "Distance": 5 });
-            check(&GET_SOLD_LISTINGS_BY_LOCATION, public, near.clone(), "listings_sold (feed_id=? AND <expr>>?)");
+            check(&GET_SOLD_LISTINGS_BY_LOCATION, public, near.clone(), "place VIRTUAL TABLE INDEX");
             check(&GET_LISTINGS_BY_LOCATION, public, near, "place VIRTUAL TABLE INDEX");
         }
     }
