@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.parse
 
 ROOT = pathlib.Path(__file__).parent.parent
 PROGRAM = ROOT / "target" / "release" / "mls-sync"
@@ -116,7 +117,7 @@ class Questions:
         if service == "GetListings":
             return "POST", service, self.filters() | feeds
         if service == "GetListingDetail":
-            return "GET", f"{service}?FeedId=GAMLS&ListingId={pick(self.ids)}", None
+            return "GET", f"{service}?FeedId=GAMLS&ListingId={urllib.parse.quote(pick(self.ids))}", None
         if service in ("GetAgents", "GetOffices"):
             return "GET", f"{service}?FeedId=GAMLS&FromUpdatedDate=2000-01-01T00:00:00", None
         if service == "GetListingsOpenHouse":
@@ -160,7 +161,7 @@ def latency(database):
 def stored(log, after):
     """Milliseconds of each transaction that stored a page since then."""
     lines = (json.loads(line) for line in log.read_text().splitlines()[after:] if '"a page is stored"' in line)
-    return [line["duration_ms"] for line in lines]
+    return [float(line["duration_ms"]) for line in lines]
 
 
 def lines_of(log):
