@@ -6,7 +6,7 @@ use anyhow::Context;
 use mls_sync::record::{Location, Position, Stamp};
 use mls_sync::sandbox::{Options, Sandbox};
 use mls_sync::vendor::constellation1::{AgentsRequest, ByLocation, Client, ClientOptions, Filters, Wkt};
-use mls_sync::vendor::{Limiter, LimiterOptions, Priority, Vendor};
+use mls_sync::vendor::{HttpOptions, Limiter, LimiterOptions, Priority, Vendor};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -17,13 +17,15 @@ const MOST_PAGES: usize = 100;
 async fn main() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(Options { listings: 300, ..Options::default() }, "127.0.0.1:0".parse()?).await?;
     let client = Client::new(ClientOptions {
-        base_url: sandbox.url().parse()?,
+        http: HttpOptions {
+            base_url: sandbox.url().parse()?,
+            timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            max_body: 64 << 20,
+            user_agent: concat!("mls-sync/", env!("CARGO_PKG_VERSION")).to_owned(),
+        },
         client: "demo".to_owned(),
         key: "demo-key".into(),
-        timeout: Duration::from_secs(30),
-        connect_timeout: Duration::from_secs(5),
-        max_body: 64 << 20,
-        user_agent: concat!("mls-sync/", env!("CARGO_PKG_VERSION")).to_owned(),
     });
     let client = client.map_err(anyhow::Error::msg)?;
     let limits = LimiterOptions { requests_per_second: 2.0, max_in_flight: 1, requests_per_hour: None, requests_per_day: None };

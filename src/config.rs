@@ -22,8 +22,8 @@ pub(crate) use rate::Rate;
 pub(crate) use reconcile::DetailOnly;
 
 use crate::record::{Source, Stamp};
-use crate::vendor::LimiterOptions;
 use crate::vendor::constellation1::ClientOptions;
+use crate::vendor::{HttpOptions, LimiterOptions};
 use chrono::Utc;
 use document::Rule;
 use reqwest::Url;
@@ -134,13 +134,15 @@ impl Config {
     pub(crate) fn client_options(&self, key: SecretString) -> Result<ClientOptions, String> {
         let vendor = &self.constellation1;
         Ok(ClientOptions {
-            base_url: Url::parse(&vendor.base_url).map_err(|error| error.to_string())?,
+            http: HttpOptions {
+                base_url: Url::parse(&vendor.base_url).map_err(|error| error.to_string())?,
+                timeout: vendor.timeout.0,
+                connect_timeout: vendor.timeout.0.min(Duration::from_secs(10)),
+                max_body: vendor.max_body_bytes,
+                user_agent: concat!("mls-sync/", env!("CARGO_PKG_VERSION")).to_owned(),
+            },
             client: vendor.client.clone(),
             key,
-            timeout: vendor.timeout.0,
-            connect_timeout: vendor.timeout.0.min(Duration::from_secs(10)),
-            max_body: vendor.max_body_bytes,
-            user_agent: concat!("mls-sync/", env!("CARGO_PKG_VERSION")).to_owned(),
         })
     }
 

@@ -1,14 +1,23 @@
 //! The outside world, in: a vendor's API becomes pages of records.
 
+mod answer;
+mod body;
+mod charset;
 pub mod constellation1;
 mod error;
+mod http;
 mod limiter;
+mod throttle;
+mod turn;
 
 pub use constellation1::{AGENT_DIRECTORY, Call, Directory, OFFICE_DIRECTORY, OPEN_HOUSE_DIRECTORY};
 pub use error::Error;
+pub use http::HttpOptions;
+pub(crate) use http::check_url;
 pub use limiter::{Limiter, LimiterOptions, Priority};
+pub use throttle::wait;
 
-use crate::record::{Failure, FeedId, ListingId, Page, PageRequest, Record};
+use crate::record::{FeedId, ListingId, Page, PageRequest, Record};
 use constellation1::Client;
 use error::Unanswered;
 use secrecy::SecretString;
@@ -103,37 +112,10 @@ impl Vendor {
         self.limiter.closed_for()
     }
 
-    /// A request that was lost with a dead connection is asked again at once: in a new turn, for it is one more request.
     async fn in_turn<T, F>(&self, priority: Priority, stop: &CancellationToken, ask: impl Fn() -> F) -> Option<Result<T, Error>>
     where
         F: Future<Output = Result<T, Unanswered>>,
     {
-        let outcome = match self.once(priority, stop, ask()).await? {
-            Err(Unanswered::Dead(error)) => {
-                tracing::debug!("a connection was dead, so the request is sent again on another: {}", error.message);
-                self.once(priority, stop, ask()).await?
-            }
-            outcome => outcome,
-        };
-        Some(outcome.map_err(Error::from))
-    }
-
-    /// The request is a future that has not begun, so its timestamp is of the moment it leaves.
-    async fn once<T>(
-        &self,
-        priority: Priority,
-        stop: &CancellationToken,
-        request: impl Future<Output = Result<T, Unanswered>>,
-    ) -> Option<Result<T, Unanswered>> {
-        let permit = self.limiter.admit(priority, stop).await?;
-        let outcome = stop.run_until_cancelled(request).await?;
-        match &outcome {
-            Ok(_) => self.limiter.answered(&permit),
-            Err(Unanswered::Failed(Error { failure: Failure::Throttled { wait }, .. })) => self.limiter.throttled(*wait),
-            Err(_) => {}
-        }
-        // Only now may the next request take the place: the gate is closed before it looks.
-        drop(permit);
-        Some(outcome)
+        turn::reading(&self.limiter, priority, stop, ask).await
     }
 }

@@ -8,7 +8,7 @@ use mls_sync::vendor::constellation1::fields::services::{Method, SERVICES, Servi
 use mls_sync::vendor::constellation1::{
     AgentsRequest, ByAddress, ByGeography, ByLocation, Client, ClientOptions, Filters, Item, Items, OfficesRequest, OpenHousesRequest, Wkt,
 };
-use mls_sync::vendor::{Call, Error, Limiter, LimiterOptions, Priority, Vendor};
+use mls_sync::vendor::{Call, Error, HttpOptions, Limiter, LimiterOptions, Priority, Vendor};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::strategy::Just;
 use proptest::test_runner::TestRunner;
@@ -41,13 +41,15 @@ async fn run(options: Options) -> Run {
     let (client, key) = (options.client.clone(), options.key.0.clone());
     let sandbox = Sandbox::start(options, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let options = ClientOptions {
-        base_url: sandbox.url().parse().unwrap(),
+        http: HttpOptions {
+            base_url: sandbox.url().parse().unwrap(),
+            timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(5),
+            max_body: 64 << 20,
+            user_agent: "mls-sync/test".to_owned(),
+        },
         client,
         key: key.into(),
-        timeout: Duration::from_secs(20),
-        connect_timeout: Duration::from_secs(5),
-        max_body: 64 << 20,
-        user_agent: "mls-sync/test".to_owned(),
     };
     let limits = LimiterOptions { requests_per_second: 10_000.0, max_in_flight: 4, requests_per_hour: None, requests_per_day: None };
     Run { sandbox, vendor: Vendor::new(Client::new(options).unwrap(), Limiter::new(limits)), stop: CancellationToken::new() }

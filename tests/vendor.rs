@@ -3,7 +3,7 @@
 use flate2::{Compression, write::GzEncoder};
 use mls_sync::record::{Failure, FeedId, ListingId, Page, PageRequest, Stamp, Stream, Window};
 use mls_sync::vendor::constellation1::{Client, ClientOptions};
-use mls_sync::vendor::{Error, Limiter, LimiterOptions, Priority, Vendor};
+use mls_sync::vendor::{Error, HttpOptions, Limiter, LimiterOptions, Priority, Vendor};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -54,13 +54,15 @@ impl Server {
 
     fn client(&self) -> Client {
         let options = ClientOptions {
-            base_url: format!("http://{}", self.address).parse().expect("a URL"),
+            http: HttpOptions {
+                base_url: format!("http://{}", self.address).parse().expect("a URL"),
+                timeout: Duration::from_millis(500),
+                connect_timeout: Duration::from_millis(500),
+                max_body: MAX_BODY,
+                user_agent: "mls-sync/test".to_owned(),
+            },
             client: "MyClient".to_owned(),
             key: KEY.into(),
-            timeout: Duration::from_millis(500),
-            connect_timeout: Duration::from_millis(500),
-            max_body: MAX_BODY,
-            user_agent: "mls-sync/test".to_owned(),
         };
         Client::new(options).expect("a client")
     }

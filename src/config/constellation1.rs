@@ -4,6 +4,7 @@ use super::document::Rule;
 use super::span::Span;
 use crate::record::Stream;
 use crate::record::zone::TimestampZone;
+use crate::vendor::check_url;
 use crate::vendor::constellation1::ClientOptions;
 use reqwest::Url;
 use serde::Deserialize;
@@ -31,7 +32,7 @@ impl Constellation1 {
     pub(super) fn rules(&self) -> Vec<Rule> {
         let no_scheme = format!("this URL lacks its scheme; write \"https://{}\"", self.base_url);
         let no_url = |error| format!("this is no URL ({error}); write one such as \"https://api.marketleader.com\"");
-        let base_url = Url::parse(&self.base_url).map_err(no_url).and_then(|url| ClientOptions::check_url(&url)).err();
+        let base_url = Url::parse(&self.base_url).map_err(no_url).and_then(|url| check_url(&url)).err();
         let missing = "it is missing; write the client name that the vendor gave you".to_owned();
         let client = ClientOptions::check_client(&self.client).err();
         let unread = "no listing is ever read without 0, or 1 and 2; write [0, 3]".to_owned();

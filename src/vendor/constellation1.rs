@@ -1,12 +1,9 @@
 //! The Constellation1 (Market Leader) partner API.
 
-mod answer;
 mod auth;
-mod body;
 mod call;
 mod canonical;
 mod census;
-mod charset;
 mod client;
 mod decimal;
 mod decode;
@@ -22,7 +19,6 @@ mod refusal;
 mod requests;
 mod scalar;
 mod services;
-mod throttle;
 mod wire;
 
 pub use call::Call;
@@ -33,5 +29,4 @@ pub use listings::LISTINGS;
 pub use members::cut;
 pub use mend::mended;
 pub use requests::{AgentsRequest, ByAddress, ByGeography, ByLocation, Filters, OfficesRequest, OpenHousesRequest, Wkt};
-pub use throttle::wait;
 pub use wire::{detail as read_detail, page as read_page};

@@ -2,32 +2,51 @@
 
 use super::json::text;
 use super::members::Members;
-use super::throttle;
 use crate::record::{Failure, Stamp, spoken};
+use crate::vendor::answer::{Answer, ERROR_BODY};
 use crate::vendor::error::Error;
+use crate::vendor::throttle;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
 use std::time::Duration;
 
 /// A larger difference of clocks is worth telling a person whose signature is refused.
 const NOTABLE_SKEW: TimeDelta = TimeDelta::seconds(60);
 
+/// Whether an answer refuses what was asked: its status is not 200, or it is a 429 that a proxy sends on as a 200.
+pub(super) fn refused(answer: &Answer) -> Result<(), Error> {
+    let is_throttled = answer.status == StatusCode::OK && answer.body.len() <= ERROR_BODY && says_too_many(&answer.body);
+    if answer.status == StatusCode::OK && !is_throttled {
+        return Ok(());
+    }
+    let refusal = Refusal {
+        status: if is_throttled { StatusCode::TOO_MANY_REQUESTS } else { answer.status },
+        retry_after: answer.header(RETRY_AFTER),
+        target: answer.target.as_deref(),
+        body: &answer.body,
+        vendor_now: answer.vendor_now(),
+        now: Utc::now(),
+    };
+    Err(refusal.error())
+}
+
 /// An answer whose status is not 200.
-pub(super) struct Refusal<'a> {
-    pub(super) status: StatusCode,
-    pub(super) retry_after: Option<&'a str>,
+struct Refusal<'a> {
+    status: StatusCode,
+    retry_after: Option<&'a str>,
     /// The host to which a redirect points.
-    pub(super) target: Option<&'a str>,
-    pub(super) body: &'a [u8],
+    target: Option<&'a str>,
+    body: &'a [u8],
     /// The vendor's clock, from the answer's `Date`.
-    pub(super) vendor_now: Option<DateTime<Utc>>,
+    vendor_now: Option<DateTime<Utc>>,
     /// Ours.
-    pub(super) now: DateTime<Utc>,
+    now: DateTime<Utc>,
 }
 
 impl Refusal<'_> {
     /// What the program should make of it, with the vendor's words for a person.
-    pub(super) fn error(&self) -> Error {
+    fn error(&self) -> Error {
         let words = Words::read(self.body);
         let failure = self.failure(words.message.as_deref());
         let mut message = format!("the vendor answered HTTP {}", self.status.as_u16());
@@ -87,7 +106,7 @@ impl Refusal<'_> {
 }
 
 /// Whether a body of whatever status is the document's TooManyRequests.
-pub(super) fn says_too_many(body: &[u8]) -> bool {
+fn says_too_many(body: &[u8]) -> bool {
     let words = Words::read(body);
     let says = |text: &str| text.to_ascii_lowercase().replace(' ', "").starts_with("toomanyrequests");
     !words.has_results && words.kind.iter().chain(&words.message).any(|text| says(text))

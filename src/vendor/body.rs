@@ -1,7 +1,7 @@
 //! A body, read up to a limit.
 
+use super::error::Error;
 use crate::record::Failure;
-use crate::vendor::error::Error;
 use flate2::bufread::MultiGzDecoder;
 use std::error::Error as _;
 use std::io::{self, Read};

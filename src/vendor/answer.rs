@@ -1,10 +1,9 @@
 //! A response of the vendor: what it says of itself, and whether it is an answer at all.
 
-use super::refusal::{self, Refusal};
+use super::error::Error;
 use crate::record::{Failure, Stamp, printable};
-use crate::vendor::error::Error;
 use chrono::{DateTime, Datelike, Utc};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Response, StatusCode};
 use std::ops::RangeInclusive;
 
@@ -18,7 +17,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     headers: HeaderMap,
     /// The host that a redirect names.
-    target: Option<String>,
+    pub(super) target: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
@@ -34,30 +33,13 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    fn vendor_now(&self) -> Option<DateTime<Utc>> {
+    pub(super) fn vendor_now(&self) -> Option<DateTime<Utc>> {
         let date = DateTime::parse_from_rfc2822(self.header(DATE)?).ok()?.to_utc();
         YEARS.contains(&date.year()).then_some(date)
     }
 
     pub(super) fn vendor_stamp(&self) -> Option<Stamp> {
         self.vendor_now().map(Stamp::from_utc)
-    }
-
-    /// An answer other than 200, or a 429 that a proxy sends on as a 200.
-    pub(super) fn refused(&self) -> Result<(), Error> {
-        let is_throttled = self.status == StatusCode::OK && self.body.len() <= ERROR_BODY && refusal::says_too_many(&self.body);
-        if self.status == StatusCode::OK && !is_throttled {
-            return Ok(());
-        }
-        let refusal = Refusal {
-            status: if is_throttled { StatusCode::TOO_MANY_REQUESTS } else { self.status },
-            retry_after: self.header(RETRY_AFTER),
-            target: self.target.as_deref(),
-            body: &self.body,
-            vendor_now: self.vendor_now(),
-            now: Utc::now(),
-        };
-        Err(refusal.error())
     }
 
     /// The type tells a person whether a proxy's or a login page answered in the vendor's place.
