@@ -1101,9 +1101,10 @@ CREATE VIRTUAL TABLE listing_text USING fts5 (  -- public
 
 -- Where the listings lie that are not deleted; id is listing_ids.id. It is there unless `search.location` of the configuration is
 -- false. It holds numbers of 32 bits, rounded outwards by up to 4 metres, so compare the columns of `listings` as well; those of
--- `public_listings` for the public. Coordinates that are null, both 0 or none on earth are left out.
+-- `public_listings` for the public. Coordinates that are null, both 0 or none on earth are left out. The last three columns are
+-- those of `listings`: what a condition on them rejects costs no look at the listing. They have no type, so compare numbers with numbers.
 CREATE VIRTUAL TABLE listing_location USING rtree (  -- public
-    id, min_latitude, max_latitude, min_longitude, max_longitude
+    id, min_latitude, max_latitude, min_longitude, max_longitude, +price, +beds, +listing_status_search
 );
 
 -- What RESO calls the vendor's standardised values. It holds the section [reso] of the configuration of the last run.
@@ -1632,7 +1633,10 @@ SELECT
     listings.latitude AS min_latitude,
     listings.latitude AS max_latitude,
     listings.longitude AS min_longitude,
-    listings.longitude AS max_longitude
+    listings.longitude AS max_longitude,
+    listings.price,
+    listings.beds,
+    listings.listing_status_search
 FROM listing_ids CROSS JOIN listings USING (feed_id, listing_id)
 WHERE listings.deleted_at IS NULL
     AND listings.latitude BETWEEN -90 AND 90 AND listings.longitude BETWEEN -180 AND 180
@@ -1680,8 +1684,10 @@ CREATE TRIGGER listing_location_insert AFTER INSERT ON listing_ids BEGIN
     INSERT INTO listing_location SELECT * FROM listing_location_rows WHERE id = new.id;
 END;
 
-CREATE TRIGGER listing_location_update AFTER UPDATE OF deleted_at, latitude, longitude ON listings
-WHEN (old.deleted_at IS NULL, old.latitude, old.longitude) IS NOT (new.deleted_at IS NULL, new.latitude, new.longitude)
+CREATE TRIGGER listing_location_update
+AFTER UPDATE OF deleted_at, latitude, longitude, price, beds, listing_status_search ON listings
+WHEN (old.deleted_at IS NULL, old.latitude, old.longitude, old.price, old.beds, old.listing_status_search)
+    IS NOT (new.deleted_at IS NULL, new.latitude, new.longitude, new.price, new.beds, new.listing_status_search)
 BEGIN
     DELETE FROM listing_location
     WHERE id = (SELECT id FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id);

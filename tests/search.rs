@@ -71,8 +71,10 @@ fn check(db: &Connection) {
             OR listing_location.max_latitude NOT BETWEEN wanted.min_latitude AND wanted.min_latitude + 1e-4
             OR listing_location.min_longitude NOT BETWEEN wanted.min_longitude - 1e-4 AND wanted.min_longitude
             OR listing_location.max_longitude NOT BETWEEN wanted.min_longitude AND wanted.min_longitude + 1e-4
-            OR listing_location.min_latitude IS NULL OR wanted.min_latitude IS NULL";
-    assert_eq!(number(db, strange), 0, "the places are those of the rows");
+            OR listing_location.min_latitude IS NULL OR wanted.min_latitude IS NULL
+            OR (listing_location.price, listing_location.beds, listing_location.listing_status_search)
+                IS NOT (wanted.price, wanted.beds, wanted.listing_status_search)";
+    assert_eq!(number(db, strange), 0, "the places, prices, beds and statuses are those of the rows");
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn a_place_that_is_none_on_earth_is_left_out() {
 }
 
 #[test]
-fn an_update_that_changes_no_word_and_no_place_leaves_the_tables_alone() {
+fn an_update_that_changes_nothing_of_the_tables_leaves_them_alone() {
     let db = file();
     add(&db, "1", &Listing::default());
     let writes = |set: &str| {
@@ -132,9 +134,12 @@ fn an_update_that_changes_no_word_and_no_place_leaves_the_tables_alone() {
         db.execute(&format!("UPDATE listings SET {set}"), []).unwrap();
         number(&db, "SELECT total_changes()") - before
     };
-    assert_eq!(writes("price = 5, city = city, remarks = remarks, latitude = latitude, deleted_at = deleted_at"), 1);
+    assert_eq!(writes("year_built = '1999', price = price, remarks = remarks, latitude = latitude, deleted_at = deleted_at"), 1);
     assert!(writes("city = 'Roswell'") > 1);
-    assert!(writes("latitude = 34.0") > 1);
+    for set in ["latitude = 34.0", "price = 5", "beds = 3", "listing_status_search = 'Sold'"] {
+        assert!(writes(set) > 1, "{set}");
+        check(&db);
+    }
 }
 
 #[test]

@@ -41,18 +41,20 @@ fn conditions(connection: &Connection, view: &View, service: &Service, bound: &m
     // Around an address, its city and its ZIP code are where to look from, and no filters.
     let is_by_address = service.parameter("Address").is_some();
     conditions.filter(view, bound, if is_by_address { &["City", "Zip"] } else { &[] });
-    place::add(connection, view, bound, &mut conditions)?;
+    let mut in_tree = compared(bound);
     if is_of_sales {
+        in_tree.add(IS_SOLD, []);
         add_sale(bound, &mut conditions);
     }
+    place::add(connection, view, bound, in_tree, &mut conditions)?;
     Ok((conditions, is_few))
 }
 
 /// Parameters by which an index finds the few listings that match: first those whose index begins with the feed.
 const FIND_IN_FEED: [&str; 3] = ["AgentId", "OfficeId", "MlsUpdateDate"];
 const FIND: [&str; 4] = ["City", "Zip", "WktLocation", "Address"];
-/// Parameters whose columns stand in the index `listings_type`.
-const IN_INDEX: [(&str, &str); 3] = [("MinPrice", "price >= ?"), ("MaxPrice", "price <= ?"), ("Beds", "beds >= ?")];
+/// Parameters whose columns stand in the index `listings_type` and in the R*Tree under the same names.
+const COMPARED: [(&str, &str); 3] = [("MinPrice", "price >= ?"), ("MaxPrice", "price <= ?"), ("Beds", "beds >= ?")];
 /// Steps in the index `listings_type` from one status and type of each feed to the next, and within each to the prices that are asked
 /// for. The last word of each list is NULL, for the listings that have none.
 const IN_INDEX_OF_TYPES: &str = "WITH RECURSIVE status (feed_id, word) AS (
@@ -79,17 +81,26 @@ fn has_any(bound: &Bound, names: &[&str]) -> bool {
     names.iter().any(|name| bound.get(name).is_some())
 }
 
+/// The conditions of these parameters. StatusList is none of them: it looks at `listing_status` as well.
+fn compared(bound: &Bound) -> Conditions {
+    let mut compared = Conditions::default();
+    for (name, sql) in COMPARED {
+        if let Some(number) = bound.integer(name) {
+            compared.add(sql, [Sql::Integer(number)]);
+        }
+    }
+    compared
+}
+
 /// Tells whether few listings may match, because an index finds them. Prices and beds are looked up in an index; where they let few
 /// through, only those are looked at. Of many, enough are found soon in any order.
 fn add_few(connection: &Connection, view: &View, bound: &Bound, conditions: &mut Conditions) -> rusqlite::Result<bool> {
-    let compared: Vec<(&str, i64)> = IN_INDEX.iter().filter_map(|(name, sql)| Some((*sql, bound.integer(name)?))).collect();
-    if compared.is_empty() || has_any(bound, &FIND) || has_any(bound, &FIND_IN_FEED) {
+    let compared = compared(bound);
+    if compared.sql.is_empty() || has_any(bound, &FIND) || has_any(bound, &FIND_IN_FEED) {
         return Ok(has_any(bound, &FIND));
     }
-    let feeds = view.feeds_json();
-    let words: Vec<String> = compared.iter().map(|(sql, _)| format!("listings.{sql}")).collect();
-    let matches = format!("{IN_INDEX_OF_TYPES} AND {}", words.join(" AND "));
-    let values: Vec<Sql> = std::iter::once(Sql::Text(feeds)).chain(compared.iter().map(|(_, number)| Sql::Integer(*number))).collect();
+    let matches = format!("{IN_INDEX_OF_TYPES} AND {}", compared.sql.join(" AND "));
+    let values: Vec<Sql> = std::iter::once(Sql::Text(view.feeds_json())).chain(compared.values).collect();
     let count = format!("SELECT count(*) FROM ({matches} LIMIT {MANY})");
     let is_few = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))? < MANY;
     if is_few {
@@ -105,8 +116,8 @@ fn add_feeds(view: &View, is_few: bool, conditions: &mut Conditions) {
 }
 
 /// In the words of the index `listings_sold`.
-const SOLD_SINCE: &str = "lower(listing_status_search) IN ('sold', 'closed')
-    AND coalesce(sale_date, last_listing_status_change_date, mls_update_date) >= ?";
+const IS_SOLD: &str = "lower(listing_status_search) IN ('sold', 'closed')";
+const SOLD_SINCE: &str = "coalesce(sale_date, last_listing_status_change_date, mls_update_date) >= ?";
 
 /// Days are counted back from this one.
 fn add_sale(bound: &mut Bound, conditions: &mut Conditions) {
@@ -114,6 +125,7 @@ fn add_sale(bound: &mut Bound, conditions: &mut Conditions) {
         Ok(days) => {
             let today = Stamp::from_utc(Utc::now()).midnight();
             let since = days.map_or(Stamp::FIRST, |days| today.minus(Duration::from_secs(days.saturating_mul(86_400))));
+            conditions.add(IS_SOLD, []);
             conditions.add(SOLD_SINCE, [Sql::Text(since.to_string())]);
         }
         Err(why) => bound.refuse("SoldDateRange", why),
@@ -228,7 +240,7 @@ mod tests {
             check(&GET_LISTINGS, public, json!({ "MinPrice": 5, "Beds": 3 }), "listings_type (feed_id=?");
             check(&GET_LISTINGS, public, json!({ "HasAc": true, "StatusList": ["Active"] }), "sqlite_autoindex_listings_2 (feed_id=?");
             check(&GET_LISTINGS, public, json!({ "HasOpenHouse": true }), "listings_open_houses");
-            let near = json!({ "WktLocation": "POINT (-77 38)", "Distance": 5 });
+            let near = json!({ "WktLocation": "POINT (-77 38)", "Distance": 5, "MinPrice": 5, "MaxPrice": 9, "Beds": 3 });
             check(&GET_SOLD_LISTINGS_BY_LOCATION, public, near.clone(), "place VIRTUAL TABLE INDEX");
             check(&GET_LISTINGS_BY_LOCATION, public, near, "place VIRTUAL TABLE INDEX");
         }

@@ -218,6 +218,11 @@ fn places_have_the_same_answer_from_the_vendor_and_from_the_mirror() {
         let polygon = format!("POLYGON (({longitude} {latitude}, {east} {latitude}, {longitude} {north}, {longitude} {latitude}))");
         body.insert("WktLocation".to_owned(), json!([point, polygon][both.below(2)]));
         body.insert("Distance".to_owned(), [json!(""), json!(1), json!(5), json!(25)][both.below(4)].clone());
+        for (name, field) in [("MinPrice", "Price"), ("MaxPrice", "Price"), ("Beds", "Beds")] {
+            if both.below(4) == 0 {
+                body.insert(name.to_owned(), both.value(field));
+            }
+        }
         found[1] += both.check(BY_LOCATION, &Value::Object(body.clone()));
         body.insert("SoldDateRange".to_owned(), json!(["All", "Last 3 months", "last 1 year"][both.below(3)]));
         found[2] += both.check(SOLD, &Value::Object(body.clone()));
