@@ -982,16 +982,96 @@ CREATE INDEX offices_deleted ON offices (feed_id, deleted_at, purged_at) WHERE d
 CREATE INDEX open_houses_deleted ON open_houses (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX open_houses_listing ON open_houses (feed_id, listing_id);
 
--- One row per feed and kind of thing that is read by its own service: how far that is.
+-- Every developer identity of Spark ever seen. The vendor tells nobody what changed when, so each reading is of all.
+CREATE TABLE identities (  -- public
+    account                         TEXT NOT NULL,  -- spark.account of the configuration
+    identity_id                     INTEGER NOT NULL,  -- its Id; unique only inside its account
+    mls_id                          TEXT,           -- the MLS of the developer and of the keys; 26 digits
+    first_name                      TEXT,           -- first name
+    last_name                       TEXT,           -- last name
+    company                         TEXT,           -- company
+    email                           TEXT,           -- e-mail address
+    phone                           TEXT,           -- phone
+    website                         TEXT,           -- home page
+    comments                        TEXT,           -- comments
+    deleted                         INTEGER,        -- boolean: the vendor's own field Deleted, as last read. Whether the
+                                                    -- row is deleted, deleted_at tells
+    created_timestamp               TEXT,           -- date-time with its zone: when it was created
+    user_id                         TEXT,           -- the user's Id; 26 digits
+    user_name                       TEXT,           -- the user's name
+    user_type                       TEXT,           -- the user's kind, such as Member
+    user_office_id                  TEXT,           -- the Id of the user's office; 26 digits
+    user_office                     TEXT,           -- the name of the user's office
+    user_mls_id                     TEXT,           -- the MLS of the user, which may be another than mls_id
+    user                            TEXT,           -- JSON object: all that the vendor says of the user
+    additional_contacts             TEXT,           -- JSON array of objects Name, Type, Email, Phone, in the order of the e-mail
+                                                    -- addresses; the view identity_contacts has a row for each
+
+    -- What the mirror adds, as in `listings`.
+    extra                           TEXT,           -- JSON object by the vendor's names; null when there is none
+    first_seen_at                   TEXT NOT NULL,
+    changed_at                      TEXT NOT NULL,
+    deleted_at                      TEXT,           -- null while live. A deleted row keeps the values that it last had
+    deleted_cause                   TEXT CHECK (deleted_cause IN ('vendor', 'absent')),
+                                                    -- 'vendor': the vendor lists it as deleted; 'absent': two whole readings
+                                                    -- lacked it, and the vendor confirmed
+    change_seq                      INTEGER NOT NULL UNIQUE,
+    stamp                           TEXT,           -- internal, like the next two: the newest modification_timestamp that counted
+    raw_hash                        BLOB NOT NULL,
+    content_hash                    BLOB NOT NULL,
+    purged_at                       TEXT,           -- when its contents were taken out (licence.keep_deleted); null while they are there
+
+    -- These columns may change without a row in `changes`, and without a new changed_at or change_seq.
+    last_active                     TEXT,           -- date-time: when one of its keys was last used, exact to the day
+    modification_timestamp          TEXT,           -- date-time with its zone: when the vendor says that it changed
+    editable                        INTEGER,        -- boolean: whether the user of the credential may change it
+    resource_uri                    TEXT,           -- where the vendor has it
+
+    PRIMARY KEY (account, identity_id)
+) STRICT;
+
+-- Every listing process of Spotahome ever seen. One that is cancelled stays live: cancelled is a state.
+CREATE TABLE listing_processes (  -- public
+    account                         TEXT NOT NULL,  -- spotahome.account of the configuration
+    process_id                      INTEGER NOT NULL,  -- its id; unique only inside its account
+    locator                         TEXT,           -- its short name, such as ABC123-01; whether it is unique is not known
+    account_id                      TEXT,           -- the id of the landlord's account at Spotahome; not the column account
+    property_id                     TEXT,           -- the property; null while there is none
+    agent_id                        TEXT,           -- the agent; null while unassigned
+    state                           TEXT,           -- cancelled, propertyVerified, propertyUnverified, waitingContent,
+                                                    -- waitingProperty; more words may come
+
+    -- What the mirror adds, as in `listings`.
+    extra                           TEXT,           -- JSON object by the vendor's names; null when there is none
+    first_seen_at                   TEXT NOT NULL,
+    changed_at                      TEXT NOT NULL,
+    deleted_at                      TEXT,           -- null while live. A deleted row keeps the values that it last had
+    deleted_cause                   TEXT CHECK (deleted_cause IN ('absent')),
+                                                    -- 'absent': two whole readings lacked it, and the vendor confirmed
+    change_seq                      INTEGER NOT NULL UNIQUE,
+    stamp                           TEXT,           -- internal, like the next two: always null
+    raw_hash                        BLOB NOT NULL,
+    content_hash                    BLOB NOT NULL,
+    purged_at                       TEXT,           -- when its contents were taken out (licence.keep_deleted); null while they are there
+
+    PRIMARY KEY (account, process_id)
+) STRICT;
+
+CREATE INDEX identities_deleted ON identities (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX listing_processes_deleted ON listing_processes (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+
+-- One row per feed or account, and kind of thing that is read in full (a census): the state of these readings.
 CREATE TABLE censuses (  -- public
-    feed_id                         TEXT NOT NULL,
-    entity                          TEXT NOT NULL,  -- agent, office, open_house
-    proven_at                       TEXT,           -- when the last reading of all of them began that was proven whole
+    feed_id                         TEXT NOT NULL,  -- the feed, or the account
+    entity                          TEXT NOT NULL,  -- agent, office, open_house, identity, process
+    proven_at                       TEXT,           -- when the last whole reading of all of them began
     proven_rows                     INTEGER,        -- how many it held
-    read_at                         TEXT,           -- when the last proven reading of any kind began
-    absent                          INTEGER NOT NULL DEFAULT 0,  -- live rows that the last proven reading of all lacks
+    read_at                         TEXT,           -- when the last proven reading began, of all or of updates alone
+    absent                          INTEGER NOT NULL DEFAULT 0,  -- live rows that the last whole reading lacks
     due_at                          TEXT,           -- when the next reading is due; null while its section is off
     problem                         TEXT,           -- what is wrong, for a person; null when all is well
+    credential                      TEXT,           -- internal: hash of the token's user at the last whole reading after
+                                                    -- which no deletion was withheld
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;
 
@@ -1002,6 +1082,26 @@ SELECT * FROM agents WHERE deleted_at IS NULL;
 -- The offices that are not deleted.
 CREATE VIEW live_offices AS  -- public
 SELECT * FROM offices WHERE deleted_at IS NULL;
+
+-- The identities that are not deleted.
+CREATE VIEW live_identities AS  -- public
+SELECT * FROM identities WHERE deleted_at IS NULL;
+
+-- One row per additional contact of an identity that is not deleted.
+CREATE VIEW identity_contacts AS  -- public
+SELECT
+    identities.account,
+    identities.identity_id,
+    contact.value ->> '$.Name' AS name,
+    contact.value ->> '$.Type' AS type,  -- Billing or Technical
+    contact.value ->> '$.Email' AS email,
+    contact.value ->> '$.Phone' AS phone
+FROM identities, json_each(identities.additional_contacts) AS contact
+WHERE identities.deleted_at IS NULL;
+
+-- The listing processes that are neither deleted nor cancelled.
+CREATE VIEW open_processes AS  -- public
+SELECT * FROM listing_processes WHERE deleted_at IS NULL AND state IS NOT 'cancelled';
 
 -- One row per agent or office that listings name and that is not there, or deleted: how many listings, not counting deleted ones.
 -- Feeds whose agents or offices were never read whole are left out.
@@ -1140,9 +1240,11 @@ CREATE TABLE changes (  -- public
     seq                             INTEGER PRIMARY KEY AUTOINCREMENT,
                                                     -- rises in the order of the commits, and is never used twice; the row's
                                                     -- change_seq is that of its last change
-    entity                          TEXT NOT NULL,  -- what changed: listing; agent, office or open_house where these are mirrored
-    feed_id                         TEXT NOT NULL,
-    key                             TEXT NOT NULL,  -- its id inside the feed: listing_id, agent_id, office_id, open_house_id
+    entity                          TEXT NOT NULL,  -- what changed: listing; agent, office, open_house, identity or process where
+                                                    -- these are mirrored
+    feed_id                         TEXT NOT NULL,  -- the feed; of an identity or a process, the account
+    key                             TEXT NOT NULL,  -- its id inside the feed: listing_id, agent_id, office_id, open_house_id,
+                                                    -- identity_id, process_id
     kind                            TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'deleted', 'restored', 'purged')),
                                                     -- a listing of which the vendor told first that it is deleted begins
                                                     -- with 'deleted'; 'purged': it stays live or deleted as it was, and what
@@ -1176,6 +1278,7 @@ SELECT
     seq AS EntityEventSequence,
     CASE entity
         WHEN 'listing' THEN 'Property' WHEN 'agent' THEN 'Member' WHEN 'office' THEN 'Office' WHEN 'open_house' THEN 'OpenHouse'
+        ELSE entity  -- RESO has no name for it
     END AS ResourceName,
     feed_id || ':' || key AS ResourceRecordKey,  -- an MLS number alone is unique only inside its feed
     at AS EntityEventTimestamp

@@ -8,10 +8,12 @@ mod exit;
 mod export;
 mod feeds;
 mod history;
+mod identities;
 mod logging;
 mod lookups;
 mod print;
 mod privacy;
+mod processes;
 mod reconcile;
 mod refetch;
 mod rejects;
@@ -89,6 +91,10 @@ enum Command {
     Feeds(feeds::Arguments),
     /// List the values of the vendor's lookups, as far as the mirror has seen them
     Lookups(lookups::Arguments),
+    /// List the developer identities of Spark
+    Identities(identities::Arguments),
+    /// List the listing processes of Spotahome
+    Processes(processes::Arguments),
     /// Tell what is known of a listing
     Why(why::Arguments),
     /// Ask the vendor for single listings, and store what it answers
@@ -155,6 +161,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Lookups(arguments) => lookups::lookups(&Config::read_for_reading(&cli.global.config)?, &arguments),
+        Command::Identities(arguments) => identities::identities(&Config::read_for_reading(&cli.global.config)?, arguments),
+        Command::Processes(arguments) => processes::processes(&Config::read_for_reading(&cli.global.config)?, arguments),
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
         Command::Refetch(arguments) => refetch::refetch(&cli.global.config, arguments).await,
         Command::Ask(arguments) => ask::ask(&cli.global.config, arguments).await,
@@ -209,6 +217,8 @@ mod tests {
             ("rejects", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("feeds", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("lookups", &[0, EXIT_USAGE]),
+            ("identities", &[0, EXIT_USAGE]),
+            ("processes", &[0, EXIT_USAGE]),
             ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("refetch", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("ask", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),

@@ -14,25 +14,32 @@ mod poll;
 mod rate;
 mod reconcile;
 mod reso;
+mod scanned;
 mod search;
 mod serve;
 mod span;
+mod spark;
+mod spotahome;
 
 pub(crate) use rate::Rate;
 pub(crate) use reconcile::DetailOnly;
+pub(crate) use scanned::Scanned;
+pub(crate) use spark::SignIn;
 
 use crate::record::{Source, Stamp};
 use crate::vendor::constellation1::ClientOptions;
 use crate::vendor::{HttpOptions, LimiterOptions};
 use chrono::Utc;
 use document::Rule;
+use key::Secret;
 use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Everything that can be set. `config/example.toml` explains each key and gives its default.
+/// Everything that can be set. The files in `config` explain each key and give its default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -52,7 +59,19 @@ pub struct Config {
     pub(crate) search: search::Search,
     pub(crate) serve: serve::Serve,
     pub(crate) rate: Rate,
+    pub(crate) spark: spark::Spark,
+    pub(crate) spotahome: spotahome::Spotahome,
+    /// The vendors whose sections were written; the first one where none was.
+    #[serde(skip)]
+    pub(crate) vendors: BTreeSet<&'static str>,
 }
+
+/// What can be written, with the defaults: one file for the listings and the process, and one for each other vendor.
+const EXAMPLES: [&str; 3] =
+    [include_str!("../config/example.toml"), include_str!("../config/spark.toml"), include_str!("../config/spotahome.toml")];
+
+/// The sections of vendors.
+pub(crate) const VENDORS: [&str; 3] = ["constellation1", "spark", "spotahome"];
 
 impl Default for Config {
     fn default() -> Self {
@@ -67,6 +86,8 @@ pub(crate) enum ConfigError {
     Unreadable { path: PathBuf, why: std::io::Error },
     #[error("the configuration {path} is wrong: {why}")]
     Wrong { path: PathBuf, why: String },
+    #[error("the configuration is wrong: {0}")]
+    Unusable(String),
     #[error("{0}")]
     Key(String),
 }
@@ -107,15 +128,31 @@ impl Config {
 
     fn checked(text: &str, rules: impl FnOnce(&Config) -> Vec<Rule>) -> Result<Config, String> {
         // Only the client has no default.
-        let defaults = include_str!("../config/example.toml").replace("\"MyClient\"", "\"\"");
-        document::read(&defaults, text, rules)
+        let defaults = EXAMPLES.concat().replace("\"MyClient\"", "\"\"");
+        document::read(&defaults, text, |config: &mut Config, sections| {
+            config.vendors = VENDORS.into_iter().filter(|vendor| sections.contains(vendor)).collect();
+            if config.vendors.is_empty() {
+                config.vendors.insert(VENDORS[0]);
+            }
+            rules(config)
+        })
     }
 
     fn rules(&self, now: Stamp) -> Vec<Rule> {
         let path = self.database.display();
         let database = format!("{path} is a directory; write the path of a file, such as \"{path}/mls.db\"");
         let mut rules = vec![(self.database.is_dir(), "database", database)];
-        rules.extend(self.constellation1.rules());
+        if self.mirrors_listings() {
+            rules.extend(self.constellation1.rules());
+        }
+        let twin = "[spark] and [spotahome] have the same name for their account; write two".to_owned();
+        rules.push((self.spark.account == self.spotahome.account, "spotahome.account", twin));
+        for (account, key) in [(&self.spark.account, "spark.account"), (&self.spotahome.account, "spotahome.account")] {
+            let is_feed = self.constellation1.feeds.iter().any(|feed| feed.eq_ignore_ascii_case(account));
+            rules.push((is_feed, key, "a feed has this name; write another".to_owned()));
+        }
+        rules.extend(self.spark.rules());
+        rules.extend(self.spotahome.rules());
         rules.extend(self.poll.rules());
         rules.extend(self.backfill.rules(self.constellation1.timestamp_zone.local(now)));
         rules.extend(self.lookback.rules(self.poll.settle));
@@ -128,6 +165,21 @@ impl Config {
         rules.extend(self.serve.rules());
         rules.extend(self.rate.rules());
         rules
+    }
+
+    /// Leaves one vendor alone of those that are named. The error says which there are.
+    pub(crate) fn narrow(&mut self, vendor: &str) -> Result<(), String> {
+        if !self.vendors.contains(vendor) {
+            let named = self.vendors.iter().copied().collect::<Vec<_>>().join(", ");
+            return Err(format!("the configuration does not name the vendor \"{vendor}\"; it names {named}"));
+        }
+        self.vendors.retain(|name| *name == vendor);
+        Ok(())
+    }
+
+    /// Whether the configuration names the vendor of the listings.
+    pub(crate) fn mirrors_listings(&self) -> bool {
+        self.vendors.contains(VENDORS[0])
     }
 
     /// The options of the vendor's client. The error says why `constellation1.base_url` is no URL.
@@ -167,28 +219,54 @@ impl Config {
 
     /// The system access key. The error says that no place holds one, or that the place that was named cannot be read.
     pub(crate) fn key(&self) -> Result<SecretString, ConfigError> {
-        key::find(self.constellation1.system_access_key_file.as_deref()).map_err(ConfigError::Key)
+        self.secret(VENDORS[0])
     }
 
     /// The file from which the key came, if it came from one: it may be looked at again.
     pub(crate) fn key_file(&self) -> Option<PathBuf> {
-        key::file(self.constellation1.system_access_key_file.as_deref())
+        self.secret_file(VENDORS[0])
+    }
+
+    /// The key or the token of a vendor; errors as those of `key`.
+    pub(crate) fn secret(&self, vendor: &str) -> Result<SecretString, ConfigError> {
+        let (secret, named) = self.secret_of(vendor);
+        secret.find(named).map_err(ConfigError::Key)
+    }
+
+    /// The file from which it comes, if it comes from one.
+    pub(crate) fn secret_file(&self, vendor: &str) -> Option<PathBuf> {
+        let (secret, named) = self.secret_of(vendor);
+        secret.file(named)
+    }
+
+    /// The files from which secrets come.
+    pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
+        self.vendors.iter().filter_map(|vendor| self.secret_file(vendor)).collect()
+    }
+
+    fn secret_of(&self, vendor: &str) -> (Secret, Option<&Path>) {
+        let (secret, file) = match vendor {
+            "spark" => (key::SPARK_ACCESS_TOKEN, &self.spark.access_token_file),
+            "spotahome" => (key::SPOTAHOME_TOKEN, &self.spotahome.token_file),
+            _ => (key::SYSTEM_ACCESS_KEY, &self.constellation1.system_access_key_file),
+        };
+        (secret, file.as_deref())
     }
 
     /// The key of a client of `serve`.
     pub(crate) fn client_key(&self, client: &serve::Client) -> Result<SecretString, ConfigError> {
-        key::read(&client.key_file).map_err(ConfigError::Key)
+        key::SYSTEM_ACCESS_KEY.read(&client.key_file).map_err(ConfigError::Key)
+    }
+
+    /// The limits of the credential whose budget has this name.
+    pub(crate) fn rate_of(&self, budget: &str) -> &Rate {
+        let others = [(self.spark.scanned(), &self.spark.rate), (self.spotahome.scanned(), &self.spotahome.rate)];
+        others.into_iter().find(|(scanned, _)| scanned.budget() == budget).map_or(&self.rate, |(_, rate)| rate)
     }
 
     /// The options of the credential's limiter.
     pub(crate) fn limiter_options(&self) -> LimiterOptions {
-        let limit = |requests: u64| (requests > 0).then_some(requests);
-        LimiterOptions {
-            requests_per_second: self.rate.requests_per_second,
-            max_in_flight: self.rate.max_in_flight,
-            requests_per_hour: limit(self.rate.requests_per_hour),
-            requests_per_day: limit(self.rate.requests_per_day),
-        }
+        self.rate.limiter_options()
     }
 }
 
@@ -325,12 +403,15 @@ mod tests {
 
     #[test]
     fn the_example_holds_every_key_with_its_default() {
-        let example = include_str!("../config/example.toml");
-        let mut shown = Config::parse(example).expect("the example is a valid configuration");
+        let example = EXAMPLES.concat();
+        let mut shown = Config::parse(&example).expect("the example is a valid configuration");
         assert_eq!(std::mem::take(&mut shown.constellation1.client), "MyClient");
+        shown.vendors.retain(|vendor| *vendor == VENDORS[0]);
         assert_eq!(shown, Config::default());
         // A key without a default is shown in a comment.
-        let example: toml::Table = example.replace("\n# system_access_key_file", "\nsystem_access_key_file").parse().expect("TOML");
+        let commented = ["system_access_key_file", "access_token_file", "token_file"];
+        let example = commented.iter().fold(example, |text, key| text.replace(&format!("\n# {key} ="), &format!("\n{key} =")));
+        let example: toml::Table = example.parse().expect("TOML");
         for name in keys("") {
             let shown = example.get(&name).unwrap_or_else(|| panic!("{name} is not in the example"));
             for key in shown.as_table().map(|_| keys(&name)).into_iter().flatten() {

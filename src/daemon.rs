@@ -1,5 +1,6 @@
 //! The process that mirrors: how it starts, runs and stops in order.
 
+mod accounts;
 mod censuses;
 mod control;
 pub(crate) mod delegate;
@@ -22,18 +23,21 @@ use crate::record::Source;
 use crate::store::{Error as StoreError, Instance, Intent, OpenError, Store, Taken, report};
 use crate::sync::clock::{Clock, mirror_time};
 use crate::sync::progress::Progress;
-use crate::sync::tools::Tools;
+use crate::sync::tools::{CensusTools, Tools};
 use crate::sync::trouble_log::TroubleLog;
-use crate::vendor::constellation1::{Client, LISTINGS};
+use crate::vendor::LISTINGS;
+use crate::vendor::constellation1::Client;
 use crate::vendor::{Limiter, Vendor};
-use housekeeper::Housekeeper;
+use accounts::Account;
+use housekeeper::{Budget, Housekeeper};
 pub(crate) use run::{RunOptions, RunOutcome};
 use sd_notify::NotifyState;
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use store_options::store_options;
-use supervisor::Supervisor;
+use supervisor::{Supervisor, join};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use watchdog::notify;
 
@@ -51,32 +55,68 @@ pub(crate) enum StartError {
 
 /// A process that is ready to run.
 pub(crate) struct Daemon {
-    supervisor: Supervisor,
-    key: SecretString,
+    config: Config,
+    options: RunOptions,
+    /// Who mirrors the listings, with the key, where the configuration names their vendor.
+    listings: Option<(Supervisor, SecretString)>,
+    /// The other accounts.
+    accounts: Vec<Account>,
+    /// What all share, under the name of none.
+    tools: CensusTools,
+    troubles: TroubleLog,
     writer: JoinHandle<()>,
 }
 
 impl Daemon {
-    /// Checks everything that a start needs, the database last.
+    /// Checks everything that a start needs, the database last. `key` is that of the vendor of the listings.
     ///
     /// # Errors
     /// When something is missing or wrong; nothing has been created then.
-    pub(crate) async fn new(config: Config, key: SecretString, options: RunOptions, stop: CancellationToken) -> anyhow::Result<Daemon> {
+    pub(crate) async fn new(
+        config: Config,
+        key: Option<SecretString>,
+        options: RunOptions,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Daemon> {
         let named = &config.constellation1.feeds;
         let strange = options.feeds.iter().find(|feed| !named.is_empty() && !named.iter().any(|name| name.eq_ignore_ascii_case(&feed.0)));
         if let Some(feed) = strange {
             return Err(StartError::Refused(format!("the feed {feed} is not among constellation1.feeds of the configuration")).into());
         }
-        let (vendor, store, writer) = open(&config, key.clone(), &options).await?;
-        let clock = Arc::new(Clock::new(config.constellation1.timestamp_zone));
-        let troubles = TroubleLog::new(vendor.host());
-        let tools = Tools { entity: &LISTINGS, vendor, store, clock, progress: Progress::default(), troubles, shared: None, stop };
-        Ok(Daemon { supervisor: Supervisor::new(config, options, tools), key, writer })
+        // A reconcile is of one vendor, and feeds are of the first one.
+        let accounts = if !options.feeds.is_empty() || options.reconcile && key.is_some() {
+            Vec::new()
+        } else {
+            accounts::of(&config).map_err(StartError::Config)?
+        };
+        let (vendor, store, writer) = match &key {
+            Some(key) => open(&config, key.clone(), &options).await.map(|(vendor, store, writer)| (Some(vendor), store, writer))?,
+            None => {
+                let (store, writer) = hold(&config, &options)?;
+                (None, store, writer)
+            }
+        };
+        let (clock, progress) = (Arc::new(Clock::new(config.constellation1.timestamp_zone)), Progress::default());
+        let hosts = vendor.iter().map(|vendor| vendor.host().to_owned());
+        let troubles = TroubleLog::new(&hosts.chain(accounts.iter().map(|account| account.vendor.to_owned())).next().unwrap_or_default());
+        let tools = CensusTools {
+            vendor: "",
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            progress: progress.clone(),
+            again: Arc::default(),
+            stop: stop.clone(),
+        };
+        let listings = vendor.zip(key).map(|(vendor, key)| {
+            let tools = Tools { entity: &LISTINGS, vendor, store, clock, progress, troubles: troubles.clone(), shared: None, stop };
+            (Supervisor::new(config.clone(), options.clone(), tools), key)
+        });
+        Ok(Daemon { config, options, listings, accounts, tools, troubles, writer })
     }
 
     /// The counters of the run.
     pub(crate) fn progress(&self) -> Progress {
-        self.supervisor.tools.progress.clone()
+        self.tools.progress.clone()
     }
 
     /// Runs until it is stopped, or until a one-shot run is over. The file is closed then.
@@ -85,27 +125,81 @@ impl Daemon {
     /// When the database cannot be written any more, or a task panicked.
     pub(crate) async fn run(self) -> anyhow::Result<RunOutcome> {
         notify(&[NotifyState::Ready, NotifyState::Status("mirroring")]);
-        let Daemon { mut supervisor, key, writer } = self;
-        let Tools { vendor, store, troubles, .. } = supervisor.tools.clone();
-        store.configure(store_options(&supervisor.config)).await?;
-        store.save_reso(supervisor.config.reso.rows()).await?;
-        search::switch(&supervisor.config, &store, &supervisor.tools.stop).await?;
-        let (account, once) = (supervisor.config.account(), supervisor.options.once);
-        let (stop, keeper) = (supervisor.tools.stop.clone(), store.clone());
-        let mut housekeeper = Housekeeper::begin(vendor, store, troubles, account, once).await?;
+        let Daemon { config, options, mut listings, mut accounts, tools, troubles, writer } = self;
+        let (store, once) = (tools.store.clone(), options.once);
+        store.configure(store_options(&config)).await?;
+        store.save_reso(config.reso.rows()).await?;
+        search::switch(&config, &store, &tools.stop).await?;
+        let of_listings = listings.iter().map(|(supervisor, _)| budget(&config, &supervisor.tools.vendor));
+        let budgets: Vec<Budget> = of_listings.chain(accounts.iter().map(Account::budget)).collect();
+        let mut services = JoinSet::new();
+        services.spawn(watchdog::watch(tools.clone(), budgets.iter().map(|budget| Arc::clone(&budget.limiter)).collect()));
+        let mut housekeeper = Housekeeper::begin(store.clone(), troubles, budgets, once).await?;
+        if !once {
+            accounts.iter_mut().for_each(|account| account.follow(&tools, &mut services));
+        }
         let outcome = tokio::select! {
-            outcome = supervisor.work(key) => outcome,
+            outcome = work(&mut listings, &accounts, &tools, (once, options.reconcile)) => outcome,
             error = housekeeper.failed() => Err(error),
+            error = failed(&mut services) => Err(error),
         };
         // The housekeeper of a run that ends has no time for it.
-        while once && outcome.is_ok() && !stop.is_cancelled() && keeper.purge(mirror_time()).await? {}
-        drop(keeper);
+        while once && outcome.is_ok() && !tools.stop.is_cancelled() && store.purge(mirror_time()).await? {}
         notify(&[NotifyState::Stopping]);
-        supervisor.stop().await;
+        tools.stop.cancel();
+        store.hurry();
+        if let Some((supervisor, _)) = listings {
+            supervisor.stop().await;
+        }
+        join(services).await;
         housekeeper.end().await;
+        drop((store, tools, accounts));
         close(writer)?;
         outcome
     }
+}
+
+/// Waits until a task fails; for ever, if none does.
+async fn failed(tasks: &mut JoinSet<()>) -> anyhow::Error {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            return anyhow::anyhow!("a task did not end as it should: {error}");
+        }
+    }
+    std::future::pending().await
+}
+
+/// Works until it is stopped, or until a one-shot run is over.
+async fn work(
+    listings: &mut Option<(Supervisor, SecretString)>,
+    accounts: &[Account],
+    tools: &CensusTools,
+    (once, reconcile): (bool, bool),
+) -> anyhow::Result<RunOutcome> {
+    let mut outcome = match listings {
+        Some((supervisor, key)) => supervisor.work(key.clone()).await?,
+        None if once => RunOutcome::default(),
+        None => {
+            tools.stop.cancelled().await;
+            RunOutcome::default()
+        }
+    };
+    for account in accounts.iter().filter(|_| once) {
+        account.once(tools, reconcile).await?;
+    }
+    outcome.stopped |= tools.stop.is_cancelled();
+    Ok(outcome)
+}
+
+/// The budget of the credential of the listings.
+fn budget(config: &Config, vendor: &Vendor) -> Budget {
+    Budget { name: config.account(), limiter: Arc::clone(vendor.limiter()) }
+}
+
+/// The file, which this command holds from now on.
+fn hold(config: &Config, options: &RunOptions) -> anyhow::Result<(Store, JoinHandle<()>)> {
+    let instance = Instance::take(&config.database, options.command).map_err(StartError::Database)?;
+    Ok(Store::open_held(instance, &LISTINGS).map_err(StartError::Database)?)
 }
 
 /// The vendor, and the file, which this command holds from now on. The file comes last: where anything is wrong, nothing is
@@ -116,8 +210,7 @@ async fn open(config: &Config, key: SecretString, options: &RunOptions) -> anyho
         StartError::Refused(format!("the configuration is wrong: constellation1.base_url = \"{base_url}\", client = \"{client}\": {why}"))
     })?;
     let vendor = Arc::new(Vendor::new(client, Limiter::new(config.limiter_options())));
-    let instance = Instance::take(&config.database, options.command).map_err(StartError::Database)?;
-    let (store, writer) = Store::open_held(instance, &LISTINGS).map_err(StartError::Database)?;
+    let (store, writer) = hold(config, options)?;
     let intent = Intent { source: config.source(), since: config.backfill.since.0, adopt: options.adopt, at: mirror_time() };
     match store.take(intent).await? {
         Taken::Ours | Taken::Emptied => {}

@@ -51,7 +51,7 @@
 //!   their stamp to the file. **contested**: a row of which the vendor gave an older answer. **take back**: put that answer in
 //!   the place of the row.
 //! - **directory**: a service that lists agents, offices or open houses, without dates. **census**: how far the readings of one
-//!   directory of a feed are. **absence**: a live row that the last whole reading lacks.
+//!   directory of a feed, or of an account of another vendor, are. **account**: what a credential of such a vendor sees. **absence**: a live row that the last whole reading lacks.
 //! - **purpose**: a kind of work (poll, look-back, fill, scan). **round**: one poll of each stream, up to one moment.
 //! - **supervisor**: starts one worker per feed. **dispatcher**: hands control requests to workers. **control request**: what
 //!   another command asks of the running daemon. **reporter**: writes logs, notes and notices. **trouble**: failures of one kind over all feeds, from the

@@ -38,6 +38,8 @@ mod service_options;
 mod services;
 mod shared_state;
 mod signature;
+pub mod spark;
+pub mod spotahome;
 mod truth;
 pub mod verify;
 mod vocabulary;

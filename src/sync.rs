@@ -2,6 +2,7 @@
 
 mod absences;
 pub(crate) mod ask;
+mod attempts;
 pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod control;

@@ -2,27 +2,39 @@
 
 mod answer;
 mod body;
+pub(crate) mod catalogue;
 mod charset;
 pub mod constellation1;
 mod error;
 mod http;
 mod limiter;
+pub mod spark;
+pub mod spotahome;
 mod throttle;
 mod turn;
+mod value;
 
 pub use constellation1::{AGENT_DIRECTORY, Call, Directory, OFFICE_DIRECTORY, OPEN_HOUSE_DIRECTORY};
 pub use error::Error;
 pub use http::HttpOptions;
 pub(crate) use http::check_url;
 pub use limiter::{Limiter, LimiterOptions, Priority};
+pub use spark::{Spark, SparkAuth};
+pub use spotahome::Spotahome;
 pub use throttle::wait;
 
+use crate::entity::Entity;
 use crate::record::{FeedId, ListingId, Page, PageRequest, Record};
-use constellation1::Client;
+use constellation1::{AGENTS, Client, OFFICES, OPEN_HOUSES};
 use error::Unanswered;
 use secrecy::SecretString;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// The listings, and beside them every other kind of thing that stands in a file.
+pub static LISTINGS: Entity =
+    Entity { beside: &[&AGENTS, &OFFICES, &OPEN_HOUSES, &spark::IDENTITIES, &spotahome::PROCESSES], ..constellation1::LISTING };
 
 /// The longest wait for an answer that several feeds share.
 const SHARED: Duration = Duration::from_secs(10);
@@ -31,14 +43,14 @@ const SHARED: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Vendor {
     client: Client,
-    limiter: Limiter,
+    limiter: Arc<Limiter>,
 }
 
 impl Vendor {
     /// A client with the budget of its credential.
     #[must_use]
     pub fn new(client: Client, limiter: Limiter) -> Vendor {
-        Vendor { client, limiter }
+        Vendor { client, limiter: Arc::new(limiter) }
     }
 
     /// Asks for one page in its turn; `None` as soon as `stop` is cancelled, whether waiting or in flight.
@@ -90,7 +102,7 @@ impl Vendor {
     }
 
     /// The budget of the credential.
-    pub(crate) fn limiter(&self) -> &Limiter {
+    pub(crate) fn limiter(&self) -> &Arc<Limiter> {
         &self.limiter
     }
 

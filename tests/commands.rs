@@ -307,7 +307,7 @@ async fn the_brake_withholds_and_only_an_approval_deletes() {
     }
     mirror.sandbox.clear_requests();
     let approved = mirror.run_without_key(&["reconcile", "--approve", &second["run_id"].to_string()]).await.expect(0);
-    assert!(approved.out.contains("119 listings deleted; 1 had changed"), "{approved:?}");
+    assert!(approved.out.contains("119 rows deleted; 1 had changed"), "{approved:?}");
     assert_eq!((mirror.live(), mirror.sandbox.requests().len()), (131, 0));
     assert_eq!(mirror.count("SELECT count(*) FROM notices WHERE kind = 'withheld'"), 0);
     let again = mirror.run_without_key(&["reconcile", "--approve", &second["run_id"].to_string()]).await.expect(2);

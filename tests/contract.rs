@@ -3,7 +3,8 @@
 use mls_sync::config::Config;
 use mls_sync::record::Kind;
 use mls_sync::store::Store;
-use mls_sync::vendor::constellation1::{LISTINGS, fields::LISTING_DETAILS};
+use mls_sync::vendor::LISTINGS;
+use mls_sync::vendor::constellation1::fields::LISTING_DETAILS;
 use rusqlite::types::Null;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
@@ -17,7 +18,9 @@ const README: &str = include_str!("../README.md");
 const CONSUMERS: &str = include_str!("../docs/consumers.md");
 const OPERATE: &str = include_str!("../docs/operate.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
-const EXAMPLE: &str = include_str!("../config/example.toml");
+const EXAMPLE: &str =
+    concat!(include_str!("../config/example.toml"), include_str!("../config/spark.toml"), include_str!("../config/spotahome.toml"));
+const VENDORS: &str = include_str!("../docs/vendors.md");
 const UNIT: &str = include_str!("../systemd/mls-sync.service");
 const SERVE_UNIT: &str = include_str!("../systemd/mls-sync-serve.service");
 
@@ -209,10 +212,12 @@ fn what_it_survives_is_shown_by_tests_that_exist_and_every_fault_has_its_entry()
 
 #[test]
 fn every_key_of_the_documents_is_in_the_example() {
-    let example: toml::Table = EXAMPLE.parse().expect("the example is TOML");
-    let blocks = blocks(OPERATE, "toml");
-    assert!(!blocks.is_empty(), "docs/operate.md shows no configuration");
-    for block in blocks {
+    // A key without a default is shown in a comment.
+    let example = EXAMPLE.replace("# access_token_file =", "access_token_file =").replace("# token_file =", "token_file =");
+    let example: toml::Table = example.parse().expect("the example is TOML");
+    let blocks = [OPERATE, VENDORS].map(|page| blocks(page, "toml"));
+    assert!(blocks.iter().all(|blocks| !blocks.is_empty()), "a page shows no configuration");
+    for block in blocks.into_iter().flatten() {
         Config::parse(block).unwrap_or_else(|error| panic!("{block}\n{error}"));
         for (section, shown) in block.parse::<toml::Table>().expect("TOML") {
             let known = example.get(&section).unwrap_or_else(|| panic!("{section} is not in config/example.toml"));
@@ -288,6 +293,8 @@ fn the_documents_name_every_subcommand_and_its_flags() {
             "rejects",
             "feeds",
             "lookups",
+            "identities",
+            "processes",
             "why",
             "refetch",
             "ask",

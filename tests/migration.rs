@@ -5,7 +5,7 @@
 use mls_sync::record::{FeedId, Stamp, Window};
 use mls_sync::store::verify::verify;
 use mls_sync::store::{Instance, OpenError, Store, report};
-use mls_sync::vendor::constellation1::LISTINGS;
+use mls_sync::vendor::LISTINGS;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::fs;

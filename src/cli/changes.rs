@@ -5,7 +5,7 @@ use super::print::plain;
 use crate::config::Config;
 use crate::entity::Entity;
 use crate::store::{ChangeReader, FollowError, Wanted};
-use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::LISTINGS;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;

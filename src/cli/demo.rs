@@ -50,7 +50,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     println!("1. Loading three feeds of {} listings from a vendor in memory, at {}", grouped(arguments.listings as u64), sandbox.url());
     let load = RunOptions { once: true, ..RunOptions::default() };
     let key = SecretString::from(options.key.0.as_str());
-    let loaded = timed(Daemon::new(config.clone(), key.clone(), load, stop.child_token()).await?).await?;
+    let loaded = timed(Daemon::new(config.clone(), Some(key.clone()), load, stop.child_token()).await?).await?;
     let requests = grouped(loaded.sum(|counters| counters.requests));
     println!("   {} listings in {:.1} s, {requests} requests", loaded.count(&[ActionKind::Insert]), loaded.seconds);
     if stop.is_cancelled() {
@@ -60,7 +60,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     println!("2. Polling while the vendor adds, edits, deletes and revives listings");
     let enough = stop.child_token();
     let settle = config.poll.settle.0;
-    let daemon = Daemon::new(config, key, RunOptions::default(), enough.clone()).await?;
+    let daemon = Daemon::new(config, Some(key), RunOptions::default(), enough.clone()).await?;
     let followed = follow(daemon, &sandbox, settle, enough).await?;
     println!(
         "   {} new, {} changed, {} deleted, {} revived, {} rounds of polls",

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::record::Cell;
 use crate::store::FollowError;
 use crate::store::export::{Column, Export, Selection};
-use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::LISTINGS;
 use anyhow::Context;
 use output::Output;
 use std::io::{self, BufWriter, ErrorKind, Write};

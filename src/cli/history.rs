@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::entity::Entity;
 use crate::record::{DayTime, FeedId, Kind, ListingId, ListingKey, Stamp, printable};
 use crate::store::history::{self, AsOf, ChangeLine, Unknown};
-use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::LISTINGS;
 use serde_json::Value;
 use std::process::ExitCode;
 

@@ -21,7 +21,7 @@ pub(super) fn protect_memory() {
 
 /// Warns of a configuration or a key that every user of the machine can read.
 pub(super) fn warn_of_open_files(path: &Path, config: &Config) {
-    for path in [Some(path.to_owned()), config.key_file()].into_iter().flatten() {
+    for path in std::iter::once(path.to_owned()).chain(config.secret_files()) {
         if std::fs::metadata(&path).is_ok_and(|found| found.permissions().mode() & OTHERS_READ != 0) {
             tracing::warn!("every user of this machine can read {path}: chmod o= {path}", path = path.display());
         }

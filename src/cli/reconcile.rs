@@ -2,7 +2,7 @@
 
 use super::exit::{reached_end, refuse};
 use super::print::{grouped, print_json};
-use super::run::stop_on_signals;
+use super::run::{print_scanned, stop_on_signals};
 use super::{privacy, show};
 use crate::config::Config;
 use crate::daemon::{self, Daemon, RunOptions, RunOutcome, StartError, delegate};
@@ -23,13 +23,17 @@ const PAIRS: usize = 10;
 What the reading lacks is deleted only if the vendor confirms it, listing by listing. If suspiciously much is absent,
 nothing is deleted: the run is withheld until you have looked and said --approve. An empty answer deletes nothing.
 Rows that are newer than what the vendor has now are taken back to that: it may have restored a backup.
-Where `mls-sync run` is at work on the file, that does it, within its own share of requests; this command then waits for it.
+Where `mls-sync run` is at work on the file, that does it, within its own share of requests; this command then waits for it. Not so with
+--vendor spark or spotahome: a running `mls-sync run` reads the account anyway.
 
-Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun, 3 another command than `mls-sync run` mirrors into the file.")]
+Exit codes: 0 every run is done, 1 a run was withheld, failed or did not reach its end, 2 nothing was begun, 3 another command than `mls-sync run` mirrors into the file, or with --vendor spark or spotahome any process.")]
 pub(super) struct Arguments {
     /// Only this feed; may be given several times
     #[arg(long, value_name = "ID")]
     feed: Vec<String>,
+    /// Instead of feeds: read the account of this vendor (spark or spotahome) twice. A row that both readings lack is deleted if the vendor confirms it; too many are withheld, as with feeds
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["feed", "dry_run", "json"])]
+    vendor: Option<String>,
     /// Change nothing; tell what would be done
     #[arg(long)]
     dry_run: bool,
@@ -45,14 +49,23 @@ pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Re
     match arguments.approve {
         Some(run) => approve(&Config::read_for_reading(config)?, run, arguments.json).await,
         None => {
-            let read = Config::read(config)?;
+            let mut read = Config::read(config)?;
             privacy::warn_of_open_files(config, &read);
-            scan(read, arguments).await
+            match &arguments.vendor {
+                Some(vendor) => {
+                    read.narrow(vendor).map_err(StartError::Refused)?;
+                    if read.mirrors_listings() { scan(read, arguments).await } else { scan_account(read).await }
+                }
+                None => scan(read, arguments).await,
+            }
         }
     }
 }
 
 async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if !config.mirrors_listings() {
+        return refuse("the configuration has no section [constellation1]; name the vendor of the account with --vendor");
+    }
     daemon::check_source(&config)?;
     let feeds = chosen(&config, arguments.feed)?;
     let stop = stop_on_signals()?;
@@ -79,10 +92,20 @@ async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> 
     Ok(reached_end(feeds.iter().all(done) && !outcome.stopped))
 }
 
+/// Reads an account twice. A running daemon reads it anyway, so this is for a file that nobody mirrors into.
+async fn scan_account(config: Config) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let (database, vendors) = (config.database.clone(), config.vendors.clone());
+    let options = RunOptions { command: "reconcile", once: true, reconcile: true, ..RunOptions::default() };
+    let outcome = Daemon::new(config, None, options, stop).await?.run().await?;
+    let is_whole = print_scanned(&database, &vendors)?;
+    Ok(reached_end(is_whole && !outcome.stopped))
+}
+
 async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<RunOutcome> {
     let key = config.key()?;
     let options = RunOptions { command: "reconcile", once: true, feeds: feeds.to_vec(), reconcile: true, dry_run, ..RunOptions::default() };
-    let daemon = Daemon::new(config, key, options, stop).await?;
+    let daemon = Daemon::new(config, Some(key), options, stop).await?;
     let _shown = show::start(daemon.progress());
     daemon.run().await
 }
@@ -156,6 +179,6 @@ async fn approve(config: &Config, run: i64, json: bool) -> anyhow::Result<ExitCo
     if json {
         return print_json(&serde_json::json!({ "run_id": run, "feed_id": feed, "deleted": deleted, "kept": kept }));
     }
-    println!("{feed}: {} listings deleted; {} had changed since the run and stay", grouped(deleted), grouped(kept));
+    println!("{feed}: {} rows deleted; {} had changed since the run and stay", grouped(deleted), grouped(kept));
     Ok(ExitCode::SUCCESS)
 }

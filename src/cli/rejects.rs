@@ -7,7 +7,7 @@ use crate::daemon;
 use crate::record::{FeedId, printable};
 use crate::store::{RejectReport, report};
 use crate::sync::replay::{ReplayCount, replay};
-use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::LISTINGS;
 use std::process::ExitCode;
 
 /// Characters of a reason that fit a line.

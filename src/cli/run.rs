@@ -2,15 +2,18 @@
 
 use super::exit::reached_end;
 use super::print::grouped;
+use super::status::scanned;
 use super::{privacy, show};
 use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions, RunOutcome, StartError, delegate};
 use crate::plan::merge::ActionKind;
 use crate::record::{DayTime, FeedId, Stamp};
+use crate::store::ScannedReport;
 use crate::store::report::{self, FeedReport};
 use crate::sync::progress::{FeedProgress, Progress};
 use anyhow::Context;
 use chrono::Utc;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -21,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 #[command(after_help = "\
 Without --once or --backfill it runs until it is stopped (SIGTERM or Ctrl-C), which takes less than 5 seconds.
 
-Exit codes: 0 stopped, or every feed is complete, 1 a feed is not complete, or the database cannot be used any more, 2 something is missing or wrong, and nothing was begun, 3 another process mirrors into the file.")]
+Exit codes: 0 stopped, or every feed and account is complete, 1 a feed or an account is not complete, or the database cannot be used any more, 2 something is missing or wrong, and nothing was begun, 3 another process mirrors into the file.")]
 pub(super) struct Arguments {
-    /// One cycle over all feeds: read what changed and whatever else is missing, then exit
+    /// One cycle over all feeds and accounts: read what changed and whatever else is missing, then exit
     #[arg(long, conflicts_with = "backfill")]
     once: bool,
     /// Load everything, going on where an interrupted load stopped; print a summary; exit 0 if every feed is complete
@@ -38,10 +41,22 @@ pub(super) struct Arguments {
     /// Only this feed; may be given several times
     #[arg(long, value_name = "ID")]
     feed: Vec<String>,
+    /// Mirror only this vendor of the configuration: constellation1, spark or spotahome
+    #[arg(long, value_name = "NAME")]
+    vendor: Option<String>,
 }
 
 pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let config = Config::read(path)?;
+    let mut config = Config::read(path)?;
+    if let Some(vendor) = &arguments.vendor {
+        config.narrow(vendor).map_err(StartError::Refused)?;
+    }
+    let of_listings = [("--feed", !arguments.feed.is_empty()), ("--adopt", arguments.adopt), ("--since", arguments.since.is_some())];
+    if let Some((option, _)) = of_listings.iter().find(|(_, is_set)| *is_set && !config.mirrors_listings()) {
+        return Err(
+            StartError::Refused(format!("{option} is about listings, and their vendor is not among those that are mirrored")).into()
+        );
+    }
     if let Some(since) = arguments.since.filter(|since| since.0 > Stamp::from_utc(Utc::now())) {
         return Err(StartError::Refused(format!("--since {} lies in the future, so nothing would be loaded", since.0)).into());
     }
@@ -63,8 +78,8 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
         ..RunOptions::default()
     };
     privacy::warn_of_open_files(path, &config);
-    let key = config.key()?;
-    let database = config.database.clone();
+    let key = config.mirrors_listings().then(|| config.key()).transpose()?;
+    let (database, vendors) = (config.database.clone(), config.vendors.clone());
     let daemon = Daemon::new(config, key, options, stop).await?;
     let progress = daemon.progress();
     let shown = one_shot.then(|| show::start(progress.clone()));
@@ -73,7 +88,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     if !one_shot {
         return Ok(ExitCode::SUCCESS);
     }
-    let complete = print_summary(&outcome, &progress, &database)?;
+    let complete = print_summary(&outcome, &progress, &database)? & print_scanned(&database, &vendors)?;
     Ok(reached_end(complete && !outcome.stopped && outcome.no_feeds.is_none()))
 }
 
@@ -104,6 +119,17 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
         println!("stopped before the end; the same command goes on from here");
     }
     Ok(complete)
+}
+
+/// Prints a line for each account; tells whether each has a whole reading and no problem.
+pub(super) fn print_scanned(database: &Path, vendors: &BTreeSet<&'static str>) -> anyhow::Result<bool> {
+    let of_vendor = |report: &ScannedReport| if report.entity == "identity" { "spark" } else { "spotahome" };
+    let mut whole = true;
+    for report in report::status(database)?.scanned.iter().filter(|report| vendors.contains(of_vendor(report))) {
+        scanned::lines(report, |at| format!("as of {at}")).iter().for_each(|line| println!("{line}"));
+        whole &= report.is_whole();
+    }
+    Ok(whole)
 }
 
 fn summary(report: &FeedReport, counters: &FeedProgress) -> String {

@@ -1,6 +1,7 @@
 //! `mls-sync status`: how true the file is, feed by feed.
 
 mod censuses;
+pub(super) mod scanned;
 
 use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
@@ -22,7 +23,7 @@ const GAPS: usize = 3;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 shown, 2 there is no database yet, or it cannot be read.")]
 pub(super) struct Arguments {
-    /// For programs: one JSON object {"process": {..}, "source": {..}, "accounts": [..], "readers": [..], "notices": [..], "feeds": [..]}
+    /// For programs: one JSON object {"process": {..}, "source": {..}, "accounts": [..], "readers": [..], "notices": [..], "feeds": [..], "scanned": [..]}
     #[arg(long)]
     json: bool,
 }
@@ -33,7 +34,7 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
         return print_json(&against_limits(&status, config)?);
     }
     head(&status, config, Utc::now()).iter().for_each(|line| println!("{line}"));
-    if status.feeds.is_empty() {
+    if status.feeds.is_empty() && config.mirrors_listings() {
         println!("{}", no_feed(&status));
     }
     let width = status.feeds.iter().map(|report| report.feed_id.to_string().chars().count()).max().unwrap_or(0);
@@ -42,6 +43,9 @@ pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<E
         for detail in details(report, config, Utc::now()) {
             println!("{:<width$}  {detail}", "");
         }
+    }
+    for report in &status.scanned {
+        scanned::lines(report, |at| format!("{} ago", age(at, Utc::now()))).iter().for_each(|line| println!("{line}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -75,7 +79,7 @@ fn too_old(report: &FeedReport, config: &Config, now: DateTime<Utc>) -> Option<S
 /// Who mirrors, how the vendor is asked, and what is wrong with the machine.
 fn head(status: &Status, config: &Config, now: DateTime<Utc>) -> Vec<String> {
     let mut lines = vec![process(status.process.as_ref(), now)];
-    lines.extend(status.accounts.iter().map(|account| asking(account, &config.rate)));
+    lines.extend(status.accounts.iter().map(|account| asking(account, config.rate_of(&account.account))));
     lines.extend(status.source.as_ref().and_then(|source| other_source(source, &config.source())));
     lines.extend(astray(status, config));
     lines.extend(status.notices.iter().map(|notice| format!("! {}: {}", notice.kind, printable(&notice.note, NOTE))));

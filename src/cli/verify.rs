@@ -3,10 +3,11 @@
 use super::exit::reached_end;
 use super::print::{grouped, print_json};
 use crate::config::Config;
+use crate::entity::Entity;
 use crate::record::printable;
 use crate::store::compare::{self, Compared, Side, What};
 use crate::store::verify::{self, Verified};
-use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::LISTINGS;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,7 +65,7 @@ pub(super) fn verify(config: &Path, arguments: Arguments) -> anyhow::Result<Exit
     }
     damages.iter().for_each(|damage| println!("the file is damaged: {}", printable(damage, DAMAGE)));
     if verified.is_empty() {
-        println!("The file has no {}s.", LISTINGS.name);
+        println!("The file has no {}.", LISTINGS.plural());
     }
     verified.iter().flat_map(verified_lines).for_each(|line| println!("{line}"));
     if let (Some(compared), Some(other)) = (&compared, &against) {
@@ -100,7 +101,7 @@ fn verified_lines(feed: &Verified) -> Vec<String> {
 fn compared_lines(feed: &Compared) -> Vec<String> {
     let id = &feed.feed_id;
     // Listings are what is meant where nothing is said.
-    let what = if feed.entity == LISTINGS.name { String::new() } else { format!(" {}s", spoken(feed.entity)) };
+    let what = if feed.entity == LISTINGS.name { String::new() } else { format!(" {}", spoken(feed.entity, 2)) };
     let mut lines = vec![format!("{id}:{what} {} the same, {} different", grouped(feed.equal), grouped(feed.differing_count))];
     lines.extend(named(&feed.differing, feed.differing_count, |row| {
         let what = match &row.what {
@@ -122,11 +123,13 @@ fn compared_lines(feed: &Compared) -> Vec<String> {
 }
 
 fn counted(rows: u64, entity: &str) -> String {
-    format!("{} {}{}", grouped(rows), spoken(entity), if rows == 1 { "" } else { "s" })
+    format!("{} {}", grouped(rows), spoken(entity, rows))
 }
 
-fn spoken(entity: &str) -> String {
-    entity.replace('_', " ")
+/// What so many of a kind of thing are called.
+fn spoken(entity: &str, count: u64) -> String {
+    let plural = LISTINGS.all().find(|known| known.name == entity).filter(|_| count != 1).map(Entity::plural);
+    plural.unwrap_or_else(|| entity.replace('_', " "))
 }
 
 /// The first rows, one per line, and how many there are beyond.

@@ -3,6 +3,7 @@
 use super::fault::{self, Fault, line_of};
 use crate::record::printable;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Error};
@@ -14,8 +15,12 @@ const LONGEST_SHOWN: usize = 80;
 pub(super) type Rule = (bool, &'static str, String);
 
 /// Reads as much of a text as can be read, and checks the rules on that. A key that cannot be used has its default. The error
-/// is everything that is wrong, in the order of its lines.
-pub(super) fn read<T: DeserializeOwned>(defaults: &str, text: &str, rules: impl FnOnce(&T) -> Vec<Rule>) -> Result<T, String> {
+/// is everything that is wrong, in the order of its lines. The rules hear, too, which sections the text has.
+pub(super) fn read<T: DeserializeOwned>(
+    defaults: &str,
+    text: &str,
+    rules: impl FnOnce(&mut T, &BTreeSet<&str>) -> Vec<Rule>,
+) -> Result<T, String> {
     let (root, errors) = DeTable::parse_recoverable(text);
     // Otherwise the parser may not know which key stands in which section, and nothing is said of keys.
     let has_keys = errors.iter().all(|error| fault::local(error).is_some());
@@ -35,7 +40,8 @@ pub(super) fn read<T: DeserializeOwned>(defaults: &str, text: &str, rules: impl 
             _ => document.take(name.get_ref().to_string(), name, value.clone()),
         }
     }
-    for (_, key, why) in rules(&document.value).into_iter().filter(|(broken, ..)| *broken && has_keys) {
+    let sections = root.keys().map(|name| name.get_ref().as_ref()).collect();
+    for (_, key, why) in rules(&mut document.value, &sections).into_iter().filter(|(broken, ..)| *broken && has_keys) {
         let (section, inner) = key.split_once('.').unwrap_or((key, ""));
         let place = root.get(section).map(|section| section.get_ref().get(inner).unwrap_or(section).span());
         document.add(Fault { line: place.map(|place| line_of(text, place.start)), key: Some(key.to_owned()), why });
@@ -67,7 +73,7 @@ impl<'t, T: DeserializeOwned> Document<'t, T> {
     fn with(&self, top: Spanned<DeString<'t>>, value: Spanned<DeValue<'t>>) -> Result<(T, DeTable<'t>), Error> {
         let mut all = self.usable.clone();
         match (all.get_mut(&top).map(Spanned::get_mut), value.get_ref()) {
-            (Some(DeValue::Table(section)), DeValue::Table(keys)) => section.extend(keys.clone()),
+            (Some(DeValue::Table(section)), DeValue::Table(keys)) => merge(section, keys),
             _ => drop(all.insert(top, value)),
         }
         Ok((value_of(&all)?, all))
@@ -129,6 +135,19 @@ impl<'t, T: DeserializeOwned> Document<'t, T> {
 
     fn part(&self, range: Range<usize>) -> &'t str {
         self.text.get(range).unwrap_or_default()
+    }
+}
+
+/// The only section inside a section whose keys are each by themselves. The others are lists of words, which are written whole.
+const INNER: &str = "rate";
+
+/// Adds keys to a section.
+fn merge<'t>(section: &mut DeTable<'t>, keys: &DeTable<'t>) {
+    for (key, value) in keys {
+        match (section.get_mut(key).map(Spanned::get_mut), value.get_ref()) {
+            (Some(DeValue::Table(inner)), DeValue::Table(keys)) if key.get_ref() == INNER => inner.extend(keys.clone()),
+            _ => drop(section.insert(key.clone(), value.clone())),
+        }
     }
 }
 

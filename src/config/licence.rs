@@ -4,7 +4,7 @@ use super::document::Rule;
 use super::history::Keep;
 use super::span::Span;
 use crate::record::{FeedId, Field};
-use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::LISTINGS;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! `[rate]`: how fast the vendor may be asked, over all feeds.
 
 use super::document::Rule;
+use crate::vendor::LimiterOptions;
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -14,6 +15,17 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
+    /// The options of a limiter.
+    pub(crate) fn limiter_options(&self) -> LimiterOptions {
+        let limit = |requests: u64| (requests > 0).then_some(requests);
+        LimiterOptions {
+            requests_per_second: self.requests_per_second,
+            max_in_flight: self.max_in_flight,
+            requests_per_hour: limit(self.requests_per_hour),
+            requests_per_day: limit(self.requests_per_day),
+        }
+    }
+
     pub(super) fn rules(&self) -> Vec<Rule> {
         let rate = "the rate is out of bounds; write a number between 0.0001 and 1000".to_owned();
         let number = "the number is out of bounds; write a whole number between 1 and 64".to_owned();

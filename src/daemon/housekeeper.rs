@@ -4,7 +4,7 @@ use crate::record::spoken;
 use crate::store::{Error as StoreError, Store};
 use crate::sync::clock::mirror_time;
 use crate::sync::trouble_log::{Kind, TroubleLog, log_failure};
-use crate::vendor::Vendor;
+use crate::vendor::Limiter;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -25,12 +25,19 @@ pub(super) struct Housekeeper {
     stop: CancellationToken,
 }
 
+/// The budget of one credential.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    /// Its name in the file: the client and where it asks.
+    pub(super) name: String,
+    pub(super) limiter: Arc<Limiter>,
+}
+
 /// What saves the count of requests of one credential.
 struct LedgerKeeper {
-    vendor: Arc<Vendor>,
+    budget: Budget,
     store: Store,
     troubles: TroubleLog,
-    account: String,
     /// A one-shot run does not wait for a database for ever.
     once: bool,
     stop: CancellationToken,
@@ -38,20 +45,19 @@ struct LedgerKeeper {
 
 impl Housekeeper {
     /// Goes on where the last process was. No request leaves before this.
-    pub(super) async fn begin(
-        vendor: Arc<Vendor>,
-        store: Store,
-        troubles: TroubleLog,
-        account: String,
-        once: bool,
-    ) -> Result<Housekeeper, StoreError> {
-        vendor.limiter().resume(store.ledger(account.clone()).await?);
+    pub(super) async fn begin(store: Store, troubles: TroubleLog, budgets: Vec<Budget>, once: bool) -> Result<Housekeeper, StoreError> {
+        for budget in &budgets {
+            budget.limiter.resume(store.ledger(budget.name.clone()).await?);
+        }
         // Its own token: it outlives those who make requests.
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(tidy(store.clone(), stop.clone()));
         tasks.spawn(purge(store.clone(), stop.clone()));
-        tasks.spawn(LedgerKeeper { vendor, store, troubles, account, once, stop: stop.clone() }.run());
+        for budget in budgets {
+            let (store, troubles, stop) = (store.clone(), troubles.clone(), stop.clone());
+            tasks.spawn(LedgerKeeper { budget, store, troubles, once, stop }.run());
+        }
         Ok(Housekeeper { tasks, stop })
     }
 
@@ -73,14 +79,14 @@ impl Housekeeper {
 
 impl LedgerKeeper {
     async fn run(self) -> Result<(), StoreError> {
-        while self.stop.run_until_cancelled(self.vendor.limiter().unsaved()).await.is_some() {
+        while self.stop.run_until_cancelled(self.budget.limiter.unsaved()).await.is_some() {
             if !self.save().await? {
                 break;
             }
-            self.vendor.limiter().saved();
+            self.budget.limiter.saved();
         }
         // What cannot be saved now was counted before it was spent.
-        let settled = self.store.save_ledger(self.account.clone(), self.vendor.limiter().settle(), mirror_time()).await;
+        let settled = self.store.save_ledger(self.budget.name.clone(), self.budget.limiter.settle(), mirror_time()).await;
         if let Err(error) = settled {
             tracing::debug!(%error, "the count of requests could not be settled");
         }
@@ -91,7 +97,7 @@ impl LedgerKeeper {
     async fn save(&self) -> Result<bool, StoreError> {
         let mut wait = SAVE_AGAIN.0;
         for attempt in 1_u32.. {
-            match self.store.save_ledger(self.account.clone(), self.vendor.limiter().ledger(), mirror_time()).await {
+            match self.store.save_ledger(self.budget.name.clone(), self.budget.limiter.ledger(), mirror_time()).await {
                 Ok(()) => {
                     self.troubles.stored(None);
                     return Ok(true);

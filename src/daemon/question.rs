@@ -10,10 +10,9 @@ use crate::store::{Error as StoreError, Store, why};
 use crate::sync::ask;
 use crate::sync::control::{Refetched, Reply};
 use crate::sync::trouble_log::TroubleLog;
-use crate::vendor::constellation1::LISTINGS;
+use crate::vendor::LISTINGS;
 use crate::vendor::{Call, Vendor};
 use anyhow::Context;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -112,7 +111,7 @@ async fn alone(
     let (vendor, store, writer) = super::open(config, config.key()?, &options).await?;
     let troubles = TroubleLog::new(vendor.host());
     store.configure(store_options(config)).await?;
-    let mut housekeeper = Housekeeper::begin(Arc::clone(&vendor), store.clone(), troubles, config.account(), true).await?;
+    let mut housekeeper = Housekeeper::begin(store.clone(), troubles, vec![super::budget(config, &vendor)], true).await?;
     let reply = tokio::select! {
         reply = ask(&vendor, &store) => reply.map_err(anyhow::Error::from),
         error = housekeeper.failed() => Err(error),

@@ -2,9 +2,10 @@
 
 use super::control::Control;
 use super::dispatcher::Dispatcher;
+use super::key_watch::{self, Watched};
 use super::run::{RunOptions, RunOutcome};
 use super::seed::seed;
-use super::{censuses, first_load, key_watch, watchdog};
+use super::{censuses, first_load};
 use crate::config::Config;
 use crate::plan::discover::search_again_after;
 use crate::record::{FeedId, Presence, Stream, spoken};
@@ -79,18 +80,19 @@ impl Supervisor {
         if !self.options.once {
             self.services.spawn(first_load::watch(self.tools.clone(), self.tools.store.loads().await?));
         }
-        let kinds = censuses::kinds(&self.config);
+        let kinds = censuses::kinds(&self.config, &self.tools.vendor);
         // Where the database cannot be written yet, the next start tells it.
-        match self.tools.store.read_only(kinds.iter().map(|kind| kind.directory.entity.name).collect()).await {
+        match self.tools.store.read_only(kinds.iter().map(|kind| kind.catalogue.entity().name).collect()).await {
             Err(error) if !self.is_tolerable(&error) => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
         if !self.options.once && !kinds.is_empty() {
-            self.services.spawn(census::work(self.tools.clone(), kinds.clone()));
+            self.services.spawn(census::work(self.tools.for_census(), kinds.clone()));
         }
         let new_key = Arc::new(Notify::new());
-        self.services.spawn(watchdog::watch(self.tools.clone()));
-        self.services.spawn(key_watch::watch(self.config.clone(), key, self.tools.clone(), Arc::clone(&new_key)));
+        if self.config.key_file().is_some() {
+            self.services.spawn(key_watch::watch(self.watched_key(&new_key), key, self.tools.stop.clone()));
+        }
         self.start(first).await?;
         // Requests that came before wait until the known feeds have their workers.
         if let Some(control) = control {
@@ -105,7 +107,7 @@ impl Supervisor {
             let over = self.workers.is_empty() && self.pending.is_empty() && !looking;
             if over && self.options.once && !self.options.reconcile {
                 // What is not well of them is no reason to call the listings incomplete.
-                census::once(&self.tools, &kinds, &self.mirrored).await?;
+                census::once(&self.tools.for_census(), &kinds, &self.mirrored).await?;
             }
             if self.tools.stop.is_cancelled() || over {
                 self.outcome.stopped |= self.tools.stop.is_cancelled();
@@ -225,6 +227,16 @@ impl Supervisor {
         Ok(())
     }
 
+    /// The system access key: who waits for it hears of a new one.
+    fn watched_key(&self, changed: &Arc<Notify>) -> Watched {
+        let (config, vendor, changed) = (self.config.clone(), Arc::clone(&self.tools.vendor), Arc::clone(changed));
+        Watched {
+            name: "system access key",
+            read: Box::new(move || config.key()),
+            set: Box::new(move |key| vendor.set_key(key).inspect(|()| changed.notify_one())),
+        }
+    }
+
     fn scope(&self, stream: Stream) -> Scope {
         Scope { stream, since: self.config.backfill.since.0, settle: self.config.poll.settle.0, seed: seed() }
     }
@@ -279,7 +291,7 @@ impl Supervisor {
     }
 }
 
-async fn join<T: 'static>(mut tasks: JoinSet<T>) {
+pub(super) async fn join<T: 'static>(mut tasks: JoinSet<T>) {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a task did not end as it should");

@@ -3,9 +3,11 @@
 use crate::plan::options::Purpose;
 use crate::record::FeedId;
 use crate::sync::progress::FeedProgress;
-use crate::sync::tools::Tools;
+use crate::sync::tools::CensusTools;
+use crate::vendor::Limiter;
 use sd_notify::NotifyState;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -22,7 +24,7 @@ pub(super) fn notify(states: &[NotifyState]) {
 }
 
 /// Looks until the process is stopped.
-pub(super) async fn watch(tools: Tools) {
+pub(super) async fn watch(tools: CensusTools, limiters: Vec<Arc<Limiter>>) {
     let every = sd_notify::watchdog_enabled().map_or(LOOK_EVERY, |limit| (limit / LOOKS).min(LOOK_EVERY));
     let stop = tools.stop.clone();
     let mut told = None;
@@ -30,11 +32,14 @@ pub(super) async fn watch(tools: Tools) {
         // Any answer shows that the writer is alive: what the database refuses is tried again by whoever asked for it.
         let Some(answer) = stop.run_until_cancelled(timeout(every, tools.store.feeds())).await else { return };
         // If the limiter's lock were never released, this task would stop here, and so would the words to systemd.
-        let _closed = tools.vendor.closed_for();
+        for limiter in &limiters {
+            let _closed = limiter.closed_for();
+        }
         let feeds = tools.progress.snapshot();
         let now = tools.clock.now().monotonic;
         let census = || {
-            tools.progress.census().is_overdue(now).then(|| "the reading of agents, offices and open houses makes no progress".to_owned())
+            let (vendor, _) = tools.progress.censuses().into_iter().find(|(_, beat)| beat.is_overdue(now))?;
+            Some(format!("the reading of what {vendor} has besides listings makes no progress"))
         };
         let trouble = trouble(&feeds, answer.is_ok(), now).or_else(census);
         match &trouble {

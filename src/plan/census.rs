@@ -3,6 +3,7 @@
 
 use super::brake::BrakeLimits;
 use super::merge::TWO_READINGS;
+use crate::entity::Confirmed;
 use crate::record::{Failure, ListingId, Page, Stamp, Window};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub(crate) const ATTEMPTS: u32 = 3;
 const MOST_PAGES: u32 = 5_000;
 /// Many absences at once are believed when a whole reading this much later lacks the same.
 const MANY_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// An absence that is at least as old as this began before the present reading: an earlier whole reading lacked the row, too.
+const ANOTHER_READING: Duration = Duration::from_millis(1);
 /// An update window reaches back so far behind the last reading: the document has updates begin "from 12 am", in a zone that it
 /// does not name.
 const UPDATE_OVERLAP: Duration = Duration::from_secs(26 * 3600);
@@ -55,7 +58,9 @@ impl Reading {
         if self.ends {
             return if keys == self.first { self.verdict() } else { Next::Doubtful("its first page changed while it was read".to_owned()) };
         }
-        if self.pages > 0 && page.total != self.total {
+        // What lies past the end is answered in many ways.
+        let is_past = self.pages > 0 && page.records.is_empty() && page.rejects.is_empty();
+        if self.pages > 0 && page.total != self.total && !is_past {
             return Next::Doubtful(format!("its Total went from {} to {} while it was read", self.total, page.total));
         }
         if self.pages == 0 {
@@ -107,6 +112,8 @@ pub(crate) struct Progress {
     pub due: Option<Stamp>,
     /// Rows that were absent from the last whole reading and are not deleted yet.
     pub absent: u64,
+    /// Hash of the user of the credential at the last whole reading after which no deletion was withheld; `None` where unknown.
+    pub credential: Option<String>,
 }
 
 /// How often a kind is read.
@@ -166,6 +173,8 @@ pub(crate) struct Found {
     /// Live rows that were there before it began and are expected in it.
     pub expected: u64,
     pub absent: Vec<Absence>,
+    /// Groups of rows (see `Entity::scope`) of which everything is absent.
+    pub lost: Vec<String>,
 }
 
 /// Which absent rows may be deleted now, and why others may not.
@@ -176,26 +185,44 @@ pub(crate) struct Ruling {
     pub withheld: Option<String>,
 }
 
-/// Decides on the absences of a whole reading that began at `now`. Where one can be asked for by its id, that is asked before it is
-/// deleted; where not, a second reading must lack it as well.
-pub(crate) fn rule(found: Found, asks: bool, limits: BrakeLimits, now: Stamp) -> Ruling {
-    let Found { read, expected, mut absent } = found;
+/// Decides on the absences of a whole reading that began at `now`. `is_other` tells that the credential is of somebody else than that
+/// of the last reading after which nothing was withheld, and so may see less.
+pub(crate) fn rule(found: Found, (confirmed, is_other): (Confirmed, bool), limits: BrakeLimits, now: Stamp) -> Ruling {
+    let Found { read, expected, mut absent, lost } = found;
     if absent.is_empty() {
         return Ruling::default();
     }
     if read == 0 {
         // That no open house lies ahead is usual.
-        let withheld = asks.then(|| format!("the vendor returned none although {expected} are live in the file; nothing is deleted"));
+        let withheld = (confirmed != Confirmed::ReadAgain)
+            .then(|| format!("the vendor returned none although {expected} are live in the file; nothing is deleted"));
         return Ruling { ripe: Vec::new(), withheld };
     }
     let count = absent.len() as u64;
-    let many = count > limits.count && count as f64 / expected.max(1) as f64 > limits.share;
-    let wait = if many {
-        MANY_WAIT
-    } else if asks {
-        Duration::ZERO
-    } else {
-        TWO_READINGS
+    let withheld = |why: String| Ruling { ripe: Vec::new(), withheld: Some(why) };
+    if is_other {
+        return withheld(format!(
+            "the vendor does not return {count} of {expected}, and the credential is another one than before; nothing is deleted"
+        ));
+    }
+    if let Some(scope) = lost.first() {
+        return withheld(format!(
+            "the vendor returns nothing of {scope} any more; nothing is deleted: the credential may see less than before"
+        ));
+    }
+    // Hardly anything vanishes from an account, and most have a few hundred rows.
+    let most = if confirmed == Confirmed::Both { limits.count / 10 } else { limits.count };
+    let many = count > most && count as f64 / expected.max(1) as f64 > limits.share;
+    let wait = match confirmed {
+        Confirmed::Both if many => {
+            return withheld(format!(
+                "the vendor no longer returns {count} of {expected}; nothing is deleted: the credential may see less than before"
+            ));
+        }
+        _ if many => MANY_WAIT,
+        Confirmed::Asked => Duration::ZERO,
+        Confirmed::ReadAgain => TWO_READINGS,
+        Confirmed::Both => ANOTHER_READING,
     };
     absent.sort_by(|one, other| (one.since, &one.id).cmp(&(other.since, &other.id)));
     let budget = usize::try_from(limits.budget).unwrap_or(usize::MAX);
@@ -215,6 +242,7 @@ pub(crate) fn rule(found: Found, asks: bool, limits: BrakeLimits, now: Stamp) ->
 mod tests {
     use super::*;
     use crate::record::{Cut, FeedId, ListingKey, Record, Reject, raw_hash};
+    use Confirmed::{Asked, Both, ReadAgain};
 
     fn page(ids: &str, total: u64, next_page: Option<u32>) -> Page {
         let record = |id: &str| Record {
@@ -263,6 +291,7 @@ mod tests {
         check(&[("a b", 3), ("c", 3), ("a x", 3)], (&[1, 2, 1], Err("first page changed")));
         check(&[("a b", 3), ("b", 3), ("a b", 3)], (&[1, 2, 1], Err("counts 3, and 2 different")));
         check(&[("a b", 3), ("", 3), ("a b", 3)], (&[1, 2, 1], Err("counts 3, and 2 different")));
+        check(&[("a b", 3), ("", 0), ("a b", 3)], (&[1, 2, 1], Err("counts 3, and 2 different")));
         check(&[("a b", 1)], (&[1], Err("counts 1, and 2 different")));
         check(&[("a ?", 2)], (&[1], Ok(())));
     }
@@ -275,31 +304,56 @@ mod tests {
         assert_eq!(reading.on_page(&page("a b", 2, Some(2))), Next::Proven);
     }
 
+    #[test]
+    fn what_lies_past_the_end_is_answered_in_many_ways() {
+        for past in [page("", 0, None), page("", 2, None), page("b", 2, None)] {
+            let mut reading = Reading::default();
+            assert_eq!(reading.on_page(&page("a b", 2, Some(2))), Next::Page(2));
+            assert_eq!(reading.on_page(&past), Next::Page(1));
+            assert_eq!(reading.on_page(&page("a b", 2, Some(2))), Next::Proven);
+        }
+    }
+
     const LIMITS: BrakeLimits = BrakeLimits { count: 2, share: 0.5, budget: 10 };
 
-    fn ruled(read: u64, asks: bool, ages: &[u64]) -> (usize, bool) {
+    fn ruled(read: u64, confirmed: Confirmed, ages: &[u64]) -> (usize, bool) {
         let now = Stamp::parse("2026-05-01T12:00:00").expect("a date");
         let absent = ages
             .iter()
             .enumerate()
             .map(|(number, age)| Absence { id: ListingId(number.to_string()), since: now.minus(Duration::from_secs(*age)) });
-        let ruling = rule(Found { read, expected: 5, absent: absent.collect() }, asks, LIMITS, now);
+        let ruling = rule(Found { read, expected: 5, absent: absent.collect(), lost: Vec::new() }, (confirmed, false), LIMITS, now);
         (ruling.ripe.len(), ruling.withheld.is_some())
     }
 
     #[test]
     fn few_absences_are_asked_about_at_once_or_wait_for_a_second_reading() {
-        assert_eq!(ruled(3, true, &[0, 0]), (2, false));
-        assert_eq!(ruled(4, false, &[0, 600]), (1, false));
-        assert_eq!(ruled(5, true, &[]), (0, false));
+        assert_eq!(ruled(3, Asked, &[0, 0]), (2, false));
+        assert_eq!(ruled(4, ReadAgain, &[0, 600]), (1, false));
+        assert_eq!(ruled(5, Asked, &[]), (0, false));
+        assert_eq!(ruled(3, Both, &[0, 1]), (1, false), "asked about, once two readings lack it");
     }
 
     #[test]
     fn many_absences_wait_for_a_day_and_an_empty_answer_deletes_nothing() {
-        assert_eq!(ruled(2, true, &[0, 0, 0]), (0, true));
-        assert_eq!(ruled(2, true, &[86_400, 86_399, 86_400]), (2, true), "it stays told while they are deleted");
-        assert_eq!(ruled(0, true, &[86_400]), (0, true));
-        assert_eq!(ruled(0, false, &[86_400]), (0, false), "no open house ahead is no trouble");
+        assert_eq!(ruled(2, Asked, &[0, 0, 0]), (0, true));
+        assert_eq!(ruled(2, Asked, &[86_400, 86_399, 86_400]), (2, true), "it stays told while they are deleted");
+        assert_eq!(ruled(2, Both, &[86_400, 86_400, 86_400]), (0, true), "for ever");
+        assert_eq!(ruled(0, Both, &[86_400]), (0, true));
+        assert_eq!(ruled(0, Asked, &[86_400]), (0, true));
+        assert_eq!(ruled(0, ReadAgain, &[86_400]), (0, false), "no open house ahead is no trouble");
+    }
+
+    #[test]
+    fn what_a_narrower_credential_cannot_see_is_not_deleted() {
+        let now = Stamp::parse("2026-05-01T12:00:00").expect("a date");
+        let absent = vec![Absence { id: ListingId("1".to_owned()), since: now.minus(RETRY) }];
+        let found = Found { read: 9, expected: 10, absent, lost: Vec::new() };
+        assert_eq!(rule(found.clone(), (Both, false), LIMITS, now).ripe.len(), 1);
+        let told = |found: Found, is_other| rule(found, (Both, is_other), LIMITS, now).withheld.unwrap_or_default();
+        assert!(told(found.clone(), true).contains("another one"));
+        assert!(told(Found { lost: vec!["the MLS 2".to_owned()], ..found.clone() }, false).contains("nothing of the MLS 2 any more"));
+        assert_eq!(told(Found { absent: Vec::new(), ..found }, true), "");
     }
 
     #[test]
@@ -307,7 +361,7 @@ mod tests {
         let now = Stamp::parse("2026-05-10T12:00:00").expect("a date");
         let before = |hours: u64| Some(now.minus(Duration::from_secs(hours * 3600)));
         let rhythm = Rhythm { every: RETRY, whole_every: Duration::from_secs(7 * 86_400), has_updates: true };
-        let is_whole = |whole, read, absent| next_reading(&Progress { whole, read, absent, due: None }, rhythm, now).1;
+        let is_whole = |whole, read, absent| next_reading(&Progress { whole, read, absent, ..Progress::default() }, rhythm, now).1;
         assert!(is_whole(None, None, 0));
         assert!(!is_whole(before(100), before(1), 0));
         assert!(is_whole(before(168), before(1), 0));

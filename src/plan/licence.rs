@@ -115,7 +115,7 @@ fn cell<'a, 'c>(entity: &Entity, content: &'a Content<'c>, column: &str) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::constellation1::LISTINGS;
+    use crate::vendor::LISTINGS;
     use serde_json::{Value, json};
 
     const DAY: Duration = Duration::from_secs(86_400);

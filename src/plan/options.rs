@@ -59,7 +59,7 @@ impl Options {
         let deletions = self.streams.iter().copied().filter(|stream| stream.presence() == Presence::Deleted);
         match self.deletions {
             Deletions::Stream => std::iter::once(Stream::All).chain(deletions).collect(),
-            Deletions::Absence => vec![Stream::All],
+            Deletions::Absence(_) => vec![Stream::All],
         }
     }
 }

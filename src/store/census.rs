@@ -7,13 +7,14 @@ use super::feeds::check_mirrored;
 use super::handle::Store;
 use super::incoming::{Hearing, Incoming};
 use super::query::{rows, value};
+use super::quiet::{says_deleted, write_quietly};
 use super::rejects::{self, Origin};
 use super::row::apply;
 use super::row_sql::key_columns;
-use crate::entity::Entity;
+use crate::entity::{Confirmed, Deletions, Entity};
 use crate::plan::census::{Absence, Found, Progress};
-use crate::plan::merge::News;
-use crate::record::{FeedId, ListingId, ListingKey, Page, Presence, Record, Reject, Stamp, Stream};
+use crate::plan::merge::{ActionKind, News};
+use crate::record::{FeedId, ListingId, ListingKey, Page, Presence, Stamp, Stream};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,8 +56,8 @@ pub struct CensusReport {
 
 impl Store {
     /// Stores a page of a reading; tells how many rows changed.
-    pub(crate) async fn store_census(&self, census: Census, page: Page) -> Result<u64, Error> {
-        self.write(move |db| store(db, &census, &page.records, &page.rejects)).await
+    pub(crate) async fn store_census(&self, census: Census, presence: Presence, page: Page) -> Result<u64, Error> {
+        self.write(move |db| store(db, &census, presence, &page)).await
     }
 
     /// Sets a whole reading, which began then, against the rows.
@@ -74,7 +75,7 @@ impl Store {
         self.write(move |db| found(db, &census, &id)).await
     }
 
-    /// Tells which kinds are read from now on.
+    /// Tells which kinds of the feeds are read from now on.
     pub(crate) async fn read_only(&self, entities: Vec<&'static str>) -> Result<(), Error> {
         self.write(move |db| read_only(db, &entities)).await
     }
@@ -102,18 +103,26 @@ impl Store {
 }
 
 /// Stores what was read; tells how many rows changed.
-fn store(database: &mut Database, census: &Census, records: &[Record], rejected: &[Reject]) -> Result<u64, Error> {
+fn store(database: &mut Database, census: &Census, presence: Presence, page: &Page) -> Result<u64, Error> {
     let Census { entity, feed, at } = census;
     let (tx, sql) = database.begin_on(entity)?;
     check_mirrored(&tx, feed)?;
     let before = changes::newest(&tx)?;
     let mut changed = 0;
-    for record in records {
-        changed += u64::from(apply(&tx, sql, Incoming::of(record, Presence::Live), Hearing::at(at))?.kind.is_change());
+    for record in &page.records {
+        let presence = if says_deleted(entity, record) { Presence::Deleted } else { presence };
+        let kind = apply(&tx, sql, Incoming::of(record, presence), Hearing::at(at))?.kind;
+        changed += u64::from(kind.is_change());
+        if presence == Presence::Live {
+            forget_absence(&tx, entity, feed, &record.key.listing)?;
+        }
+        if let Some(quiet) = entity.quiet.filter(|_| kind != ActionKind::Superseded) {
+            write_quietly(&tx, entity, quiet, record)?;
+        }
     }
     changes::mark_bulk(&tx, entity, before)?;
     let origin = Origin { feed, entity, stream: Stream::All, at, licence: sql.licences.of(feed) };
-    rejected.iter().try_for_each(|reject| rejects::keep(&tx, origin, reject).map(drop))?;
+    page.rejects.iter().try_for_each(|reject| rejects::keep(&tx, origin, reject).map(drop))?;
     tx.commit()?;
     Ok(changed)
 }
@@ -124,10 +133,11 @@ fn absences(database: &mut Database, census: &Census, began: &str, read: &BTreeS
     let (tx, _) = database.begin_on(entity)?;
     check_mirrored(&tx, feed)?;
     let expected = expected(&tx, census, began)?;
+    let lost = lost(entity, &expected, read);
     let sql = "SELECT key, since FROM census_absent WHERE entity = ?1 AND feed_id = ?2";
     let known: Vec<(ListingId, Stamp)> = rows(&tx, sql, params![entity.name, feed], |row| row.try_into())?;
     let known: BTreeMap<ListingId, Stamp> = known.into_iter().collect();
-    let absent: BTreeSet<&ListingId> = expected.iter().filter(|id| !read.contains(id)).collect();
+    let absent: BTreeSet<&ListingId> = expected.iter().map(|(id, _)| id).filter(|id| !read.contains(id)).collect();
     for id in known.keys().filter(|id| !absent.contains(id)) {
         forget_absence(&tx, entity, feed, id)?;
     }
@@ -140,18 +150,29 @@ fn absences(database: &mut Database, census: &Census, began: &str, read: &BTreeS
     tx.commit()?;
     let now = Stamp::parse(began).ok_or_else(|| Error::Strange(format!("{began} is no time")))?;
     let absent = absent.into_iter().map(|id| Absence { id: id.clone(), since: known.get(id).copied().unwrap_or(now) }).collect();
-    Ok(Found { read: read.len() as u64, expected: expected.len() as u64, absent })
+    Ok(Found { read: read.len() as u64, expected: expected.len() as u64, absent, lost })
 }
 
-/// The live rows that a whole reading must hold: those that were there before, and whose time is not over in any zone.
-fn expected(tx: &Connection, census: &Census, began: &str) -> rusqlite::Result<Vec<ListingId>> {
+/// The live rows that a whole reading must hold: those that were there before, and whose time is not over in any zone. With each,
+/// what it belongs to.
+fn expected(tx: &Connection, census: &Census, began: &str) -> rusqlite::Result<Vec<(ListingId, Option<String>)>> {
     let (entity, [feed, id]) = (census.entity, key_columns(census.entity));
     let lapses = entity
         .lapses
         .map(|date| format!("AND ({date} IS NULL OR {date} > strftime('%Y-%m-%dT%H:%M:%S', ?2, '{WESTERNMOST}'))"))
         .unwrap_or_default();
-    let sql = format!("SELECT {id} FROM {} WHERE {feed} = ?1 AND deleted_at IS NULL AND changed_at < ?2 {lapses}", entity.table);
-    rows(tx, &sql, params![census.feed, began], |row| row.get(0))
+    let listed = entity.unlisted.map(|(column, value)| format!("AND {column} IS NOT '{value}'")).unwrap_or_default();
+    let (table, scope) = (entity.table, entity.scope.map_or("NULL", |(column, _)| column));
+    let sql = format!("SELECT {id}, {scope} FROM {table} WHERE {feed} = ?1 AND deleted_at IS NULL AND changed_at < ?2 {lapses} {listed}");
+    rows(tx, &sql, params![census.feed, began], |row| row.try_into())
+}
+
+/// The groups of rows of which a reading holds nothing.
+fn lost(entity: &Entity, expected: &[(ListingId, Option<String>)], read: &BTreeSet<ListingId>) -> Vec<String> {
+    let Some((_, name)) = entity.scope else { return Vec::new() };
+    let of = |all: bool| expected.iter().filter(|(id, _)| all || read.contains(id)).filter_map(|(_, scope)| scope.as_ref()).collect();
+    let (there, all): (BTreeSet<&String>, BTreeSet<&String>) = (of(false), of(true));
+    all.difference(&there).map(|scope| format!("{name} {scope}")).collect()
 }
 
 /// Makes rows tombstones.
@@ -177,15 +198,17 @@ fn found(database: &mut Database, census: &Census, id: &ListingId) -> Result<(),
     Ok(forget_absence(&database.connection, census.entity, &census.feed, id)?)
 }
 
-fn forget_absence(connection: &Connection, entity: &Entity, feed: &FeedId, id: &ListingId) -> rusqlite::Result<()> {
+pub(super) fn forget_absence(connection: &Connection, entity: &Entity, feed: &FeedId, id: &ListingId) -> rusqlite::Result<()> {
     let sql = "DELETE FROM census_absent WHERE entity = ?1 AND feed_id = ?2 AND key = ?3";
     connection.prepare_cached(sql)?.execute(params![entity.name, feed, id]).map(drop)
 }
 
 /// Where the readings stand.
 fn progress(connection: &Connection, census: &Census) -> rusqlite::Result<Progress> {
-    let sql = "SELECT proven_at, read_at, due_at, absent FROM censuses WHERE feed_id = ?1 AND entity = ?2";
-    let read = |row: &rusqlite::Row| Ok(Progress { whole: row.get(0)?, read: row.get(1)?, due: row.get(2)?, absent: row.get(3)? });
+    let sql = "SELECT proven_at, read_at, due_at, absent, credential FROM censuses WHERE feed_id = ?1 AND entity = ?2";
+    let read = |row: &rusqlite::Row| {
+        Ok(Progress { whole: row.get(0)?, read: row.get(1)?, due: row.get(2)?, absent: row.get(3)?, credential: row.get(4)? })
+    };
     connection.query_row(sql, params![census.feed, census.entity.name], read).optional().map(Option::unwrap_or_default)
 }
 
@@ -196,10 +219,21 @@ fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Opt
     let absent: u64 =
         value(&tx, "SELECT count(*) FROM census_absent WHERE entity = ?1 AND feed_id = ?2", params![census.entity.name, census.feed])?;
     tx.execute(
-        "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem, credential)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (feed_id, entity) DO UPDATE SET proven_at = ?3, proven_rows = coalesce(?4, proven_rows), read_at = ?5, absent = ?6,
-             due_at = ?7, problem = ?8",
-        params![census.feed, census.entity.name, time(progress.whole), rows, time(progress.read), absent, time(progress.due), problem],
+             due_at = ?7, problem = ?8, credential = ?9",
+        params![
+            census.feed,
+            census.entity.name,
+            time(progress.whole),
+            rows,
+            time(progress.read),
+            absent,
+            time(progress.due),
+            problem,
+            progress.credential,
+        ],
     )?;
     Ok(tx.commit()?)
 }
@@ -222,7 +256,10 @@ fn time(stamp: Option<Stamp>) -> Option<String> {
 fn read_only(database: &mut Database, entities: &[&str]) -> Result<(), Error> {
     let all: Vec<String> =
         rows(&database.connection, "SELECT DISTINCT entity FROM censuses WHERE due_at IS NOT NULL", [], |row| row.get(0))?;
-    for entity in all.iter().filter(|entity| !entities.contains(&entity.as_str())) {
+    let is_account = |name: &String| {
+        database.entities().iter().any(|entity| entity.name == *name && entity.deletions == Deletions::Absence(Confirmed::Both))
+    };
+    for entity in all.iter().filter(|name| !is_account(name) && !entities.contains(&name.as_str())) {
         database.connection.execute("UPDATE censuses SET due_at = NULL, problem = NULL WHERE entity = ?1", [entity])?;
     }
     Ok(())

@@ -104,7 +104,7 @@ pub(super) fn mark_bulk(tx: &Connection, entity: &Entity, before: i64) -> rusqli
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::constellation1::LISTINGS;
+    use crate::vendor::LISTINGS;
 
     /// How many of these changes of one transaction are a mass update; each is how many, their kind and their diff.
     fn bulk(groups: &[(u32, &str, &str)]) -> i64 {

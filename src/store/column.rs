@@ -5,6 +5,7 @@ use crate::plan::options::Purpose;
 use crate::plan::window::FromRule;
 use crate::record::{Cell, FeedId, ListingId, Stamp, Stream};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use std::borrow::Cow;
 
 /// Both ways of a noun: what is written of it, and how that is read; `None` where it is no such noun.
 macro_rules! column {
@@ -26,7 +27,6 @@ macro_rules! column {
 }
 
 column!(FeedId, feed => feed.0.as_str(), |text: &String| Some(FeedId(text.clone())));
-column!(ListingId, listing => listing.0.as_str(), |text: &String| Some(ListingId(text.clone())));
 column!(Stamp, stamp => stamp.to_string(), |text: &String| Stamp::parse(text));
 column!(Stream, stream => stream.number(), |status: &u8| Stream::try_from(*status).ok());
 column!(Purpose, purpose => purpose.word(), |word: &String| Purpose::ALL.into_iter().find(|purpose| purpose.word() == word));
@@ -39,6 +39,27 @@ fn rule_word(rule: FromRule) -> &'static str {
         FromRule::Exact => "exact",
         FromRule::Midnight => "midnight",
         FromRule::Ignored => "ignored",
+    }
+}
+
+impl ToSql for ListingId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_str().into())
+    }
+}
+
+/// Some vendors number what they have.
+impl FromSql for ListingId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<ListingId> {
+        key_text(value).map(|id| ListingId(id.into_owned())).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// A part of a key as text; `None` where it is no key.
+pub(super) fn key_text(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        ValueRef::Integer(number) => Some(number.to_string().into()),
+        other => other.as_str().ok().map(Cow::Borrowed),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether two files hold the same: row by row, in the order of the keys.
 
 use super::checksums::{hash_of, hashed_columns};
+use super::column::key_text;
 use super::error::Error;
 use super::open_error::unusable;
 use super::query::{rows, value};
@@ -147,7 +148,7 @@ impl Compare<'_> {
     fn next(&self, rows: &mut Rows, last: &mut (String, String)) -> rusqlite::Result<Option<Passing>> {
         let columns = self.sql.entity.fields.len() + 1;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let text = |index| row.get_ref(index).map(|value| value.as_str().unwrap_or_default().to_owned());
+        let text = |index| row.get_ref(index).map(|value| key_text(value).unwrap_or_default().into_owned());
         let (feed, id) = (text(0)?, text(1)?);
         let repeated = (&feed, &id) == (&last.0, &last.1);
         *last = (feed.clone(), id.clone());

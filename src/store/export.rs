@@ -129,7 +129,7 @@ fn sql(entity: &Entity, Selection { public, since, by_key }: Selection, names: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::constellation1::LISTINGS;
+    use crate::vendor::LISTINGS;
 
     #[test]
     fn rows_are_read_in_the_order_of_an_index_and_never_sorted() {

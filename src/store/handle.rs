@@ -9,7 +9,7 @@ use super::licences::StoreOptions;
 use super::load::{self, Load};
 use super::notice::{self, Notice};
 use super::open_error::{OpenError, unusable};
-use super::reconcile_absent::{self, Approved, Judgement};
+use super::reconcile_absent::{self, Judgement};
 use super::reconcile_end;
 use super::reconcile_run::{self, Confirmation, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
@@ -248,11 +248,6 @@ impl Store {
     /// How far the loading of each mirrored feed is.
     pub(crate) async fn loads(&self) -> Result<Vec<Load>, Error> {
         self.read(|db| load::loads(&db.connection)).await
-    }
-
-    /// Applies the deletions of a withheld run, or tells a person why not.
-    pub(crate) async fn approve(&self, run: i64, at: String) -> Result<Result<Approved, String>, Error> {
-        self.write(move |db| reconcile_absent::approve(db, run, &at)).await
     }
 
     /// The next kept rejects after this one that are whole, a few at a time; empty at the end.

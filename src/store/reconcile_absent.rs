@@ -4,7 +4,7 @@ use super::database::Database;
 use super::error::Error;
 use super::incoming::{Hearing, Incoming};
 use super::query::{rows, value};
-use super::reconcile_run::{self, Confirmation, Occasion, Run, numbered, under_way};
+use super::reconcile_run::{self, Approved, Confirmation, Occasion, Run, numbered, under_way};
 use super::row::apply;
 use super::row_sql::{RowSql, key_columns};
 use super::{changes, contested, take_back};
@@ -23,15 +23,6 @@ pub struct Judgement {
     pub ruling: Ruling,
     /// The rows to ask the vendor about.
     pub to_confirm: Vec<ListingId>,
-}
-
-/// A withheld run whose absent rows are tombstones now, as far as they had not changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Approved {
-    pub feed: FeedId,
-    pub deleted: u64,
-    /// Absent rows that changed since the run began, and stay.
-    pub kept: u64,
 }
 
 /// Sets the reading of the run under way against the rows, and rules.

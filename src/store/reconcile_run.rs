@@ -10,6 +10,15 @@ use crate::record::{FeedId, ListingId, Stamp, Window};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
+/// A withheld run whose absent rows are tombstones now, as far as they had not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Approved {
+    pub feed: FeedId,
+    pub deleted: u64,
+    /// Absent rows that changed since the run began, and stay.
+    pub kept: u64,
+}
+
 /// Whose run it is, and the mirror's clock.
 #[derive(Clone, Copy)]
 pub(super) struct Occasion<'a> {

@@ -15,6 +15,7 @@ use super::open_error::OpenError;
 use super::query::{rows, value};
 use super::reconcile_report::{self, RunReport};
 use super::rejects::{self, RejectReport};
+use super::scanned::{self, ScannedReport};
 use super::{checkpoint, instance, load, source, sqlite};
 use crate::plan::window::MirrorRange;
 use crate::record::{FeedId, Source, Stamp, Stream};
@@ -101,6 +102,8 @@ pub struct Status {
     pub notices: Vec<NoticeReport>,
     /// The feeds that are mirrored.
     pub feeds: Vec<FeedReport>,
+    /// What is read whole of other vendors.
+    pub scanned: Vec<ScannedReport>,
 }
 
 /// A feed, as `feeds` lists it.
@@ -154,6 +157,7 @@ pub fn status(path: &Path) -> Result<Status, ReportError> {
             readers: if in_the_way { long_readers::readers(path) } else { Vec::new() },
             notices,
             feeds: read_feeds(connection)?,
+            scanned: scanned::reports(connection)?,
         })
     })
 }

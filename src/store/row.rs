@@ -110,7 +110,9 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
         feeds::count_extra_cut(tx, &key.feed)?;
     }
     match (kind, &stored) {
-        (ActionKind::Superseded, Some(stored)) => contested::note(tx, sql, (&heard, content.map(|(content, _)| content)), stored, hearing)?,
+        (ActionKind::Superseded, Some(stored)) if sql.entity.stamp.is_some() => {
+            contested::note(tx, sql, (&heard, content.map(|(content, _)| content)), stored, hearing)?
+        }
         _ if contested.is_some() => contested::forget(tx, key)?,
         _ => {}
     }

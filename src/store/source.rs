@@ -29,7 +29,8 @@ pub(crate) enum Taken {
     Refused(Source),
 }
 
-/// What is forgotten with the source it was read from. What was rejected there must not be stored as the new one's.
+/// What is forgotten with the source it was read from. What was rejected there must not be stored as the new one's. Other
+/// vendors' things stay.
 const FORGET: &str = "
     DELETE FROM cursors;
     DELETE FROM covered;
@@ -39,7 +40,7 @@ const FORGET: &str = "
     DELETE FROM windows;
     DELETE FROM window_marks;
     DELETE FROM reconcile_seen;
-    DELETE FROM rejects;
+    DELETE FROM rejects WHERE entity IN ('listing', 'agent', 'office', 'open_house');
     DELETE FROM late_listings;
     DELETE FROM freshness_counts;
     DELETE FROM notices WHERE feed_id <> '';
@@ -82,10 +83,13 @@ pub(super) fn take(database: &mut Database, intent: &Intent) -> rusqlite::Result
 /// Forgets what was read. The rows stay, without their stamps: whatever the new source says of a listing is newer.
 fn forget(tx: &Connection, table: &str, at: &str) -> rusqlite::Result<()> {
     tx.execute_batch(FORGET)?;
-    tx.execute_batch("DELETE FROM censuses; DELETE FROM census_absent")?;
+    tx.execute_batch(
+        "DELETE FROM censuses WHERE entity IN ('agent', 'office', 'open_house');
+         DELETE FROM census_absent WHERE entity IN ('agent', 'office', 'open_house')",
+    )?;
     tx.execute(
         "UPDATE reconcile_runs SET state = 'failed', note = 'the file was taken over for another source', ended_at = ?1
-         WHERE state IN ('scanning', 'confirming', 'withheld')",
+         WHERE state IN ('scanning', 'confirming', 'withheld') AND feed_id IN (SELECT feed_id FROM feeds)",
         [at],
     )?;
     // FAIL, because the transaction is given up anyway, and SQLite would keep a copy of the whole table to take it back by itself.

@@ -1,6 +1,7 @@
 //! Whether the rows are what was stored: each against its hash, and all of a feed against the table `checksums`.
 
 use super::checksums::{Sum, hash_of, hashed_columns};
+use super::column::key_text;
 use super::query::rows;
 use super::report::{ReportError, read};
 use super::row_sql::key_columns;
@@ -98,18 +99,18 @@ fn found(connection: &Connection, entity: &Entity) -> rusqlite::Result<BTreeMap<
     let mut all = statement.query([])?;
     let mut feeds: BTreeMap<String, Found> = BTreeMap::new();
     while let Some(row) = all.next()? {
-        let (feed, id) = (row.get_ref(0)?.as_str().unwrap_or_default(), row.get_ref(1)?.as_str().unwrap_or_default());
+        let [feed, id] = [0, 1].map(|index| row.get_ref(index).ok().and_then(key_text).unwrap_or_default());
         let hash = hash_of(row, columns)?;
-        if !feeds.contains_key(feed) {
-            feeds.insert(feed.to_owned(), Found::default());
+        if !feeds.contains_key(feed.as_ref()) {
+            feeds.insert(feed.clone().into_owned(), Found::default());
         }
-        let Some(found) = feeds.get_mut(feed) else { continue };
+        let Some(found) = feeds.get_mut(feed.as_ref()) else { continue };
         found.rows += 1;
-        found.sum = found.sum.plus(if row.get(columns + 1)? { Sum::of_deleted(feed, id) } else { Sum::of(hash) });
+        found.sum = found.sum.plus(if row.get(columns + 1)? { Sum::of_deleted(&feed, &id) } else { Sum::of(hash) });
         if row.get::<_, Hash>(columns)? != hash {
             found.changed_count += 1;
             if found.changed.len() < MOST_NAMED {
-                found.changed.push(id.to_owned());
+                found.changed.push(id.into_owned());
             }
         }
     }

@@ -1,10 +1,10 @@
-//! What a whole reading of agents, offices or open houses lacks: each is asked for by itself, and deleted once that confirms it.
+//! What a whole reading lacks: each is asked for by itself, and deleted once that confirms it.
 
-use super::census::{Kind, Round};
-use super::clock::mirror_time;
-use crate::plan::census::rule;
-use crate::record::{Failure, FeedId, ListingId, Stamp};
-use crate::store::{Census, Error as StoreError};
+use super::census::{Kind, Round, census};
+use crate::entity::Confirmed;
+use crate::plan::census::{Found, rule};
+use crate::record::{Failure, FeedId, ListingId, Presence, Stamp};
+use crate::store::{Error as StoreError, Withheld};
 use crate::sync::heartbeat::Beat;
 use std::collections::BTreeSet;
 use std::mem::take;
@@ -32,21 +32,33 @@ impl Round<'_> {
         kind: &Kind,
         feed: &FeedId,
         began: &str,
-        keys: BTreeSet<ListingId>,
+        (keys, live, is_other): (BTreeSet<ListingId>, u64, bool),
     ) -> Result<Option<Option<String>>, StoreError> {
-        let (tools, directory) = (self.tools, kind.directory);
-        let census = || Census { entity: directory.entity, feed: feed.clone(), at: mirror_time() };
-        let found = tools.store.absences(census(), began.to_owned(), keys).await?;
+        let (tools, catalogue) = (self.tools, &kind.catalogue);
+        let found = tools.store.absences(census(kind, feed), began.to_owned(), keys).await?;
         let Some(time) = Stamp::parse(began) else { return Ok(Some(None)) };
-        let ruling = rule(found, directory.has_ids(), kind.limits, time);
+        let found = Found { read: live, ..found };
+        let (read, expected, absent) = (found.read, found.expected, found.absent.len() as u64);
+        let mut ruling = rule(found, (catalogue.confirmed(), is_other), kind.limits, time);
+        if catalogue.confirmed() == Confirmed::Both {
+            match &mut ruling.withheld {
+                Some(why) => {
+                    let run = tools.store.withhold(census(kind, feed), Withheld { read, expected, absent, why: why.clone() }).await?;
+                    why.push_str(&format!(
+                        ". Check at the vendor; if these records are really gone, run `mls-sync reconcile --approve {run}`"
+                    ));
+                }
+                None => tools.store.settle_withheld(census(kind, feed)).await?,
+            }
+        }
         let (mut gone, mut unknown, mut is_stopped) = (Vec::new(), Vec::new(), false);
         for id in ruling.ripe {
             match self.answer(kind, feed, &id).await? {
                 None => is_stopped = true,
                 Some(Answer::Gone) => gone.push(id),
-                Some(Answer::There) => tools.store.not_absent(census(), id).await?,
+                Some(Answer::There) => tools.store.not_absent(census(kind, feed), id).await?,
                 Some(Answer::Unknown { why, is_general }) => {
-                    unknown.push(format!("whether {} {id} is gone could not be learnt: {why}", directory.entity.name));
+                    unknown.push(format!("it is not known whether {} {id} is gone: {why}", catalogue.entity().name));
                     if is_general {
                         break;
                     }
@@ -67,20 +79,19 @@ impl Round<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        let service = kind.directory.service();
+        let service = kind.catalogue.service();
         tracing::info!(%feed, service, deleted = gone.len(), "a whole reading lacks rows, so they are deleted");
-        let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
-        self.tools.store.delete_absent(census, gone).await
+        self.tools.store.delete_absent(census(kind, feed), gone).await
     }
 
     /// Asks for one by its id, and stores what comes. `None` when stopped.
     async fn answer(&self, kind: &Kind, feed: &FeedId, id: &ListingId) -> Result<Option<Answer>, StoreError> {
         // Where it cannot be asked for, a second reading has confirmed it.
-        if !kind.directory.has_ids() {
+        if kind.catalogue.confirmed() == Confirmed::ReadAgain {
             return Ok(Some(Answer::Gone));
         }
-        self.tools.progress.census_beat(Beat::Queued);
-        let page = match self.tools.vendor.directory_entry(kind.directory, (feed, id), &self.tools.stop).await {
+        self.tools.beat(Beat::Queued);
+        let page = match kind.catalogue.entry(feed, id, &self.tools.stop).await {
             None => return Ok(None),
             Some(Err(error)) => {
                 let is_general = !matches!(error.failure, Failure::Refused | Failure::Malformed);
@@ -90,7 +101,7 @@ impl Round<'_> {
         };
         let is_there = page.records.iter().any(|record| record.key.listing == *id);
         let is_complete = page.rejects.is_empty() && page.total == page.records.len() as u64;
-        self.store(kind, feed, page).await?;
+        self.store(kind, feed, (Presence::Live, page)).await?;
         Ok(Some(match (is_there, is_complete) {
             (true, _) => Answer::There,
             (false, true) => Answer::Gone,

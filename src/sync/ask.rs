@@ -117,7 +117,7 @@ fn text(cell: &Cell) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::constellation1::LISTINGS;
+    use crate::vendor::LISTINGS;
 
     fn content(price: Cell<'static>, city: Cell<'static>) -> Content<'static> {
         let cell = |column: &str| match column {

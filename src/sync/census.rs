@@ -1,47 +1,47 @@
-//! The reading of agents, offices and open houses: one request at a time, each kind of each feed when it is due.
+//! The reading of kinds of things whole: one request at a time, each kind of each feed or account when it is due.
 
 use super::clock::mirror_time;
-use super::tools::Tools;
+use super::tools::CensusTools;
 use crate::plan::brake::BrakeLimits;
-use crate::plan::census::{ATTEMPTS, Next, Progress, Reading, Rhythm, after_doubt, after_failure, longest_wait, next_reading};
-use crate::record::{Failure, FeedId, ListingId, Page, Stamp, Window};
+use crate::plan::census::{Progress, Rhythm, after_doubt, after_failure, longest_wait, next_reading};
+use crate::record::{Failure, FeedId, ListingId, Page, Presence, Stamp};
 use crate::store::{Census, Error as StoreError};
 use crate::sync::heartbeat::Beat;
-use crate::vendor::{Directory, Error};
+use crate::vendor::Error;
+use crate::vendor::catalogue::Catalogue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// A kind of which the vendor does not answer is left for so long, so that not every feed's reading fails.
+/// The pause for a kind after the vendor did not answer, so that the readings of other feeds do not fail as well.
 const OUTAGE: Duration = Duration::from_secs(60);
-/// The longest sleep: a feed may be added meanwhile.
+/// The longest sleep, so that a feed that is added meanwhile is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// The same while there is no feed.
+/// The sleep while there is no feed.
 const SOON: Duration = Duration::from_secs(1);
-/// How often a page is asked for that does not come, and the pause before the next time.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(2);
-/// A kind that is refused before any feed was answered is left for so long.
+/// The pause for a kind whose credential was refused before any feed was answered.
 const REFUSED: Duration = Duration::from_secs(3600);
 
 /// A kind of thing that is read, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kind {
-    pub directory: &'static Directory,
+    pub catalogue: Catalogue,
+    /// Whose it is; `None` where each feed has some.
+    pub account: Option<FeedId>,
     pub rhythm: Rhythm,
     pub limits: BrakeLimits,
 }
 
 /// How a reading ended.
-enum Outcome {
-    Proven { began: String, keys: BTreeSet<ListingId>, unreadable: u64, changed: u64 },
+pub(super) enum Outcome {
+    Proven { began: String, keys: BTreeSet<ListingId>, live: u64, credential: Option<String>, unreadable: u64, changed: u64 },
     Doubtful(String),
     Failed(Error),
 }
 
 /// Reads what is due, until the process is stopped.
-pub(crate) async fn work(tools: Tools, kinds: Vec<Kind>) {
-    let mut round = Round::new(&tools, false);
+pub(crate) async fn work(tools: CensusTools, kinds: Vec<Kind>) {
+    let mut round = Round::new(&tools, Occasion::Repeated);
     let mut is_told = false;
     while !tools.stop.is_cancelled() {
         let wait = match round.next(&kinds, None).await {
@@ -49,31 +49,53 @@ pub(crate) async fn work(tools: Tools, kinds: Vec<Kind>) {
                 is_told = false;
                 wait
             }
-            // Whoever mirrors the listings ends the process where it lasts.
+            // Where the database stays unusable, the workers of the listings end the process.
             Err(error) => {
                 if !is_told {
-                    tracing::warn!(%error, "agents, offices and open houses cannot be stored; tried again every minute");
+                    tracing::warn!(%error, vendor = tools.vendor, "what is read whole cannot be stored; tried again every minute");
                 }
                 is_told = true;
                 OUTAGE
             }
         };
         let until = tools.clock.now().monotonic.saturating_add(wait);
-        tools.progress.census_beat(Beat::Waiting { until });
-        let _stopped = tools.stop.run_until_cancelled(sleep(wait)).await;
+        tools.beat(Beat::Waiting { until });
+        round.occasion = tokio::select! {
+            () = tools.again.notified() => Occasion::Now,
+            _stopped = tools.stop.run_until_cancelled(sleep(wait)) => Occasion::Repeated,
+        };
     }
-    tools.progress.census_beat(Beat::Absent);
+    tools.beat(Beat::Absent);
 }
 
 /// Reads once what is due of these feeds. What is not well is logged, and stands in the file.
-pub(crate) async fn once(tools: &Tools, kinds: &[Kind], feeds: &BTreeSet<FeedId>) -> Result<(), StoreError> {
-    Round::new(tools, true).next(kinds, Some(feeds)).await.map(drop)
+pub(crate) async fn once(tools: &CensusTools, kinds: &[Kind], feeds: &BTreeSet<FeedId>) -> Result<(), StoreError> {
+    let done = Round::new(tools, Occasion::Single).next(kinds, Some(feeds)).await;
+    tools.beat(Beat::Absent);
+    done.map(drop)
+}
+
+/// Reads everything of an account, due or not.
+pub(crate) async fn now(tools: &CensusTools, kind: &Kind) -> Result<(), StoreError> {
+    let done = Round::new(tools, Occasion::Now).next(std::slice::from_ref(kind), Some(&BTreeSet::new())).await;
+    tools.beat(Beat::Absent);
+    done.map(drop)
+}
+
+/// Why a round of readings is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It is one of many.
+    Repeated,
+    /// One round, and then the process ends. Only a refused credential makes it pass over other feeds.
+    Single,
+    /// As `Single`, and what is not due is read, too, because a person asked for it.
+    Now,
 }
 
 pub(super) struct Round<'a> {
-    pub(super) tools: &'a Tools,
-    /// Nothing is read later, so only a refusal spares other feeds.
-    is_single: bool,
+    pub(super) tools: &'a CensusTools,
+    occasion: Occasion,
     /// What was last told to be wrong, so that it is told once.
     told: BTreeMap<(FeedId, &'static str), String>,
     /// Kinds that are left alone, and until when.
@@ -83,22 +105,23 @@ pub(super) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(tools: &'a Tools, is_single: bool) -> Round<'a> {
-        Round { tools, is_single, told: BTreeMap::new(), resting: BTreeMap::new(), answered: BTreeSet::new() }
+    fn new(tools: &'a CensusTools, occasion: Occasion) -> Round<'a> {
+        Round { tools, occasion, told: BTreeMap::new(), resting: BTreeMap::new(), answered: BTreeSet::new() }
     }
 
     /// Reads what is due, or what is due of these feeds; tells how long nothing will be due.
     async fn next(&mut self, kinds: &[Kind], these: Option<&BTreeSet<FeedId>>) -> Result<Duration, StoreError> {
         // Those that have a worker: rows of other feeds are not looked after.
         let feeds = these.cloned().unwrap_or_else(|| self.tools.progress.snapshot().into_keys().collect());
-        let mut wait = if feeds.is_empty() { SOON } else { LOOK_EVERY };
+        let owners = kinds.iter().flat_map(|kind| match &kind.account {
+            Some(account) => vec![(account.clone(), kind)],
+            None => feeds.iter().map(|feed| (feed.clone(), kind)).collect(),
+        });
         let mut pairs = Vec::new();
-        for feed in feeds {
-            for kind in kinds {
-                let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
-                pairs.push((self.tools.store.census(census).await?, feed.clone(), kind));
-            }
+        for (feed, kind) in owners {
+            pairs.push((self.tools.store.census(census(kind, &feed)).await?, feed, kind));
         }
+        let mut wait = if pairs.is_empty() { SOON } else { LOOK_EVERY };
         // One that fails is due later than before, so it stands in nobody's way.
         pairs.sort_by_key(|(progress, ..)| progress.due);
         for (progress, feed, kind) in pairs {
@@ -119,20 +142,19 @@ impl<'a> Round<'a> {
 
     /// Reads a kind of a feed, and writes down where that stands.
     async fn read(&mut self, kind: &Kind, feed: &FeedId, mut progress: Progress) -> Result<(), StoreError> {
-        let (tools, began) = (self.tools, now());
+        let (tools, began) = (self.tools, utc());
         let (window, is_whole) = next_reading(&progress, kind.rhythm, began);
         // Written down before the first request: a database that refuses causes none.
         progress.due = Some(began.plus(OUTAGE.min(kind.rhythm.every)));
-        let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
-        tools.store.save_due(census, progress.due).await?;
+        tools.store.save_due(census(kind, feed), progress.due).await?;
         let Some(outcome) = self.attempts(kind, feed, window).await? else { return Ok(()) };
         progress.due = Some(began.plus(kind.rhythm.every));
         let (mut rows, mut problem) = (None, None);
         match outcome {
-            Outcome::Proven { began, keys, unreadable, changed } => {
-                self.answered.insert(kind.directory.entity.name);
+            Outcome::Proven { began, keys, live, credential, unreadable, changed } => {
+                self.answered.insert(kind.catalogue.entity().name);
                 progress.read = Stamp::parse(&began);
-                tracing::debug!(%feed, service = kind.directory.service(), read = keys.len(), changed, is_whole, "read");
+                tracing::debug!(%feed, service = kind.catalogue.service(), read = keys.len(), changed, is_whole, "read");
                 if unreadable > 0 {
                     problem = Some(format!("{unreadable} records could not be read (`mls-sync rejects`), so nothing is deleted"));
                 }
@@ -140,15 +162,19 @@ impl<'a> Round<'a> {
                 let is_whole = is_whole && (!keys.is_empty() || progress.whole.is_some() || !kind.rhythm.has_updates);
                 if is_whole {
                     if progress.whole.is_none() {
-                        tracing::info!(%feed, service = kind.directory.service(), read = keys.len(), "read whole for the first time");
+                        tracing::info!(%feed, service = kind.catalogue.service(), read = keys.len(), "read whole for the first time");
                     }
-                    (progress.whole, rows) = (progress.read, Some(keys.len() as u64));
+                    (progress.whole, rows) = (progress.read, Some(live));
                 }
                 if is_whole && unreadable == 0 {
-                    problem = match self.sweep(kind, feed, &began, keys).await? {
+                    let is_other = progress.credential.is_some() && progress.credential != credential;
+                    problem = match self.sweep(kind, feed, &began, (keys, live, is_other)).await? {
                         Some(withheld) => withheld,
                         None => return Ok(()),
                     };
+                    if problem.is_none() {
+                        progress.credential = credential;
+                    }
                 }
             }
             Outcome::Doubtful(why) => {
@@ -162,86 +188,41 @@ impl<'a> Round<'a> {
             }
         }
         self.tell(kind, feed, problem.as_ref());
-        let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
-        tools.store.save_census(census, progress, rows, problem).await
+        tools.store.save_census(census(kind, feed), progress, rows, problem).await
     }
 
     /// How long a kind of a feed is not due. A single run reads what was never read.
     fn left(&self, kind: &Kind, progress: &Progress) -> Duration {
-        let rests = self.resting.get(kind.directory.entity.name).map_or(Duration::ZERO, |until| until.since(now()));
-        let due =
-            progress.due.filter(|_| !self.is_single || progress.read.is_some()).map(|due| due.min(now().plus(longest_wait(kind.rhythm))));
-        due.map_or(Duration::ZERO, |due| due.since(now())).max(rests)
+        if self.occasion == Occasion::Now {
+            return Duration::ZERO;
+        }
+        let rests = self.resting.get(kind.catalogue.entity().name).map_or(Duration::ZERO, |until| until.since(utc()));
+        let due = progress
+            .due
+            .filter(|_| self.occasion == Occasion::Repeated || progress.read.is_some())
+            .map(|due| due.min(utc().plus(longest_wait(kind.rhythm))));
+        due.map_or(Duration::ZERO, |due| due.since(utc())).max(rests)
     }
 
     /// Leaves a kind alone for a while, where the failure is likely to be that of the next feed, too.
     fn rest(&mut self, kind: &Kind, failure: &Failure) {
-        let name = kind.directory.entity.name;
+        let name = kind.catalogue.entity().name;
         let wait = match failure {
-            Failure::Unavailable | Failure::Throttled { .. } if !self.is_single => OUTAGE,
+            Failure::Unavailable | Failure::Throttled { .. } if self.occasion == Occasion::Repeated => OUTAGE,
             Failure::Unauthorized if !self.answered.contains(name) => REFUSED,
             _ => return,
         };
-        self.resting.insert(name, now().plus(wait));
+        self.resting.insert(name, utc().plus(wait));
     }
 
-    /// Reads until a reading is proven, a few times at most; `None` when stopped.
-    async fn attempts(&self, kind: &Kind, feed: &FeedId, window: Window) -> Result<Option<Outcome>, StoreError> {
-        let mut doubt = String::new();
-        for _ in 0..ATTEMPTS {
-            match self.attempt(kind, feed, window).await? {
-                Some(Outcome::Doubtful(why)) => doubt = why,
-                ended => return Ok(ended),
-            }
-        }
-        Ok(Some(Outcome::Doubtful(doubt)))
-    }
-
-    async fn attempt(&self, kind: &Kind, feed: &FeedId, window: Window) -> Result<Option<Outcome>, StoreError> {
-        let (began, mut reading, mut changed, mut number) = (mirror_time(), Reading::default(), 0, 1);
-        loop {
-            let page = match self.page(kind, feed, (window, number)).await {
-                None => return Ok(None),
-                Some(Err(error)) => return Ok(Some(Outcome::Failed(error))),
-                Some(Ok(page)) => page,
-            };
-            let next = reading.on_page(&page);
-            changed += self.store(kind, feed, page).await?;
-            match next {
-                Next::Page(next) => number = next,
-                Next::Proven => {
-                    let unreadable = reading.unreadable();
-                    return Ok(Some(Outcome::Proven { began, keys: reading.into_keys(), unreadable, changed }));
-                }
-                Next::Doubtful(why) => return Ok(Some(Outcome::Doubtful(why))),
-            }
-        }
-    }
-
-    /// Asks for a page; a few times where the vendor wants a pause, or does not answer. `None` when stopped.
-    async fn page(&self, kind: &Kind, feed: &FeedId, (window, number): (Window, u32)) -> Option<Result<Page, Error>> {
-        let tools = self.tools;
-        for _ in 1..TRIES {
-            tools.progress.census_beat(Beat::Queued);
-            match tools.vendor.directory(kind.directory, (feed, window, number), &tools.stop).await? {
-                // The next request waits for as long as the vendor said.
-                Err(Error { failure: Failure::Throttled { .. }, .. }) => {}
-                Err(Error { failure: Failure::Unavailable, .. }) => tools.stop.run_until_cancelled(sleep(PAUSE)).await?,
-                answer => return Some(answer),
-            }
-        }
-        tools.vendor.directory(kind.directory, (feed, window, number), &tools.stop).await
-    }
-
-    pub(super) async fn store(&self, kind: &Kind, feed: &FeedId, page: Page) -> Result<u64, StoreError> {
-        self.tools.progress.census_beat(Beat::Working { since: self.tools.clock.now().monotonic });
-        let census = Census { entity: kind.directory.entity, feed: feed.clone(), at: mirror_time() };
-        self.tools.store.store_census(census, page).await
+    pub(super) async fn store(&self, kind: &Kind, feed: &FeedId, (presence, page): (Presence, Page)) -> Result<u64, StoreError> {
+        self.tools.beat(Beat::Working { since: self.tools.clock.now().monotonic });
+        self.tools.store.store_census(census(kind, feed), presence, page).await
     }
 
     /// Logs a trouble once, and its end.
     fn tell(&mut self, kind: &Kind, feed: &FeedId, problem: Option<&String>) {
-        let (name, service) = (kind.directory.entity.name, kind.directory.service());
+        let (name, service) = (kind.catalogue.entity().name, kind.catalogue.service());
         let key = (feed.clone(), name);
         match problem {
             Some(problem) => {
@@ -258,6 +239,11 @@ impl<'a> Round<'a> {
     }
 }
 
-fn now() -> Stamp {
+/// The rows of a kind that a feed or an account has.
+pub(super) fn census(kind: &Kind, feed: &FeedId) -> Census {
+    Census { entity: kind.catalogue.entity(), feed: feed.clone(), at: mirror_time() }
+}
+
+fn utc() -> Stamp {
     Stamp::from_utc(chrono::Utc::now())
 }

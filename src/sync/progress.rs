@@ -49,8 +49,8 @@ impl FeedProgress {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     feeds: Arc<Mutex<BTreeMap<FeedId, FeedProgress>>>,
-    /// What the task says of itself that reads agents, offices and open houses.
-    census: Arc<Mutex<Beat>>,
+    /// What the tasks say of themselves that read whole kinds of things, by the name of their vendor.
+    censuses: Arc<Mutex<BTreeMap<&'static str, Beat>>>,
 }
 
 impl Progress {
@@ -65,15 +65,15 @@ impl Progress {
         self.update(feed, |counters| counters.beat = beat);
     }
 
-    /// Tells what the task does that reads agents, offices and open houses.
-    pub(crate) fn census_beat(&self, beat: Beat) {
-        *self.census.lock().unwrap_or_else(PoisonError::into_inner) = beat;
+    /// Tells what the task does that reads whole kinds of things of a vendor.
+    pub(crate) fn census_beat(&self, vendor: &'static str, beat: Beat) {
+        self.censuses.lock().unwrap_or_else(PoisonError::into_inner).insert(vendor, beat);
     }
 
-    /// What it said last.
+    /// What these tasks said last.
     #[must_use]
-    pub(crate) fn census(&self) -> Beat {
-        *self.census.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn censuses(&self) -> BTreeMap<&'static str, Beat> {
+        self.censuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many feeds there are.

@@ -303,7 +303,8 @@ mod tests {
     use crate::plan::scans::ScanRequest;
     use crate::record::{Cut, ListingKey, Stamp, Stream, raw_hash};
     use crate::store::Committed;
-    use crate::vendor::constellation1::{LISTINGS, cut};
+    use crate::vendor::LISTINGS;
+    use crate::vendor::constellation1::cut;
 
     const MINUTE: Duration = Duration::from_secs(60);
 

@@ -29,6 +29,13 @@ impl Answer {
         Answer { status: response.status(), headers: response.headers().clone(), target, body: Vec::new() }
     }
 
+    /// An answer that nobody sent.
+    #[cfg(test)]
+    pub(super) fn made(status: u16, body: &str) -> Answer {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Answer { status, headers: HeaderMap::new(), target: None, body: body.as_bytes().to_vec() }
+    }
+
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

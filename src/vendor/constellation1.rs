@@ -25,7 +25,7 @@ pub use call::Call;
 pub use client::{Client, ClientOptions};
 pub use directory::{AGENT_DIRECTORY, AGENTS, Directory, OFFICE_DIRECTORY, OFFICES, OPEN_HOUSE_DIRECTORY, OPEN_HOUSES};
 pub use items::{Item, Items};
-pub use listings::LISTINGS;
+pub(super) use listings::LISTING;
 pub use members::cut;
 pub use mend::mended;
 pub use requests::{AgentsRequest, ByAddress, ByGeography, ByLocation, Filters, OfficesRequest, OpenHousesRequest, Wkt};

@@ -41,6 +41,8 @@ impl Error {
 pub(super) enum Unanswered {
     /// A connection that was kept open turned out to be dead. The vendor has probably not seen the request.
     Dead(Error),
+    /// No connection came about, so the request has certainly not left.
+    Unsent(Error),
     /// Anything else.
     Failed(Error),
 }
@@ -54,7 +56,7 @@ impl From<Error> for Unanswered {
 impl From<Unanswered> for Error {
     fn from(unanswered: Unanswered) -> Error {
         match unanswered {
-            Unanswered::Dead(error) | Unanswered::Failed(error) => error,
+            Unanswered::Dead(error) | Unanswered::Unsent(error) | Unanswered::Failed(error) => error,
         }
     }
 }

@@ -89,7 +89,7 @@ impl Http {
         self.client.request(method, url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip")
     }
 
-    /// Sends a request once and reads its answer, whatever its status. `limit` gives it up earlier than usual.
+    /// Sends a request once and reads its answer, whatever its status. `limit` is a shorter timeout.
     pub(super) async fn send(&self, request: RequestBuilder, limit: Option<Duration>) -> Result<Answer, Unanswered> {
         let request = match limit {
             Some(limit) => request.timeout(limit.min(self.timeout)),
@@ -111,8 +111,13 @@ impl Http {
 
     fn unanswered(&self, error: reqwest::Error) -> Unanswered {
         let is_dead = self.is_well.swap(false, Ordering::Relaxed) && body::is_lost(&error);
+        let is_unsent = error.is_connect();
         let error: Error = body::unanswered(error);
-        if is_dead { Unanswered::Dead(error) } else { Unanswered::Failed(error) }
+        match (is_dead, is_unsent) {
+            (true, _) => Unanswered::Dead(error),
+            (false, true) => Unanswered::Unsent(error),
+            (false, false) => Unanswered::Failed(error),
+        }
     }
 }
 

@@ -152,7 +152,7 @@ impl Limiter {
     }
 
     /// How long the gate stays closed; `None` when it is open.
-    pub(super) fn closed_for(&self) -> Option<Duration> {
+    pub fn closed_for(&self) -> Option<Duration> {
         let (admission, now) = self.locked();
         admission.gate.closed_until(now.monotonic).map(|open| open - now.monotonic)
     }

@@ -26,7 +26,7 @@ where
     Some(outcome.map_err(Error::from))
 }
 
-/// Sends a request once. It is a future that has not begun, so its timestamp is of the moment it leaves.
+/// Sends a request once. The future begins only after the admission, so a timestamp in it is of the moment it leaves.
 pub(super) async fn once<T>(
     limiter: &Limiter,
     priority: Priority,

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use mls_sync::record::{Cell, Content, FeedId, Field, Kind, ListingId, ListingKey, Page, Record, Stamp, raw_hash};
+use mls_sync::vendor::LISTINGS;
 use mls_sync::vendor::constellation1::fields::{ALIASES, LISTING_DETAILS};
-use mls_sync::vendor::constellation1::{LISTINGS, cut, mended, read_detail, read_page};
+use mls_sync::vendor::constellation1::{cut, mended, read_detail, read_page};
 use mls_sync::vendor::wait;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

@@ -18,7 +18,7 @@ use mls_sync::store::{self, Error as StoreError, Store};
 use mls_sync::sync::intake::{self, Arrival, Stored};
 use mls_sync::sync::messages::{Command, Event};
 use mls_sync::sync::session::{Session, SessionOptions};
-use mls_sync::vendor::constellation1::LISTINGS;
+use mls_sync::vendor::LISTINGS;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@
 use mls_sync::record::{FeedId, ListingId};
 use mls_sync::sandbox::{self, Asked, Options, Sandbox, World};
 use mls_sync::store::verify::verify;
-use mls_sync::vendor::constellation1::LISTINGS;
+use mls_sync::vendor::LISTINGS;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -375,7 +375,7 @@ pub struct Program {
 
 impl Program {
     /// Its output goes to files, so that it never waits for a reader and is whole after any end.
-    fn start(arguments: &[&str], variables: &[(&str, &str)], output: &Path) -> Program {
+    pub fn start(arguments: &[&str], variables: &[(&str, &str)], output: &Path) -> Program {
         Program::start_as(env!("CARGO_BIN_EXE_mls-sync"), arguments, variables, output)
     }
 

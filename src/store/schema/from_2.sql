@@ -274,6 +274,65 @@ CREATE INDEX agents_deleted ON agents (feed_id, deleted_at, purged_at) WHERE del
 CREATE INDEX offices_deleted ON offices (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX open_houses_deleted ON open_houses (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX open_houses_listing ON open_houses (feed_id, listing_id);
+CREATE TABLE identities (
+    account TEXT NOT NULL,
+    identity_id INTEGER NOT NULL,
+    mls_id TEXT,
+    first_name TEXT,
+    last_name TEXT,
+    company TEXT,
+    email TEXT,
+    phone TEXT,
+    website TEXT,
+    comments TEXT,
+    deleted INTEGER,
+    created_timestamp TEXT,
+    user_id TEXT,
+    user_name TEXT,
+    user_type TEXT,
+    user_office_id TEXT,
+    user_office TEXT,
+    user_mls_id TEXT,
+    user TEXT,
+    additional_contacts TEXT,
+    extra TEXT,
+    first_seen_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    deleted_at TEXT,
+    deleted_cause TEXT CHECK (deleted_cause IN ('vendor', 'absent')),
+    change_seq INTEGER NOT NULL UNIQUE,
+    stamp TEXT,
+    raw_hash BLOB NOT NULL,
+    content_hash BLOB NOT NULL,
+    purged_at TEXT,
+    last_active TEXT,
+    modification_timestamp TEXT,
+    editable INTEGER,
+    resource_uri TEXT,
+    PRIMARY KEY (account, identity_id)
+) STRICT;
+CREATE TABLE listing_processes (
+    account TEXT NOT NULL,
+    process_id INTEGER NOT NULL,
+    locator TEXT,
+    account_id TEXT,
+    property_id TEXT,
+    agent_id TEXT,
+    state TEXT,
+    extra TEXT,
+    first_seen_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    deleted_at TEXT,
+    deleted_cause TEXT CHECK (deleted_cause IN ('absent')),
+    change_seq INTEGER NOT NULL UNIQUE,
+    stamp TEXT,
+    raw_hash BLOB NOT NULL,
+    content_hash BLOB NOT NULL,
+    purged_at TEXT,
+    PRIMARY KEY (account, process_id)
+) STRICT;
+CREATE INDEX identities_deleted ON identities (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX listing_processes_deleted ON listing_processes (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE TABLE censuses (
     feed_id TEXT NOT NULL,
     entity TEXT NOT NULL,
@@ -283,6 +342,7 @@ CREATE TABLE censuses (
     absent INTEGER NOT NULL DEFAULT 0,
     due_at TEXT,
     problem TEXT,
+    credential TEXT,
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE census_absent (

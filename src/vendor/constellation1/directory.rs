@@ -7,7 +7,7 @@ use super::fields::services::{GET_AGENTS, GET_LISTINGS_OPEN_HOUSE, GET_OFFICES, 
 use super::items::{Item, Items};
 use super::members::Members;
 use super::wire;
-use crate::entity::{Deletions, Entity};
+use crate::entity::{Confirmed, Deletions, Entity};
 use crate::record::{Cell, Content, Cut, FeedId, Field, ListingId, ListingKey, Page, Record, Reject, Stamp, raw_hash};
 use crate::vendor::error::Error;
 use serde_json::{Map, Value, json};
@@ -39,6 +39,7 @@ pub static OFFICES: Entity = Entity {
 pub static OPEN_HOUSES: Entity = Entity {
     name: "open_house",
     table: "open_houses",
+    deletions: Deletions::Absence(Confirmed::ReadAgain),
     lapses: Some("start_date"),
     fields: &STORED_OPEN_HOUSE,
     headline: &["listing_id", "start_date"],
@@ -54,7 +55,7 @@ const UNDATED: Entity = Entity {
     numbers: None,
     fields: &[],
     aliases: &[],
-    deletions: Deletions::Absence,
+    deletions: Deletions::Absence(Confirmed::Asked),
     stamp: None,
     lapses: None,
     likeness: &[],
@@ -64,6 +65,9 @@ const UNDATED: Entity = Entity {
     decode: |_| Content { cells: Vec::new(), extra: None },
     looks_deleted: |_| false,
     same_but_for_queries: |_, _| false,
+    unlisted: None,
+    scope: None,
+    quiet: None,
     beside: &[],
 };
 

@@ -1,14 +1,13 @@
 //! The entity "listing" of this vendor.
 
 use super::decode::{decode, looks_deleted};
-use super::directory::{AGENTS, OFFICES, OPEN_HOUSES};
 use super::fields::{ALIASES, LISTING_DETAILS};
 use super::media::same_but_for_queries;
 use super::wire::replay;
 use crate::entity::{Deletions, Entity, Sold};
 
 /// ListingDetails, in the table `listings`.
-pub static LISTINGS: Entity = Entity {
+pub(in crate::vendor) const LISTING: Entity = Entity {
     name: "listing",
     table: "listings",
     numbers: Some("listing_ids"),
@@ -29,5 +28,8 @@ pub static LISTINGS: Entity = Entity {
     decode,
     looks_deleted,
     same_but_for_queries,
-    beside: &[&AGENTS, &OFFICES, &OPEN_HOUSES],
+    unlisted: None,
+    scope: None,
+    quiet: None,
+    beside: &[],
 };

@@ -1,0 +1,85 @@
+//! The rows of what is read whole of other vendors, for commands that list them.
+
+use super::query::rows;
+use super::report::{ReportError, read};
+use super::scanned::states;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, ToSql, params};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Columns that are no consumer's business.
+const INTERNAL: [&str; 3] = ["stamp", "raw_hash", "content_hash"];
+
+/// The states of the processes that are not deleted, with their number.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn process_states(path: &Path) -> Result<BTreeMap<String, u64>, ReportError> {
+    read(path, |connection| states(connection, None))
+}
+
+/// Which identities are meant.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identities {
+    /// The deleted ones instead of the others.
+    pub deleted: bool,
+    /// Only of this MLS.
+    pub mls: Option<String>,
+}
+
+/// These identities, in the order of their ids: each a JSON object by the names of the columns.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn identities(path: &Path, which: &Identities) -> Result<Vec<Map<String, Value>>, ReportError> {
+    let sql = "SELECT * FROM identities WHERE (deleted_at IS NOT NULL) = ?1 AND (?2 IS NULL OR mls_id = ?2) ORDER BY account, identity_id";
+    read(path, |connection| objects(connection, sql, params![which.deleted, which.mls]))
+}
+
+/// Which processes are meant: those that have all these values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Processes {
+    /// Those that are gone instead of the others.
+    pub deleted: bool,
+    pub state: Option<String>,
+    pub agent: Option<String>,
+    /// Only those without an agent.
+    pub unassigned: bool,
+    /// The landlord's account.
+    pub account_id: Option<String>,
+    pub property_id: Option<String>,
+}
+
+/// These processes, in the order of their ids: each a JSON object by the names of the columns.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn processes(path: &Path, which: &Processes) -> Result<Vec<Map<String, Value>>, ReportError> {
+    let sql = "SELECT * FROM listing_processes
+         WHERE (deleted_at IS NOT NULL) = ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR agent_id = ?3)
+             AND (NOT ?4 OR agent_id IS NULL) AND (?5 IS NULL OR account_id = ?5) AND (?6 IS NULL OR property_id = ?6)
+         ORDER BY account, process_id";
+    let Processes { deleted, state, agent, unassigned, account_id, property_id } = which;
+    read(path, |connection| objects(connection, sql, params![deleted, state, agent, unassigned, account_id, property_id]))
+}
+
+/// The rows of a query as JSON objects.
+fn objects(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<Map<String, Value>>> {
+    rows(connection, sql, values, object)
+}
+
+fn object(row: &Row) -> rusqlite::Result<Map<String, Value>> {
+    let names = row.as_ref().column_names().enumerate().filter(|(_, name)| !INTERNAL.contains(name));
+    names.map(|(index, name)| Ok((name.to_owned(), json(row.get_ref(index)?)))).collect()
+}
+
+fn json(value: ValueRef) -> Value {
+    match value {
+        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+    }
+}

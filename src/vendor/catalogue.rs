@@ -1,0 +1,136 @@
+//! A kind of thing that is read in full, with the requests of its vendor.
+
+use super::spark::{IDENTITIES, IdentityPage, Spark};
+use super::spotahome::{PROCESSES, ProcessFilter, ProcessId, Spotahome};
+use super::{Directory, Error, Vendor};
+use crate::entity::{Confirmed, Deletions, Entity};
+use crate::record::{FeedId, ListingId, Page, Presence, Record, Window};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A kind of thing, with the vendor that is asked for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Catalogue {
+    /// Agents, offices or open houses of a feed.
+    Directory(Arc<Vendor>, &'static Directory),
+    /// Developer identities.
+    Identities(Arc<Spark>),
+    /// Listing processes, so many on a page.
+    Processes(Arc<Spotahome>, u32),
+}
+
+/// One of the lists of a kind of thing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    /// What the vendor says of everything in it.
+    pub presence: Presence,
+}
+
+impl Catalogue {
+    /// What it is.
+    pub(crate) fn entity(&self) -> &'static Entity {
+        match self {
+            Catalogue::Directory(_, directory) => directory.entity,
+            Catalogue::Identities(_) => &IDENTITIES,
+            Catalogue::Processes(..) => &PROCESSES,
+        }
+    }
+
+    /// What the service is called, for a person.
+    pub(crate) fn service(&self) -> &'static str {
+        match self {
+            Catalogue::Directory(_, directory) => directory.service(),
+            Catalogue::Identities(_) => "developers/identities",
+            Catalogue::Processes(..) => "listing-processes",
+        }
+    }
+
+    /// How an absence is confirmed.
+    pub(crate) fn confirmed(&self) -> Confirmed {
+        match self.entity().deletions {
+            Deletions::Absence(confirmed) => confirmed,
+            Deletions::Stream => Confirmed::Both,
+        }
+    }
+
+    /// Whose the credential in use is, as a hash; `None` where an absence does not depend on that.
+    pub(crate) fn credential(&self) -> Option<String> {
+        let subject = match self {
+            Catalogue::Directory(..) => return None,
+            Catalogue::Identities(vendor) => vendor.subject(),
+            Catalogue::Processes(vendor, _) => vendor.subject(),
+        };
+        Some(format!("{:032x}", u128::from_be_bytes(subject)))
+    }
+
+    /// Its lists, in the order in which they must be read: what is deleted meanwhile stands in the later one.
+    pub(crate) fn lists(&self) -> &'static [List] {
+        match self {
+            Catalogue::Directory(..) | Catalogue::Processes(..) => &[List { presence: Presence::Live }],
+            Catalogue::Identities(_) => &[List { presence: Presence::Live }, List { presence: Presence::Deleted }],
+        }
+    }
+
+    /// A page of a list, by the range of dates where the service has one.
+    ///
+    /// # Errors
+    /// As those of the service; the outer `None` as soon as `stop` is cancelled.
+    pub(crate) async fn page(
+        &self,
+        list: List,
+        (feed, window, number): (&FeedId, Window, u32),
+        stop: &CancellationToken,
+    ) -> Option<Result<Page, Error>> {
+        match self {
+            Catalogue::Directory(vendor, directory) => vendor.directory(directory, (feed, window, number), stop).await,
+            Catalogue::Identities(vendor) => {
+                let answer = match list.presence {
+                    Presence::Live => vendor.identities(number, stop).await?,
+                    Presence::Deleted => vendor.deleted_identities(number, stop).await?,
+                };
+                Some(answer.map(|answer| paged(list, answer)))
+            }
+            Catalogue::Processes(vendor, size) => vendor.processes(&ProcessFilter::default(), number, *size, stop).await,
+        }
+    }
+
+    /// One of them by its id; an empty page where the vendor does not have it.
+    ///
+    /// # Errors
+    /// As [`Catalogue::page`].
+    pub(crate) async fn entry(&self, feed: &FeedId, id: &ListingId, stop: &CancellationToken) -> Option<Result<Page, Error>> {
+        match self {
+            Catalogue::Directory(vendor, directory) => vendor.directory_entry(directory, (feed, id), stop).await,
+            Catalogue::Identities(vendor) => {
+                let id = id.0.parse().expect("the id of a row is a number");
+                Some(vendor.identity(id, stop).await?.map(entry))
+            }
+            Catalogue::Processes(vendor, _) => {
+                let id = ProcessId(id.0.parse().expect("the id of a row is a number"));
+                Some(vendor.process(id, stop).await?.map(entry))
+            }
+        }
+    }
+}
+
+/// A list of one of these lengths may be the first page alone: the vendor's default and its largest page.
+const CUT: [usize; 2] = [10, 25];
+
+/// A page of identities. Without a total, a list of live ones is never proven whole. A list of deleted ones is, if its length is not
+/// that of a page and a request for page 2 brings nothing new.
+fn paged(list: List, answer: IdentityPage) -> Page {
+    let IdentityPage { mut page, has_pagination, .. } = answer;
+    if !has_pagination {
+        let rows = page.records.len() + page.rejects.len();
+        let is_doubtful = list.presence == Presence::Live || CUT.contains(&rows);
+        page.total = rows as u64 + u64::from(is_doubtful && rows > 0);
+        page.next_page = (rows > 0).then_some(2);
+    }
+    page
+}
+
+/// The page of one that was asked for by its id.
+fn entry(found: Option<Record>) -> Page {
+    let records: Vec<Record> = found.into_iter().collect();
+    Page { total: records.len() as u64, records, rejects: Vec::new(), next_page: None, vendor_now: None }
+}

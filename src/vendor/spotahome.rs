@@ -1,0 +1,19 @@
+//! The Spotahome Listing Processes API.
+
+mod calls;
+mod client;
+mod decode;
+pub mod fields;
+mod filter;
+mod list;
+mod refusal;
+mod token;
+mod write;
+
+pub use calls::Spotahome;
+pub use client::{Client, ClientOptions};
+pub use decode::PROCESSES;
+pub use filter::{OfAgent, ProcessFilter, ProcessId};
+pub use refusal::SpotahomeRefusal;
+pub use token::{TokenFacts, token_facts};
+pub use write::WriteOutcome;

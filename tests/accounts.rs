@@ -1,0 +1,262 @@
+//! What is read whole of other vendors, by the real program: mirrored, deleted with proof alone, and beside the listings.
+
+#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
+
+mod support;
+
+use mls_sync::sandbox::spark::{self, SparkSandbox};
+use mls_sync::sandbox::spotahome::{self, SpotahomeSandbox};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use support::{Ended, LIMIT, Program, always, eventually};
+use tempfile::TempDir;
+
+/// Of header, payload and signature, the second names a user.
+const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSIsImV4cCI6NDA3MDkwODgwMH0.secretsecretsecret";
+const OTHER_TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQwNzA5MDg4MDB9.othersecretothersecret";
+
+const SPARK_TOKEN: &str = "spark-secret-token-0123456789";
+
+/// A vendor's sandbox, and a configuration that names it alone.
+struct Account<S> {
+    sandbox: S,
+    dir: TempDir,
+    runs: AtomicU32,
+    _runtime: tokio::runtime::Runtime,
+}
+
+const ANYWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+
+fn spotahome(options: spotahome::Options) -> Account<SpotahomeSandbox> {
+    let options = spotahome::Options { token: TOKEN.parse().unwrap(), ..options };
+    let account = Account::of(|runtime| runtime.block_on(SpotahomeSandbox::start(options, ANYWHERE)).unwrap());
+    account.write("token", TOKEN);
+    account.configure(&format!(
+        "[spotahome]\nbase_url = {:?}\ntoken_file = {:?}\nevery = \"1s\"\nitems_per_page = 20\n[spotahome.rate]\nrequests_per_second = 1000.0\n",
+        account.sandbox.url(),
+        account.path("token")
+    ));
+    account
+}
+
+fn spark(options: spark::Options) -> Account<SparkSandbox> {
+    let options = spark::Options { token: SPARK_TOKEN.parse().unwrap(), ..options };
+    let account = Account::of(|runtime| runtime.block_on(SparkSandbox::start(options, ANYWHERE)).unwrap());
+    account.write("token", SPARK_TOKEN);
+    account.configure(&format!(
+        "[spark]\nbase_url = {:?}\naccess_token_file = {:?}\nevery = \"1s\"\n[spark.rate]\nrequests_per_second = 1000.0\n",
+        account.sandbox.url(),
+        account.path("token")
+    ));
+    account
+}
+
+impl<S> Account<S> {
+    fn of(start: impl FnOnce(&tokio::runtime::Runtime) -> S) -> Account<S> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Account { sandbox: start(&runtime), dir: tempfile::tempdir().unwrap(), runs: AtomicU32::new(0), _runtime: runtime }
+    }
+
+    fn configure(&self, sections: &str) {
+        self.write("config.toml", &format!("database = {:?}\n{sections}", self.path("mls.db")));
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn start(&self, arguments: &[&str]) -> Program {
+        let config = self.path("config.toml");
+        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        let output = self.path(&format!("run-{run}"));
+        Program::start(&[&["--config", config.to_str().unwrap()], arguments].concat(), &[], &output)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        self.start(arguments).wait(LIMIT)
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        Connection::open(self.path("mls.db")).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn status(&self) -> Value {
+        let shown: Value = serde_json::from_str(&self.run(&["status", "--json"]).succeeded().stdout).unwrap();
+        shown["scanned"][0].clone()
+    }
+
+    fn ids(&self, sql: &str) -> Vec<i64> {
+        let file = Connection::open(self.path("mls.db")).unwrap();
+        let mut statement = file.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn stop(&self, daemon: Program) {
+        daemon.signal("TERM");
+        daemon.wait(Duration::from_secs(10)).succeeded();
+    }
+
+    /// No secret stands in what was written: the file, and what the programs said.
+    fn holds_none_of(&self, secrets: &[&str]) {
+        let mut files = 0;
+        for file in fs::read_dir(self.dir.path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.file_name().is_some_and(|name| name != "token") && path.is_file() {
+                let bytes = fs::read(&path).unwrap();
+                files += 1;
+                for secret in secrets {
+                    assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{} holds a secret", path.display());
+                }
+            }
+        }
+        assert!(files >= 4, "{files} files");
+    }
+}
+
+impl Account<SpotahomeSandbox> {
+    fn there(&self) -> Vec<i64> {
+        self.sandbox.with_world(|world| world.ids())
+    }
+
+    /// So many that are not cancelled.
+    fn open(&self, count: usize) -> Vec<i64> {
+        self.sandbox.with_world(|world| {
+            let is_open = |id: &i64| world.process(*id).is_some_and(|process| !process.is_cancelled());
+            world.ids().into_iter().filter(is_open).take(count).collect()
+        })
+    }
+
+    /// The rows of the file that are live, against the vendor's.
+    fn verify(&self, what: &str) {
+        let live = self.ids("SELECT process_id FROM listing_processes WHERE deleted_at IS NULL ORDER BY 1");
+        assert_eq!(live, self.there(), "{what}");
+    }
+}
+
+const LIVE: &str = "SELECT count(*) FROM listing_processes WHERE deleted_at IS NULL";
+
+#[test]
+fn processes_are_mirrored_followed_and_deleted_once_two_readings_and_the_vendor_agree() {
+    let account = spotahome(spotahome::Options { processes: 90, ..spotahome::Options::default() });
+    let loaded = account.run(&["run", "--once"]).succeeded();
+    assert!(loaded.stdout.contains("spotahome  90 listing processes live, 0 deleted"), "{}", loaded.both());
+    account.verify("after one run");
+    assert_eq!(account.number("SELECT count(*) FROM changes WHERE entity = 'process' AND kind = 'added'"), 90);
+    let daemon = account.start(&["run"]);
+    let [first, second] = account.open(2).try_into().unwrap();
+    assert!(account.sandbox.with_world(|world| world.edit(first, |facts| facts.agent = Some("an-agent".to_owned()))));
+    let assigned = format!("SELECT count(*) FROM changes WHERE key = '{first}' AND diff ->> '$.agent_id[1]' = 'an-agent'");
+    eventually("the agent is there", LIMIT, || account.number(&assigned) == 1);
+    assert!(account.sandbox.with_world(|world| world.vanish(second)));
+    let gone = format!("SELECT count(*) FROM listing_processes WHERE process_id = {second} AND deleted_cause = 'absent'");
+    eventually("the one that left is deleted", LIMIT, || account.number(&gone) == 1);
+    account.verify("after one left");
+    eventually("status tells it", LIMIT, || {
+        let status = account.status();
+        status["live"] == 89 && status["deleted"] == 1 && status["proven_rows"] == 89 && status["problem"].is_null()
+    });
+    account.stop(daemon);
+    let listed = account.run(&["processes", "--agent", "an-agent", "--json"]).succeeded();
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(listed[0]["process_id"], first);
+    assert!(account.run(&["verify"]).succeeded().both().contains("90 listing processes as stored"), "{}", account.run(&["verify"]).both());
+}
+
+#[test]
+fn what_a_narrower_token_cannot_see_is_deleted_by_a_person_alone() {
+    let account = spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
+    account.run(&["run", "--once"]).succeeded();
+    let lost = account.open(3);
+    account.sandbox.reconfigure(|options| options.token = OTHER_TOKEN.parse().unwrap());
+    account.sandbox.with_world(|world| lost.iter().for_each(|id| assert!(world.vanish(*id))));
+    account.write("token", OTHER_TOKEN);
+    let daemon = account.start(&["run"]);
+    eventually("it is withheld", LIMIT, || account.status()["problem"].as_str().is_some_and(|why| why.contains("another one")));
+    always("nothing is deleted", Duration::from_secs(3), || account.number(LIVE) == 60);
+    let run = account.number("SELECT run_id FROM reconcile_runs WHERE state = 'withheld'");
+    let approved = account.run(&["reconcile", "--approve", &run.to_string()]).succeeded();
+    assert!(approved.stdout.contains("3 "), "{}", approved.both());
+    account.verify("after the approval");
+    eventually("all is well again", LIMIT, || account.status()["problem"].is_null());
+    account.stop(daemon);
+    account.holds_none_of(&[TOKEN, OTHER_TOKEN]);
+}
+
+#[test]
+fn many_that_vanish_wait_for_a_person_and_an_empty_list_deletes_nothing() {
+    let account = spotahome(spotahome::Options { processes: 200, ..spotahome::Options::default() });
+    account.run(&["run", "--once"]).succeeded();
+    let all = account.there();
+    let lost = account.open(150);
+    account.sandbox.with_world(|world| lost.iter().for_each(|id| assert!(world.vanish(*id))));
+    let ended = account.run(&["reconcile", "--vendor", "spotahome"]).exited(1);
+    assert!(ended.stdout.contains("no longer returns 150 of"), "{}", ended.both());
+    assert_eq!(account.number(LIVE), 200);
+    account.sandbox.with_world(|world| all.iter().for_each(|id| _ = world.vanish(*id)));
+    let ended = account.run(&["reconcile", "--vendor", "spotahome"]).exited(1);
+    assert!(ended.stdout.contains("returned none although"), "{}", ended.both());
+    assert_eq!(account.number(LIVE), 200);
+}
+
+#[test]
+fn identities_are_mirrored_and_deleted_ones_are_tombstones_that_the_vendor_stated() {
+    let account = spark(spark::Options { identities: 60, deleted_identities: 12, ..spark::Options::default() });
+    let loaded = account.run(&["run", "--once"]).succeeded();
+    assert!(loaded.stdout.contains("spark  60 identities live, 12 deleted"), "{}", loaded.both());
+    let live = "SELECT identity_id FROM live_identities ORDER BY 1";
+    let deleted = "SELECT identity_id FROM identities WHERE deleted_cause = 'vendor' ORDER BY 1";
+    let agree = || {
+        let (there, gone) = account.sandbox.with_world(|world| (world.live(), world.deleted()));
+        account.ids(live) == there && account.ids(deleted) == gone
+    };
+    assert!(agree(), "after one run");
+    assert!(account.number("SELECT count(*) FROM identity_contacts WHERE email LIKE 'c%@example.com'") > 10);
+    assert_eq!(account.number("SELECT count(*) FROM identities WHERE last_active IS NULL OR modification_timestamp IS NULL"), 0);
+    let daemon = account.start(&["run"]);
+    let (leaves, comes) = account.sandbox.with_world(|world| {
+        let leaves = world.live()[3];
+        world.remove(leaves);
+        (leaves, world.add())
+    });
+    eventually("both are seen", LIMIT, agree);
+    let told = format!(
+        "SELECT count(*) FROM changes WHERE entity = 'identity' AND (key, kind) IN (('{leaves}', 'deleted'), ('{comes}', 'added'))"
+    );
+    assert_eq!(account.number(&told), 2);
+    eventually("status tells it", LIMIT, || {
+        let status = account.status();
+        status["live"] == 60 && status["deleted"] == 13 && status["problem"].is_null() && status["active"].is_u64()
+    });
+    let before = account.number("SELECT max(seq) FROM changes");
+    let proven = || account.status()["proven_at"].as_str().map(str::to_owned);
+    let first = proven();
+    eventually("it is read again", LIMIT, || proven() > first);
+    assert_eq!(account.number("SELECT max(seq) FROM changes"), before, "what moves by itself is no change");
+    account.stop(daemon);
+    assert!(account.run(&["verify"]).succeeded().stdout.contains("73 identities as stored"));
+    let listed = account.run(&["identities", "--deleted"]).succeeded();
+    assert_eq!(listed.stdout.lines().count(), 13, "{}", listed.both());
+    account.holds_none_of(&[SPARK_TOKEN]);
+}
+
+#[test]
+fn a_key_that_sees_one_mls_less_deletes_nothing() {
+    let records = spark::RecordOptions { scope_shrinks_after: Some(30), ..spark::Options::default().records };
+    let account = spark(spark::Options { identities: 30, deleted_identities: 0, mlses: 2, records, ..spark::Options::default() });
+    account.run(&["run", "--once"]).succeeded();
+    let daemon = account.start(&["run"]);
+    eventually("it is withheld", LIMIT, || account.status()["problem"].as_str().is_some_and(|why| why.contains("nothing of the MLS")));
+    always("nothing is deleted", Duration::from_secs(3), || account.number("SELECT count(*) FROM live_identities") == 30);
+    account.stop(daemon);
+}
