@@ -116,7 +116,7 @@ enum Command {
     Export(export::Arguments),
     /// Answer the partner API from the file, read-only
     Serve(serve::Arguments),
-    /// Play the vendor in memory, over real HTTP
+    /// Play a vendor in memory, over real HTTP
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Arguments>),
     /// Show the whole job against an embedded sandbox, then compare the file with the sandbox's truth

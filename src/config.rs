@@ -219,7 +219,10 @@ impl Config {
 
     /// The system access key. The error says that no place holds one, or that the place that was named cannot be read.
     pub(crate) fn key(&self) -> Result<SecretString, ConfigError> {
-        self.secret(VENDORS[0])
+        if self.mirrors_listings() {
+            return self.secret(VENDORS[0]);
+        }
+        Err(ConfigError::Key("the configuration has no section [constellation1], whose vendor this is about".to_owned()))
     }
 
     /// The file from which the key came, if it came from one: it may be looked at again.

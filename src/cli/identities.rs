@@ -47,5 +47,5 @@ fn line(identity: &Map<String, Value>) -> String {
         Some(at) => format!("deleted {at} ({})", text("deleted_cause")),
         None => identity["last_active"].as_str().map_or("never active".to_owned(), |at| format!("last active {}", printable(at, NAME))),
     };
-    format!("{:>8}  {name:<24}  {company:<24}  {last}", identity["identity_id"])
+    format!("{:>8}  {name:<24}  {company:<24}  {last}", identity["identity_id"].to_string())
 }

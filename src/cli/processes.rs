@@ -93,5 +93,5 @@ fn line(process: &Map<String, Value>) -> String {
     let text = |column: &str, none: &str| printable(process[column].as_str().unwrap_or(none), VALUE);
     let [locator, state] = [text("locator", ""), text("state", "(none)")];
     let agent = process["agent_id"].as_str().map_or("unassigned".to_owned(), |id| format!("agent {}", printable(id, VALUE)));
-    format!("{:>8}  {locator:<14}  {state:<18}  {agent}", process["process_id"])
+    format!("{:>8}  {locator:<14}  {state:<18}  {agent}", process["process_id"].to_string())
 }
