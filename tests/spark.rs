@@ -390,7 +390,8 @@ async fn over_the_limit_the_gate_closes_for_as_long_as_was_said() {
             }
         };
         let Failure::Throttled { wait } = told else { panic!("{told:?}") };
-        assert!(wait.as_secs() + 2 >= least && wait.as_secs() <= least + 12, "{status} {retry_after:?}: {wait:?}");
+        // The gate opens up to some seconds later, so that not every client comes back at once.
+        assert!(wait.as_secs() + 2 >= least && wait.as_secs() <= least + 30, "{status} {retry_after:?}: {wait:?}");
         assert!(pair.spark.limiter().closed_for().is_some());
         assert_eq!(pair.writes(), 0);
     }
