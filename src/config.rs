@@ -145,14 +145,9 @@ impl Config {
         if self.mirrors_listings() {
             rules.extend(self.constellation1.rules());
         }
-        let twin = "[spark] and [spotahome] have the same name for their account; write two".to_owned();
-        rules.push((self.spark.account == self.spotahome.account, "spotahome.account", twin));
-        for (account, key) in [(&self.spark.account, "spark.account"), (&self.spotahome.account, "spotahome.account")] {
-            let is_feed = self.constellation1.feeds.iter().any(|feed| feed.eq_ignore_ascii_case(account));
-            rules.push((is_feed, key, "a feed has this name; write another".to_owned()));
-        }
         rules.extend(self.spark.rules());
         rules.extend(self.spotahome.rules());
+        rules.extend(self.rules_of_names());
         rules.extend(self.poll.rules());
         rules.extend(self.backfill.rules(self.constellation1.timestamp_zone.local(now)));
         rules.extend(self.lookback.rules(self.poll.settle));
@@ -175,6 +170,22 @@ impl Config {
         }
         self.vendors.retain(|name| *name == vendor);
         Ok(())
+    }
+
+    /// What is stored is told apart by the name of its feed or account.
+    fn rules_of_names(&self) -> Vec<Rule> {
+        let is_used = |vendor| self.vendors.contains(vendor);
+        let (spark, spotahome) = (&self.spark.account, &self.spotahome.account);
+        let is_twin = is_used("spark") && is_used("spotahome") && spark.eq_ignore_ascii_case(spotahome);
+        let is_feed = |vendor, account: &str| {
+            is_used(vendor) && self.mirrors_listings() && self.constellation1.feeds.iter().any(|feed| feed.eq_ignore_ascii_case(account))
+        };
+        let feed = || "a feed has this name; write another".to_owned();
+        vec![
+            (is_twin, "spotahome.account", "the account of [spark] has this name; write another".to_owned()),
+            (is_feed("spark", spark), "spark.account", feed()),
+            (is_feed("spotahome", spotahome), "spotahome.account", feed()),
+        ]
     }
 
     /// Whether the configuration names the vendor of the listings.
@@ -357,6 +368,27 @@ mod tests {
         check("[backfill]\nsince = \"2024-05-02\"", &format!("line 4: backfill.since: 2024-05-02T00:00:00 {future}"));
         let ahead = "[backfill]\nsince = \"2024-05-02\"\n[constellation1]\nclient = \"C\"\ntimestamp_zone = \"+13:00\"\n";
         assert!(Config::parse_at(ahead, Stamp::parse("2024-05-01T12:00:00").expect("a date")).is_ok());
+    }
+
+    #[test]
+    fn two_accounts_or_an_account_and_a_feed_have_different_names() {
+        let twins = "[spark]\naccount = \"acme\"\n[spotahome]\naccount = \"Acme\"\n";
+        assert_eq!(told(twins), "line 4: spotahome.account: the account of [spark] has this name; write another");
+        let feed = "[constellation1]\nclient = \"C\"\nfeeds = [\"Spark\"]\n";
+        assert!(Config::parse(feed).is_ok(), "a section that is not there names nothing");
+        assert_eq!(told(&format!("{feed}[spark]\n")), "line 4: spark.account: a feed has this name; write another");
+    }
+
+    #[test]
+    fn a_section_of_a_vendor_is_enough_and_keeps_the_limits_that_it_does_not_write() {
+        let config = Config::parse("[spark]\n[spark.rate]\nmax_in_flight = 2\n").expect("no section [constellation1] is needed");
+        assert_eq!((config.spark.rate.max_in_flight, config.spark.rate.requests_per_second), (2, 2.0));
+        assert!(!config.mirrors_listings());
+        assert_eq!(told("[spark]\nevery = \"1ms\"\n"), "line 2: spark.every: it would be read too often; write \"1s\" or more");
+        assert_eq!(
+            told("[spotahome]\nauth_scheme = \"a b\"\n"),
+            "line 2: spotahome.auth_scheme: it is no scheme; write \"Bearer\", or \"\" for none"
+        );
     }
 
     #[test]

@@ -260,3 +260,47 @@ fn a_key_that_sees_one_mls_less_deletes_nothing() {
     always("nothing is deleted", Duration::from_secs(3), || account.number("SELECT count(*) FROM live_identities") == 30);
     account.stop(daemon);
 }
+
+#[test]
+fn cancelled_processes_that_are_not_listed_any_more_stay_cancelled() {
+    let account = spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
+    account.run(&["run", "--once"]).succeeded();
+    let cancelled = account.number("SELECT count(*) FROM listing_processes WHERE state = 'cancelled'");
+    account.sandbox.reconfigure(|options| options.cancelled = spotahome::Cancelled::Hidden);
+    account.run(&["reconcile", "--vendor", "spotahome"]).succeeded();
+    assert!(cancelled > 0);
+    assert_eq!(account.number("SELECT count(*) FROM listing_processes WHERE state = 'cancelled' AND deleted_at IS NULL"), cancelled);
+    let about_one = account.sandbox.requests().iter().filter(|asked| asked.query.contains("id=")).count();
+    assert_eq!(about_one, 0, "none is asked about again and again");
+}
+
+#[test]
+fn a_new_token_is_used_at_once() {
+    let account = spotahome(spotahome::Options { processes: 30, ..spotahome::Options::default() });
+    account.write("token", "wrong.wrong.wrong");
+    let daemon = account.start(&["run"]);
+    eventually("it is refused", LIMIT, || daemon.stderr().contains("HTTP 401"));
+    account.write("token", TOKEN);
+    eventually("everything is there", Duration::from_secs(20), || account.number(LIVE) == 30 && account.status()["problem"].is_null());
+    account.stop(daemon);
+}
+
+#[test]
+fn an_approval_is_of_the_rows_that_were_shown() {
+    let account = spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
+    account.run(&["run", "--once"]).succeeded();
+    let lost = account.open(5);
+    account.sandbox.reconfigure(|options| options.token = OTHER_TOKEN.parse().unwrap());
+    account.write("token", OTHER_TOKEN);
+    let mut runs = Vec::new();
+    for more in [&lost[..2], &lost[2..]] {
+        account.sandbox.with_world(|world| more.iter().for_each(|id| assert!(world.vanish(*id))));
+        account.run(&["reconcile", "--vendor", "spotahome"]).exited(1);
+        runs.push(account.number("SELECT run_id FROM reconcile_runs WHERE state = 'withheld'").to_string());
+    }
+    assert_ne!(runs[0], runs[1]);
+    account.run(&["reconcile", "--approve", &runs[0]]).exited(2);
+    assert_eq!(account.number(LIVE), 60, "of five, two were shown");
+    account.run(&["reconcile", "--approve", &runs[1]]).succeeded();
+    account.verify("after the approval");
+}

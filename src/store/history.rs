@@ -1,11 +1,10 @@
 //! What a row was: its changes through time, and its columns at any moment for which the history is kept.
 
-use super::query::{rows, value};
+use super::query::{json, rows, value};
 use super::report::{ReportError, read};
 use super::row_sql::key_columns;
 use crate::entity::Entity;
 use crate::record::{ListingKey, Stamp};
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::Value;
@@ -171,15 +170,6 @@ fn present(connection: &Connection, entity: &Entity, (feed, id): (&str, &str)) -
         columns.iter().enumerate().map(cell).collect()
     };
     connection.prepare_cached(&sql)?.query_row(params![feed, id], read).optional()
-}
-
-fn json(value: ValueRef) -> Value {
-    match value {
-        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
-        ValueRef::Integer(number) => number.into(),
-        ValueRef::Real(number) => number.into(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
-    }
 }
 
 fn differing(diff: &str) -> Option<Differing> {

@@ -1,7 +1,8 @@
 //! Queries, answered as their callers need it.
 
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, Params, Row};
+use serde_json::Value;
 
 /// The rows of a query, each as it is read.
 pub(super) fn rows<T, C: FromIterator<T>>(
@@ -16,4 +17,14 @@ pub(super) fn rows<T, C: FromIterator<T>>(
 /// The one value of a query that has one row.
 pub(super) fn value<T: FromSql>(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<T> {
     connection.prepare_cached(sql)?.query_row(params, |row| row.get(0))
+}
+
+/// A value as JSON. The mirror stores no blob that a consumer is shown.
+pub(super) fn json(value: ValueRef) -> Value {
+    match value {
+        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+    }
 }

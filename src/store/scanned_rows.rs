@@ -1,9 +1,8 @@
 //! The rows of what is read whole of other vendors, for commands that list them.
 
-use super::query::rows;
+use super::query::{json, rows};
 use super::report::{ReportError, read};
 use super::scanned::states;
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -73,13 +72,4 @@ fn objects(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlit
 fn object(row: &Row) -> rusqlite::Result<Map<String, Value>> {
     let names = row.as_ref().column_names().enumerate().filter(|(_, name)| !INTERNAL.contains(name));
     names.map(|(index, name)| Ok((name.to_owned(), json(row.get_ref(index)?)))).collect()
-}
-
-fn json(value: ValueRef) -> Value {
-    match value {
-        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
-        ValueRef::Integer(number) => number.into(),
-        ValueRef::Real(number) => number.into(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
-    }
 }

@@ -146,6 +146,15 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_any_form_is_taken_out_of_what_the_vendor_says() {
+        let check = |token: &str, body: &str, expected: &str| {
+            assert_eq!(String::from_utf8_lossy(&without(&token.into(), body.as_bytes())), expected);
+        };
+        check("sk_live_abcdef", "invalid token sk_live_abcdef!", "invalid token [redacted]!");
+        check("no", "no, not at all", "no, not at all");
+    }
+
+    #[test]
     fn only_the_end_and_a_hash_of_the_subject_are_read() {
         // {"sub":"user-1","exp":1767225600,"name":"x"}
         let facts = token_facts(&token("eyJzdWIiOiJ1c2VyLTEiLCJleHAiOjE3NjcyMjU2MDAsIm5hbWUiOiJ4In0"));
