@@ -1075,6 +1075,32 @@ CREATE TABLE censuses (  -- public
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;
 
+-- One row per request that was to change something at Spark or Spotahome. It is written before the request is sent, so that none is sent
+-- twice: what became of one whose answer was lost is found out by reading.
+CREATE TABLE intents (  -- public
+    intent_id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+    vendor                          TEXT NOT NULL,  -- spark or spotahome
+    account                         TEXT NOT NULL,  -- spark.account or spotahome.account of the configuration
+    entity                          TEXT NOT NULL,  -- identity, process, ticket, upload
+    verb                            TEXT NOT NULL,  -- create, update, delete, cancel, assign, unassign
+    target                          TEXT,           -- identity_id or process_id; of a ticket or an upload, the Id of the listing. Of what
+                                                    -- is to be created, null until it is known
+    state                           TEXT NOT NULL CHECK (state IN ('sent', 'unknown', 'done', 'refused', 'not_done', 'forgotten')),
+                                                    -- 'sent': it is being sent; 'unknown': it may have happened or not; 'done',
+                                                    -- 'refused': the vendor said so, or reading showed that it was done;
+                                                    -- 'not_done': it never left, or reading showed that it was not done;
+                                                    -- 'forgotten': a person gave it up
+    sent_at                         TEXT NOT NULL,  -- when it was written down
+    changed_at                      TEXT NOT NULL,  -- since when it is in this state
+    note                            TEXT,           -- why, for a person
+    change_seq                      INTEGER,        -- the row of `changes` that shows it; null where none was seen with the answer
+    body_hash                       TEXT NOT NULL,  -- internal, like the next two: a hash of what is sent
+    fields                          TEXT,           -- JSON object: what is sent. These two are null once the outcome is known
+    before                          TEXT            -- JSON object: the columns concerned, as they were before
+) STRICT;
+
+CREATE INDEX intents_open ON intents (account, entity) WHERE state IN ('sent', 'unknown');
+
 -- The agents that are not deleted. They are not filtered for the public.
 CREATE VIEW live_agents AS  -- public
 SELECT * FROM agents WHERE deleted_at IS NULL;

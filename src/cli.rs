@@ -9,6 +9,8 @@ mod export;
 mod feeds;
 mod history;
 mod identities;
+mod intents;
+mod listings;
 mod logging;
 mod lookups;
 mod print;
@@ -24,10 +26,12 @@ mod serve;
 mod show;
 mod snapshot;
 mod status;
+mod tickets;
 mod verify;
 mod wait;
 mod whole_file;
 mod why;
+mod writing;
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
@@ -91,10 +95,16 @@ enum Command {
     Feeds(feeds::Arguments),
     /// List the values of the vendor's lookups, as far as the mirror has seen them
     Lookups(lookups::Arguments),
-    /// List the developer identities of Spark
-    Identities(identities::Arguments),
-    /// List the listing processes of Spotahome
+    /// List the developer identities of Spark, or change one
+    Identities(Box<identities::Arguments>),
+    /// List the listing processes of Spotahome, or change one
     Processes(processes::Arguments),
+    /// List the changes that were sent to Spark and Spotahome and whose outcome is not known, or find it out
+    Intents(intents::Arguments),
+    /// Make a ticket of Spark, or upload a file with one
+    Tickets(tickets::Arguments),
+    /// Ask the rules of Spark about a listing
+    Listings(listings::Arguments),
     /// Tell what is known of a listing
     Why(why::Arguments),
     /// Ask the vendor for single listings, and store what it answers
@@ -161,8 +171,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Lookups(arguments) => lookups::lookups(&Config::read_for_reading(&cli.global.config)?, &arguments),
-        Command::Identities(arguments) => identities::identities(&Config::read_for_reading(&cli.global.config)?, arguments),
-        Command::Processes(arguments) => processes::processes(&Config::read_for_reading(&cli.global.config)?, arguments),
+        Command::Identities(arguments) => identities::identities(&cli.global.config, *arguments).await,
+        Command::Processes(arguments) => processes::processes(&cli.global.config, arguments).await,
+        Command::Intents(arguments) => intents::intents(&cli.global.config, arguments).await,
+        Command::Tickets(arguments) => tickets::tickets(&cli.global.config, arguments).await,
+        Command::Listings(arguments) => listings::listings(&cli.global.config, arguments).await,
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
         Command::Refetch(arguments) => refetch::refetch(&cli.global.config, arguments).await,
         Command::Ask(arguments) => ask::ask(&cli.global.config, arguments).await,
@@ -217,8 +230,11 @@ mod tests {
             ("rejects", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("feeds", &[0, EXIT_FAILED, EXIT_USAGE]),
             ("lookups", &[0, EXIT_USAGE]),
-            ("identities", &[0, EXIT_USAGE]),
-            ("processes", &[0, EXIT_USAGE]),
+            ("identities", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("processes", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("intents", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("tickets", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
+            ("listings", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("why", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("refetch", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),
             ("ask", &[0, EXIT_FAILED, EXIT_USAGE, EXIT_IN_USE]),

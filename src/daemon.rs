@@ -7,6 +7,7 @@ pub(crate) mod delegate;
 mod dispatcher;
 mod first_load;
 mod housekeeper;
+pub(crate) mod jobs;
 mod key_watch;
 pub(crate) mod question;
 mod run;
@@ -20,7 +21,7 @@ mod watchdog;
 
 use crate::config::{Config, ConfigError};
 use crate::record::Source;
-use crate::store::{Error as StoreError, Instance, Intent, OpenError, Store, Taken, report};
+use crate::store::{Error as StoreError, Instance, OpenError, Store, Taken, Takeover, report};
 use crate::sync::clock::{Clock, mirror_time};
 use crate::sync::progress::Progress;
 use crate::sync::tools::{CensusTools, Tools};
@@ -29,6 +30,7 @@ use crate::vendor::LISTINGS;
 use crate::vendor::constellation1::Client;
 use crate::vendor::{Limiter, Vendor};
 use accounts::Account;
+use control::Control;
 use housekeeper::{Budget, Housekeeper};
 pub(crate) use run::{RunOptions, RunOutcome};
 use sd_notify::NotifyState;
@@ -138,8 +140,15 @@ impl Daemon {
         if !once {
             accounts.iter_mut().for_each(|account| account.follow(&tools, &mut services));
         }
+        let followed = accounts.iter().map(|account| account.tools(&tools, true)).collect();
+        let mut control = if once { None } else { Control::listen(&config.database, followed, tools.stop.clone()) };
+        if listings.is_none()
+            && let Some(control) = control.take()
+        {
+            services.spawn(control.serve(None));
+        }
         let outcome = tokio::select! {
-            outcome = work(&mut listings, &accounts, &tools, (once, options.reconcile)) => outcome,
+            outcome = work((&mut listings, control), &accounts, &tools, (once, options.reconcile)) => outcome,
             error = housekeeper.failed() => Err(error),
             error = failed(&mut services) => Err(error),
         };
@@ -171,13 +180,13 @@ async fn failed(tasks: &mut JoinSet<()>) -> anyhow::Error {
 
 /// Works until it is stopped, or until a one-shot run is over.
 async fn work(
-    listings: &mut Option<(Supervisor, SecretString)>,
+    (listings, control): (&mut Option<(Supervisor, SecretString)>, Option<Control>),
     accounts: &[Account],
     tools: &CensusTools,
     (once, reconcile): (bool, bool),
 ) -> anyhow::Result<RunOutcome> {
     let mut outcome = match listings {
-        Some((supervisor, key)) => supervisor.work(key.clone()).await?,
+        Some((supervisor, key)) => supervisor.work(key.clone(), control).await?,
         None if once => RunOutcome::default(),
         None => {
             tools.stop.cancelled().await;
@@ -211,8 +220,8 @@ async fn open(config: &Config, key: SecretString, options: &RunOptions) -> anyho
     })?;
     let vendor = Arc::new(Vendor::new(client, Limiter::new(config.limiter_options())));
     let (store, writer) = hold(config, options)?;
-    let intent = Intent { source: config.source(), since: config.backfill.since.0, adopt: options.adopt, at: mirror_time() };
-    match store.take(intent).await? {
+    let takeover = Takeover { source: config.source(), since: config.backfill.since.0, adopt: options.adopt, at: mirror_time() };
+    match store.take(takeover).await? {
         Taken::Ours | Taken::Emptied => {}
         Taken::Adopted(other) => tracing::warn!(
             "the file mirrored {other} and is taken over for {}: everything is read again, and then a reconcile compares the rows",

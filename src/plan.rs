@@ -28,6 +28,7 @@ mod rounds;
 pub mod scans;
 mod second_reading;
 mod set_aside;
+pub(crate) mod settle;
 pub mod sharing;
 pub(crate) mod step;
 pub mod window;

@@ -1,6 +1,7 @@
 //! One feed kept true: the session that decides, the worker that obeys it, and what they share.
 
 mod absences;
+pub(crate) mod account;
 pub(crate) mod ask;
 mod attempts;
 pub(crate) mod census;
@@ -11,6 +12,7 @@ mod fetch;
 pub(crate) mod gatherer;
 pub(crate) mod heartbeat;
 pub mod intake;
+mod intents;
 pub mod messages;
 mod notices;
 mod pace;
@@ -18,8 +20,11 @@ pub(crate) mod progress;
 pub(crate) mod replay;
 mod reporter;
 pub mod session;
+pub(crate) mod settling;
 pub(crate) mod shared;
+pub(crate) mod tickets;
 pub(crate) mod tools;
 mod trouble;
 pub(crate) mod trouble_log;
 pub(crate) mod worker;
+pub(crate) mod writes;

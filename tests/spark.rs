@@ -7,7 +7,7 @@ use mls_sync::sandbox::spark::{
 };
 use mls_sync::vendor::spark::{
     Client, ClientOptions, Contact, ContactType, IDENTITIES, IdentityChange, IdentityDetails, IdentityPage, NewIdentity, Spark, SparkAuth,
-    SparkListing, Ticket, TicketPath, Upload, Validation, WriteOutcome,
+    SparkListing, Ticket, TicketPath, Upload, Validation, WriteOutcome, upload,
 };
 use mls_sync::vendor::{Error, HttpOptions, Limiter, LimiterOptions};
 use secrecy::ExposeSecret;
@@ -45,6 +45,16 @@ fn in_session() -> SparkAuth {
     SparkAuth::Session { key: KEY.into(), secret: SECRET.into() }
 }
 
+fn http(url: &str) -> HttpOptions {
+    HttpOptions {
+        base_url: url.parse().expect("a URL"),
+        timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        max_body: 1 << 20,
+        user_agent: "mls-sync/test".to_owned(),
+    }
+}
+
 impl Pair {
     async fn new(change: impl FnOnce(&mut Options)) -> Pair {
         Pair::with(bearer(), change).await
@@ -52,13 +62,7 @@ impl Pair {
 
     async fn with(auth: SparkAuth, change: impl FnOnce(&mut Options)) -> Pair {
         let sandbox = SparkSandbox::start(options(change), ([127, 0, 0, 1], 0).into()).await.expect("a port");
-        let http = HttpOptions {
-            base_url: sandbox.url().parse().expect("a URL"),
-            timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            max_body: 1 << 20,
-            user_agent: "mls-sync/test".to_owned(),
-        };
+        let http = http(&sandbox.url());
         let client = Client::new(ClientOptions { http, auth, api_user: None, account: "mls".to_owned(), page_size: 25 }).expect("a client");
         Pair { sandbox, spark: Spark::new(client, Limiter::new(LIMITS)), stop: CancellationToken::new() }
     }
@@ -103,8 +107,8 @@ impl Pair {
     }
 
     async fn upload(&self, ticket: &Ticket, host: &str) -> Result<WriteOutcome<Option<String>>, Error> {
-        let upload = Upload { name: "a.jpg", bytes: b"\xff\xd8 photo", caption: Some("Front"), primary: true };
-        self.spark.upload(ticket, upload, &[host.to_owned()], &self.stop).await.expect("nobody stops it")
+        let photo = Upload { name: "a.jpg", bytes: b"\xff\xd8 photo", caption: Some("Front"), primary: true };
+        upload(http(&self.sandbox.url()), (ticket, photo), &[host.to_owned()], &self.stop).await.expect("nobody stops it")
     }
 
     async fn validate(&self, listing: Option<&str>, body: Value) -> Result<Validation, Error> {

@@ -85,15 +85,15 @@ impl Test {
     }
 
     async fn cancel(&self, id: i64) -> WriteOutcome {
-        self.api.cancel(ProcessId(id), &self.stop).await.expect("not stopped")
+        self.api.cancel(ProcessId(id), &self.stop).await.expect("not stopped").expect("it leaves")
     }
 
     async fn assign(&self, id: i64, agent: &str) -> WriteOutcome {
-        self.api.assign(ProcessId(id), agent, &self.stop).await.expect("not stopped")
+        self.api.assign(ProcessId(id), agent, &self.stop).await.expect("not stopped").expect("it leaves")
     }
 
     async fn unassign(&self, id: i64) -> WriteOutcome {
-        self.api.unassign(ProcessId(id), &self.stop).await.expect("not stopped")
+        self.api.unassign(ProcessId(id), &self.stop).await.expect("not stopped").expect("it leaves")
     }
 
     async fn states(&self) -> Result<Vec<String>, Error> {
@@ -261,7 +261,7 @@ async fn the_examples_of_the_document_are_answered_as_printed() {
     let refusal = refused(test.assign(111, "abc").await);
     assert_eq!((refusal.http, refusal.title.as_str()), (422, "Unprocessable Entity"));
     assert_eq!(refusal.messages, ["agentId: The input is less than 6 characters long"]);
-    assert_eq!(test.cancel(111).await, WriteOutcome::Done);
+    assert_eq!(test.cancel(111).await, WriteOutcome::Done(()));
     assert_eq!(refused(test.cancel(112).await).http, 404);
 }
 
@@ -357,13 +357,13 @@ async fn each_write_does_one_thing_once() {
     let test = Test::with(|_| {}).await;
     let id = test.some("waitingContent", false);
     let (one, other) = (test.agent(0), test.agent(1));
-    assert_eq!(test.assign(id, &one).await, WriteOutcome::Done);
+    assert_eq!(test.assign(id, &one).await, WriteOutcome::Done(()));
     assert_eq!(test.agent_of(id), Some(one.clone()));
-    assert_eq!(test.assign(id, &one).await, WriteOutcome::Done, "the same agent again");
-    assert_eq!(test.assign(id, &other).await, WriteOutcome::Done, "replaced");
-    assert_eq!(test.unassign(id).await, WriteOutcome::Done);
+    assert_eq!(test.assign(id, &one).await, WriteOutcome::Done(()), "the same agent again");
+    assert_eq!(test.assign(id, &other).await, WriteOutcome::Done(()), "replaced");
+    assert_eq!(test.unassign(id).await, WriteOutcome::Done(()));
     assert_eq!(test.agent_of(id), None);
-    assert_eq!(test.cancel(id).await, WriteOutcome::Done);
+    assert_eq!(test.cancel(id).await, WriteOutcome::Done(()));
     assert_eq!(test.state_of(id), "cancelled");
     assert_eq!((test.asked("PUT").0, test.asked("DELETE").0), (3, 2));
     let paths: BTreeSet<String> = test.sandbox.requests().into_iter().map(|asked| asked.path).collect();
@@ -388,7 +388,7 @@ async fn every_refusal_of_a_write_is_told_in_the_vendors_words() {
 #[tokio::test]
 async fn each_reading_of_a_repeated_or_forbidden_write_is_an_outcome() {
     let http = |outcome: WriteOutcome| match outcome {
-        WriteOutcome::Done => 204,
+        WriteOutcome::Done(()) => 204,
         WriteOutcome::Refused(refusal) => refusal.http,
         other => panic!("{other:?}"),
     };
@@ -451,7 +451,7 @@ async fn a_write_is_shown_after_the_lag() {
     let frozen = "2026-05-01T12:00:00".parse().expect("a date");
     let test = Test::with(|options| (options.read_lag_ms, options.frozen_at) = (5000, Some(frozen))).await;
     let id = test.some("waitingContent", true);
-    assert_eq!(test.cancel(id).await, WriteOutcome::Done);
+    assert_eq!(test.cancel(id).await, WriteOutcome::Done(()));
     let state = async |test: &Test| text(&test.process(id).await.expect("an answer").expect("a process"), "state");
     assert_eq!(state(&test).await.as_deref(), Some("waitingContent"));
     test.sandbox.with_world(|world| world.advance_clock(Duration::from_secs(6)));
@@ -625,7 +625,7 @@ async fn the_token_is_in_no_error_no_debug_and_no_log() {
     let nobody = api("http://127.0.0.1:1", TOKEN, "Bearer");
     let error = nobody.states(&test.stop).await.expect("not stopped").expect_err("no connection");
     check(&format!("{error} {error:?} {nobody:?}"));
-    assert!(matches!(nobody.cancel(ProcessId(1), &test.stop).await, Some(WriteOutcome::Unknown(_))));
+    assert!(matches!(nobody.cancel(ProcessId(1), &test.stop).await, Some(Err(_))), "it has not left");
     test.states().await.expect("the states");
     check(&format!("{:?}", test.sandbox.requests()));
     for path in ["/sandbox/requests", "/sandbox/truth"] {
@@ -667,15 +667,15 @@ async fn ask(test: &Test, method: &str, path: &str) -> (u16, String) {
 async fn success_of_a_write_has_several_statuses() {
     let test = Test::with(|_| {}).await;
     for (status, body, expected) in [
-        ("200 OK", "", Some(WriteOutcome::Done)),
-        ("200 OK", "{\"id\":1}", Some(WriteOutcome::Done)),
+        ("200 OK", "", Some(WriteOutcome::Done(()))),
+        ("200 OK", "{\"id\":1}", Some(WriteOutcome::Done(()))),
         ("202 Accepted", "", Some(WriteOutcome::Accepted)),
         ("200 OK", "<html>", None),
         ("201 Created", "<html>", None),
         ("301 Moved\r\nlocation: https://example.com/x", "", None),
     ] {
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-        let outcome = api(&raw(answer).await, TOKEN, "").unassign(ProcessId(1), &test.stop).await.expect("sent");
+        let outcome = api(&raw(answer).await, TOKEN, "").unassign(ProcessId(1), &test.stop).await.expect("sent").expect("it leaves");
         match expected {
             Some(expected) => assert_eq!(outcome, expected, "{status} {body}"),
             None => assert!(matches!(outcome, WriteOutcome::Unknown(_)), "{status} {body}: {outcome:?}"),

@@ -1,18 +1,27 @@
-//! `mls-sync identities`: the developer identities of Spark, from the file.
+//! `mls-sync identities`: the developer identities of Spark, from the file; and changes of them.
+
+mod change;
 
 use super::print::print_json;
 use crate::config::Config;
 use crate::record::printable;
 use crate::store::scanned_rows::{self, Identities};
 use serde_json::{Map, Value};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Characters of a name that fit a line.
 const NAME: usize = 30;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 printed, 2 there is no database yet, or it cannot be read.")]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Each change is compared with what the vendor has, shown, confirmed, written down (`mls-sync intents`) and sent once.
+
+Exit codes: 0 printed, or done, 1 not done, refused, or it may have happened, 2 something is missing or wrong, and nothing was sent, 3 another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<change::Command>,
     /// Show only deleted identities; without this, only those that are not deleted
     #[arg(long)]
     deleted: bool,
@@ -24,8 +33,12 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn identities(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { deleted, mls, json } = arguments;
+pub(super) async fn identities(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { command, deleted, mls, json } = arguments;
+    if let Some(command) = command {
+        return change::change(path, command).await;
+    }
+    let config = Config::read_for_reading(path)?;
     let found = scanned_rows::identities(&config.database, &Identities { deleted, mls })?;
     if json {
         return print_json(&found);

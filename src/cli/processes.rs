@@ -1,10 +1,15 @@
-//! `mls-sync processes`: the listing processes of Spotahome, from the file.
+//! `mls-sync processes`: the listing processes of Spotahome, from the file; and changes of them.
+
+mod change;
 
 use super::print::{grouped, print_json};
+use super::writing::Sending;
 use crate::config::Config;
 use crate::record::printable;
 use crate::store::scanned_rows::{self, Processes};
+use crate::vendor::{assignation, cancellation, unassignation};
 use serde_json::{Map, Value};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Characters of a value that fit a line.
@@ -12,7 +17,10 @@ const VALUE: usize = 40;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-#[command(after_help = "Exit codes: 0 printed, 2 there is no database yet, or it cannot be read.")]
+#[command(after_help = "\
+Each change is compared with what the vendor has, shown, confirmed, written down (`mls-sync intents`) and sent once.
+
+Exit codes: 0 printed, or done, 1 not done, refused, or it may have happened, 2 something is missing or wrong, and nothing was sent, 3 another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -47,6 +55,35 @@ struct Filter {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Cancel a process. This API has no way to take that back
+    Cancel {
+        /// The process
+        id: i64,
+        #[command(flatten)]
+        condition: change::Condition,
+        #[command(flatten)]
+        sending: Sending,
+    },
+    /// Give a process to an agent
+    Assign {
+        /// The process
+        id: i64,
+        /// The agent's id
+        agent: String,
+        #[command(flatten)]
+        condition: change::Condition,
+        #[command(flatten)]
+        sending: Sending,
+    },
+    /// Take a process from its agent
+    Unassign {
+        /// The process
+        id: i64,
+        #[command(flatten)]
+        condition: change::Condition,
+        #[command(flatten)]
+        sending: Sending,
+    },
     /// List the states that occur, and how many processes are in each
     States {
         /// For programs: one JSON object, a number by each state
@@ -55,11 +92,25 @@ enum Command {
     },
 }
 
-pub(super) fn processes(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn processes(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { command, filter, json } = arguments;
-    if let Some(Command::States { json }) = command {
-        return states(config, json);
+    match command {
+        None => list(&Config::read_for_reading(path)?, filter, json),
+        Some(Command::States { json }) => states(&Config::read_for_reading(path)?, json),
+        Some(Command::Cancel { id, condition, sending }) => {
+            change::change(path, (cancellation(id), id), (condition, sending), "cancelled. This API has no way to take that back").await
+        }
+        Some(Command::Assign { id, agent, condition, sending }) => {
+            let done = format!("assigned to {}", printable(&agent, VALUE));
+            change::change(path, (assignation(id, &agent), id), (condition, sending), &done).await
+        }
+        Some(Command::Unassign { id, condition, sending }) => {
+            change::change(path, (unassignation(id), id), (condition, sending), "taken from its agent").await
+        }
     }
+}
+
+fn list(config: &Config, filter: Filter, json: bool) -> anyhow::Result<ExitCode> {
     let Filter { state, agent, unassigned, account, property, deleted } = filter;
     let which = Processes { deleted, state, agent, unassigned, account_id: account, property_id: property };
     let found = scanned_rows::processes(&config.database, &which)?;

@@ -21,6 +21,8 @@ pub(crate) struct Scanned<'a> {
     /// The name of the account in the file.
     pub(crate) account: &'a str,
     pub(crate) every: Span,
+    /// So long the vendor's answers may be older than what was written.
+    pub(crate) read_lag: Span,
     pub(super) timeout: Span,
     pub(super) rate: &'a Rate,
 }

@@ -30,7 +30,9 @@ pub(crate) struct Spark {
     pub(crate) api_user: String,
     pub(crate) user_agent: String,
     pub(crate) page_size: u32,
+    pub(crate) upload_hosts: Vec<String>,
     pub(crate) every: Span,
+    pub(crate) read_lag: Span,
     pub(crate) timeout: Span,
     pub(crate) rate: Rate,
 }
@@ -38,8 +40,8 @@ pub(crate) struct Spark {
 impl Spark {
     /// What it has in common with the others that are read whole.
     pub(crate) fn scanned(&self) -> Scanned<'_> {
-        let Spark { base_url, account, every, timeout, rate, .. } = self;
-        Scanned { base_url, account, every: *every, timeout: *timeout, rate }
+        let Spark { base_url, account, every, read_lag, timeout, rate, .. } = self;
+        Scanned { base_url, account, every: *every, read_lag: *read_lag, timeout: *timeout, rate }
     }
 
     pub(super) fn rules(&self) -> Vec<Rule> {

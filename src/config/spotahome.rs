@@ -19,6 +19,7 @@ pub(crate) struct Spotahome {
     pub(crate) auth_scheme: String,
     pub(crate) items_per_page: u32,
     pub(crate) every: Span,
+    pub(crate) read_lag: Span,
     pub(crate) timeout: Span,
     pub(crate) rate: Rate,
 }
@@ -26,8 +27,8 @@ pub(crate) struct Spotahome {
 impl Spotahome {
     /// What it has in common with the others that are read whole.
     pub(crate) fn scanned(&self) -> Scanned<'_> {
-        let Spotahome { base_url, account, every, timeout, rate, .. } = self;
-        Scanned { base_url, account, every: *every, timeout: *timeout, rate }
+        let Spotahome { base_url, account, every, read_lag, timeout, rate, .. } = self;
+        Scanned { base_url, account, every: *every, read_lag: *read_lag, timeout: *timeout, rate }
     }
 
     pub(super) fn rules(&self) -> Vec<Rule> {

@@ -7,6 +7,7 @@ use crate::plan::brake::BrakeLimits;
 use crate::plan::census::Rhythm;
 use crate::record::FeedId;
 use crate::store::Error as StoreError;
+use crate::sync::account::Account as OneByOne;
 use crate::sync::census::{self, Kind};
 use crate::sync::tools::CensusTools;
 use crate::vendor::catalogue::Catalogue;
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// What the vendors' logs call this program.
@@ -28,6 +30,9 @@ pub(super) struct Account {
     pub(super) vendor: &'static str,
     kind: Kind,
     budget: Budget,
+    read_lag: Duration,
+    /// Begins a reading before it is due.
+    again: Arc<Notify>,
     /// The token, where it comes from a file, with the one in use.
     token: Option<(Watched, SecretString)>,
 }
@@ -39,7 +44,7 @@ impl Account {
 
     /// Reads it again and again, and watches its token.
     pub(super) fn follow(&mut self, tools: &CensusTools, tasks: &mut JoinSet<()>) {
-        let tools = CensusTools { again: Arc::default(), ..self.tools(tools) };
+        let tools = self.tools(tools, true).tools;
         tasks.spawn(census::work(tools.clone(), vec![self.kind.clone()]));
         if let Some((mut watched, first)) = self.token.take() {
             let (set, again) = (watched.set, Arc::clone(&tools.again));
@@ -50,15 +55,18 @@ impl Account {
 
     /// Reads it once; to reconcile, twice: what both readings lack may be deleted.
     pub(super) async fn once(&self, tools: &CensusTools, reconcile: bool) -> Result<(), StoreError> {
+        let tools = self.tools(tools, false).tools;
         if reconcile {
-            census::now(&self.tools(tools), &self.kind).await?;
-            return census::now(&self.tools(tools), &self.kind).await;
+            census::now(&tools, &self.kind).await?;
+            return census::now(&tools, &self.kind).await;
         }
-        census::once(&self.tools(tools), std::slice::from_ref(&self.kind), &BTreeSet::new()).await
+        census::once(&tools, std::slice::from_ref(&self.kind), &BTreeSet::new()).await
     }
 
-    fn tools(&self, tools: &CensusTools) -> CensusTools {
-        CensusTools { vendor: self.vendor, ..tools.clone() }
+    /// What is needed to ask for one of its things, and to change it. `is_followed`: this process reads it again and again.
+    pub(super) fn tools(&self, tools: &CensusTools, is_followed: bool) -> OneByOne {
+        let tools = CensusTools { vendor: self.vendor, again: Arc::clone(&self.again), ..tools.clone() };
+        OneByOne { kind: self.kind.clone(), tools, read_lag: self.read_lag, is_followed }
     }
 }
 
@@ -124,7 +132,7 @@ fn account(
     let limits = BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget };
     let rhythm = Rhythm { every: scanned.every.0, whole_every: Duration::ZERO, has_updates: false };
     let kind = Kind { catalogue, account: Some(FeedId(scanned.account.to_owned())), rhythm, limits };
-    Account { vendor, kind, budget: Budget { name: scanned.budget(), limiter }, token }
+    Account { vendor, kind, budget: Budget { name: scanned.budget(), limiter }, read_lag: scanned.read_lag.0, again: Arc::default(), token }
 }
 
 /// A token that comes from a file, which may change.

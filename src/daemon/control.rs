@@ -1,15 +1,18 @@
 //! The server of control requests: while `mls-sync run` mirrors, other commands have their requests done by it.
 
 use super::dispatcher::Dispatcher;
-use super::socket::{self, Request};
+use super::jobs;
+use super::socket::{self, Job, Request};
 use crate::record::{ListingKey, printable};
 use crate::store::instance;
+use crate::sync::account::Account;
 use crate::sync::ask;
 use crate::sync::control::Reply;
 use crate::sync::tools::Tools;
 use crate::vendor::Call;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
@@ -17,6 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Connections at a time; others wait to be accepted.
 const CONNECTIONS: usize = 256;
@@ -35,15 +39,24 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
+    accounts: Arc<Vec<Account>>,
+    stop: CancellationToken,
+}
+
+/// What requests are carried out with.
+#[derive(Clone)]
+struct Means {
+    listings: Option<(Tools, Dispatcher)>,
+    accounts: Arc<Vec<Account>>,
 }
 
 impl Control {
     /// Listens beside the database, whose lock must be held: so what is there already was left by a killed process.
     /// Where no socket can be, the mirror goes on without one.
-    pub(super) fn listen(database: &Path) -> Option<Control> {
+    pub(super) fn listen(database: &Path, accounts: Vec<Account>, stop: CancellationToken) -> Option<Control> {
         let path = instance::socket_path(database);
         match socket::bind(&path) {
-            Ok(listener) => Some(Control { listener, path }),
+            Ok(listener) => Some(Control { listener, path, accounts: Arc::new(accounts), stop }),
             Err(error) => {
                 tracing::warn!(%error, path = %path.display(), "there is no control socket, so other commands cannot reach this process");
                 None
@@ -52,21 +65,22 @@ impl Control {
     }
 
     /// Serves until the process is stopped.
-    pub(super) async fn serve(self, tools: Tools, dispatcher: Dispatcher) {
+    pub(super) async fn serve(self, listings: Option<(Tools, Dispatcher)>) {
+        let means = Means { listings, accounts: Arc::clone(&self.accounts) };
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                () = tools.stop.cancelled() => break,
+                () = self.stop.cancelled() => break,
                 Some(ended) = connections.join_next() => match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::debug!(%error, "a control request could not be answered"),
                     Err(error) => tracing::error!(%error, "a control request did not end as it should"),
                 },
                 accepted = self.listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(answer(stream, tools.clone(), dispatcher.clone()))),
+                    Ok((stream, _)) => drop(connections.spawn(answer(stream, means.clone()))),
                     Err(error) => {
                         tracing::warn!(%error, "no control request can be accepted");
-                        tools.stop.run_until_cancelled(tokio::time::sleep(ACCEPT_AGAIN)).await;
+                        self.stop.run_until_cancelled(tokio::time::sleep(ACCEPT_AGAIN)).await;
                     }
                 }
             }
@@ -84,7 +98,7 @@ impl Drop for Control {
 }
 
 /// Serves one connection.
-async fn answer(stream: UnixStream, tools: Tools, dispatcher: Dispatcher) -> io::Result<()> {
+async fn answer(stream: UnixStream, means: Means) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let request = timeout(CLIENT_TIME, socket::read_line::<Request>(&mut read, REQUEST_BYTES)).await;
@@ -93,7 +107,7 @@ async fn answer(stream: UnixStream, tools: Tools, dispatcher: Dispatcher) -> io:
         Ok(Some(request)) => {
             tracing::info!(request = printable(&format!("{request:?}"), LOGGED), "another command has sent a control request");
             tokio::select! {
-                done = carry_out(request, &tools, &dispatcher, &mut write) => done,
+                done = carry_out(request, means, &mut write) => done,
                 // The client has gone, or sends more than one request: what was not begun is withdrawn with its channel.
                 _ = read.fill_buf() => Ok(()),
             }
@@ -103,8 +117,17 @@ async fn answer(stream: UnixStream, tools: Tools, dispatcher: Dispatcher) -> io:
 }
 
 /// Does what is asked. At a stop of the process, the end of the connection tells the client.
-async fn carry_out(request: Request, tools: &Tools, dispatcher: &Dispatcher, write: &mut OwnedWriteHalf) -> io::Result<()> {
+async fn carry_out(request: Request, means: Means, write: &mut OwnedWriteHalf) -> io::Result<()> {
+    let Means { listings, accounts } = means;
+    if let Request::Account { vendor, job } = request {
+        return of_account(accounts.iter().find(|account| account.kind.catalogue.vendor() == vendor), job, write).await;
+    }
+    let Some((tools, dispatcher)) = listings else {
+        return tell(write, &Reply::Failed("the running process mirrors no listings".to_owned())).await;
+    };
     let (feed, dry_run) = match request {
+        // Answered above.
+        Request::Account { .. } => return Ok(()),
         Request::Ask { feed, listing } => {
             let reply = ask::ask(&tools.vendor, &ListingKey { feed, listing }, &tools.stop).await;
             return if let Some(reply) = reply { tell(write, &reply).await } else { Ok(()) };
@@ -138,6 +161,18 @@ async fn carry_out(request: Request, tools: &Tools, dispatcher: &Dispatcher, wri
         return Ok(());
     }
     tell(write, &Reply::Failed(format!("the running process no longer mirrors the feed {feed}"))).await
+}
+
+/// Does something with an account. What has begun comes to its end also if the client goes away: it may have been sent.
+async fn of_account(account: Option<&Account>, job: Job, write: &mut OwnedWriteHalf) -> io::Result<()> {
+    let Some(account) = account.cloned() else {
+        return tell(write, &Reply::Failed("the running process does not mirror this account".to_owned())).await;
+    };
+    let done = tokio::spawn(async move { jobs::perform(&account, job).await }).await?;
+    match done.unwrap_or_else(|error| Some(Reply::Failed(error.to_string()))) {
+        Some(reply) => tell(write, &reply).await,
+        None => Ok(()),
+    }
 }
 
 async fn tell(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {

@@ -59,7 +59,16 @@ pub(crate) async fn reconcile(
         match reply {
             None => outcome.stopped = true,
             Some(Reply::Failed(why)) => drop(outcome.feeds.insert(feed, vec![why])),
-            Some(Reply::Begun { .. } | Reply::Done | Reply::Record(_) | Reply::Answer(_) | Reply::Refetched(_)) => {}
+            Some(
+                Reply::Begun { .. }
+                | Reply::Done
+                | Reply::Record(_)
+                | Reply::Answer(_)
+                | Reply::Refetched(_)
+                | Reply::Written(_)
+                | Reply::Ticket(_)
+                | Reply::Findings(_),
+            ) => {}
         }
     }
     Ok((runs, outcome))

@@ -20,7 +20,7 @@ pub(crate) use crate::sync::ask::{Asked, Side};
 
 /// A person is told after this why there is no answer.
 const SILENCE: Duration = Duration::from_secs(5);
-const STOPPED: &str = "stopped before the vendor answered";
+pub(super) const STOPPED: &str = "stopped before the vendor answered";
 const STRANGE: &str = "the running process answered something else; does it run another version?";
 
 /// Asks the vendor about one listing and compares the answer with its row.
@@ -38,7 +38,13 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
     let asked = match reply.context(STOPPED)? {
         Reply::Record(record) => ask::compare_with_row(&LISTINGS, record.as_deref(), row.as_ref()),
         Reply::Failed(why) => Err(why),
-        Reply::Begun { .. } | Reply::Done | Reply::Answer(_) | Reply::Refetched(_) => Err(STRANGE.to_owned()),
+        Reply::Begun { .. }
+        | Reply::Done
+        | Reply::Answer(_)
+        | Reply::Refetched(_)
+        | Reply::Written(_)
+        | Reply::Ticket(_)
+        | Reply::Findings(_) => Err(STRANGE.to_owned()),
     };
     asked.map_err(|why| anyhow::anyhow!("the vendor did not tell: {why}"))
 }
@@ -62,7 +68,13 @@ pub(crate) async fn refetch(config: &Config, key: ListingKey, stop: Cancellation
     match told_of_waiting(reply).await?.context(STOPPED)? {
         Reply::Refetched(refetched) => Ok(refetched),
         Reply::Failed(why) => Err(anyhow::anyhow!("{} {}: {why}", key.feed, key.listing)),
-        Reply::Begun { .. } | Reply::Done | Reply::Record(_) | Reply::Answer(_) => Err(anyhow::anyhow!(STRANGE)),
+        Reply::Begun { .. }
+        | Reply::Done
+        | Reply::Record(_)
+        | Reply::Answer(_)
+        | Reply::Written(_)
+        | Reply::Ticket(_)
+        | Reply::Findings(_) => Err(anyhow::anyhow!(STRANGE)),
     }
 }
 
@@ -84,12 +96,18 @@ pub(crate) async fn call_service(config: &Config, call: &Call, stop: Cancellatio
     match told_of_waiting(reply).await?.context(STOPPED)? {
         Reply::Answer(answer) => Ok(answer),
         Reply::Failed(why) => Err(anyhow::anyhow!("{}: {why}", call.service())),
-        Reply::Begun { .. } | Reply::Done | Reply::Record(_) | Reply::Refetched(_) => Err(anyhow::anyhow!(STRANGE)),
+        Reply::Begun { .. }
+        | Reply::Done
+        | Reply::Record(_)
+        | Reply::Refetched(_)
+        | Reply::Written(_)
+        | Reply::Ticket(_)
+        | Reply::Findings(_) => Err(anyhow::anyhow!(STRANGE)),
     }
 }
 
 /// What waits for longer than a person would says so once.
-async fn told_of_waiting<T>(answer: impl Future<Output = T>) -> T {
+pub(super) async fn told_of_waiting<T>(answer: impl Future<Output = T>) -> T {
     tokio::pin!(answer);
     tokio::select! {
         answer = &mut answer => return answer,

@@ -1,6 +1,8 @@
 //! The control socket beside the database: its address, and the JSON lines that are sent through it.
 
-use crate::record::{FeedId, ListingId};
+use crate::plan::settle::Columns;
+use crate::record::{FeedId, ListingId, Write};
+use crate::vendor::TicketPath;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -33,6 +35,33 @@ pub(super) enum Request {
     Refetch { feed: FeedId, listing: ListingId },
     /// Call a service of the vendor.
     Call { service: String, parameters: Parameters },
+    /// Do something with the account of this vendor.
+    Account { vendor: String, job: Job },
+}
+
+/// What another command asks about an account of Spark or Spotahome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Job {
+    /// Change something, if it is as expected.
+    Write { write: Write, expected: Expected },
+    /// Find out what became of a change.
+    Settle { intent: i64 },
+    /// Make a ticket.
+    Ticket { listing: String, path: TicketPath, service: String },
+    /// Have a listing validated.
+    Validate { listing: Option<String>, body: Parameters },
+}
+
+/// What a person saw of what is to be changed. It may name persons, so that no log shows it.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Expected(pub(super) Columns);
+
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
 }
 
 /// What a service is called with. It may name persons and places, so that no log shows it.

@@ -65,8 +65,7 @@ impl Supervisor {
     }
 
     /// Works until it is stopped, or until a one-shot run is over.
-    pub(super) async fn work(&mut self, key: SecretString) -> anyhow::Result<RunOutcome> {
-        let control = if self.options.once { None } else { Control::listen(&self.config.database) };
+    pub(super) async fn work(&mut self, key: SecretString, control: Option<Control>) -> anyhow::Result<RunOutcome> {
         let first = match (self.discovering, self.options.feeds.is_empty()) {
             (true, _) => self.tools.store.feeds().await?,
             (false, true) => self.config.constellation1.feeds.iter().cloned().map(FeedId).collect(),
@@ -96,7 +95,7 @@ impl Supervisor {
         self.start(first).await?;
         // Requests that came before wait until the known feeds have their workers.
         if let Some(control) = control {
-            self.services.spawn(control.serve(self.tools.clone(), self.dispatcher.clone()));
+            self.services.spawn(control.serve(Some((self.tools.clone(), self.dispatcher.clone()))));
         }
         // What is named needs no discovery; whether it is still there is asked later.
         let first_look = if self.discovering { Duration::ZERO } else { self.config.poll.discover.0 };

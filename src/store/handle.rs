@@ -14,7 +14,7 @@ use super::reconcile_end;
 use super::reconcile_run::{self, Confirmation, Occasion};
 use super::rejects::{self, KeptReject, Replayed};
 use super::reso::{self, LookupRow};
-use super::source::{self, Intent, Taken};
+use super::source::{self, Taken, Takeover};
 use super::writer::{Job, Writer};
 use super::{checkpoint, known_gaps, ledger, removal, search};
 use crate::entity::Entity;
@@ -113,8 +113,8 @@ impl Store {
     }
 
     /// Writes down which source the file mirrors, if it may; a file that mirrors another one is left as it is.
-    pub(crate) async fn take(&self, intent: Intent) -> Result<Taken, Error> {
-        self.write(move |db| source::take(db, &intent)).await
+    pub(crate) async fn take(&self, takeover: Takeover) -> Result<Taken, Error> {
+        self.write(move |db| source::take(db, &takeover)).await
     }
 
     /// Makes the table `reso_lookup` hold these rows.

@@ -2,7 +2,9 @@
 
 use super::query::{json, rows};
 use super::report::{ReportError, read};
+use super::row_sql::key_columns;
 use super::scanned::states;
+use crate::entity::Entity;
 use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -64,8 +66,27 @@ pub(crate) fn processes(path: &Path, which: &Processes) -> Result<Vec<Map<String
     read(path, |connection| objects(connection, sql, params![deleted, state, agent, unassigned, account_id, property_id]))
 }
 
+/// One thing of an account, if it is live: a JSON object by the names of the columns.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn live(path: &Path, entity: &Entity, (account, id): (&str, i64)) -> Result<Option<Map<String, Value>>, ReportError> {
+    let ([of_account, of_id], table) = (key_columns(entity), entity.table);
+    let sql = format!("SELECT * FROM {table} WHERE {of_account} = ?1 AND {of_id} = ?2 AND deleted_at IS NULL");
+    read(path, |connection| Ok(objects(connection, &sql, params![account, id])?.pop()))
+}
+
+/// A value of a row as text.
+pub(crate) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(value.to_string()),
+    }
+}
+
 /// The rows of a query as JSON objects.
-fn objects(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<Map<String, Value>>> {
+pub(super) fn objects(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<Map<String, Value>>> {
     rows(connection, sql, values, object)
 }
 

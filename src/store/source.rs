@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// What a process is about to mirror into the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Intent {
+pub(crate) struct Takeover {
     pub source: Source,
     /// `backfill.since` of the configuration.
     pub since: Stamp,
@@ -54,28 +54,28 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Option<Source>> 
 
 /// Writes down whom the file mirrors from now on, if it may. Mostly there is nothing to write: another program that writes at this
 /// moment is no reason not to start.
-pub(super) fn take(database: &mut Database, intent: &Intent) -> rusqlite::Result<Taken> {
+pub(super) fn take(database: &mut Database, takeover: &Takeover) -> rusqlite::Result<Taken> {
     let known = "SELECT count(*) FROM source WHERE (vendor, place, client, since) = (?1, ?2, ?3, ?4)";
-    let Source { vendor, place, client } = &intent.source;
-    if value(&database.connection, known, params![vendor, place, client, intent.since])? {
+    let Source { vendor, place, client } = &takeover.source;
+    if value(&database.connection, known, params![vendor, place, client, takeover.since])? {
         return Ok(Taken::Ours);
     }
     let (tx, sql) = database.begin()?;
     let table = sql.entity.table;
-    let other = load(&tx)?.filter(|known| *known != intent.source);
+    let other = load(&tx)?.filter(|known| *known != takeover.source);
     // What holds no listing has nothing to mix: the first configuration may have been a mistake.
     let empty = || value(&tx, &format!("SELECT NOT EXISTS (SELECT 1 FROM {table})"), []);
     let taken = match other {
         None => Taken::Ours,
-        Some(other) if intent.adopt => Taken::Adopted(other),
+        Some(other) if takeover.adopt => Taken::Adopted(other),
         Some(other) if !empty()? => return Ok(Taken::Refused(other)),
         Some(_) => Taken::Emptied,
     };
     if taken != Taken::Ours {
-        forget(&tx, table, &intent.at)?;
+        forget(&tx, table, &takeover.at)?;
     }
-    widen(&tx, intent.since)?;
-    save(&tx, intent, matches!(taken, Taken::Adopted(_)))?;
+    widen(&tx, takeover.since)?;
+    save(&tx, takeover, matches!(taken, Taken::Adopted(_)))?;
     tx.commit()?;
     Ok(taken)
 }
@@ -101,8 +101,8 @@ fn widen(tx: &Connection, since: Stamp) -> rusqlite::Result<()> {
     tx.execute("UPDATE feeds SET since = ?1 WHERE since > ?1 AND ?1 <> (SELECT since FROM source)", [since]).map(drop)
 }
 
-fn save(tx: &Connection, intent: &Intent, adopted: bool) -> rusqlite::Result<()> {
-    let Intent { source: Source { vendor, place, client }, since, at, .. } = intent;
+fn save(tx: &Connection, takeover: &Takeover, adopted: bool) -> rusqlite::Result<()> {
+    let Takeover { source: Source { vendor, place, client }, since, at, .. } = takeover;
     tx.execute(
         "INSERT INTO source (id, vendor, place, client, named_at, since) VALUES (1, ?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (id) DO UPDATE SET vendor = ?1, place = ?2, client = ?3, since = ?5,

@@ -1,6 +1,7 @@
 //! Asks the vendor for a person: for one listing, to be compared with its row (`mls-sync why --ask`) or to be stored
 //! (`mls-sync refetch`), or any service (`mls-sync ask`).
 
+use super::account::text;
 use crate::entity::Entity;
 use crate::plan::merge::ActionKind;
 use crate::record::{Cell, Content, ListingKey};
@@ -102,15 +103,6 @@ fn compare<'a>(entity: &Entity, vendor: Option<&'a Content>, row: Option<&'a Con
         looks_deleted: vendor.is_some_and(entity.looks_deleted),
         main: main.into_iter().map(side).collect(),
         differing: others.into_iter().filter(|found| both && differs(found)).map(side).collect(),
-    }
-}
-
-fn text(cell: &Cell) -> Option<String> {
-    match cell {
-        Cell::Absent | Cell::Null => None,
-        Cell::Integer(value) => Some(value.to_string()),
-        Cell::Real(value) => Some(value.to_string()),
-        Cell::Text(value) => Some(value.to_string()),
     }
 }
 

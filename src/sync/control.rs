@@ -1,6 +1,8 @@
 //! What a worker may be told while it works: orders, with the replies to whoever gave them.
 
+use crate::record::WriteState;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use tokio::sync::mpsc;
 
 /// An order to one feed's worker.
@@ -34,6 +36,59 @@ pub(crate) enum Refetched {
     Missing,
 }
 
+/// What became of a change at a vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Written {
+    /// Its number in the table `intents`; `None` where nothing had to be sent.
+    pub intent: Option<i64>,
+    pub state: WriteState,
+    /// The id of what was changed or made, where it is known.
+    pub target: Option<String>,
+    /// What a person should know.
+    pub note: Option<String>,
+}
+
+/// A secret on its way to the command that asked for it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+/// A ticket that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MadeTicket {
+    /// Its number in the table `intents`.
+    pub intent: i64,
+    pub uri: String,
+    pub token: Secret,
+    /// How long it lives from now on, in seconds.
+    pub expires_in: Option<u64>,
+    pub service: Option<String>,
+}
+
+/// What the vendor's rules say of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Findings {
+    /// With these it would be refused.
+    pub fatal: Vec<Finding>,
+    /// With these alone it would be taken.
+    pub warnings: Vec<Finding>,
+}
+
+/// One thing that the vendor's rules find.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Finding {
+    pub field: Option<String>,
+    pub message: String,
+    /// The rule that was violated, as its kind.
+    pub rule: Option<String>,
+}
+
 /// One reply to a control request, as the worker gives it and as it is written to the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -49,6 +104,12 @@ pub(crate) enum Reply {
     Refetched(Refetched),
     /// What a service of the vendor answered, as JSON. It is the last reply.
     Answer(String),
+    /// What became of a change. It is the last reply.
+    Written(Written),
+    /// A ticket. It is the last reply.
+    Ticket(MadeTicket),
+    /// What the vendor's rules say of a listing. It is the last reply.
+    Findings(Findings),
     /// Why the request could not be done, for a person. It is the last reply.
     Failed(String),
 }

@@ -1,10 +1,12 @@
 //! A kind of thing that is read in full, with the requests of its vendor.
 
 use super::spark::{IDENTITIES, IdentityPage, Spark};
+use super::spotahome::fields::AGENT;
 use super::spotahome::{PROCESSES, ProcessFilter, ProcessId, Spotahome};
-use super::{Directory, Error, Vendor};
+use super::{Directory, Error, Vendor, WriteOutcome};
 use crate::entity::{Confirmed, Deletions, Entity};
-use crate::record::{FeedId, ListingId, Page, Presence, Record, Window};
+use crate::record::{Failure, FeedId, ListingId, Page, Presence, Record, Verb, Window, Write};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -133,4 +135,71 @@ fn paged(list: List, answer: IdentityPage) -> Page {
 fn entry(found: Option<Record>) -> Page {
     let records: Vec<Record> = found.into_iter().collect();
     Page { total: records.len() as u64, records, rejects: Vec::new(), next_page: None, vendor_now: None }
+}
+
+/// What the vendor said of a change: the id of what was made, or its words of a refusal.
+pub(crate) type Told = WriteOutcome<Option<String>, String>;
+
+impl Catalogue {
+    /// The name of the vendor.
+    pub(crate) fn vendor(&self) -> &'static str {
+        match self {
+            Catalogue::Directory(..) => "constellation1",
+            Catalogue::Identities(_) => "spark",
+            Catalogue::Processes(..) => "spotahome",
+        }
+    }
+
+    /// The Spark API, where that is the vendor.
+    pub(crate) fn spark(&self) -> Option<&Spark> {
+        match self {
+            Catalogue::Identities(vendor) => Some(vendor),
+            Catalogue::Directory(..) | Catalogue::Processes(..) => None,
+        }
+    }
+
+    /// Sends a change once, whatever happens. `None` where `stop` was cancelled before it left.
+    ///
+    /// # Errors
+    /// It has certainly not left: no connection, or the vendor has no such change.
+    pub(crate) async fn write(&self, write: &Write, stop: &CancellationToken) -> Option<Result<Told, Error>> {
+        let target = write.target.as_deref().and_then(|target| target.parse().ok());
+        match (self, target) {
+            (Catalogue::Identities(vendor), target) => write_identity(vendor, write, target, stop).await,
+            (Catalogue::Processes(vendor, _), Some(id)) => write_process(vendor, write, ProcessId(id), stop).await,
+            (Catalogue::Processes(..) | Catalogue::Directory(..), _) => Some(Err(no_such_change(write))),
+        }
+    }
+}
+
+async fn write_identity(vendor: &Spark, write: &Write, id: Option<i64>, stop: &CancellationToken) -> Option<Result<Told, Error>> {
+    let fields = || Value::Object(write.fields.0.clone());
+    let strange = |error: serde_json::Error| Some(Err(Error::new(Failure::Refused, &format!("these fields cannot be sent: {error}"))));
+    let done = match (write.verb, id) {
+        (Verb::Create, None) => match serde_json::from_value(fields()) {
+            Ok(new) => vendor.create_identity(&new, stop).await?.map(|told| told.and_then(|id| Some(Some(id.to_string())))),
+            Err(error) => return strange(error),
+        },
+        (Verb::Update, Some(id)) => match serde_json::from_value(fields()) {
+            Ok(change) => vendor.update_identity(id, &change, stop).await?.map(|told| told.and_then(|()| Some(None))),
+            Err(error) => return strange(error),
+        },
+        (Verb::Delete, Some(id)) => vendor.delete_identity(id, stop).await?.map(|told| told.and_then(|()| Some(None))),
+        (Verb::Create | Verb::Update | Verb::Delete | Verb::Cancel | Verb::Assign | Verb::Unassign, _) => Err(no_such_change(write)),
+    };
+    Some(done.map(|told| told.map_refusal(|refusal| refusal.error().message)))
+}
+
+async fn write_process(vendor: &Spotahome, write: &Write, id: ProcessId, stop: &CancellationToken) -> Option<Result<Told, Error>> {
+    let done = match (write.verb, write.fields.0.get(AGENT).and_then(Value::as_str)) {
+        (Verb::Cancel, _) => vendor.cancel(id, stop).await?,
+        (Verb::Assign, Some(agent)) => vendor.assign(id, agent, stop).await?,
+        (Verb::Unassign, _) => vendor.unassign(id, stop).await?,
+        (Verb::Create | Verb::Update | Verb::Delete | Verb::Assign, _) => Err(no_such_change(write)),
+    };
+    Some(done.map(|told| told.and_then(|()| Some(None)).map_refusal(|refusal| refusal.to_string())))
+}
+
+fn no_such_change(write: &Write) -> Error {
+    Error::new(Failure::Refused, &format!("the vendor has no way to {} a thing of the kind {}", write.verb, write.entity))
 }

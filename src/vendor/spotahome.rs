@@ -16,4 +16,4 @@ pub use decode::PROCESSES;
 pub use filter::{OfAgent, ProcessFilter, ProcessId};
 pub use refusal::SpotahomeRefusal;
 pub use token::{TokenFacts, token_facts};
-pub use write::WriteOutcome;
+pub use write::{WriteOutcome, assignation, cancellation, unassignation};

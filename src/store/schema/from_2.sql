@@ -345,6 +345,23 @@ CREATE TABLE censuses (
     credential TEXT,
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE intents (
+    intent_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    vendor TEXT NOT NULL,
+    account TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    target TEXT,
+    state TEXT NOT NULL CHECK (state IN ('sent', 'unknown', 'done', 'refused', 'not_done', 'forgotten')),
+    sent_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    note TEXT,
+    change_seq INTEGER,
+    body_hash TEXT NOT NULL,
+    fields TEXT,
+    before TEXT
+) STRICT;
+CREATE INDEX intents_open ON intents (account, entity) WHERE state IN ('sent', 'unknown');
 CREATE TABLE census_absent (
     entity TEXT NOT NULL,
     feed_id TEXT NOT NULL,

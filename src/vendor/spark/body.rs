@@ -1,7 +1,10 @@
 //! The bodies of the requests that write.
 
-use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use super::identity::IDENTITIES;
+use crate::record::{Fields, Verb, Write};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// A request's body: everything lies in `D`.
 pub(super) fn enveloped(members: &impl Serialize) -> String {
@@ -9,7 +12,7 @@ pub(super) fn enveloped(members: &impl Serialize) -> String {
 }
 
 /// An identity to be made. The first three are required by the vendor's document.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NewIdentity {
     /// The developer's first name.
@@ -24,7 +27,7 @@ pub struct NewIdentity {
 }
 
 /// What is to be different in an identity; a part that is `None` is not sent, and so stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct IdentityChange {
     /// The first name.
@@ -43,20 +46,20 @@ pub struct IdentityChange {
 
 /// The parts of an identity that it may lack. A part that is `None` is not sent; `Some(None)` sends null. Whether the vendor
 /// clears a value by null is not documented, nor whether contacts replace those that it has: read after writing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct IdentityDetails {
     /// The e-mail address, which need not be unique.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub email: Option<Option<String>>,
     /// The phone number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub phone: Option<Option<String>>,
     /// The web site.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub website: Option<Option<String>>,
     /// Comments.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub comments: Option<Option<String>>,
     /// The user that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,8 +69,64 @@ pub struct IdentityDetails {
     pub additional_contacts: Option<Vec<Contact>>,
 }
 
-/// A user, as the vendor's document lets one be named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A part that is named is to be set, and be it to null.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// The creation of an identity of these fields, by the vendor's names.
+///
+/// # Errors
+/// What the vendor's document does not allow.
+pub fn creation(fields: Map<String, Value>) -> Result<Write, String> {
+    let new: NewIdentity = serde_json::from_value(Value::Object(fields.clone())).map_err(|error| error.to_string())?;
+    let required = [("FirstName", &new.first_name), ("LastName", &new.last_name), ("Company", &new.company)];
+    if let Some((name, _)) = required.into_iter().find(|(_, value)| value.trim().is_empty()) {
+        return Err(format!("{name} is empty, and the vendor wants one"));
+    }
+    check(&fields, (&new, &new.details))?;
+    Ok(Write { entity: IDENTITIES.name.to_owned(), verb: Verb::Create, target: None, fields: Fields(fields) })
+}
+
+/// A change of these fields of an identity; the others stay.
+///
+/// # Errors
+/// What the vendor's document does not allow.
+pub fn change(id: i64, fields: Map<String, Value>) -> Result<Write, String> {
+    let change: IdentityChange = serde_json::from_value(Value::Object(fields.clone())).map_err(|error| error.to_string())?;
+    if fields.is_empty() {
+        return Err("no field is named that is to be changed".to_owned());
+    }
+    check(&fields, (&change, &change.details))?;
+    Ok(Write { entity: IDENTITIES.name.to_owned(), verb: Verb::Update, target: Some(id.to_string()), fields: Fields(fields) })
+}
+
+/// The deletion of an identity.
+#[must_use]
+pub fn deletion(id: i64) -> Write {
+    Write { entity: IDENTITIES.name.to_owned(), verb: Verb::Delete, target: Some(id.to_string()), fields: Fields::default() }
+}
+
+/// Everything that was named must be understood, and the addresses of contacts must differ.
+fn check(fields: &Map<String, Value>, (read, details): (&impl Serialize, &IdentityDetails)) -> Result<(), String> {
+    let sent = serde_json::to_value(read).map_err(|error| error.to_string())?;
+    if let Some(name) = fields.keys().find(|name| sent.get(name) != fields.get(*name)) {
+        return Err(format!("{name} is no field of an identity that can be written, or its value does not fit"));
+    }
+    let mut seen = BTreeSet::new();
+    for contact in details.additional_contacts.iter().flatten() {
+        if contact.name.trim().is_empty() || contact.email.trim().is_empty() {
+            return Err("a contact needs a name and an e-mail address".to_owned());
+        }
+        if !seen.insert(contact.email.to_lowercase()) {
+            return Err(format!("two contacts have the e-mail address {}, which must be unique inside an identity", contact.email));
+        }
+    }
+    Ok(())
+}
+
+/// A user, as the vendor's document lets one be named: an object with this one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SparkUser {
     /// `User.Id`, 26 digits.
     Id(String),
@@ -75,19 +134,9 @@ pub enum SparkUser {
     LoginName(String),
 }
 
-impl Serialize for SparkUser {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let user: Value = match self {
-            SparkUser::Id(id) => json!({ "Id": id }),
-            SparkUser::LoginName(name) => json!({ "LoginName": name }),
-        };
-        user.serialize(to)
-    }
-}
-
 /// Another contact of an identity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Contact {
     /// Who it is.
     pub name: String,
@@ -101,7 +150,7 @@ pub struct Contact {
 }
 
 /// What a contact is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContactType {
     /// Bills.
     Billing,
@@ -136,5 +185,29 @@ mod tests {
         let contacts = json!([{ "Name": "J", "Type": "Billing", "Email": "j@x" }]);
         let user = json!({ "LoginName": "joe" });
         check(&new, json!({ "FirstName": "A", "LastName": "B", "Company": "C", "User": user, "AdditionalContacts": contacts }));
+    }
+
+    fn refused(fields: Value, told: &str) {
+        let Value::Object(fields) = fields else { panic!("no object") };
+        let outcome = if fields.contains_key("LastName") { creation(fields.clone()) } else { change(5, fields.clone()) };
+        assert!(outcome.as_ref().is_err_and(|why| why.contains(told)), "{fields:?}: {outcome:?}");
+    }
+
+    #[test]
+    fn what_the_document_does_not_allow_is_never_sent() {
+        refused(json!({ "FirstName": "A", "LastName": "B" }), "Company");
+        refused(json!({ "FirstName": " ", "LastName": "B", "Company": "C" }), "FirstName is empty");
+        refused(json!({ "Emial": "x" }), "Emial");
+        refused(json!({ "Email": 5 }), "string");
+        refused(json!({ "Id": 6 }), "Id");
+        refused(json!({}), "no field");
+        let contact = |email: &str| json!({ "Name": "J", "Type": "Billing", "Email": email });
+        refused(json!({ "AdditionalContacts": [contact("a@x"), contact("A@x")] }), "unique");
+        refused(json!({ "AdditionalContacts": [contact("")] }), "needs");
+        refused(json!({ "AdditionalContacts": [{ "Name": "J", "Type": "Other", "Email": "a@x" }] }), "Other");
+        let Value::Object(fields) = json!({ "Email": null, "User": { "Id": "1" }, "AdditionalContacts": [contact("a@x")] }) else {
+            panic!("no object")
+        };
+        assert_eq!(change(5, fields).map(|write| (write.verb, write.target)), Ok((Verb::Update, Some("5".to_owned()))));
     }
 }

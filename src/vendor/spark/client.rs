@@ -4,6 +4,7 @@ use super::envelope::{self, Reply};
 use super::options::{ClientOptions, SparkAuth};
 use super::signature;
 use crate::record::{Failure, Hash, raw_hash};
+use crate::vendor::answer::Answer;
 use crate::vendor::error::{Error, Unanswered};
 use crate::vendor::http::Http;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -128,19 +129,6 @@ impl Client {
         self.judged(request, session).await
     }
 
-    /// Sends what carries its own authority, so no credential goes with it.
-    pub(super) async fn send_bare(
-        &self,
-        method: Method,
-        url: reqwest::Url,
-        body: (String, Vec<u8>),
-        secret: &SecretString,
-    ) -> Result<Reply, Unanswered> {
-        let (kind, body) = body;
-        let request = self.http.request(method, url).header(AGENT, self.agent.clone()).header(CONTENT_TYPE, kind).body(body);
-        self.judged(request, Some(secret)).await
-    }
-
     /// Signs in. This ends the session of every other program with this key: a key has one.
     pub(super) async fn sign_in(&self) -> Result<Session, Unanswered> {
         let SparkAuth::Session { key, secret } = &self.auth() else {
@@ -171,7 +159,7 @@ impl Client {
         request.header(AUTHORIZATION, value)
     }
 
-    /// Sends a request once and judges its answer. The vendor's words may repeat what was sent, so secrets are taken out of them.
+    /// Sends a request once and judges its answer.
     async fn judged(&self, request: RequestBuilder, more: Option<&SecretString>) -> Result<Reply, Unanswered> {
         let answer = self.http.send(request, None).await?;
         let mut secrets: Vec<&str> = more.map(ExposeSecret::expose_secret).into_iter().collect();
@@ -180,15 +168,20 @@ impl Client {
             SparkAuth::Bearer(token) | SparkAuth::OAuth(token) => secrets.push(token.expose_secret()),
             SparkAuth::Session { key, secret } => secrets.extend([key.expose_secret(), secret.expose_secret()]),
         }
-        match envelope::read(&answer) {
-            Ok(Reply::Refused(mut refusal)) => {
-                refusal.message = without(&secrets, &refusal.message);
-                refusal.errors.iter_mut().for_each(|problem| problem.message = without(&secrets, &problem.message));
-                Ok(Reply::Refused(refusal))
-            }
-            Ok(granted) => Ok(granted),
-            Err(error) => Err(Error { message: without(&secrets, &error.message), ..error }.into()),
+        judge(&answer, &secrets)
+    }
+}
+
+/// Judges an answer. The vendor's words may repeat what was sent, so secrets are taken out of them.
+pub(super) fn judge(answer: &Answer, secrets: &[&str]) -> Result<Reply, Unanswered> {
+    match envelope::read(answer) {
+        Ok(Reply::Refused(mut refusal)) => {
+            refusal.message = without(secrets, &refusal.message);
+            refusal.errors.iter_mut().for_each(|problem| problem.message = without(secrets, &problem.message));
+            Ok(Reply::Refused(refusal))
         }
+        Ok(granted) => Ok(granted),
+        Err(error) => Err(Error { message: without(secrets, &error.message), ..error }.into()),
     }
 }
 

@@ -154,7 +154,7 @@ impl Spark {
 }
 
 /// Over the limit and every refusal in the vendor's words mean "not done"; every other failure says nothing.
-fn outcome(answered: Result<Reply, Error>) -> WriteOutcome<Granted> {
+pub(super) fn outcome(answered: Result<Reply, Error>) -> WriteOutcome<Granted> {
     match answered {
         Ok(Reply::Granted(granted)) if granted.is_accepted => WriteOutcome::Accepted,
         Ok(Reply::Granted(granted)) => WriteOutcome::Done(granted),

@@ -129,25 +129,34 @@ impl Spotahome {
     /// `DELETE /listing-processes/{id}`: cancels a process. Nothing in this API takes that back. Sent once, whatever happens.
     ///
     /// `None` where `stop` was cancelled before the request was sent.
-    pub async fn cancel(&self, id: ProcessId, stop: &CancellationToken) -> Option<WriteOutcome> {
+    ///
+    /// # Errors
+    /// The request has certainly not left: no connection.
+    pub async fn cancel(&self, id: ProcessId, stop: &CancellationToken) -> Option<Result<WriteOutcome, Error>> {
         self.write(Write::Cancel(id), stop).await
     }
 
     /// `PUT /listing-processes/{id}/assignation`: gives a process to an agent, whoever had it. Sent once, whatever happens.
     ///
     /// `None` where `stop` was cancelled before the request was sent.
-    pub async fn assign(&self, id: ProcessId, agent: &str, stop: &CancellationToken) -> Option<WriteOutcome> {
+    ///
+    /// # Errors
+    /// As [`Spotahome::cancel`].
+    pub async fn assign(&self, id: ProcessId, agent: &str, stop: &CancellationToken) -> Option<Result<WriteOutcome, Error>> {
         self.write(Write::Assign(id, agent.to_owned()), stop).await
     }
 
     /// `DELETE /listing-processes/{id}/assignation`: takes a process from its agent, whoever that is. Sent once, whatever happens.
     ///
     /// `None` where `stop` was cancelled before the request was sent.
-    pub async fn unassign(&self, id: ProcessId, stop: &CancellationToken) -> Option<WriteOutcome> {
+    ///
+    /// # Errors
+    /// As [`Spotahome::cancel`].
+    pub async fn unassign(&self, id: ProcessId, stop: &CancellationToken) -> Option<Result<WriteOutcome, Error>> {
         self.write(Write::Unassign(id), stop).await
     }
 
-    async fn write(&self, write: Write, stop: &CancellationToken) -> Option<WriteOutcome> {
+    async fn write(&self, write: Write, stop: &CancellationToken) -> Option<Result<WriteOutcome, Error>> {
         let mut told = None;
         let request = async {
             // Whatever ends the request from here on, the vendor may have it.
@@ -159,9 +168,10 @@ impl Spotahome {
         let sent = turn::once(&self.limiter, Priority::Poll, stop, request).await;
         match (sent, told) {
             // The answer was read, and asks to wait.
-            (Some(Err(Unanswered::Failed(Error { failure: Failure::Throttled { .. }, .. }))), told) => told,
-            (Some(Err(unanswered)), _) => Some(WriteOutcome::Unknown(Error::from(unanswered).message)),
-            (Some(Ok(())) | None, told) => told,
+            (Some(Err(Unanswered::Failed(Error { failure: Failure::Throttled { .. }, .. }))), told) => told.map(Ok),
+            (Some(Err(Unanswered::Unsent(error))), _) => Some(Err(error)),
+            (Some(Err(unanswered)), _) => Some(Ok(WriteOutcome::Unknown(Error::from(unanswered).message))),
+            (Some(Ok(())) | None, told) => told.map(Ok),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One request over HTTP, with its token.
 
-use super::fields::{ASSIGNATION, PATH, PROCESSES_MEMBER, STATES_MEMBER, STATES_PATH};
+use super::fields::{AGENT, ASSIGNATION, PATH, PROCESSES_MEMBER, STATES_MEMBER, STATES_PATH};
 use super::filter::{ProcessFilter, ProcessId};
 use super::list::{self, Asked, Habits, List};
 use super::refusal::{SpotahomeRefusal, refused};
@@ -131,7 +131,7 @@ impl Client {
     pub(super) async fn write(&self, write: &Write) -> Result<Answer, Unanswered> {
         let (method, id, below, body) = match write {
             Write::Cancel(id) => (Method::DELETE, id, "", None),
-            Write::Assign(id, agent) => (Method::PUT, id, ASSIGNATION, Some(json!({ "agentId": agent }).to_string())),
+            Write::Assign(id, agent) => (Method::PUT, id, ASSIGNATION, Some(json!({ AGENT: agent }).to_string())),
             Write::Unassign(id) => (Method::DELETE, id, ASSIGNATION, None),
         };
         let request = self.http.request(method, self.http.at(&format!("{PATH}/{id}/{below}")));

@@ -14,10 +14,16 @@ pub const STATES_PATH: &str = "listing-processes/states";
 pub const PROCESSES_MEMBER: &str = "sah:listing-processes";
 /// The array of states in `_embedded`: the document writes its name in another way.
 pub const STATES_MEMBER: &str = "sah:listing-process:states";
+/// The member of a process, and of the body of an assignation, that names its agent.
+pub const AGENT: &str = "agentId";
+/// The member of a process that tells its state.
+pub const STATE: &str = "state";
+/// The state of a cancelled process.
+pub const CANCELLED: &str = "cancelled";
 /// The value of the filter for those without an agent.
 pub const UNASSIGNED: &str = "unassigned";
 /// The states that the document names, in its order.
-pub const STATES: [&str; 5] = ["cancelled", "propertyVerified", "propertyUnverified", "waitingContent", "waitingProperty"];
+pub const STATES: [&str; 5] = [CANCELLED, "propertyVerified", "propertyUnverified", "waitingContent", "waitingProperty"];
 
 /// A listing process. What one holds is known from a single example; the first field is ours.
 pub static PROCESS: [Field; 7] = [
@@ -26,8 +32,8 @@ pub static PROCESS: [Field; 7] = [
     field("locator", "locator", Kind::Text, true),
     field("accountId", "account_id", Kind::Text, true),
     field("propertyId", "property_id", Kind::Text, true),
-    field("agentId", "agent_id", Kind::Text, true),
-    field("state", "state", Kind::Text, true),
+    field(AGENT, "agent_id", Kind::Text, true),
+    field(STATE, "state", Kind::Text, true),
 ];
 
 const fn field(wire: &'static str, column: &'static str, kind: Kind, nullable: bool) -> Field {

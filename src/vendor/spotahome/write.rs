@@ -1,33 +1,26 @@
 //! What became of a request that changes something at the vendor.
 
+use super::decode::PROCESSES;
+use super::fields::{AGENT, CANCELLED, STATE};
 use super::refusal::{SpotahomeRefusal, refused};
-use crate::record::Failure;
+use crate::record::{Failure, Fields, Verb, Write};
 use crate::vendor::answer::Answer;
 use crate::vendor::error::Error;
 use reqwest::StatusCode;
+use serde_json::Value;
 
-/// What is known of a write after it was sent once. The API has no lock and no request id, so only reading tells what became of one
-/// whose answer was lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WriteOutcome {
-    /// 204, or 200: the vendor did it.
-    Done,
-    /// 202, which the document does not list: the vendor took it, and may do it later.
-    Accepted,
-    /// The vendor says in readable words that it did not do it.
-    Refused(SpotahomeRefusal),
-    /// It may have happened: no answer, a part of one, an error of the server, or one of a proxy in front of it. Says what was seen.
-    Unknown(String),
-}
+/// What is known of a write after it was sent once: done is 204 or 200, and accepted is 202, which the document does not list. The API
+/// has no lock and no request id, so only reading tells what became of one whose answer was lost.
+pub type WriteOutcome = crate::vendor::WriteOutcome<(), SpotahomeRefusal>;
 
 /// What an answer says of a write.
 pub(super) fn outcome(answer: &Answer) -> WriteOutcome {
     let http = answer.status.as_u16();
     match answer.status {
-        StatusCode::NO_CONTENT => WriteOutcome::Done,
+        StatusCode::NO_CONTENT => WriteOutcome::Done(()),
         StatusCode::ACCEPTED => WriteOutcome::Accepted,
         // A page of HTML with a 200 is a proxy's, or a login.
-        StatusCode::OK if is_empty_or_json(&answer.body) => WriteOutcome::Done,
+        StatusCode::OK if is_empty_or_json(&answer.body) => WriteOutcome::Done(()),
         status if status.is_success() => WriteOutcome::Unknown(format!("the vendor answered HTTP {http} with a body that is no JSON")),
         // Authentication comes before anything else, so nothing was done, whoever wrote the body.
         StatusCode::UNAUTHORIZED => WriteOutcome::Refused(problem(answer).unwrap_or_else(unauthorized)),
@@ -41,6 +34,29 @@ pub(super) fn outcome(answer: &Answer) -> WriteOutcome {
 /// The error that closes the gate for everybody, where the answer asks to wait.
 pub(super) fn throttled(answer: &Answer) -> Option<Error> {
     (!answer.status.is_success()).then(|| refused(answer)).filter(|error| matches!(error.failure, Failure::Throttled { .. }))
+}
+
+/// A cancellation, which nothing in this API takes back.
+#[must_use]
+pub fn cancellation(id: i64) -> Write {
+    to_be(Verb::Cancel, id, STATE, CANCELLED.into())
+}
+
+/// The assignation of a process to an agent.
+#[must_use]
+pub fn assignation(id: i64, agent: &str) -> Write {
+    to_be(Verb::Assign, id, AGENT, agent.into())
+}
+
+/// The end of an assignation.
+#[must_use]
+pub fn unassignation(id: i64) -> Write {
+    to_be(Verb::Unassign, id, AGENT, Value::Null)
+}
+
+fn to_be(verb: Verb, id: i64, member: &str, value: Value) -> Write {
+    let fields = Fields([(member.to_owned(), value)].into_iter().collect());
+    Write { entity: PROCESSES.name.to_owned(), verb, target: Some(id.to_string()), fields }
 }
 
 fn problem(answer: &Answer) -> Option<SpotahomeRefusal> {

@@ -1,0 +1,184 @@
+//! What a person asks of an account of Spark or Spotahome: the running process does it where there is one.
+
+use super::housekeeper::Housekeeper;
+use super::question::{STOPPED, told_of_waiting};
+use super::socket::{Job, Request};
+use super::store_options::store_options;
+use super::{RunOptions, StartError, accounts, delegate};
+use crate::config::Config;
+use crate::plan::settle::Columns;
+use crate::record::{FeedId, Write};
+use crate::store::Error as StoreError;
+use crate::sync::account::Account;
+use crate::sync::clock::Clock;
+use crate::sync::control::{Findings, MadeTicket, Reply, Written};
+use crate::sync::progress::Progress;
+use crate::sync::tools::CensusTools;
+use crate::sync::trouble_log::TroubleLog;
+use crate::sync::{settling, tickets, writes};
+use crate::vendor::{SparkListing, TicketPath, Upload};
+use anyhow::Context;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long an upload may take.
+const UPLOADING: Duration = Duration::from_secs(600);
+const STRANGE: &str = "the running process answered something else; does it run another version?";
+
+/// Makes a change at a vendor, if the thing is as expected.
+///
+/// # Errors
+/// When the credential or the file cannot be used, or nothing was sent because of what the vendor has.
+pub(crate) async fn write(
+    config: &Config,
+    vendor: &'static str,
+    (write, expected): (Write, Columns),
+    stop: CancellationToken,
+) -> anyhow::Result<Written> {
+    let job = Job::Write { write, expected: super::socket::Expected(expected) };
+    match order(config, (vendor, "write"), job, stop).await? {
+        Reply::Written(written) => Ok(written),
+        other => failed(other),
+    }
+}
+
+/// Finds out by reading what became of a change.
+///
+/// # Errors
+/// As [`write()`].
+pub(crate) async fn settle(config: &Config, vendor: &'static str, intent: i64, stop: CancellationToken) -> anyhow::Result<Written> {
+    match order(config, (vendor, "intents settle"), Job::Settle { intent }, stop).await? {
+        Reply::Written(written) => Ok(written),
+        other => failed(other),
+    }
+}
+
+/// Makes a ticket; where it was not made, what became of it.
+///
+/// # Errors
+/// As [`write()`].
+pub(crate) async fn ticket(
+    config: &Config,
+    (listing, path): (&SparkListing, TicketPath),
+    service: &str,
+    stop: CancellationToken,
+) -> anyhow::Result<Result<MadeTicket, Written>> {
+    let job = Job::Ticket { listing: listing.to_string(), path, service: service.to_owned() };
+    match order(config, ("spark", "tickets"), job, stop).await? {
+        Reply::Ticket(ticket) => Ok(Ok(ticket)),
+        Reply::Written(written) => Ok(Err(written)),
+        other => failed(other),
+    }
+}
+
+/// Uploads a file with a ticket. The ticket is all the authority that this needs, so it is no business of the running process.
+///
+/// # Errors
+/// When the file of the mirror cannot be used.
+pub(crate) async fn upload(
+    config: &Config,
+    (listing, ticket): (&SparkListing, MadeTicket),
+    file: Upload<'_>,
+    stop: CancellationToken,
+) -> anyhow::Result<Written> {
+    let mut http = config.spark.scanned().http(&config.spark.user_agent).map_err(StartError::Refused)?;
+    http.timeout = http.timeout.max(UPLOADING);
+    let (account, hosts) = (FeedId(config.spark.account.clone()), &config.spark.upload_hosts);
+    super::on_file(config, async |store| tickets::spend((&store, account), (listing, ticket), (file, hosts, http), &stop).await).await
+}
+
+/// Has a listing validated; nothing is stored by it.
+///
+/// # Errors
+/// As [`write()`].
+pub(crate) async fn validate(
+    config: &Config,
+    listing: Option<&SparkListing>,
+    body: Map<String, Value>,
+    stop: CancellationToken,
+) -> anyhow::Result<Findings> {
+    let job = Job::Validate { listing: listing.map(ToString::to_string), body: super::socket::Parameters(body) };
+    match order(config, ("spark", "listings validate"), job, stop).await? {
+        Reply::Findings(findings) => Ok(findings),
+        other => failed(other),
+    }
+}
+
+fn failed<T>(reply: Reply) -> anyhow::Result<T> {
+    Err(match reply {
+        Reply::Failed(why) => anyhow::anyhow!(why),
+        Reply::Begun { .. }
+        | Reply::Done
+        | Reply::Record(_)
+        | Reply::Refetched(_)
+        | Reply::Answer(_)
+        | Reply::Written(_)
+        | Reply::Ticket(_)
+        | Reply::Findings(_) => anyhow::anyhow!(STRANGE),
+    })
+}
+
+/// Has a job done by the running process, or by this one.
+async fn order(
+    config: &Config,
+    (vendor, command): (&'static str, &'static str),
+    job: Job,
+    stop: CancellationToken,
+) -> anyhow::Result<Reply> {
+    let mut of_vendor = config.clone();
+    of_vendor.narrow(vendor).map_err(StartError::Refused)?;
+    let reply = async {
+        match delegate::daemon(config)? {
+            Some(_) => Ok(delegate::ask(config, &Request::Account { vendor: vendor.to_owned(), job }, &stop).await?),
+            None => alone(&of_vendor, command, job, stop).await,
+        }
+    };
+    told_of_waiting(reply).await?.context(STOPPED)
+}
+
+/// By this process, within the budget all the same; `None` when stopped.
+async fn alone(config: &Config, command: &'static str, job: Job, stop: CancellationToken) -> anyhow::Result<Option<Reply>> {
+    let account = accounts::of(config).map_err(StartError::Config)?.pop().context("the vendor has no account")?;
+    let (store, writer) = super::hold(config, &RunOptions { command, ..RunOptions::default() })?;
+    store.configure(store_options(config)).await?;
+    let tools = CensusTools {
+        vendor: account.vendor,
+        store: store.clone(),
+        clock: Arc::new(Clock::new(config.constellation1.timestamp_zone)),
+        progress: Progress::default(),
+        again: Arc::default(),
+        stop,
+    };
+    let mut housekeeper = Housekeeper::begin(store.clone(), TroubleLog::new(account.vendor), vec![account.budget()], true).await?;
+    let account = account.tools(&tools, false);
+    let reply = tokio::select! {
+        reply = perform(&account, job) => reply.map_err(anyhow::Error::from),
+        error = housekeeper.failed() => Err(error),
+    };
+    drop((store, tools, account));
+    housekeeper.end().await;
+    super::close(writer)?;
+    reply
+}
+
+/// Does a job. `None` when stopped.
+///
+/// # Errors
+/// When the file cannot be used.
+pub(super) async fn perform(account: &Account, job: Job) -> Result<Option<Reply>, StoreError> {
+    let parsed = |listing: &str| listing.parse::<SparkListing>();
+    match job {
+        Job::Write { write, expected } => writes::write(account, write, expected.0).await,
+        Job::Settle { intent } => settling::settle(account, intent).await,
+        Job::Ticket { listing, path, service } => match parsed(&listing) {
+            Ok(listing) => tickets::make_ticket(account, (&listing, path), &service).await,
+            Err(why) => Ok(Some(Reply::Failed(why))),
+        },
+        Job::Validate { listing, body } => match listing.as_deref().map(parsed).transpose() {
+            Ok(listing) => Ok(tickets::validate(account, listing.as_ref(), &Value::Object(body.0)).await),
+            Err(why) => Ok(Some(Reply::Failed(why))),
+        },
+    }
+}
