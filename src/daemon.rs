@@ -140,8 +140,9 @@ impl Daemon {
         if !once {
             accounts.iter_mut().for_each(|account| account.follow(&tools, &mut services));
         }
-        let followed = accounts.iter().map(|account| account.tools(&tools, true)).collect();
-        let mut control = if once { None } else { Control::listen(&config.database, followed, tools.stop.clone()) };
+        // Whatever holds the store keeps the file open.
+        let followed = || accounts.iter().map(|account| account.tools(&tools, true)).collect();
+        let mut control = if once { None } else { Control::listen(&config.database, followed(), tools.stop.clone()) };
         if listings.is_none()
             && let Some(control) = control.take()
         {

@@ -2,127 +2,18 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
+#[path = "accounts/account.rs"]
+mod account;
 mod support;
 
-use mls_sync::sandbox::spark::{self, SparkSandbox};
+use account::{Account, SPARK_TOKEN, TOKEN, spark as of_spark, spotahome as of_spotahome};
+use mls_sync::sandbox::spark;
 use mls_sync::sandbox::spotahome::{self, SpotahomeSandbox};
-use rusqlite::Connection;
 use serde_json::Value;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use support::{Ended, LIMIT, Program, always, eventually};
-use tempfile::TempDir;
+use support::{LIMIT, always, eventually};
 
-/// Of header, payload and signature, the second names a user.
-const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSIsImV4cCI6NDA3MDkwODgwMH0.secretsecretsecret";
 const OTHER_TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQwNzA5MDg4MDB9.othersecretothersecret";
-
-const SPARK_TOKEN: &str = "spark-secret-token-0123456789";
-
-/// A vendor's sandbox, and a configuration that names it alone.
-struct Account<S> {
-    sandbox: S,
-    dir: TempDir,
-    runs: AtomicU32,
-    _runtime: tokio::runtime::Runtime,
-}
-
-const ANYWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
-
-fn spotahome(options: spotahome::Options) -> Account<SpotahomeSandbox> {
-    let options = spotahome::Options { token: TOKEN.parse().unwrap(), ..options };
-    let account = Account::of(|runtime| runtime.block_on(SpotahomeSandbox::start(options, ANYWHERE)).unwrap());
-    account.write("token", TOKEN);
-    account.configure(&format!(
-        "[spotahome]\nbase_url = {:?}\ntoken_file = {:?}\nevery = \"1s\"\nitems_per_page = 20\n[spotahome.rate]\nrequests_per_second = 1000.0\n",
-        account.sandbox.url(),
-        account.path("token")
-    ));
-    account
-}
-
-fn spark(options: spark::Options) -> Account<SparkSandbox> {
-    let options = spark::Options { token: SPARK_TOKEN.parse().unwrap(), ..options };
-    let account = Account::of(|runtime| runtime.block_on(SparkSandbox::start(options, ANYWHERE)).unwrap());
-    account.write("token", SPARK_TOKEN);
-    account.configure(&format!(
-        "[spark]\nbase_url = {:?}\naccess_token_file = {:?}\nevery = \"1s\"\n[spark.rate]\nrequests_per_second = 1000.0\n",
-        account.sandbox.url(),
-        account.path("token")
-    ));
-    account
-}
-
-impl<S> Account<S> {
-    fn of(start: impl FnOnce(&tokio::runtime::Runtime) -> S) -> Account<S> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Account { sandbox: start(&runtime), dir: tempfile::tempdir().unwrap(), runs: AtomicU32::new(0), _runtime: runtime }
-    }
-
-    fn configure(&self, sections: &str) {
-        self.write("config.toml", &format!("database = {:?}\n{sections}", self.path("mls.db")));
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    fn start(&self, arguments: &[&str]) -> Program {
-        let config = self.path("config.toml");
-        let run = self.runs.fetch_add(1, Ordering::Relaxed);
-        let output = self.path(&format!("run-{run}"));
-        Program::start(&[&["--config", config.to_str().unwrap()], arguments].concat(), &[], &output)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ended {
-        self.start(arguments).wait(LIMIT)
-    }
-
-    fn number(&self, sql: &str) -> i64 {
-        Connection::open(self.path("mls.db")).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
-    }
-
-    fn status(&self) -> Value {
-        let shown: Value = serde_json::from_str(&self.run(&["status", "--json"]).succeeded().stdout).unwrap();
-        shown["scanned"][0].clone()
-    }
-
-    fn ids(&self, sql: &str) -> Vec<i64> {
-        let file = Connection::open(self.path("mls.db")).unwrap();
-        let mut statement = file.prepare(sql).unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-    }
-
-    fn stop(&self, daemon: Program) {
-        daemon.signal("TERM");
-        daemon.wait(Duration::from_secs(10)).succeeded();
-    }
-
-    /// No secret stands in what was written: the file, and what the programs said.
-    fn holds_none_of(&self, secrets: &[&str]) {
-        let mut files = 0;
-        for file in fs::read_dir(self.dir.path()).unwrap() {
-            let path = file.unwrap().path();
-            if path.file_name().is_some_and(|name| name != "token") && path.is_file() {
-                let bytes = fs::read(&path).unwrap();
-                files += 1;
-                for secret in secrets {
-                    assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{} holds a secret", path.display());
-                }
-            }
-        }
-        assert!(files >= 4, "{files} files");
-    }
-}
 
 impl Account<SpotahomeSandbox> {
     fn there(&self) -> Vec<i64> {
@@ -148,7 +39,7 @@ const LIVE: &str = "SELECT count(*) FROM listing_processes WHERE deleted_at IS N
 
 #[test]
 fn processes_are_mirrored_followed_and_deleted_once_two_readings_and_the_vendor_agree() {
-    let account = spotahome(spotahome::Options { processes: 90, ..spotahome::Options::default() });
+    let account = of_spotahome(spotahome::Options { processes: 90, ..spotahome::Options::default() });
     let loaded = account.run(&["run", "--once"]).succeeded();
     assert!(loaded.stdout.contains("spotahome  90 listing processes live, 0 deleted"), "{}", loaded.both());
     account.verify("after one run");
@@ -175,7 +66,7 @@ fn processes_are_mirrored_followed_and_deleted_once_two_readings_and_the_vendor_
 
 #[test]
 fn what_a_narrower_token_cannot_see_is_deleted_by_a_person_alone() {
-    let account = spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
+    let account = of_spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
     account.run(&["run", "--once"]).succeeded();
     let lost = account.open(3);
     account.sandbox.reconfigure(|options| options.token = OTHER_TOKEN.parse().unwrap());
@@ -195,7 +86,7 @@ fn what_a_narrower_token_cannot_see_is_deleted_by_a_person_alone() {
 
 #[test]
 fn many_that_vanish_wait_for_a_person_and_an_empty_list_deletes_nothing() {
-    let account = spotahome(spotahome::Options { processes: 200, ..spotahome::Options::default() });
+    let account = of_spotahome(spotahome::Options { processes: 200, ..spotahome::Options::default() });
     account.run(&["run", "--once"]).succeeded();
     let all = account.there();
     let lost = account.open(150);
@@ -211,7 +102,7 @@ fn many_that_vanish_wait_for_a_person_and_an_empty_list_deletes_nothing() {
 
 #[test]
 fn identities_are_mirrored_and_deleted_ones_are_tombstones_that_the_vendor_stated() {
-    let account = spark(spark::Options { identities: 60, deleted_identities: 12, ..spark::Options::default() });
+    let account = of_spark(spark::Options { identities: 60, deleted_identities: 12, ..spark::Options::default() });
     let loaded = account.run(&["run", "--once"]).succeeded();
     assert!(loaded.stdout.contains("spark  60 identities live, 12 deleted"), "{}", loaded.both());
     let live = "SELECT identity_id FROM live_identities ORDER BY 1";
@@ -253,7 +144,7 @@ fn identities_are_mirrored_and_deleted_ones_are_tombstones_that_the_vendor_state
 #[test]
 fn a_key_that_sees_one_mls_less_deletes_nothing() {
     let records = spark::RecordOptions { scope_shrinks_after: Some(30), ..spark::Options::default().records };
-    let account = spark(spark::Options { identities: 30, deleted_identities: 0, mlses: 2, records, ..spark::Options::default() });
+    let account = of_spark(spark::Options { identities: 30, deleted_identities: 0, mlses: 2, records, ..spark::Options::default() });
     account.run(&["run", "--once"]).succeeded();
     let daemon = account.start(&["run"]);
     eventually("it is withheld", LIMIT, || account.status()["problem"].as_str().is_some_and(|why| why.contains("nothing of the MLS")));
@@ -263,7 +154,7 @@ fn a_key_that_sees_one_mls_less_deletes_nothing() {
 
 #[test]
 fn cancelled_processes_that_are_not_listed_any_more_stay_cancelled() {
-    let account = spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
+    let account = of_spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
     account.run(&["run", "--once"]).succeeded();
     let cancelled = account.number("SELECT count(*) FROM listing_processes WHERE state = 'cancelled'");
     account.sandbox.reconfigure(|options| options.cancelled = spotahome::Cancelled::Hidden);
@@ -276,7 +167,7 @@ fn cancelled_processes_that_are_not_listed_any_more_stay_cancelled() {
 
 #[test]
 fn a_new_token_is_used_at_once() {
-    let account = spotahome(spotahome::Options { processes: 30, ..spotahome::Options::default() });
+    let account = of_spotahome(spotahome::Options { processes: 30, ..spotahome::Options::default() });
     account.write("token", "wrong.wrong.wrong");
     let daemon = account.start(&["run"]);
     eventually("it is refused", LIMIT, || daemon.stderr().contains("HTTP 401"));
@@ -287,7 +178,7 @@ fn a_new_token_is_used_at_once() {
 
 #[test]
 fn an_approval_is_of_the_rows_that_were_shown() {
-    let account = spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
+    let account = of_spotahome(spotahome::Options { processes: 60, ..spotahome::Options::default() });
     account.run(&["run", "--once"]).succeeded();
     let lost = account.open(5);
     account.sandbox.reconfigure(|options| options.token = OTHER_TOKEN.parse().unwrap());

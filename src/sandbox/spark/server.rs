@@ -61,14 +61,15 @@ fn answer(world: &mut World, asking: &Asking) -> Answer {
 /// The vendor's answer, with the losses and faults that are due.
 fn vendor(world: &mut World, asking: &Asking) -> Answer {
     let lost = Answer { is_lost: true, ..Answer::plain(200, String::new()) };
-    if world.random.chance(world.options.lose_requests) {
+    let is_write = asking.method != "GET";
+    if is_write && world.random.chance(world.options.lose_requests) {
         return lost;
     }
     if world.random.chance(world.options.fault_rate) {
         return Answer::plain(500, "<html>out of order</html>".to_owned());
     }
     let (writes, answer) = (world.writes, endpoint(world, asking));
-    if world.random.chance(world.options.lose_answers) {
+    if is_write && world.random.chance(world.options.lose_answers) {
         return lost;
     }
     let is_written = world.writes > writes;

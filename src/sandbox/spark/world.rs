@@ -126,6 +126,12 @@ impl World {
         Some(identities.get(&id)?.record(&options.records, random))
     }
 
+    /// The tokens of the tickets that were made.
+    #[must_use]
+    pub fn tickets(&self) -> Vec<String> {
+        self.tickets.keys().cloned().collect()
+    }
+
     /// How many writes were obeyed.
     #[must_use]
     pub fn writes(&self) -> u64 {

@@ -84,7 +84,7 @@ fn fault_due(vendor: &mut VendorState, is_write: bool) -> Option<Fault> {
         return Some(fault);
     }
     let (random, options) = (&mut vendor.world.answer_random, &vendor.world.options);
-    if random.chance(options.lose_requests) {
+    if is_write && random.chance(options.lose_requests) {
         return Some(Fault::LostRequest);
     }
     if is_write && random.chance(options.lose_answers) {
