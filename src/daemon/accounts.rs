@@ -37,6 +37,11 @@ impl Account {
         self.budget.clone()
     }
 
+    /// What it has, and whom to ask for it.
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.kind.catalogue
+    }
+
     /// Reads it again and again, and watches its token.
     pub(super) fn follow(&mut self, tools: &CensusTools, tasks: &mut JoinSet<()>) {
         let tools = CensusTools { again: Arc::default(), ..self.tools(tools) };

@@ -1,11 +1,12 @@
 //! One question to the vendor, asked by the running process where there is one.
 
-use super::housekeeper::Housekeeper;
+use super::housekeeper::{Budget, Housekeeper};
 use super::socket::{Parameters, Request};
 use super::store_options::store_options;
-use super::{RunOptions, delegate};
+use super::{RunOptions, StartError, accounts, delegate};
 use crate::config::Config;
-use crate::record::ListingKey;
+use crate::entity::Entity;
+use crate::record::{Content, ListingKey};
 use crate::store::{Error as StoreError, Store, why};
 use crate::sync::ask;
 use crate::sync::control::{Refetched, Reply};
@@ -13,6 +14,7 @@ use crate::sync::trouble_log::TroubleLog;
 use crate::vendor::LISTINGS;
 use crate::vendor::{Call, Vendor};
 use anyhow::Context;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +37,44 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
         Some(_) => delegate::ask(config, &request, &stop).await?,
         None => alone(config, "why --ask", async |vendor, _| Ok(ask::ask(vendor, key, &stop).await)).await?,
     };
-    let asked = match reply.context(STOPPED)? {
-        Reply::Record(record) => ask::compare_with_row(&LISTINGS, record.as_deref(), row.as_ref()),
+    compared(&LISTINGS, reply.context(STOPPED)?, row.as_ref())
+}
+
+/// What a vendor told of one identity or process.
+#[derive(Debug)]
+pub(crate) struct EntryAsked {
+    pub(crate) asked: Asked,
+    /// Its history as JSON, or why the vendor did not tell it; `None` where there is no such service, or no such thing.
+    pub(crate) history: Option<Result<String, String>>,
+}
+
+/// Asks the vendor of the only account that the configuration names about one of its things, and compares the answer with its row.
+///
+/// # Errors
+/// When the credential or the file cannot be used, another process mirrors into the file, or the vendor does not answer.
+pub(crate) async fn ask_account(
+    config: &Config,
+    (entity, key): (&'static Entity, &ListingKey),
+    stop: CancellationToken,
+) -> anyhow::Result<EntryAsked> {
+    let row = why::content(&config.database, key, entity)?;
+    let account = accounts::of(config).map_err(StartError::Config)?.pop().context("the configuration names no account")?;
+    let held = super::hold(config, &RunOptions { command: "why --ask", ..RunOptions::default() })?;
+    let catalogue = account.catalogue();
+    let (reply, history) = within_budget(config, held, (account.vendor, account.budget()), async |_| {
+        let reply = ask::entry(catalogue, &key.feed, &key.listing, &stop).await;
+        let is_there = matches!(reply, Some(Reply::Record(Some(_))));
+        Ok((reply, if is_there { catalogue.history(&key.listing, &stop).await } else { None }))
+    })
+    .await?;
+    let asked = compared(entity, reply.context(STOPPED)?, row.as_ref())?;
+    Ok(EntryAsked { asked, history: history.and_then(|told| told.map_err(|error| error.message).transpose()) })
+}
+
+/// The record of a reply against the row.
+fn compared(entity: &Entity, reply: Reply, row: Option<&Content>) -> anyhow::Result<Asked> {
+    let asked = match reply {
+        Reply::Record(record) => ask::compare_with_row(entity, record.as_deref(), row),
         Reply::Failed(why) => Err(why),
         Reply::Begun { .. } | Reply::Done | Reply::Answer(_) | Reply::Refetched(_) => Err(STRANGE.to_owned()),
     };
@@ -101,7 +139,7 @@ async fn told_of_waiting<T>(answer: impl Future<Output = T>) -> T {
     answer.await
 }
 
-/// One request of this process, within the budget all the same; `None` when stopped.
+/// One request of this process to the vendor of the listings; `None` when stopped.
 async fn alone(
     config: &Config,
     command: &'static str,
@@ -109,15 +147,25 @@ async fn alone(
 ) -> anyhow::Result<Option<Reply>> {
     let options = RunOptions { command, ..RunOptions::default() };
     let (vendor, store, writer) = super::open(config, config.key()?, &options).await?;
-    let troubles = TroubleLog::new(vendor.host());
+    let asked = (vendor.host(), super::budget(config, &vendor));
+    within_budget(config, (store, writer), asked, async |store| ask(&vendor, store).await).await
+}
+
+/// Lets this process ask, which holds the file: its requests are counted like those of any other.
+async fn within_budget<T>(
+    config: &Config,
+    (store, writer): (Store, JoinHandle<()>),
+    (who, budget): (&str, Budget),
+    ask: impl AsyncFnOnce(&Store) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
     store.configure(store_options(config)).await?;
-    let mut housekeeper = Housekeeper::begin(store.clone(), troubles, vec![super::budget(config, &vendor)], true).await?;
-    let reply = tokio::select! {
-        reply = ask(&vendor, &store) => reply.map_err(anyhow::Error::from),
+    let mut housekeeper = Housekeeper::begin(store.clone(), TroubleLog::new(who), vec![budget], true).await?;
+    let answer = tokio::select! {
+        answer = ask(&store) => answer.map_err(anyhow::Error::from),
         error = housekeeper.failed() => Err(error),
     };
     drop(store);
     housekeeper.end().await;
     super::close(writer)?;
-    reply
+    answer
 }
