@@ -233,3 +233,38 @@ fn while_another_process_mirrors_the_vendor_is_not_asked_beside_it() {
     daemon.signal("TERM");
     daemon.wait(Duration::from_secs(10)).succeeded();
 }
+
+#[test]
+fn the_demo_of_an_account_follows_it_and_finds_no_difference() {
+    let dir = TempDir::new().unwrap();
+    let demo = |vendor: &str, more: &[&str]| {
+        let (file, output) = (dir.path().join(format!("{vendor}.db")), dir.path().join(format!("{vendor}.out")));
+        let words = [&["demo", "--vendor", vendor, "--database", file.to_str().unwrap()], more].concat();
+        (Program::start(&words, &[("TMPDIR", dir.path().to_str().unwrap())], &output), file)
+    };
+    let check = |vendor: &str, table: &str, query: &str| {
+        let (program, file) = demo(vendor, &["--records", "120"]);
+        let ended = program.wait(Duration::from_secs(30)).succeeded();
+        let found = ["1. ", "2. ", "3. ", "no difference", query, file.to_str().unwrap()].map(|words| ended.stdout.contains(words));
+        assert_eq!(found, [true; 6], "{}", ended.both());
+        let count = |condition: &str| {
+            let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
+            Connection::open(&file).unwrap().query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert!(count("deleted_at IS NULL") > 50 && count("deleted_at IS NOT NULL") > 0, "{}", ended.both());
+        assert!(
+            !dir.path().read_dir().unwrap().any(|file| file.unwrap().path().extension().is_some_and(|extension| extension == "token")),
+            "the token is removed"
+        );
+        // A file that is there already is somebody's.
+        demo(vendor, &[]).0.wait(LIMIT).exited(2);
+    };
+    check("spark", "identities", "live_identities");
+    check("spotahome", "listing_processes", "open_processes");
+    for (vendor, wrong) in [("spark", "--listings"), ("constellation1", "--records")] {
+        let file = dir.path().join("never.db");
+        let words = ["demo", "--vendor", vendor, wrong, "50", "--database", file.to_str().unwrap()];
+        let told = Program::start(&words, &[], &dir.path().join("wrong")).wait(LIMIT).exited(2);
+        assert!(told.stderr.contains("--listings is an option of --vendor constellation1") && !file.exists(), "{}", told.both());
+    }
+}

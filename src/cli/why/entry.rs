@@ -146,3 +146,75 @@ fn entries(history: &str) -> Vec<String> {
     let answer: Value = serde_json::from_str(history).unwrap_or_default();
     answer["Results"].as_array().map_or_else(|| vec![history.to_owned()], |results| results.iter().map(Value::to_string).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().expect("an object").clone()
+    }
+
+    fn report(row: Option<Value>) -> EntryReport {
+        EntryReport {
+            entity: "process",
+            account: "spotahome".to_owned(),
+            id: "111".to_owned(),
+            row: row.map(map),
+            changes: Vec::new(),
+            proven_at: Some("2026-05-02T00:00:00Z".to_owned()),
+            absent_since: None,
+        }
+    }
+
+    #[test]
+    fn a_change_has_an_interval_where_a_reading_before_it_is_known() {
+        let check = |fields: Value, expected: &str| {
+            let mut fields = map(fields);
+            fields.extend(map(json!({ "seq": 7, "at": "T2" })));
+            assert_eq!(change(&fields), expected);
+        };
+        check(json!({ "kind": "added", "diff": null }), "  change 7 added by T2");
+        check(json!({ "kind": "added", "not_before": null, "diff": null }), "  change 7 added by T2");
+        let assigned = json!({ "kind": "changed", "not_before": "T1", "diff": "{\"agent_id\":[null,\"a\"],\"deleted\":[0,1]}" });
+        check(assigned, "  change 7 changed between T1 and T2: agent_id - -> a, deleted 0 -> 1");
+        check(json!({ "kind": "changed", "diff": "no JSON" }), "  change 7 changed by T2");
+    }
+
+    #[test]
+    fn the_state_says_how_a_deletion_was_learnt_and_what_readings_lack() {
+        let row = |at: Value, cause: Value| {
+            json!({
+                "locator": "L-1", "state": "waitingContent", "agent_id": null, "property_id": "p", "first_seen_at": "T1",
+                "changed_at": "T2", "change_seq": 5, "deleted_at": at, "deleted_cause": cause,
+            })
+        };
+        let check = |report: EntryReport, words: &[&str]| {
+            let lines = lines(&report).join("\n");
+            words.iter().for_each(|words| assert!(lines.contains(words), "{words} is not in\n{lines}"));
+        };
+        check(report(None), &["process 111 of spotahome: never stored. The last whole reading of this account began at 2026-05-02"]);
+        check(EntryReport { proven_at: None, ..report(None) }, &["never stored. This account was never read whole"]);
+        let live = report(Some(row(Value::Null, Value::Null)));
+        check(
+            live.clone(),
+            &[": live\n  L-1, waitingContent, unassigned, property p\n", "(change 5)", "account began 2026-05-02T00:00:00Z"],
+        );
+        check(EntryReport { absent_since: Some("T9".to_owned()), ..live }, &["since T9 lack it, and it is not deleted yet"]);
+        check(report(Some(row(json!("T3"), json!("vendor")))), &["deleted, learnt at T3: the vendor said so"]);
+        check(report(Some(row(json!("T3"), json!("absent")))), &["deleted, learnt at T3: two whole readings lacked it"]);
+    }
+
+    #[test]
+    fn only_words_of_things_that_accounts_have_are_no_feeds() {
+        let is_kind = |word: &str| kind(word).is_some();
+        assert_eq!(["identity", "process", "agent", "listing", "GAMLS", "Identity"].map(is_kind), [true, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn a_history_is_told_entry_by_entry_and_otherwise_as_it_came() {
+        assert_eq!(entries(r#"{"Results":[{"a":1},{"b":2}],"Success":true}"#), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        assert_eq!(entries(r#"{"Success":true}"#), [r#"{"Success":true}"#]);
+    }
+}
