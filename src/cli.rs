@@ -166,7 +166,7 @@ fn end_quietly_without_readers() {
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => run::run(&cli.global.config, arguments).await,
-        Command::Status(arguments) => status::status(&Config::read_for_reading(&cli.global.config)?, &arguments),
+        Command::Status(arguments) => status::status(Config::read_for_reading(&cli.global.config)?, &arguments),
         Command::Reconcile(arguments) => reconcile::reconcile(&cli.global.config, arguments).await,
         Command::Rejects(arguments) => rejects::rejects(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,

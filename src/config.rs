@@ -272,10 +272,19 @@ impl Config {
         key::SYSTEM_ACCESS_KEY.read(&client.key_file).map_err(ConfigError::Key)
     }
 
+    /// The vendor of the credential whose budget has this name: the first one where it is no account's.
+    pub(crate) fn vendor_of(&self, budget: &str) -> &'static str {
+        let accounts = [(VENDORS[1], self.spark.scanned()), (VENDORS[2], self.spotahome.scanned())];
+        accounts.into_iter().find(|(_, scanned)| scanned.budget() == budget).map_or(VENDORS[0], |(vendor, _)| vendor)
+    }
+
     /// The limits of the credential whose budget has this name.
     pub(crate) fn rate_of(&self, budget: &str) -> &Rate {
-        let others = [(self.spark.scanned(), &self.spark.rate), (self.spotahome.scanned(), &self.spotahome.rate)];
-        others.into_iter().find(|(scanned, _)| scanned.budget() == budget).map_or(&self.rate, |(_, rate)| rate)
+        match self.vendor_of(budget) {
+            "spark" => &self.spark.rate,
+            "spotahome" => &self.spotahome.rate,
+            _ => &self.rate,
+        }
     }
 
     /// The options of the credential's limiter.

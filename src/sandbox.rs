@@ -12,6 +12,7 @@
 //! numbers; its record is drawn from them each time, so tens of thousands cost nothing. `verify` is the other half: it reads
 //! a database as any consumer would and compares it with the world, listing by listing.
 
+mod account_truth;
 mod admin;
 mod answer;
 mod attributes;
@@ -45,6 +46,7 @@ pub mod verify;
 mod vocabulary;
 mod world;
 
+pub use account_truth::{Life, TrueRow, TrueRows};
 pub use backup::Backup;
 pub use fault::{Edit, Fault, TextEdit};
 pub use in_memory::Reply;

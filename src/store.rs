@@ -60,6 +60,7 @@ mod sqlite;
 mod take_back;
 pub mod verify;
 pub(crate) mod why;
+pub(crate) mod why_entry;
 mod windows;
 mod withheld;
 mod writer;

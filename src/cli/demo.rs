@@ -1,22 +1,30 @@
 //! `mls-sync demo`: the whole job against an embedded sandbox, and the proof that it was done.
 
+mod account;
+mod compare;
+mod played;
+
 use super::exit::{reached_end, refuse};
 use super::print::grouped;
 use super::run::stop_on_signals;
+use super::sandbox::Vendor;
 use super::show;
 use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions};
 use crate::plan::merge::ActionKind;
-use crate::sandbox::verify::{Verdict, compare};
+use crate::sandbox::verify::{self, Verdict};
 use crate::sandbox::{Options, Sandbox};
 use crate::sync::progress::{FeedProgress, Progress};
 use anyhow::Context;
+use played::Played;
 use secrecy::SecretString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// Listings in each feed, where nobody says otherwise.
+const LISTINGS: usize = 4000;
 /// How long the sandbox goes on changing after the load.
 const LIVELY: Duration = Duration::from_secs(8);
 /// Changes in the whole sandbox.
@@ -26,14 +34,20 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 the file equals the vendor's truth, 1 it differs, or the demo was stopped, 2 the file exists already.")]
+Exit codes: 0 the file equals the vendor's truth, 1 it differs, or the demo was stopped, 2 the file exists already, or an option is another vendor's.")]
 pub(super) struct Arguments {
     /// The file to write; it must not exist yet. By default a new one in the directory for temporary files
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
-    /// Listings in each of the three feeds
-    #[arg(long, default_value_t = 4000)]
-    listings: usize,
+    /// The vendor to play
+    #[arg(long, value_enum, default_value_t = Vendor::Constellation1)]
+    vendor: Vendor,
+    /// Of constellation1: listings in each of the three feeds [default: 4000]
+    #[arg(long)]
+    listings: Option<usize>,
+    /// Of spark: identities [default: 200]; of spotahome: listing processes [default: 500]
+    #[arg(long, conflicts_with = "listings", value_parser = clap::value_parser!(u16).range(20..=5000))]
+    records: Option<u16>,
 }
 
 pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -42,12 +56,20 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if database.exists() {
         return refuse(format!("{} exists already; name a file that does not, with --database", database.display()));
     }
-    let options =
-        Options { listings: arguments.listings, deleted: arguments.listings / 20, all_includes_deleted: true, ..Options::default() };
+    let is_first = arguments.vendor == Vendor::Constellation1;
+    if is_first && arguments.records.is_some() || !is_first && arguments.listings.is_some() {
+        return refuse("--listings is an option of --vendor constellation1, and --records one of the others");
+    }
+    let played = Played::start(arguments.vendor, arguments.records.map(usize::from)).await.context("cannot start the sandbox")?;
+    if let Some(played) = played {
+        return account::demo(played, &database, stop).await;
+    }
+    let listings = arguments.listings.unwrap_or(LISTINGS);
+    let options = Options { listings, deleted: listings / 20, all_includes_deleted: true, ..Options::default() };
     let sandbox = Sandbox::start(options.clone(), ([127, 0, 0, 1], 0).into()).await.context("cannot start the sandbox")?;
     let config = config(&sandbox, &database, &options);
 
-    println!("1. Loading three feeds of {} listings from a vendor in memory, at {}", grouped(arguments.listings as u64), sandbox.url());
+    println!("1. Loading three feeds of {} listings from a vendor in memory, at {}", grouped(listings as u64), sandbox.url());
     let load = RunOptions { once: true, ..RunOptions::default() };
     let key = SecretString::from(options.key.0.as_str());
     let loaded = timed(Daemon::new(config.clone(), Some(key.clone()), load, stop.child_token()).await?).await?;
@@ -73,7 +95,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
     println!("3. Comparing the file with the vendor's truth, listing by listing, field by field");
     let truths = sandbox.with_world(|world| world.truths());
-    let verdict = compare(&database, &truths, &options).context("cannot compare the file")?;
+    let verdict = verify::compare(&database, &truths, &options).context("cannot compare the file")?;
     sandbox.stop().await;
     print_verdict(&verdict, &database);
     Ok(reached_end(verdict.agrees() && !stop.is_cancelled()))

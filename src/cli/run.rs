@@ -8,7 +8,6 @@ use crate::config::Config;
 use crate::daemon::{Daemon, RunOptions, RunOutcome, StartError, delegate};
 use crate::plan::merge::ActionKind;
 use crate::record::{DayTime, FeedId, Stamp};
-use crate::store::ScannedReport;
 use crate::store::report::{self, FeedReport};
 use crate::sync::progress::{FeedProgress, Progress};
 use anyhow::Context;
@@ -123,9 +122,8 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
 
 /// Prints a line for each account; tells whether each has a whole reading and no problem.
 pub(super) fn print_scanned(database: &Path, vendors: &BTreeSet<&'static str>) -> anyhow::Result<bool> {
-    let of_vendor = |report: &ScannedReport| if report.entity == "identity" { "spark" } else { "spotahome" };
     let mut whole = true;
-    for report in report::status(database)?.scanned.iter().filter(|report| vendors.contains(of_vendor(report))) {
+    for report in report::status(database)?.scanned.iter().filter(|report| vendors.contains(scanned::vendor(&report.entity))) {
         scanned::lines(report, |at| format!("as of {at}")).iter().for_each(|line| println!("{line}"));
         whole &= report.is_whole();
     }

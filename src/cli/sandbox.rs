@@ -40,7 +40,7 @@ struct Shared {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Vendor {
+pub(super) enum Vendor {
     Constellation1,
     Spark,
     Spotahome,

@@ -1,8 +1,10 @@
 //! `mls-sync status`: how true the file is, feed by feed.
 
 mod censuses;
+mod one_vendor;
 pub(super) mod scanned;
 
+use super::exit::refuse;
 use super::print::{grouped, print_json};
 use crate::config::{Config, Rate};
 use crate::record::{Source, printable};
@@ -21,15 +23,27 @@ const MISFITS: usize = 5;
 const GAPS: usize = 3;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 shown, 2 there is no database yet, or it cannot be read.")]
+#[command(
+    after_help = "Exit codes: 0 shown, 2 there is no database yet, it cannot be read, or the configuration does not name the vendor."
+)]
 pub(super) struct Arguments {
     /// For programs: one JSON object {"process": {..}, "source": {..}, "accounts": [..], "readers": [..], "notices": [..], "feeds": [..], "scanned": [..]}
     #[arg(long)]
     json: bool,
+    /// Only of this vendor of the configuration: constellation1, spark or spotahome
+    #[arg(long, value_name = "NAME")]
+    vendor: Option<String>,
 }
 
-pub(super) fn status(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let status = report::status(&config.database)?;
+pub(super) fn status(mut config: Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(vendor) = &arguments.vendor {
+        config.narrow(vendor).or_else(refuse)?;
+    }
+    let config = &config;
+    let mut status = report::status(&config.database)?;
+    if arguments.vendor.is_some() {
+        one_vendor::leave(&mut status, config);
+    }
     if arguments.json {
         return print_json(&against_limits(&status, config)?);
     }

@@ -1,28 +1,36 @@
-//! `mls-sync why`: what is known of one listing.
+//! `mls-sync why`: what is known of one listing, identity or process.
+
+mod entry;
+mod sides;
 
 use super::exit::reached_end;
 use super::print::print_json;
 use super::run::stop_on_signals;
 use super::{privacy, rejects};
 use crate::config::Config;
-use crate::daemon::question::{self, Asked, Side};
+use crate::daemon::question;
 use crate::plan::merge::TWO_READINGS;
 use crate::record::{FeedId, ListingId, ListingKey, printable};
 use crate::store::why::{self, RowReport, WhyReport};
+use sides::{VALUE, print_asked, shown};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Characters of a value that fit a line.
-const VALUE: usize = 60;
-
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 shown, 1 the listing was never stored, or the vendor did not answer, 2 something is missing or wrong, 3 with --ask: another command than `mls-sync run` mirrors into the file.")]
+  mls-sync why GAMLS 7300001    a listing of a feed
+  mls-sync why identity 5       a developer identity of Spark
+  mls-sync why process 111      a listing process of Spotahome
+
+Exit codes: 0 shown, 1 it was never stored, or the vendor did not answer, 2 something is missing or wrong, 3 with --ask: another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
-    /// The feed
+    /// The feed of a listing; or `identity` or `process`, of the account that the configuration names
     feed: String,
-    /// The MLS number
+    /// The MLS number, or the id of the identity or the process
     listing: String,
+    /// The first word is a feed, although that is called `identity` or `process`
+    #[arg(long = "feed")]
+    is_feed: bool,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
@@ -32,6 +40,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn why(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(entity) = entry::kind(&arguments.feed).filter(|_| !arguments.is_feed) {
+        return entry::why(path, (entity, &arguments.listing), arguments.ask, arguments.json).await;
+    }
     let config = if arguments.ask { Config::read(path)? } else { Config::read_for_reading(path)? };
     if arguments.ask {
         privacy::warn_of_open_files(path, &config);
@@ -123,24 +134,4 @@ fn never(report: &WhyReport) -> String {
         },
     };
     format!("never stored. {why}")
-}
-
-fn print_asked(asked: &Asked) {
-    match (asked.found, asked.looks_deleted) {
-        (false, _) => println!("  the vendor does not have it"),
-        (true, true) => println!("  the vendor has it, and its record looks deleted"),
-        (true, false) => println!("  the vendor has it, live"),
-    }
-    let side = |side: &Side| {
-        println!("    {:<28}  file {:<40}  vendor {}", side.column, shown(side.file.as_deref()), shown(side.vendor.as_deref()));
-    };
-    asked.main.iter().for_each(side);
-    if !asked.differing.is_empty() {
-        println!("  differing columns:");
-    }
-    asked.differing.iter().for_each(side);
-}
-
-fn shown(value: Option<&str>) -> String {
-    value.map_or("-".to_owned(), |value| printable(value, VALUE))
 }

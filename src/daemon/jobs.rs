@@ -1,21 +1,19 @@
 //! What a person asks of an account of Spark or Spotahome: the running process does it where there is one.
 
-use super::housekeeper::Housekeeper;
-use super::question::{STOPPED, told_of_waiting};
+use super::question::{Asked, STOPPED, STRANGE, compared, told_of_waiting, within_budget};
 use super::socket::{Job, Request};
-use super::store_options::store_options;
 use super::{RunOptions, StartError, accounts, delegate};
 use crate::config::Config;
+use crate::entity::Entity;
 use crate::plan::settle::Columns;
-use crate::record::{FeedId, Write};
-use crate::store::Error as StoreError;
+use crate::record::{FeedId, ListingKey, Write};
+use crate::store::{Error as StoreError, why};
 use crate::sync::account::Account;
 use crate::sync::clock::Clock;
 use crate::sync::control::{Findings, MadeTicket, Reply, Written};
 use crate::sync::progress::Progress;
 use crate::sync::tools::CensusTools;
-use crate::sync::trouble_log::TroubleLog;
-use crate::sync::{settling, tickets, writes};
+use crate::sync::{ask, settling, tickets, writes};
 use crate::vendor::{SparkListing, TicketPath, Upload};
 use anyhow::Context;
 use serde_json::{Map, Value};
@@ -25,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long an upload may take.
 const UPLOADING: Duration = Duration::from_secs(600);
-const STRANGE: &str = "the running process answered something else; does it run another version?";
 
 /// Makes a change at a vendor, if the thing is as expected.
 ///
@@ -106,6 +103,41 @@ pub(crate) async fn validate(
     }
 }
 
+/// What a vendor told of one identity or process.
+#[derive(Debug)]
+pub(crate) struct EntryAsked {
+    pub(crate) asked: Asked,
+    /// Its history as JSON, or why the vendor did not tell it; `None` where there is no such service, or no such thing.
+    pub(crate) history: Option<Result<String, String>>,
+}
+
+/// Asks an account about one of its things, and compares the answer with its row.
+///
+/// # Errors
+/// When the credential or the file cannot be used, or the vendor does not answer.
+pub(crate) async fn ask(
+    config: &Config,
+    vendor: &'static str,
+    (entity, key): (&'static Entity, &ListingKey),
+    stop: CancellationToken,
+) -> anyhow::Result<EntryAsked> {
+    let row = why::content(&config.database, key, entity)?;
+    let id = || key.listing.clone();
+    let reply = order(config, (vendor, "why --ask"), Job::Entry { id: id() }, stop.clone()).await?;
+    let is_there = matches!(reply, Reply::Record(Some(_)));
+    let asked = compared(entity, reply, row.as_ref())?;
+    let history = match is_there {
+        true => Some(order(config, (vendor, "why --ask"), Job::History { id: id() }, stop).await?),
+        false => None,
+    };
+    let history = match history {
+        Some(Reply::Answer(history)) => Some(Ok(history)),
+        None | Some(Reply::Record(None)) => None,
+        Some(other) => Some(failed(other).map_err(|error| error.to_string())),
+    };
+    Ok(EntryAsked { asked, history })
+}
+
 fn failed<T>(reply: Reply) -> anyhow::Result<T> {
     Err(match reply {
         Reply::Failed(why) => anyhow::anyhow!(why),
@@ -141,26 +173,14 @@ async fn order(
 /// By this process, within the budget all the same; `None` when stopped.
 async fn alone(config: &Config, command: &'static str, job: Job, stop: CancellationToken) -> anyhow::Result<Option<Reply>> {
     let account = accounts::of(config).map_err(StartError::Config)?.pop().context("the vendor has no account")?;
-    let (store, writer) = super::hold(config, &RunOptions { command, ..RunOptions::default() })?;
-    store.configure(store_options(config)).await?;
-    let tools = CensusTools {
-        vendor: account.vendor,
-        store: store.clone(),
-        clock: Arc::new(Clock::new(config.constellation1.timestamp_zone)),
-        progress: Progress::default(),
-        again: Arc::default(),
-        stop,
-    };
-    let mut housekeeper = Housekeeper::begin(store.clone(), TroubleLog::new(account.vendor), vec![account.budget()], true).await?;
-    let account = account.tools(&tools, false);
-    let reply = tokio::select! {
-        reply = perform(&account, job) => reply.map_err(anyhow::Error::from),
-        error = housekeeper.failed() => Err(error),
-    };
-    drop((store, tools, account));
-    housekeeper.end().await;
-    super::close(writer)?;
-    reply
+    let held = super::hold(config, &RunOptions { command, ..RunOptions::default() })?;
+    let clock = Arc::new(Clock::new(config.constellation1.timestamp_zone));
+    within_budget(config, held, (account.vendor, account.budget()), async |store| {
+        let (progress, again) = (Progress::default(), Arc::default());
+        let tools = CensusTools { vendor: account.vendor, store: store.clone(), clock, progress, again, stop };
+        perform(&account.tools(&tools, false), job).await
+    })
+    .await
 }
 
 /// Does a job. `None` when stopped.
@@ -171,6 +191,8 @@ pub(super) async fn perform(account: &Account, job: Job) -> Result<Option<Reply>
     let parsed = |listing: &str| listing.parse::<SparkListing>();
     match job {
         Job::Write { write, expected } => writes::write(account, write, expected.0).await,
+        Job::Entry { id } => Ok(ask::entry(&account.kind.catalogue, &account.name(), &id, &account.tools.stop).await),
+        Job::History { id } => Ok(ask::history(&account.kind.catalogue, &id, &account.tools.stop).await),
         Job::Settle { intent } => settling::settle(account, intent).await,
         Job::Ticket { listing, path, service } => match parsed(&listing) {
             Ok(listing) => tickets::make_ticket(account, (&listing, path), &service).await,

@@ -1,11 +1,12 @@
 //! One question to the vendor, asked by the running process where there is one.
 
-use super::housekeeper::Housekeeper;
+use super::housekeeper::{Budget, Housekeeper};
 use super::socket::{Parameters, Request};
 use super::store_options::store_options;
 use super::{RunOptions, delegate};
 use crate::config::Config;
-use crate::record::ListingKey;
+use crate::entity::Entity;
+use crate::record::{Content, ListingKey};
 use crate::store::{Error as StoreError, Store, why};
 use crate::sync::ask;
 use crate::sync::control::{Refetched, Reply};
@@ -13,6 +14,7 @@ use crate::sync::trouble_log::TroubleLog;
 use crate::vendor::LISTINGS;
 use crate::vendor::{Call, Vendor};
 use anyhow::Context;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +23,7 @@ pub(crate) use crate::sync::ask::{Asked, Side};
 /// A person is told after this why there is no answer.
 const SILENCE: Duration = Duration::from_secs(5);
 pub(super) const STOPPED: &str = "stopped before the vendor answered";
-const STRANGE: &str = "the running process answered something else; does it run another version?";
+pub(super) const STRANGE: &str = "the running process answered something else; does it run another version?";
 
 /// Asks the vendor about one listing and compares the answer with its row.
 ///
@@ -35,8 +37,13 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
         Some(_) => delegate::ask(config, &request, &stop).await?,
         None => alone(config, "why --ask", async |vendor, _| Ok(ask::ask(vendor, key, &stop).await)).await?,
     };
-    let asked = match reply.context(STOPPED)? {
-        Reply::Record(record) => ask::compare_with_row(&LISTINGS, record.as_deref(), row.as_ref()),
+    compared(&LISTINGS, reply.context(STOPPED)?, row.as_ref())
+}
+
+/// The record of a reply against the row.
+pub(super) fn compared(entity: &Entity, reply: Reply, row: Option<&Content>) -> anyhow::Result<Asked> {
+    let asked = match reply {
+        Reply::Record(record) => ask::compare_with_row(entity, record.as_deref(), row),
         Reply::Failed(why) => Err(why),
         Reply::Begun { .. }
         | Reply::Done
@@ -119,7 +126,7 @@ pub(super) async fn told_of_waiting<T>(answer: impl Future<Output = T>) -> T {
     answer.await
 }
 
-/// One request of this process, within the budget all the same; `None` when stopped.
+/// One request of this process to the vendor of the listings; `None` when stopped.
 async fn alone(
     config: &Config,
     command: &'static str,
@@ -127,15 +134,25 @@ async fn alone(
 ) -> anyhow::Result<Option<Reply>> {
     let options = RunOptions { command, ..RunOptions::default() };
     let (vendor, store, writer) = super::open(config, config.key()?, &options).await?;
-    let troubles = TroubleLog::new(vendor.host());
+    let asked = (vendor.host(), super::budget(config, &vendor));
+    within_budget(config, (store, writer), asked, async |store| ask(&vendor, store).await).await
+}
+
+/// Lets this process ask, which holds the file: its requests are counted like those of any other.
+pub(super) async fn within_budget<T>(
+    config: &Config,
+    (store, writer): (Store, JoinHandle<()>),
+    (who, budget): (&str, Budget),
+    ask: impl AsyncFnOnce(&Store) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
     store.configure(store_options(config)).await?;
-    let mut housekeeper = Housekeeper::begin(store.clone(), troubles, vec![super::budget(config, &vendor)], true).await?;
-    let reply = tokio::select! {
-        reply = ask(&vendor, &store) => reply.map_err(anyhow::Error::from),
+    let mut housekeeper = Housekeeper::begin(store.clone(), TroubleLog::new(who), vec![budget], true).await?;
+    let answer = tokio::select! {
+        answer = ask(&store) => answer.map_err(anyhow::Error::from),
         error = housekeeper.failed() => Err(error),
     };
     drop(store);
     housekeeper.end().await;
     super::close(writer)?;
-    reply
+    answer
 }

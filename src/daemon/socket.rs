@@ -45,6 +45,10 @@ pub(super) enum Request {
 pub(super) enum Job {
     /// Change something, if it is as expected.
     Write { write: Write, expected: Expected },
+    /// Ask for one of its things.
+    Entry { id: ListingId },
+    /// Ask for the history of one of its things.
+    History { id: ListingId },
     /// Find out what became of a change.
     Settle { intent: i64 },
     /// Make a ticket.

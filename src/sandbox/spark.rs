@@ -13,6 +13,7 @@ mod record_options;
 mod routes;
 mod server;
 mod tickets;
+mod truth;
 mod validation;
 mod world;
 

@@ -21,6 +21,7 @@ mod readings;
 mod search;
 mod server;
 mod shared_state;
+mod truth;
 mod world;
 mod writes;
 

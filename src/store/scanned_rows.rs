@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Columns that are no consumer's business.
-const INTERNAL: [&str; 3] = ["stamp", "raw_hash", "content_hash"];
+pub(super) const INTERNAL: [&str; 3] = ["stamp", "raw_hash", "content_hash"];
 
 /// The states of the processes that are not deleted, with their number.
 ///
@@ -87,10 +87,11 @@ pub(crate) fn text(value: &Value) -> Option<String> {
 
 /// The rows of a query as JSON objects.
 pub(super) fn objects(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<Map<String, Value>>> {
-    rows(connection, sql, values, object)
+    rows(connection, sql, values, |row| object(row, &INTERNAL))
 }
 
-fn object(row: &Row) -> rusqlite::Result<Map<String, Value>> {
-    let names = row.as_ref().column_names().enumerate().filter(|(_, name)| !INTERNAL.contains(name));
+/// A row as a JSON object by the names of its columns, without these.
+pub(super) fn object(row: &Row, left_out: &[&str]) -> rusqlite::Result<Map<String, Value>> {
+    let names = row.as_ref().column_names().enumerate().filter(|(_, name)| !left_out.contains(name));
     names.map(|(index, name)| Ok((name.to_owned(), json(row.get_ref(index)?)))).collect()
 }

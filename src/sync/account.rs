@@ -43,7 +43,7 @@ impl Account {
     }
 
     /// Its name in the file.
-    pub(super) fn name(&self) -> FeedId {
+    pub(crate) fn name(&self) -> FeedId {
         self.kind.account.clone().expect("what is read of an account names it")
     }
 

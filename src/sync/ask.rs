@@ -4,10 +4,11 @@
 use super::account::text;
 use crate::entity::Entity;
 use crate::plan::merge::ActionKind;
-use crate::record::{Cell, Content, ListingKey};
+use crate::record::{Cell, Content, FeedId, ListingId, ListingKey};
 use crate::store::{Error as StoreError, Store};
 use crate::sync::clock::mirror_time;
 use crate::sync::control::{Refetched, Reply};
+use crate::vendor::catalogue::Catalogue;
 use crate::vendor::{Call, Priority, Vendor};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,28 @@ pub(crate) async fn ask(vendor: &Vendor, key: &ListingKey, stop: &CancellationTo
     let answer = vendor.listing_detail(&key.feed, &key.listing, Priority::Poll, stop).await?;
     Some(match answer {
         Ok(record) => Reply::Record(record.map(|record| record.raw)),
+        Err(error) => Reply::Failed(error.message),
+    })
+}
+
+/// Asks an account for one of its things by the id; tells the record as sent, null if the vendor does not have it. `None` when stopped.
+pub(crate) async fn entry(catalogue: &Catalogue, account: &FeedId, id: &ListingId, stop: &CancellationToken) -> Option<Reply> {
+    let page = match catalogue.entry(account, id, stop).await? {
+        Ok(page) => page,
+        Err(error) => return Some(Reply::Failed(error.message)),
+    };
+    let record = page.records.into_iter().find(|record| record.key.listing == *id);
+    Some(match (record, page.rejects.into_iter().next()) {
+        (None, Some(reject)) => Reply::Failed(format!("its record cannot be read: {}", reject.reason)),
+        (record, _) => Reply::Record(record.map(|record| record.raw)),
+    })
+}
+
+/// Asks for the history of a thing; tells it as JSON, or that there is none. `None` when stopped.
+pub(crate) async fn history(catalogue: &Catalogue, id: &ListingId, stop: &CancellationToken) -> Option<Reply> {
+    Some(match catalogue.history(id, stop).await? {
+        Ok(Some(history)) => Reply::Answer(history),
+        Ok(None) => Reply::Record(None),
         Err(error) => Reply::Failed(error.message),
     })
 }

@@ -113,6 +113,20 @@ impl Catalogue {
             }
         }
     }
+
+    /// What the vendor tells of the past of one of them, as JSON; `None` inside where it has no service for that.
+    ///
+    /// # Errors
+    /// As [`Catalogue::page`].
+    pub(crate) async fn history(&self, id: &ListingId, stop: &CancellationToken) -> Option<Result<Option<String>, Error>> {
+        match self {
+            Catalogue::Directory(..) | Catalogue::Processes(..) => Some(Ok(None)),
+            Catalogue::Identities(vendor) => {
+                let id = id.0.parse().expect("the id of a row is a number");
+                Some(vendor.identity_history(id, stop).await?.map(Some))
+            }
+        }
+    }
 }
 
 /// A list of one of these lengths may be the first page alone: the vendor's default and its largest page.

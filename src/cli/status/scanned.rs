@@ -8,6 +8,11 @@ use crate::vendor::LISTINGS;
 /// Characters of a problem that fit a line.
 const PROBLEM: usize = 200;
 
+/// The vendor whose accounts have this kind of thing, as the configuration names it.
+pub(in crate::cli) fn vendor(entity: &str) -> &'static str {
+    if entity == "identity" { "spark" } else { "spotahome" }
+}
+
 /// What an account holds, and what is wrong with it. `when` tells a time.
 pub(in crate::cli) fn lines(report: &ScannedReport, when: impl Fn(&str) -> String) -> Vec<String> {
     let ScannedReport { entity, account, live, deleted, states, unassigned, active, proven_at, absent, due_at, problem, .. } = report;

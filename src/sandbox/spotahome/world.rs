@@ -27,7 +27,7 @@ pub struct World {
     pub(super) accounts: Vec<String>,
     pub(super) agents: Vec<String>,
     /// Ids of those that vanished, which may be used again.
-    vanished: Vec<i64>,
+    pub(super) vanished: Vec<i64>,
     next_id: i64,
     random: Random,
     /// What answers draw from, so that a request does not change what happens to processes.
