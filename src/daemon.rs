@@ -9,6 +9,7 @@ mod first_load;
 mod housekeeper;
 pub(crate) mod jobs;
 mod key_watch;
+mod perform;
 pub(crate) mod question;
 mod run;
 mod search;

@@ -222,7 +222,7 @@ fn the_running_process_asks_for_another_command() {
     let accounts = Accounts::start();
     let daemon = accounts.start_program("run");
     eventually("both are read", LIMIT, || {
-        accounts.path("mls.db").exists() && accounts.run("status --json").stdout.matches("proven_rows\": null").count() == 0 && {
+        accounts.path("mls.db.sock").exists() && accounts.run("status --json").stdout.matches("proven_rows\": null").count() == 0 && {
             accounts.json("status --json")["scanned"].as_array().is_some_and(|scanned| scanned.len() == 2)
         }
     });

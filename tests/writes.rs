@@ -142,6 +142,7 @@ fn a_creation_whose_answer_was_lost_is_found_by_reading_and_not_sent_again() {
     assert_eq!(account.number("SELECT count(*) FROM live_identities WHERE last_name = 'Lost'"), 1);
     // A list that lags shows it later.
     account.set(|options| options.records.cache_s = 3600);
+    account.run(&["reconcile", "--vendor", "spark"]).succeeded();
     let lost = account.run(&CREATE).exited(1);
     account.says(&lost, "it may have happened (intent 2)");
     assert!(!lost.both().contains("failed"), "{}", lost.both());
@@ -361,9 +362,9 @@ fn a_validation_parts_what_is_fatal_from_what_warns() {
     account.write("broken.json", "{");
     let path = |name: &str| account.path(name).to_str().unwrap().to_owned();
     let warned = account.run(&["listings", "validate", &path("good.json")]).succeeded();
-    account.says(&warned, "0 fatal, 2 warnings. The vendor's rules would take this listing.");
+    account.says(&warned, "fatal: 0, warnings: 2. The vendor's rules would take this listing.");
     let refused = account.run(&["listings", "validate", &path("bad.json")]).exited(1);
-    account.says(&refused, "1 fatal, 2 warnings");
+    account.says(&refused, "fatal: 1, warnings: 2");
     let update = account.run(&["listings", "validate", &path("bad.json"), "--listing", LISTING, "--json"]).exited(1);
     let found: Value = serde_json::from_str(&update.stdout).unwrap();
     assert_eq!(found["fatal"][0]["field"], "ListPrice");

@@ -60,11 +60,13 @@ fn print(findings: &Findings) {
     warnings.iter().for_each(|finding| println!("{}", line("warning", finding)));
     let told =
         if fatal.is_empty() { "The vendor's rules would take this listing." } else { "The vendor's rules would refuse this listing." };
-    println!("{} fatal, {} warnings. {told}", fatal.len(), warnings.len());
+    println!("fatal: {}, warnings: {}. {told}", fatal.len(), warnings.len());
 }
 
 fn line(kind: &str, finding: &Finding) -> String {
     let Finding { field, message, rule } = finding;
     let [field, rule] = [field, rule].map(|text| printable(text.as_deref().unwrap_or("-"), LINE));
-    format!("{kind:<8} {field:<24} {rule:<20} {}", printable(message, LINE))
+    // Where the vendor has no words, the rule stands for them.
+    let message = if *message == rule { String::new() } else { format!(" {}", printable(message, LINE)) };
+    format!("{kind:<8} {field:<24} {rule:<20}{message}")
 }

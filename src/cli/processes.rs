@@ -98,14 +98,20 @@ pub(super) async fn processes(path: &Path, arguments: Arguments) -> anyhow::Resu
         None => list(&Config::read_for_reading(path)?, filter, json),
         Some(Command::States { json }) => states(&Config::read_for_reading(path)?, json),
         Some(Command::Cancel { id, condition, sending }) => {
-            change::change(path, (cancellation(id), id), (condition, sending), "cancelled. This API has no way to take that back").await
+            change::change(
+                path,
+                (cancellation(id), id),
+                (condition, sending),
+                ("cancelled. This API has no way to take that back", "cancelled"),
+            )
+            .await
         }
         Some(Command::Assign { id, agent, condition, sending }) => {
             let done = format!("assigned to {}", printable(&agent, VALUE));
-            change::change(path, (assignation(id, &agent), id), (condition, sending), &done).await
+            change::change(path, (assignation(id, &agent), id), (condition, sending), (&done, &done)).await
         }
         Some(Command::Unassign { id, condition, sending }) => {
-            change::change(path, (unassignation(id), id), (condition, sending), "taken from its agent").await
+            change::change(path, (unassignation(id), id), (condition, sending), ("taken from its agent", "taken from its agent")).await
         }
     }
 }

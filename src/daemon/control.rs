@@ -1,7 +1,7 @@
 //! The server of control requests: while `mls-sync run` mirrors, other commands have their requests done by it.
 
 use super::dispatcher::Dispatcher;
-use super::jobs;
+use super::perform::perform;
 use super::socket::{self, Job, Request};
 use crate::record::{ListingKey, printable};
 use crate::store::instance;
@@ -168,7 +168,7 @@ async fn of_account(account: Option<&Account>, job: Job, write: &mut OwnedWriteH
     let Some(account) = account.cloned() else {
         return tell(write, &Reply::Failed("the running process does not mirror this account".to_owned())).await;
     };
-    let done = tokio::spawn(async move { jobs::perform(&account, job).await }).await?;
+    let done = tokio::spawn(async move { perform(&account, job).await }).await?;
     match done.unwrap_or_else(|error| Some(Reply::Failed(error.to_string()))) {
         Some(reply) => tell(write, &reply).await,
         None => Ok(()),

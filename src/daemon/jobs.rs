@@ -1,5 +1,6 @@
 //! What a person asks of an account of Spark or Spotahome: the running process does it where there is one.
 
+use super::perform::perform;
 use super::question::{Asked, STOPPED, STRANGE, compared, told_of_waiting, within_budget};
 use super::socket::{Job, Request};
 use super::{RunOptions, StartError, accounts, delegate};
@@ -7,13 +8,12 @@ use crate::config::Config;
 use crate::entity::Entity;
 use crate::plan::settle::Columns;
 use crate::record::{FeedId, ListingKey, Write};
-use crate::store::{Error as StoreError, why};
-use crate::sync::account::Account;
+use crate::store::why;
 use crate::sync::clock::Clock;
 use crate::sync::control::{Findings, MadeTicket, Reply, Written};
 use crate::sync::progress::Progress;
+use crate::sync::tickets;
 use crate::sync::tools::CensusTools;
-use crate::sync::{ask, settling, tickets, writes};
 use crate::vendor::{SparkListing, TicketPath, Upload};
 use anyhow::Context;
 use serde_json::{Map, Value};
@@ -181,26 +181,4 @@ async fn alone(config: &Config, command: &'static str, job: Job, stop: Cancellat
         perform(&account.tools(&tools, false), job).await
     })
     .await
-}
-
-/// Does a job. `None` when stopped.
-///
-/// # Errors
-/// When the file cannot be used.
-pub(super) async fn perform(account: &Account, job: Job) -> Result<Option<Reply>, StoreError> {
-    let parsed = |listing: &str| listing.parse::<SparkListing>();
-    match job {
-        Job::Write { write, expected } => writes::write(account, write, expected.0).await,
-        Job::Entry { id } => Ok(ask::entry(&account.kind.catalogue, &account.name(), &id, &account.tools.stop).await),
-        Job::History { id } => Ok(ask::history(&account.kind.catalogue, &id, &account.tools.stop).await),
-        Job::Settle { intent } => settling::settle(account, intent).await,
-        Job::Ticket { listing, path, service } => match parsed(&listing) {
-            Ok(listing) => tickets::make_ticket(account, (&listing, path), &service).await,
-            Err(why) => Ok(Some(Reply::Failed(why))),
-        },
-        Job::Validate { listing, body } => match listing.as_deref().map(parsed).transpose() {
-            Ok(listing) => Ok(tickets::validate(account, listing.as_ref(), &Value::Object(body.0)).await),
-            Err(why) => Ok(Some(Reply::Failed(why))),
-        },
-    }
 }

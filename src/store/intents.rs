@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// The columns of [`IntentReport`].
 const REPORT: &str = "intent_id, vendor, account, entity, verb, target, state, sent_at, changed_at, note, change_seq";
+/// Requests that are told of one thing.
+const TOLD: u32 = 20;
 /// How far the vendor's clock may be behind ours.
 const CLOCKS: &str = "-5 minutes";
 
@@ -126,6 +128,12 @@ impl Store {
 pub(crate) fn intents(path: &Path, all: bool) -> Result<Vec<IntentReport>, ReportError> {
     let sql = format!("SELECT {REPORT} FROM intents WHERE ?1 OR state IN ('sent', 'unknown') ORDER BY intent_id");
     read(path, |connection| rows(connection, &sql, [all], report))
+}
+
+/// The requests that concerned one thing, newest first.
+pub(super) fn of_one(connection: &Connection, entity: &Entity, key: &ListingKey) -> rusqlite::Result<Vec<IntentReport>> {
+    let sql = format!("SELECT {REPORT} FROM intents WHERE entity = ?1 AND account = ?2 AND target = ?3 ORDER BY intent_id DESC LIMIT ?4");
+    rows(connection, &sql, params![entity.name, key.feed, key.listing, TOLD], report)
 }
 
 /// Whoever sent these requests has ended: nobody waits for their answers any more.

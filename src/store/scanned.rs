@@ -30,6 +30,8 @@ pub struct ScannedReport {
     pub absent: u64,
     /// When the next reading is due.
     pub due_at: Option<String>,
+    /// Changes that were sent and whose outcome is not known.
+    pub open_intents: u64,
     /// What is wrong.
     pub problem: Option<String>,
 }
@@ -50,12 +52,29 @@ pub(super) fn reports(connection: &Connection) -> rusqlite::Result<Vec<ScannedRe
                  ELSE (SELECT count(*) FROM listing_processes WHERE account = feed_id AND deleted_at IS NOT NULL) END,
              iif(entity = 'identity', (SELECT count(*) FROM live_identities
                  WHERE account = feed_id AND unixepoch(last_active) >= unixepoch('now', '-30 days')), NULL),
-             iif(entity = 'process', (SELECT count(*) FROM open_processes WHERE account = feed_id AND agent_id IS NULL), NULL)
+             iif(entity = 'process', (SELECT count(*) FROM open_processes WHERE account = feed_id AND agent_id IS NULL), NULL),
+             (SELECT count(*) FROM intents WHERE account = feed_id AND state IN ('sent', 'unknown')
+                 AND (intents.entity = censuses.entity OR censuses.entity = 'identity' AND intents.entity IN ('ticket', 'upload')))
          FROM censuses WHERE entity IN ('identity', 'process') ORDER BY entity, feed_id";
     let mut reports: Vec<ScannedReport> = rows(connection, sql, [], |row| {
-        let (entity, account, proven_at, proven_rows, absent, due_at, problem, live, deleted, active, unassigned) = row.try_into()?;
+        let (entity, account, proven_at, proven_rows, absent, due_at, problem, live, deleted, active, unassigned, open_intents) =
+            row.try_into()?;
         let states = BTreeMap::new();
-        Ok(ScannedReport { entity, account, live, deleted, states, unassigned, active, proven_at, proven_rows, absent, due_at, problem })
+        Ok(ScannedReport {
+            entity,
+            account,
+            live,
+            deleted,
+            states,
+            unassigned,
+            active,
+            proven_at,
+            proven_rows,
+            absent,
+            due_at,
+            open_intents,
+            problem,
+        })
     })?;
     for report in reports.iter_mut().filter(|report| report.entity == "process") {
         report.states = states(connection, Some(&report.account))?;

@@ -1,5 +1,6 @@
 //! What is known of one identity or listing process: its row, its changes, and the readings of its account.
 
+use super::intents::{self, IntentReport};
 use super::query::rows;
 use super::report::{ReportError, read};
 use super::row_sql::key_columns;
@@ -26,6 +27,8 @@ pub(crate) struct EntryReport {
     pub row: Option<Map<String, Value>>,
     /// Its changes, newest first, each by the names of the columns of the table `changes`.
     pub changes: Vec<Map<String, Value>>,
+    /// The requests that were to change it, newest first.
+    pub intents: Vec<IntentReport>,
     /// When the last reading began that was proven whole; null before the first.
     pub proven_at: Option<String>,
     /// When the first of the whole readings began that lack the live row; null where the last one does not.
@@ -44,6 +47,7 @@ pub(crate) fn why(path: &Path, entity: &'static Entity, key: &ListingKey) -> Res
             id: key.listing.0.clone(),
             row: row(connection, entity, key)?,
             changes: changes(connection, entity, key)?,
+            intents: intents::of_one(connection, entity, key)?,
             proven_at: proven_at(connection, entity, key)?,
             absent_since: absent_since(connection, entity, key)?,
         })

@@ -31,7 +31,7 @@ pub(super) async fn change(
     path: &Path,
     (write, id): (Write, i64),
     (condition, sending): (Condition, Sending),
-    done: &str,
+    (action, done): (&str, &str),
 ) -> anyhow::Result<ExitCode> {
     let config = config_with(path, VENDOR)?;
     let entity = entity("process");
@@ -45,7 +45,7 @@ pub(super) async fn change(
     }
     let shown = |column: &str, none: &str| printable(&text(&row[column]).unwrap_or(none.to_owned()), VALUE);
     let [locator, state, agent] = [shown("locator", ""), shown("state", "in no state"), shown("agent_id", NONE)];
-    eprintln!("Listing process {id} ({locator}), state {state}, agent {agent}: to be {done}.");
+    eprintln!("Listing process {id} ({locator}), state {state}, agent {agent}: to be {action}.");
     if !sending.is_meant("yes")? {
         return Ok(if sending.dry_run { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }

@@ -15,7 +15,9 @@ pub(in crate::cli) fn vendor(entity: &str) -> &'static str {
 
 /// What an account holds, and what is wrong with it. `when` tells a time.
 pub(in crate::cli) fn lines(report: &ScannedReport, when: impl Fn(&str) -> String) -> Vec<String> {
-    let ScannedReport { entity, account, live, deleted, states, unassigned, active, proven_at, absent, due_at, problem, .. } = report;
+    let ScannedReport {
+        entity, account, live, deleted, states, unassigned, active, proven_at, absent, due_at, open_intents, problem, ..
+    } = report;
     let plural = LISTINGS.all().find(|known| known.name == *entity).map_or_else(|| entity.clone(), |known| known.plural());
     let mut parts = vec![format!("{}  {} {plural} live", printable(account, 40), grouped(*live)), format!("{} deleted", grouped(*deleted))];
     parts.extend(active.map(|active| format!("{} active in 30 days", grouped(active))));
@@ -25,6 +27,12 @@ pub(in crate::cli) fn lines(report: &ScannedReport, when: impl Fn(&str) -> Strin
     let off = if due_at.is_none() { "; no longer read" } else { "" };
     let absent = if *absent > 0 { format!("; {} absent, not deleted yet", grouped(*absent)) } else { String::new() };
     let mut lines = vec![format!("{}, {proven}{off}{absent}", parts.join(", "))];
+    if *open_intents > 0 {
+        lines.push(format!(
+            "! {plural}: of {} changes that were sent, the outcome is not known: `mls-sync intents`",
+            grouped(*open_intents)
+        ));
+    }
     lines.extend(problem.iter().map(|problem| format!("! {plural}: {}", printable(problem, PROBLEM))));
     lines
 }
@@ -47,6 +55,7 @@ mod tests {
             proven_rows: Some(1500),
             absent: 0,
             due_at: Some("2026-05-01T12:03:00.000Z".to_owned()),
+            open_intents: 0,
             problem: None,
         };
         let when = |_: &str| "2m ago".to_owned();
@@ -59,10 +68,12 @@ mod tests {
             states: Default::default(),
             proven_at: None,
             absent: 4,
+            open_intents: 2,
             problem: Some("no answer".to_owned()),
             ..report
         };
         let told = "spotahome  1,500 identities live, 2 deleted, 3 active in 30 days, no whole reading yet; 4 absent, not deleted yet";
-        assert_eq!(lines(&ill, when), [told, "! identities: no answer"]);
+        let open = "! identities: of 2 changes that were sent, the outcome is not known: `mls-sync intents`";
+        assert_eq!(lines(&ill, when), [told, open, "! identities: no answer"]);
     }
 }

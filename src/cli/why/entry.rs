@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::daemon::jobs::{self, EntryAsked};
 use crate::entity::{Confirmed, Deletions, Entity};
 use crate::record::{FeedId, ListingId, ListingKey, printable};
+use crate::store::IntentReport;
 use crate::store::why_entry::{self, EntryReport};
 use crate::vendor::LISTINGS;
 use serde_json::{Map, Value};
@@ -59,7 +60,7 @@ fn json(report: &EntryReport, asked: Option<&EntryAsked>) -> serde_json::Result<
 
 /// What is known, as a person reads it.
 fn lines(report: &EntryReport) -> Vec<String> {
-    let EntryReport { entity, account, id, row, changes, .. } = report;
+    let EntryReport { entity, account, id, row, changes, intents, .. } = report;
     let state = row.as_ref().map_or_else(|| never(report), state);
     let mut lines = vec![format!("{entity} {id} of {}: {state}", printable(account, VALUE))];
     if let Some(row) = row {
@@ -67,7 +68,12 @@ fn lines(report: &EntryReport) -> Vec<String> {
         let [first, changed] = ["first_seen_at", "changed_at"].map(|column| text(row, column));
         lines.push(format!("  first seen {first}, last changed {changed} (change {})", row["change_seq"]));
     }
-    lines.extend(changes.iter().map(change));
+    lines.extend(changes.iter().map(|row| change(row, intents)));
+    lines.extend(intents.iter().map(|intent| {
+        let IntentReport { intent_id, verb, state, sent_at, note, .. } = intent;
+        let note = note.as_ref().map(|note| format!(": {}", printable(note, HISTORY))).unwrap_or_default();
+        format!("  intent {intent_id} of {sent_at}, {verb}: {state}{note}")
+    }));
     lines.extend(report.proven_at.iter().filter(|_| row.is_some()).map(|at| {
         let since = report.absent_since.as_ref();
         let lacks = since.map_or(String::new(), |since| format!("; the whole readings since {since} lack it, and it is not deleted yet"));
@@ -109,7 +115,7 @@ fn text(row: &Map<String, Value>, column: &str) -> String {
 }
 
 /// When it happened, and what it changed. The vendor dates none of it: one reading still saw what was before, and a later one did not.
-fn change(change: &Map<String, Value>) -> String {
+fn change(change: &Map<String, Value>, intents: &[IntentReport]) -> String {
     let at = text(change, "at");
     let when = match change.get("not_before").and_then(Value::as_str) {
         Some(after) => format!("between {after} and {at}"),
@@ -119,7 +125,9 @@ fn change(change: &Map<String, Value>) -> String {
     let columns = diff.into_iter().flatten().map(|(column, [before, after])| format!("{column} {} -> {}", value(&before), value(&after)));
     let columns: Vec<String> = columns.collect();
     let colon = if columns.is_empty() { "" } else { ": " };
-    format!("  change {} {} {when}{colon}{}", change["seq"], text(change, "kind"), columns.join(", "))
+    let ours = intents.iter().find(|intent| intent.change_seq.is_some() && intent.change_seq == change["seq"].as_i64());
+    let ours = ours.map(|intent| format!(" (intent {})", intent.intent_id)).unwrap_or_default();
+    format!("  change {} {} {when}{ours}{colon}{}", change["seq"], text(change, "kind"), columns.join(", "))
 }
 
 fn value(value: &Value) -> String {
@@ -165,6 +173,7 @@ mod tests {
             row: row.map(map),
             changes: Vec::new(),
             proven_at: Some("2026-05-02T00:00:00Z".to_owned()),
+            intents: Vec::new(),
             absent_since: None,
         }
     }
@@ -174,7 +183,7 @@ mod tests {
         let check = |fields: Value, expected: &str| {
             let mut fields = map(fields);
             fields.extend(map(json!({ "seq": 7, "at": "T2" })));
-            assert_eq!(change(&fields), expected);
+            assert_eq!(change(&fields, &[]), expected);
         };
         check(json!({ "kind": "added", "diff": null }), "  change 7 added by T2");
         check(json!({ "kind": "added", "not_before": null, "diff": null }), "  change 7 added by T2");

@@ -79,7 +79,8 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D
 /// # Errors
 /// What the vendor's document does not allow.
 pub fn creation(fields: Map<String, Value>) -> Result<Write, String> {
-    let new: NewIdentity = serde_json::from_value(Value::Object(fields.clone())).map_err(|error| error.to_string())?;
+    let new: NewIdentity = serde_json::from_value(Value::Object(fields.clone()))
+        .map_err(|error| format!("{error}; the vendor wants FirstName, LastName and Company"))?;
     let required = [("FirstName", &new.first_name), ("LastName", &new.last_name), ("Company", &new.company)];
     if let Some((name, _)) = required.into_iter().find(|(_, value)| value.trim().is_empty()) {
         return Err(format!("{name} is empty, and the vendor wants one"));
