@@ -371,3 +371,161 @@ fn a_validation_parts_what_is_fatal_from_what_warns() {
     account.says(&account.run(&["listings", "validate", &path("broken.json")]).exited(2), "no JSON object");
     assert_eq!(account.number("SELECT count(*) FROM intents"), 0);
 }
+
+/// A small generator of random numbers: the same seed, the same run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    fn one_of<T: Clone>(&mut self, of: &[T]) -> T {
+        of[usize::try_from(self.roll(of.len() as u64)).unwrap()].clone()
+    }
+}
+
+impl<S> Account<S> {
+    /// Runs commands one after the other beside a daemon that is killed now and then, and settles what is left open.
+    fn storm(&self, dice: &mut Dice, steps: u64, mut next: impl FnMut(&mut Dice, u64) -> Vec<String>, calm: impl FnOnce()) {
+        let mut daemon = self.serving();
+        for step in 0..steps {
+            let words = next(dice, step);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let command = self.start(&words);
+            if dice.roll(4) == 0 {
+                std::thread::sleep(Duration::from_millis(dice.roll(30)));
+                daemon.signal("KILL");
+                daemon.wait(Duration::from_secs(10));
+                command.wait(LIMIT);
+                daemon = self.serving();
+            } else {
+                command.wait(LIMIT);
+            }
+        }
+        calm();
+        let open = || self.ids("SELECT intent_id FROM intents WHERE state IN ('sent', 'unknown')");
+        eventually("everything is settled", Duration::from_secs(90), || {
+            for intent in open() {
+                // Reads that lag may have shown an older value before it was sent: then a person looks, and gives it up.
+                if self.run(&["intents", "settle", &intent.to_string()]).both().contains("shows neither") {
+                    self.run(&["intents", "forget", &intent.to_string()]).succeeded();
+                }
+            }
+            open().is_empty()
+        });
+        self.stop(daemon);
+        self.run(&["reconcile", "--vendor", self.vendor()]).succeeded();
+    }
+
+    fn serving(&self) -> Program {
+        let daemon = self.start(&["run"]);
+        // A killed process leaves its socket behind; the new one answers.
+        eventually("it takes requests", LIMIT, || std::os::unix::net::UnixStream::connect(self.path("mls.db.sock")).is_ok());
+        daemon
+    }
+
+    fn vendor(&self) -> &'static str {
+        if std::fs::read_to_string(self.path("config.toml")).unwrap().contains("[spark]") { "spark" } else { "spotahome" }
+    }
+}
+
+/// How many seeds are played; CONTRIBUTING.md names the variable.
+fn seeds() -> u64 {
+    std::env::var("MLS_SYNC_WRITE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2)
+}
+
+#[test]
+fn no_mix_of_losses_and_kills_makes_an_identity_twice_or_loses_one() {
+    for seed in 0..seeds() {
+        let account = read_spark(spark::Options { lose_answers: 0.2, lose_requests: 0.2, accepted: 0.2, fault_rate: 0.05, ..small() }, "3s");
+        account.set(|options| options.records.cache_s = 1);
+        let mut ids = account.live();
+        let mut dice = Dice(seed);
+        let next = |dice: &mut Dice, step: u64| {
+            let id = dice.one_of(&ids).to_string();
+            let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+            match dice.roll(5) {
+                // Twins of one name, so that an intent could take the other's.
+                0 | 1 => words(&["identities", "create", "--first", "A", "--last", "Storm", "--company", &format!("C{}", step % 3), "--yes"]),
+                2 | 3 => words(&["identities", "update", &id, "--phone", &format!("555-{step}"), "--yes"]),
+                _ => {
+                    ids.retain(|known| known.to_string() != id);
+                    words(&["identities", "delete", &id, "--yes"])
+                }
+            }
+        };
+        account.storm(&mut dice, 25, next, || {
+            account.set(|options| {
+                (options.lose_answers, options.lose_requests, options.accepted, options.fault_rate) = (0.0, 0.0, 0.0, 0.0);
+            });
+        });
+        let made = account.ids("SELECT CAST(target AS INTEGER) FROM intents WHERE verb = 'create' AND state = 'done' ORDER BY 1");
+        let there: Vec<i64> = account.sandbox.with_world(|world| {
+            let all = [world.live(), world.deleted()].concat();
+            let mut storm: Vec<i64> = all.into_iter().filter(|id| world.record(*id).is_some_and(|record| record["LastName"] == "Storm")).collect();
+            storm.sort_unstable();
+            storm
+        });
+        assert_eq!(made, there, "seed {seed}: what was made is what intents say");
+        let done = account.number("SELECT count(*) FROM intents WHERE state = 'done'");
+        assert_eq!(u64::try_from(done).unwrap(), account.writes(), "seed {seed}: each write that the vendor obeyed is an intent that is done");
+        let (live, deleted) = account.sandbox.with_world(|world| (world.live(), world.deleted()));
+        assert_eq!(account.ids("SELECT identity_id FROM live_identities ORDER BY 1"), live, "seed {seed}");
+        assert_eq!(account.ids("SELECT identity_id FROM identities WHERE deleted_at IS NOT NULL ORDER BY 1"), deleted, "seed {seed}");
+    }
+}
+
+#[test]
+fn no_mix_of_losses_and_kills_changes_a_process_twice() {
+    for seed in 0..seeds() {
+        let account = read_spotahome("3s");
+        let agents: Vec<String> = account.sandbox.with_world(|world| world.agents().to_vec());
+        let ids: Vec<i64> = account.sandbox.with_world(|world| world.ids().into_iter().take(8).collect());
+        account.sandbox.reconfigure(|options| {
+            (options.lose_answers, options.lose_requests, options.fault_rate, options.read_lag_ms) = (0.3, 0.3, 0.05, 1000);
+        });
+        let mut dice = Dice(seed + 1000);
+        let next = |dice: &mut Dice, _| {
+            let (id, agent) = (dice.one_of(&ids).to_string(), dice.one_of(&agents));
+            let words: &[&str] = match dice.roll(5) {
+                0 => &["processes", "cancel", &id, "--yes"],
+                1 => &["processes", "unassign", &id, "--yes"],
+                _ => &["processes", "assign", &id, &agent, "--yes"],
+            };
+            words.iter().map(|word| (*word).to_owned()).collect()
+        };
+        let before: Vec<(i64, Option<String>)> = account.agents(&ids);
+        account.storm(&mut dice, 25, next, || {
+            account.sandbox.reconfigure(|options| (options.lose_answers, options.lose_requests, options.fault_rate) = (0.0, 0.0, 0.0));
+        });
+        let count = |verb: &str, id: i64| {
+            account.number(&format!("SELECT count(*) FROM intents WHERE verb = '{verb}' AND state = 'done' AND target = '{id}'"))
+        };
+        for (id, agent) in before {
+            let (is_cancelled, now) = account.sandbox.with_world(|world| {
+                let process = world.process(id).unwrap();
+                (process.is_cancelled(), process.facts.agent.clone())
+            });
+            assert!(count("cancel", id) == 0 || is_cancelled, "seed {seed}: {id} was cancelled");
+            if count("assign", id) + count("unassign", id) == 0 {
+                assert_eq!(now, agent, "seed {seed}: nobody gave {id} to another");
+            }
+            let row = account.agents(&[id]);
+            assert_eq!(row, [(id, now)], "seed {seed}");
+        }
+        let sent = account.sandbox.requests().iter().filter(|asked| asked.method != "GET").count();
+        let written = account.number("SELECT count(*) FROM intents");
+        assert!(sent <= usize::try_from(written).unwrap(), "seed {seed}: {sent} writes for {written} intents");
+    }
+}
+
+impl Account<SpotahomeSandbox> {
+    /// The agents of these processes, from the file.
+    fn agents(&self, ids: &[i64]) -> Vec<(i64, Option<String>)> {
+        let file = rusqlite::Connection::open(self.path("mls.db")).unwrap();
+        let agent = |id: &i64| file.query_row("SELECT agent_id FROM listing_processes WHERE process_id = ?1", [id], |row| row.get(0)).unwrap();
+        ids.iter().map(|id| (*id, agent(id))).collect()
+    }
+}

@@ -93,15 +93,10 @@ fn fault_due(vendor: &mut VendorState, is_write: bool) -> Option<Fault> {
     if !random.chance(options.fault_rate) {
         return None;
     }
-    let faults = [
-        Fault::Problem(500),
-        Fault::Html(502),
-        Fault::Html(504),
-        Fault::Text("{\"count\":1}".to_owned()),
-        Fault::Cut,
-        Fault::LostAnswer,
-        Fault::LostRequest,
-    ];
+    // A write that is answered with a 200 was done, so this is a fault of reads alone.
+    let text = (!is_write).then(|| Fault::Text("{\"count\":1}".to_owned()));
+    let others = [Fault::Problem(500), Fault::Html(502), Fault::Html(504), Fault::Cut, Fault::LostAnswer, Fault::LostRequest];
+    let faults: Vec<Fault> = others.into_iter().chain(text).collect();
     faults.get(random.index(faults.len())).cloned()
 }
 
