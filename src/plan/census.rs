@@ -106,6 +106,8 @@ impl Reading {
 pub(crate) struct Progress {
     /// When the last proven reading of everything began.
     pub whole: Option<Stamp>,
+    /// When the last one of these began in which every record could be read.
+    pub complete: Option<Stamp>,
     /// When the last proven reading of any kind began.
     pub read: Option<Stamp>,
     /// When the next one is due.

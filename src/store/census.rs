@@ -142,7 +142,8 @@ fn absences(database: &mut Database, census: &Census, began: &str, read: &BTreeS
         forget_absence(&tx, entity, feed, id)?;
     }
     for id in absent.iter().filter(|id| !known.contains_key(**id)) {
-        let sql = "INSERT INTO census_absent (entity, feed_id, key, since) VALUES (?1, ?2, ?3, ?4)";
+        let sql = "INSERT INTO census_absent (entity, feed_id, key, since, not_before)
+             VALUES (?1, ?2, ?3, ?4, (SELECT complete_at FROM censuses WHERE entity = ?1 AND feed_id = ?2))";
         tx.prepare_cached(sql)?.execute(params![entity.name, feed, id, began])?;
     }
     // Every record of a whole reading could be read.
@@ -205,9 +206,10 @@ pub(super) fn forget_absence(connection: &Connection, entity: &Entity, feed: &Fe
 
 /// Where the readings stand.
 fn progress(connection: &Connection, census: &Census) -> rusqlite::Result<Progress> {
-    let sql = "SELECT proven_at, read_at, due_at, absent, credential FROM censuses WHERE feed_id = ?1 AND entity = ?2";
+    let sql = "SELECT proven_at, complete_at, read_at, due_at, absent, credential FROM censuses WHERE feed_id = ?1 AND entity = ?2";
     let read = |row: &rusqlite::Row| {
-        Ok(Progress { whole: row.get(0)?, read: row.get(1)?, due: row.get(2)?, absent: row.get(3)?, credential: row.get(4)? })
+        let (whole, complete, read, due, absent, credential) = row.try_into()?;
+        Ok(Progress { whole, complete, read, due, absent, credential })
     };
     connection.query_row(sql, params![census.feed, census.entity.name], read).optional().map(Option::unwrap_or_default)
 }
@@ -219,10 +221,10 @@ fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Opt
     let absent: u64 =
         value(&tx, "SELECT count(*) FROM census_absent WHERE entity = ?1 AND feed_id = ?2", params![census.entity.name, census.feed])?;
     tx.execute(
-        "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem, credential)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem, credential, complete_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (feed_id, entity) DO UPDATE SET proven_at = ?3, proven_rows = coalesce(?4, proven_rows), read_at = ?5, absent = ?6,
-             due_at = ?7, problem = ?8, credential = ?9",
+             due_at = ?7, problem = ?8, credential = ?9, complete_at = ?10",
         params![
             census.feed,
             census.entity.name,
@@ -233,6 +235,7 @@ fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Opt
             time(progress.due),
             problem,
             progress.credential,
+            time(progress.complete),
         ],
     )?;
     Ok(tx.commit()?)

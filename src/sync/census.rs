@@ -167,6 +167,7 @@ impl<'a> Round<'a> {
                     (progress.whole, rows) = (progress.read, Some(live));
                 }
                 if is_whole && unreadable == 0 {
+                    progress.complete = progress.read;
                     let is_other = progress.credential.is_some() && progress.credential != credential;
                     problem = match self.sweep(kind, feed, &began, (keys, live, is_other)).await? {
                         Some(withheld) => withheld,

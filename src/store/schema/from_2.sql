@@ -97,7 +97,8 @@ CREATE TABLE changes (
     stamp TEXT,
     at TEXT NOT NULL,
     bulk INTEGER NOT NULL DEFAULT 0,
-    diff TEXT
+    diff TEXT,
+    not_before TEXT
 ) STRICT;
 INSERT INTO changes (seq, entity, feed_id, key, kind, cause, at, diff)
 SELECT
@@ -343,6 +344,7 @@ CREATE TABLE censuses (
     due_at TEXT,
     problem TEXT,
     credential TEXT,
+    complete_at TEXT,
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE census_absent (
@@ -350,5 +352,6 @@ CREATE TABLE census_absent (
     feed_id TEXT NOT NULL,
     key TEXT NOT NULL,
     since TEXT NOT NULL,
+    not_before TEXT,
     PRIMARY KEY (entity, feed_id, key)
 ) STRICT, WITHOUT ROWID;
