@@ -16,8 +16,10 @@ pub const PROCESSES_MEMBER: &str = "sah:listing-processes";
 pub const STATES_MEMBER: &str = "sah:listing-process:states";
 /// The value of the filter for those without an agent.
 pub const UNASSIGNED: &str = "unassigned";
+/// The state of one that was cancelled.
+pub const CANCELLED: &str = "cancelled";
 /// The states that the document names, in its order.
-pub const STATES: [&str; 5] = ["cancelled", "propertyVerified", "propertyUnverified", "waitingContent", "waitingProperty"];
+pub const STATES: [&str; 5] = [CANCELLED, "propertyVerified", "propertyUnverified", "waitingContent", "waitingProperty"];
 
 /// A listing process. What one holds is known from a single example; the first field is ours.
 pub static PROCESS: [Field; 7] = [
