@@ -1057,6 +1057,22 @@ CREATE TABLE listing_processes (  -- public
     PRIMARY KEY (account, process_id)
 ) STRICT;
 
+-- How many listing processes Spotahome says that it has, as it last said (spotahome.states_every of the configuration). If the states
+-- come to less than all, there is a state that is not named here, or some are hidden; if they come to more, cancelled or other
+-- processes are not in the list without a filter.
+CREATE TABLE process_states (  -- public
+    account                         TEXT NOT NULL,  -- as in `listing_processes`
+    counted                         TEXT NOT NULL CHECK (counted IN ('state', 'all', 'unassigned')),
+                                                    -- 'state': those in this state; 'all': those in the list without a
+                                                    -- filter; 'unassigned': those without an agent
+    state                           TEXT NOT NULL,  -- the vendor's word; empty unless counted = 'state'
+    is_listed                       INTEGER NOT NULL,  -- boolean: the vendor's list of states has the word
+    is_documented                   INTEGER NOT NULL,  -- boolean: the vendor's document has it
+    total                           INTEGER,        -- how many; null where the vendor refused to tell
+    checked_at                      TEXT NOT NULL,  -- when
+    PRIMARY KEY (account, counted, state)
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX identities_deleted ON identities (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX listing_processes_deleted ON listing_processes (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 

@@ -162,7 +162,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Feeds(arguments) => feeds::feeds(&Config::read_for_reading(&cli.global.config)?, arguments).await,
         Command::Lookups(arguments) => lookups::lookups(&Config::read_for_reading(&cli.global.config)?, &arguments),
         Command::Identities(arguments) => identities::identities(&Config::read_for_reading(&cli.global.config)?, arguments),
-        Command::Processes(arguments) => processes::processes(&Config::read_for_reading(&cli.global.config)?, arguments),
+        Command::Processes(arguments) => processes::processes(&cli.global.config, arguments).await,
         Command::Why(arguments) => why::why(&cli.global.config, arguments).await,
         Command::Refetch(arguments) => refetch::refetch(&cli.global.config, arguments).await,
         Command::Ask(arguments) => ask::ask(&cli.global.config, arguments).await,

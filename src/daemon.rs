@@ -139,7 +139,7 @@ impl Daemon {
             accounts.iter_mut().for_each(|account| account.follow(&tools, &mut services));
         }
         let outcome = tokio::select! {
-            outcome = work(&mut listings, &accounts, &tools, (once, options.reconcile)) => outcome,
+            outcome = work(&mut listings, &accounts, &tools, &options) => outcome,
             error = housekeeper.failed() => Err(error),
             error = failed(&mut services) => Err(error),
         };
@@ -174,18 +174,18 @@ async fn work(
     listings: &mut Option<(Supervisor, SecretString)>,
     accounts: &[Account],
     tools: &CensusTools,
-    (once, reconcile): (bool, bool),
+    options: &RunOptions,
 ) -> anyhow::Result<RunOutcome> {
     let mut outcome = match listings {
         Some((supervisor, key)) => supervisor.work(key.clone()).await?,
-        None if once => RunOutcome::default(),
+        None if options.once => RunOutcome::default(),
         None => {
             tools.stop.cancelled().await;
             RunOutcome::default()
         }
     };
-    for account in accounts.iter().filter(|_| once) {
-        account.once(tools, reconcile).await?;
+    for account in accounts.iter().filter(|_| options.once) {
+        account.once(tools, options).await?;
     }
     outcome.stopped |= tools.stop.is_cancelled();
     Ok(outcome)

@@ -30,5 +30,6 @@ mod second_reading;
 mod set_aside;
 pub mod sharing;
 pub(crate) mod step;
+pub(crate) mod totals;
 pub mod window;
 pub(crate) mod zone;

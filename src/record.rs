@@ -7,6 +7,7 @@ mod ledger;
 mod source;
 mod spoken;
 mod stamp;
+mod totals;
 pub mod zone;
 
 pub use field::{Cell, Content, ContentHasher, Field, Kind, NamedBy};
@@ -16,6 +17,7 @@ pub use ledger::{ClosedGate, Counts, Ledger, Period};
 pub use source::Source;
 pub use spoken::spoken;
 pub use stamp::{DayTime, Stamp};
+pub use totals::{ProcessTotals, StateTotal};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -20,6 +20,7 @@ mod reporter;
 pub mod session;
 pub(crate) mod shared;
 pub(crate) mod tools;
+pub(crate) mod totals;
 mod trouble;
 pub(crate) mod trouble_log;
 pub(crate) mod worker;

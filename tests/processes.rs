@@ -122,6 +122,7 @@ fn cancelled_processes_are_mirrored_wherever_the_vendor_has_them() {
 #[test]
 fn where_nothing_is_hidden_cancelled_ones_cost_one_request_more() {
     let account = Account::new(190, Cancelled::Listed);
+    account.configure("states_every = \"0s\"\n");
     account.sandbox.with_world(|world| {
         world.ids().into_iter().take(60).for_each(|id| {
             world.edit(id, |facts| facts.state = "cancelled".to_owned());
@@ -199,4 +200,54 @@ fn an_absence_has_its_interval_from_the_last_reading_that_showed_it() {
         account.json(&["history", "spotahome", &gone.to_string(), "--entity", "process", "--json"])["changes"][1]["not_before"],
         since
     );
+}
+
+#[test]
+fn totals_of_the_vendor_tell_what_its_list_hides_and_which_states_are_new() {
+    let account = Account::new(60, Cancelled::Listed);
+    account.run(&["run", "--once"]).succeeded();
+    let totals = || account.json(&["status", "--json"])["scanned"][0]["vendor_totals"].clone();
+    assert_eq!((&totals()["all"], &totals()["notices"]), (&60.into(), &Value::Array(Vec::new())));
+    let states = account.run(&["processes", "states"]).succeeded();
+    let cancelled = account.number(CANCELLED);
+    assert!(states.stdout.contains(&format!("{cancelled:>9}  {cancelled:>9}  cancelled")), "{}", states.both());
+    let before = account.sandbox.requests().len();
+    account.run(&["run", "--once"]).succeeded();
+    assert_eq!(account.asked(before, "itemsPerPage=1&") + account.asked(before, "state=waitingContent"), 0, "once a day is enough");
+    account.sandbox.reconfigure(|options| options.cancelled = Cancelled::Hidden);
+    let asked = account.run(&["processes", "states", "--ask"]).succeeded();
+    assert!(asked.stdout.contains("! the states come to 60 processes, and the whole list to"), "{}", asked.both());
+    account.sandbox.with_world(|world| {
+        let ids = world.ids();
+        ids.into_iter().take(2).for_each(|id| _ = world.edit(id, |facts| facts.state = "archived".to_owned()));
+    });
+    account.sandbox.reconfigure(|options| options.extra_state = Some("archived".to_owned()));
+    account.reconcile().succeeded();
+    let status = account.run(&["status"]).succeeded();
+    assert!(status.stdout.contains("that its document does not name: archived"), "{}", status.both());
+    let shown = account.json(&["processes", "states", "--json"]);
+    assert_eq!((&shown[0]["account"], &shown[0]["states"]["archived"]), (&"spotahome".into(), &2.into()));
+    let sql = "SELECT total FROM process_states WHERE state = 'archived' AND is_listed AND NOT is_documented";
+    assert_eq!(account.number(sql), 2);
+}
+
+#[test]
+fn totals_are_not_asked_for_where_they_are_off_or_another_process_is_at_work() {
+    let account = Account::new(30, Cancelled::Listed);
+    account.configure("states_every = \"0s\"\n");
+    account.run(&["processes", "states", "--ask"]).exited(2);
+    let daemon = account.start(&["run"]);
+    eventually("it is loaded", LIMIT, || {
+        account.path("mls.db").exists() && account.run(&["status"]).stdout.contains("30 listing processes")
+    });
+    let asked = account.run(&["processes", "states", "--ask"]).exited(3);
+    assert!(asked.stdout.contains("the vendor was not asked yet") && asked.both().contains("reads the totals itself"), "{}", asked.both());
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(10)).succeeded();
+    assert_eq!(account.number("SELECT count(*) FROM process_states"), 0);
+    account.run(&["processes", "states", "--ask"]).succeeded();
+    assert_eq!(account.number("SELECT count(*) FROM process_states WHERE counted = 'state' AND is_listed AND is_documented"), 5);
+    account.write("token", "wrong.wrong.wrong");
+    let asked = account.run(&["processes", "states", "--ask"]).exited(1);
+    assert!(asked.both().contains("HTTP 401") && asked.stdout.contains("waitingContent"), "{}", asked.both());
 }

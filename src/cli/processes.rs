@@ -1,10 +1,13 @@
 //! `mls-sync processes`: the listing processes of Spotahome, from the file.
 
-use super::print::{grouped, print_json};
+mod states;
+
+use super::print::print_json;
 use crate::config::Config;
 use crate::record::printable;
 use crate::store::scanned_rows::{self, Processes};
 use serde_json::{Map, Value};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Characters of a value that fit a line.
@@ -47,19 +50,16 @@ struct Filter {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// List the states that occur, and how many processes are in each
-    States {
-        /// For programs: one JSON object, a number by each state
-        #[arg(long)]
-        json: bool,
-    },
+    /// List the states, and how many processes are in each, in the file and at the vendor
+    States(states::Arguments),
 }
 
-pub(super) fn processes(config: &Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn processes(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { command, filter, json } = arguments;
-    if let Some(Command::States { json }) = command {
-        return states(config, json);
+    if let Some(Command::States(arguments)) = command {
+        return states::states(config, arguments).await;
     }
+    let config = Config::read_for_reading(config)?;
     let Filter { state, agent, unassigned, account, property, deleted } = filter;
     let which = Processes { deleted, state, agent, unassigned, account_id: account, property_id: property };
     let found = scanned_rows::processes(&config.database, &which)?;
@@ -71,20 +71,6 @@ pub(super) fn processes(config: &Config, arguments: Arguments) -> anyhow::Result
     }
     for process in &found {
         println!("{}", line(process));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn states(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let states = scanned_rows::process_states(&config.database)?;
-    if json {
-        return print_json(&states);
-    }
-    if states.is_empty() {
-        println!("The file holds no process.");
-    }
-    for (state, count) in &states {
-        println!("{:>9}  {}", grouped(*count), printable(if state.is_empty() { "(none)" } else { state }, VALUE));
     }
     Ok(ExitCode::SUCCESS)
 }

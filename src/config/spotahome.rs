@@ -19,6 +19,7 @@ pub(crate) struct Spotahome {
     pub(crate) auth_scheme: String,
     pub(crate) items_per_page: u32,
     pub(crate) every: Span,
+    pub(crate) states_every: Span,
     pub(crate) timeout: Span,
     pub(crate) rate: Rate,
 }

@@ -2,6 +2,7 @@
 
 use super::housekeeper::Budget;
 use super::key_watch::{self, Watched};
+use super::run::RunOptions;
 use crate::config::{Config, ConfigError, Scanned, SignIn};
 use crate::plan::brake::BrakeLimits;
 use crate::plan::census::Rhythm;
@@ -9,6 +10,7 @@ use crate::record::FeedId;
 use crate::store::Error as StoreError;
 use crate::sync::census::{self, Kind};
 use crate::sync::tools::CensusTools;
+use crate::sync::totals::{self, Totals};
 use crate::vendor::catalogue::Catalogue;
 use crate::vendor::spark::{Client as SparkClient, ClientOptions as SparkOptions};
 use crate::vendor::spotahome::{Client as SpotahomeClient, ClientOptions as SpotahomeOptions};
@@ -28,6 +30,8 @@ pub(super) struct Account {
     pub(super) vendor: &'static str,
     kind: Kind,
     budget: Budget,
+    /// What the vendor counts, where it does.
+    totals: Option<Totals>,
     /// The token, where it comes from a file, with the one in use.
     token: Option<(Watched, SecretString)>,
 }
@@ -41,6 +45,9 @@ impl Account {
     pub(super) fn follow(&mut self, tools: &CensusTools, tasks: &mut JoinSet<()>) {
         let tools = CensusTools { again: Arc::default(), ..self.tools(tools) };
         tasks.spawn(census::work(tools.clone(), vec![self.kind.clone()]));
+        if let Some(totals) = &self.totals {
+            tasks.spawn(totals::work(tools.clone(), totals.clone()));
+        }
         if let Some((mut watched, first)) = self.token.take() {
             let (set, again) = (watched.set, Arc::clone(&tools.again));
             watched.set = Box::new(move |token| set(token).inspect(|()| again.notify_one()));
@@ -48,13 +55,20 @@ impl Account {
         }
     }
 
-    /// Reads it once; to reconcile, twice: what both readings lack may be deleted.
-    pub(super) async fn once(&self, tools: &CensusTools, reconcile: bool) -> Result<(), StoreError> {
-        if reconcile {
-            census::now(&self.tools(tools), &self.kind).await?;
-            return census::now(&self.tools(tools), &self.kind).await;
+    /// Reads it once; to reconcile, twice: what both readings lack may be deleted. Or reads what the vendor counts alone.
+    pub(super) async fn once(&self, tools: &CensusTools, options: &RunOptions) -> Result<(), StoreError> {
+        let tools = self.tools(tools);
+        if options.reconcile {
+            census::now(&tools, &self.kind).await?;
+            census::now(&tools, &self.kind).await?;
+        } else if !options.totals {
+            census::once(&tools, std::slice::from_ref(&self.kind), &BTreeSet::new()).await?;
         }
-        census::once(&self.tools(tools), std::slice::from_ref(&self.kind), &BTreeSet::new()).await
+        match &self.totals {
+            Some(totals) if options.reconcile || options.totals => totals::read(&tools, totals).await.map(drop),
+            Some(totals) => totals::if_due(&tools, totals).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     fn tools(&self, tools: &CensusTools) -> CensusTools {
@@ -110,8 +124,10 @@ fn of_spotahome(config: &Config) -> Result<Account, ConfigError> {
     let vendor = Arc::new(Spotahome::new(client, Limiter::new(scanned.limiter_options())));
     let limiter = Arc::clone(vendor.limiter());
     let catalogue = Catalogue::Processes(Arc::clone(&vendor), section.items_per_page);
+    let totals = Totals { vendor: Arc::clone(&vendor), account: FeedId(scanned.account.to_owned()), every: section.states_every.0 };
     let watched = watched(config, "spotahome", "token of Spotahome", move |token| vendor.set_token(token));
-    Ok(account("spotahome", config, (scanned, catalogue, limiter), watched.map(|watched| (watched, token))))
+    let account = account("spotahome", config, (scanned, catalogue, limiter), watched.map(|watched| (watched, token)));
+    Ok(Account { totals: Some(totals), ..account })
 }
 
 fn account(
@@ -124,7 +140,7 @@ fn account(
     let limits = BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget };
     let rhythm = Rhythm { every: scanned.every.0, whole_every: Duration::ZERO, has_updates: false };
     let kind = Kind { catalogue, account: Some(FeedId(scanned.account.to_owned())), rhythm, limits };
-    Account { vendor, kind, budget: Budget { name: scanned.budget(), limiter }, token }
+    Account { vendor, kind, budget: Budget { name: scanned.budget(), limiter }, totals: None, token }
 }
 
 /// A token that comes from a file, which may change.

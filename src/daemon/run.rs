@@ -18,6 +18,8 @@ pub(crate) struct RunOptions {
     pub feeds: Vec<FeedId>,
     /// Set a whole reading against the file.
     pub reconcile: bool,
+    /// Read the vendor's totals of an account, and nothing else.
+    pub totals: bool,
     /// Only tell what the reconcile would repair and delete.
     pub dry_run: bool,
 }

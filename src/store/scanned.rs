@@ -1,5 +1,6 @@
 //! The state of the accounts of Spark and Spotahome: counts of rows, the last whole reading, problems.
 
+use super::process_states::{self, TotalsReport};
 use super::query::rows;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct ScannedReport {
     pub due_at: Option<String>,
     /// What is wrong.
     pub problem: Option<String>,
+    /// Of processes, what the vendor last counted.
+    pub vendor_totals: Option<TotalsReport>,
 }
 
 impl ScannedReport {
@@ -54,19 +57,33 @@ pub(super) fn reports(connection: &Connection) -> rusqlite::Result<Vec<ScannedRe
          FROM censuses WHERE entity IN ('identity', 'process') ORDER BY entity, feed_id";
     let mut reports: Vec<ScannedReport> = rows(connection, sql, [], |row| {
         let (entity, account, proven_at, proven_rows, absent, due_at, problem, live, deleted, active, unassigned) = row.try_into()?;
-        let states = BTreeMap::new();
-        Ok(ScannedReport { entity, account, live, deleted, states, unassigned, active, proven_at, proven_rows, absent, due_at, problem })
+        let (states, vendor_totals) = (BTreeMap::new(), None);
+        Ok(ScannedReport {
+            entity,
+            account,
+            live,
+            deleted,
+            states,
+            unassigned,
+            active,
+            proven_at,
+            proven_rows,
+            absent,
+            due_at,
+            problem,
+            vendor_totals,
+        })
     })?;
     for report in reports.iter_mut().filter(|report| report.entity == "process") {
-        report.states = states(connection, Some(&report.account))?;
+        report.states = states(connection, &report.account)?;
+        report.vendor_totals = process_states::report(connection, &report.account)?;
     }
     Ok(reports)
 }
 
-/// How many processes that are not deleted are in each state.
-pub(super) fn states(connection: &Connection, account: Option<&str>) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let sql = "SELECT coalesce(state, ''), count(*) FROM listing_processes
-         WHERE deleted_at IS NULL AND (?1 IS NULL OR account = ?1) GROUP BY state";
+/// How many processes of an account that are not deleted are in each state.
+fn states(connection: &Connection, account: &str) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let sql = "SELECT coalesce(state, ''), count(*) FROM listing_processes WHERE deleted_at IS NULL AND account = ?1 GROUP BY state";
     let found: Vec<(String, u64)> = rows(connection, sql, [account], |row| row.try_into())?;
     Ok(found.into_iter().collect())
 }

@@ -8,6 +8,7 @@ mod filter;
 mod list;
 mod refusal;
 mod token;
+mod totals;
 mod write;
 
 pub use calls::Spotahome;

@@ -334,6 +334,16 @@ CREATE TABLE listing_processes (
 ) STRICT;
 CREATE INDEX identities_deleted ON identities (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX listing_processes_deleted ON listing_processes (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE TABLE process_states (
+    account TEXT NOT NULL,
+    counted TEXT NOT NULL CHECK (counted IN ('state', 'all', 'unassigned')),
+    state TEXT NOT NULL,
+    is_listed INTEGER NOT NULL,
+    is_documented INTEGER NOT NULL,
+    total INTEGER,
+    checked_at TEXT NOT NULL,
+    PRIMARY KEY (account, counted, state)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE censuses (
     feed_id TEXT NOT NULL,
     entity TEXT NOT NULL,
