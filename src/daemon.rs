@@ -144,7 +144,7 @@ impl Daemon {
             error = failed(&mut services) => Err(error),
         };
         // The housekeeper of a run that ends has no time for it.
-        while once && outcome.is_ok() && !tools.stop.is_cancelled() && store.purge(mirror_time()).await? {}
+        while once && !options.dry_run && outcome.is_ok() && !tools.stop.is_cancelled() && store.purge(mirror_time()).await? {}
         notify(&[NotifyState::Stopping]);
         tools.stop.cancel();
         store.hurry();
@@ -185,6 +185,10 @@ async fn work(
         }
     };
     for account in accounts.iter().filter(|_| options.once) {
+        if options.reconcile && options.dry_run {
+            outcome.dry_runs.extend(account.dry_run(tools).await?);
+            continue;
+        }
         account.once(tools, options).await?;
     }
     outcome.stopped |= tools.stop.is_cancelled();

@@ -1,5 +1,6 @@
 //! The outside world, out: the SQLite file that consumers read.
 
+mod absences;
 mod census;
 mod change_reader;
 mod changes;

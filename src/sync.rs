@@ -7,6 +7,7 @@ pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod discovery;
+pub(crate) mod dry_run;
 mod fetch;
 pub(crate) mod gatherer;
 pub(crate) mod heartbeat;

@@ -251,3 +251,35 @@ fn totals_are_not_asked_for_where_they_are_off_or_another_process_is_at_work() {
     let asked = account.run(&["processes", "states", "--ask"]).exited(1);
     assert!(asked.both().contains("HTTP 401") && asked.stdout.contains("waitingContent"), "{}", asked.both());
 }
+
+#[test]
+fn a_dry_run_tells_what_a_reconcile_would_do_and_changes_nothing() {
+    let account = Account::new(90, Cancelled::Listed);
+    account.run(&["run", "--once"]).succeeded();
+    let [gone, edited] = account.there(false)[..2].try_into().unwrap();
+    account.sandbox.with_world(|world| {
+        assert!(world.vanish(gone) && world.edit(edited, |facts| facts.agent = Some("an-agent".to_owned())));
+        world.add();
+    });
+    let state = || {
+        let count = "SELECT (SELECT count(*) FROM changes) * 1000000 + (SELECT count(*) FROM census_absent) * 1000 + count(*) FROM listing_processes";
+        (account.number(count), account.json(&["status", "--json"])["scanned"].clone())
+    };
+    let before = state();
+    let dry = ["reconcile", "--vendor", "spotahome", "--dry-run", "--json"];
+    let told = account.json(&dry);
+    let expected = r#"{"account":"spotahome","read":90,"added":1,"changed":1,"deleted":1,"withheld":0,"note":null}"#;
+    assert_eq!(told, serde_json::from_str::<Value>(expected).unwrap());
+    assert_eq!(state(), before);
+    let done = account.json(&["reconcile", "--vendor", "spotahome", "--json"]);
+    assert_eq!((&done["account"], &done["live"], &done["deleted"]), (&"spotahome".into(), &90.into(), &1.into()));
+    let told = account.run(&dry[..4]).succeeded();
+    assert!(told.stdout.contains("90 read  0 would be added  0 changed  0 deleted  0 absent"), "{}", told.both());
+    let lost = account.there(false);
+    account.sandbox.with_world(|world| lost.iter().for_each(|id| assert!(world.vanish(*id))));
+    let before = state();
+    let told = account.run(&dry[..4]).exited(1);
+    assert!(told.stdout.contains(&format!("0 deleted  {} absent", lost.len())) && told.stdout.contains("! the vendor"), "{}", told.both());
+    assert_eq!(state(), before);
+    assert_eq!(account.number("SELECT count(*) FROM reconcile_runs"), 0, "there is nothing to approve");
+}

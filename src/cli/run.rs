@@ -123,13 +123,17 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
 
 /// Prints a line for each account; tells whether each has a whole reading and no problem.
 pub(super) fn print_scanned(database: &Path, vendors: &BTreeSet<&'static str>) -> anyhow::Result<bool> {
-    let of_vendor = |report: &ScannedReport| if report.entity == "identity" { "spark" } else { "spotahome" };
     let mut whole = true;
-    for report in report::status(database)?.scanned.iter().filter(|report| vendors.contains(of_vendor(report))) {
+    for report in report::status(database)?.scanned.iter().filter(|report| vendors.contains(vendor_of(report))) {
         scanned::lines(report, |at| format!("as of {at}")).iter().for_each(|line| println!("{line}"));
         whole &= report.is_whole();
     }
     Ok(whole)
+}
+
+/// The vendor of an account.
+pub(super) fn vendor_of(report: &ScannedReport) -> &'static str {
+    if report.entity == "identity" { "spark" } else { "spotahome" }
 }
 
 fn summary(report: &FeedReport, counters: &FeedProgress) -> String {

@@ -9,6 +9,8 @@ use crate::plan::census::Rhythm;
 use crate::record::FeedId;
 use crate::store::Error as StoreError;
 use crate::sync::census::{self, Kind};
+use crate::sync::dry_run::{self, DryRun};
+use crate::sync::heartbeat::Beat;
 use crate::sync::tools::CensusTools;
 use crate::sync::totals::{self, Totals};
 use crate::vendor::catalogue::Catalogue;
@@ -69,6 +71,14 @@ impl Account {
             Some(totals) => totals::if_due(&tools, totals).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Reads it twice, and tells what a reconcile would do. `None` when stopped.
+    pub(super) async fn dry_run(&self, tools: &CensusTools) -> Result<Option<DryRun>, StoreError> {
+        let account = self.kind.account.clone().expect("the rows of an account are its own");
+        let done = dry_run::dry_run(&self.tools(tools), &self.kind, &account).await;
+        tools.progress.census_beat(self.vendor, Beat::Absent);
+        done
     }
 
     fn tools(&self, tools: &CensusTools) -> CensusTools {

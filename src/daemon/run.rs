@@ -1,6 +1,7 @@
 //! What a run of the process is to do, and how a one-shot run ended.
 
 use crate::record::{FeedId, Stamp};
+use crate::sync::dry_run::DryRun;
 use std::collections::BTreeMap;
 
 /// What a run is to do.
@@ -31,6 +32,8 @@ pub(crate) struct RunOutcome {
     pub stopped: bool,
     /// What each feed lacks; empty for one that is complete.
     pub feeds: BTreeMap<FeedId, Vec<String>>,
+    /// What a dry run found of each account.
+    pub dry_runs: Vec<DryRun>,
     /// Why no feed could be found.
     pub no_feeds: Option<String>,
 }

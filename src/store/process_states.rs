@@ -34,7 +34,7 @@ impl Store {
     /// When the totals of an account were last read.
     pub(crate) async fn totals_checked(&self, account: FeedId) -> Result<Option<Stamp>, Error> {
         let sql = "SELECT max(checked_at) FROM process_states WHERE account = ?1";
-        self.read(move |db| Ok(value(&db.connection, sql, [account])?)).await
+        self.read(move |db| value(&db.connection, sql, [account])).await
     }
 }
 

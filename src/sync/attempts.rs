@@ -3,12 +3,13 @@
 use super::census::{Kind, Outcome, Round};
 use super::clock::mirror_time;
 use crate::plan::census::{ATTEMPTS, Known, Next, Reading};
+use crate::plan::merge::ActionKind;
 use crate::record::{Failure, FeedId, ListingId, Page, Presence, Window};
 use crate::store::Error as StoreError;
 use crate::sync::heartbeat::Beat;
 use crate::vendor::Error;
 use crate::vendor::catalogue::List;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -25,7 +26,7 @@ struct SoFar {
     repeated: BTreeSet<ListingId>,
     live: u64,
     unreadable: u64,
-    changed: u64,
+    changed: BTreeMap<ListingId, ActionKind>,
 }
 
 impl Round<'_> {
@@ -81,7 +82,7 @@ impl Round<'_> {
             let repeated = page.records.iter().filter(|record| kind.catalogue.is_repeated(record));
             so_far.repeated.extend(repeated.map(|record| record.key.listing.clone()));
             let next = reading.on_page(&page);
-            so_far.changed += self.store(kind, feed, (list.presence, page)).await?;
+            so_far.changed.extend(self.store(kind, feed, (list.presence, page)).await?);
             match next {
                 _ if is_known => break,
                 Next::Page(next) => number = next,
