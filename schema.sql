@@ -1057,6 +1057,22 @@ CREATE TABLE listing_processes (  -- public
     PRIMARY KEY (account, process_id)
 ) STRICT;
 
+-- How many listing processes Spotahome says that it has, as it last said (spotahome.states_every of the configuration). If the states
+-- come to less than all, there is a state that is not named here, or some are hidden; if they come to more, cancelled or other
+-- processes are not in the list without a filter.
+CREATE TABLE process_states (  -- public
+    account                         TEXT NOT NULL,  -- as in `listing_processes`
+    counted                         TEXT NOT NULL CHECK (counted IN ('state', 'all', 'unassigned')),
+                                                    -- 'state': those in this state; 'all': those in the list without a
+                                                    -- filter; 'unassigned': those without an agent
+    state                           TEXT NOT NULL,  -- the vendor's word; empty unless counted = 'state'
+    is_listed                       INTEGER NOT NULL,  -- boolean: the vendor's list of states has the word
+    is_documented                   INTEGER NOT NULL,  -- boolean: the vendor's document has it
+    total                           INTEGER,        -- how many; null where the vendor refused to tell
+    checked_at                      TEXT NOT NULL,  -- when
+    PRIMARY KEY (account, counted, state)
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX identities_deleted ON identities (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX listing_processes_deleted ON listing_processes (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 
@@ -1072,6 +1088,7 @@ CREATE TABLE censuses (  -- public
     problem                         TEXT,           -- what is wrong, for a person; null when all is well
     credential                      TEXT,           -- internal: hash of the token's user at the last whole reading after
                                                     -- which no deletion was withheld
+    complete_at                     TEXT,           -- when the last whole reading began in which every record could be read
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;
 
@@ -1260,8 +1277,8 @@ FROM misfits
 WHERE entity = 'listing'
 GROUP BY feed_id, field;
 
--- One row per real change of a row of `listings`, `agents`, `offices` or `open_houses`, in the order in which the mirror stored them. What changed nothing has no
--- row. The oldest may have been cut (history.keep of the configuration): see schema_meta.
+-- One row per real change of a row of `listings`, `agents`, `offices`, `open_houses`, `identities` or `listing_processes`, in the
+-- order in which the mirror stored them. What changed nothing has no row. The oldest may have been cut (history.keep of the configuration): see schema_meta.
 CREATE TABLE changes (  -- public
     seq                             INTEGER PRIMARY KEY AUTOINCREMENT,
                                                     -- rises in the order of the commits, and is never used twice; the row's
@@ -1285,20 +1302,70 @@ CREATE TABLE changes (  -- public
     bulk                            INTEGER NOT NULL DEFAULT 0,
                                                     -- boolean: one of 50 or more changes of one transaction that are of one
                                                     -- kind and concern the same columns, mls_update_date aside
-    diff                            TEXT            -- JSON object: each column of the vendor and `extra` that differs, with
+    diff                            TEXT,           -- JSON object: each column of the vendor and `extra` that differs, with
                                                     -- its value before and after: {"price": [450000, 440000]}. Columns that
                                                     -- hold JSON are given as their text. Null for the first change of a key:
                                                     -- it brought every value, and what it brought is the row of `listings`
                                                     -- without what later diffs changed. Null, too, where version 3 of the
                                                     -- schema came after the change, and where its values may not be kept.
                                                     -- `mls-sync changes` fills in what is known
+    not_before                      TEXT            -- of what the vendor does not date (all but listings): when the last whole
+                                                    -- reading began that may still have shown the state before. The
+                                                    -- change was made between then and `at`. Null where that is not
+                                                    -- known: of listings, and before the first whole reading
 ) STRICT;
 
 CREATE INDEX changes_of_key ON changes (entity, feed_id, key);
 -- When prices fell; the view price_reductions has the same words.
 CREATE INDEX changes_price_falls ON changes (entity, at) WHERE diff ->> '$.price[1]' < diff ->> '$.price[0]';
 
--- The same under the names of RESO's EntityEvent, for programs that follow a RESO service.
+-- What became of listing processes, at least: what was made and undone between two readings is not seen. A change of the table
+-- `changes` is one row for each column that it changed, and one more where a process came, vanished or came back. The oldest rows
+-- may have been cut, as in `changes`.
+CREATE VIEW process_changes AS  -- public
+SELECT
+    told.seq,
+    told.feed_id AS account,
+    CAST(told.key AS INTEGER) AS process_id,
+    CASE told.kind WHEN 'added' THEN 'insert' WHEN 'deleted' THEN 'vanish' ELSE 'revive' END AS kind,
+                                 -- insert, vanish, revive; state, assign (of the agent) or update (of any other column)
+    NULL AS field,               -- the column of `listing_processes`; null with insert, vanish and revive
+    iif(told.kind = 'deleted', told.state, NULL) AS old_value,
+                                 -- with vanish, the state that it had; with assign, null if there was no agent
+    iif(told.kind = 'deleted', NULL, told.state) AS new_value,
+                                 -- with insert and revive, the state that it had then; with assign, null if there is no agent
+    told.not_before AS after,    -- it happened after this (not_before in `changes`) ...
+    told.at AS by                -- ... and by this
+FROM (
+    SELECT
+        seq, feed_id, key, kind, not_before, at,
+        -- The state then is the old one of the next change of it, or else the present one.
+        (SELECT state FROM (
+            SELECT seq AS place, later.diff ->> '$.state[0]' AS state
+            FROM changes AS later
+            WHERE later.entity = 'process' AND later.feed_id = changes.feed_id AND later.key = changes.key AND later.seq > changes.seq
+                AND json_type(later.diff, '$.state') IS NOT NULL
+            UNION ALL
+            SELECT 9223372036854775807, state FROM listing_processes WHERE account = changes.feed_id AND process_id = changes.key
+            ORDER BY place LIMIT 1)) AS state
+    FROM changes
+    WHERE entity = 'process' AND kind IN ('added', 'deleted', 'restored')
+) AS told
+UNION ALL
+SELECT
+    changes.seq,
+    changes.feed_id,
+    CAST(changes.key AS INTEGER),
+    CASE column.key WHEN 'state' THEN 'state' WHEN 'agent_id' THEN 'assign' ELSE 'update' END,
+    column.key,
+    column.value ->> '$[0]',
+    column.value ->> '$[1]',
+    changes.not_before,
+    changes.at
+FROM changes, json_each(changes.diff) AS column
+WHERE changes.entity = 'process' AND changes.kind IN ('changed', 'restored');
+
+-- The changes of all kinds under the names of RESO's EntityEvent, for programs that follow a RESO service.
 CREATE VIEW entity_event AS  -- public
 SELECT
     seq AS EntityEventSequence,
@@ -1722,6 +1789,7 @@ CREATE TABLE census_absent (  -- internal
     feed_id                         TEXT NOT NULL,
     key                             TEXT NOT NULL,
     since                           TEXT NOT NULL,  -- when the first such reading began
+    not_before                      TEXT,           -- as complete_at before that reading
     PRIMARY KEY (entity, feed_id, key)
 ) STRICT, WITHOUT ROWID;
 

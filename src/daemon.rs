@@ -150,12 +150,12 @@ impl Daemon {
             services.spawn(control.serve(None));
         }
         let outcome = tokio::select! {
-            outcome = work((&mut listings, control), &accounts, &tools, (once, options.reconcile)) => outcome,
+            outcome = work((&mut listings, control), &accounts, &tools, &options) => outcome,
             error = housekeeper.failed() => Err(error),
             error = failed(&mut services) => Err(error),
         };
         // The housekeeper of a run that ends has no time for it.
-        while once && outcome.is_ok() && !tools.stop.is_cancelled() && store.purge(mirror_time()).await? {}
+        while once && !options.dry_run && outcome.is_ok() && !tools.stop.is_cancelled() && store.purge(mirror_time()).await? {}
         notify(&[NotifyState::Stopping]);
         tools.stop.cancel();
         store.hurry();
@@ -185,18 +185,22 @@ async fn work(
     (listings, control): (&mut Option<(Supervisor, SecretString)>, Option<Control>),
     accounts: &[Account],
     tools: &CensusTools,
-    (once, reconcile): (bool, bool),
+    options: &RunOptions,
 ) -> anyhow::Result<RunOutcome> {
     let mut outcome = match listings {
         Some((supervisor, key)) => supervisor.work(key.clone(), control).await?,
-        None if once => RunOutcome::default(),
+        None if options.once => RunOutcome::default(),
         None => {
             tools.stop.cancelled().await;
             RunOutcome::default()
         }
     };
-    for account in accounts.iter().filter(|_| once) {
-        account.once(tools, reconcile).await?;
+    for account in accounts.iter().filter(|_| options.once) {
+        if options.reconcile && options.dry_run {
+            outcome.dry_runs.extend(account.dry_run(tools).await?);
+            continue;
+        }
+        account.once(tools, options).await?;
     }
     outcome.stopped |= tools.stop.is_cancelled();
     Ok(outcome)

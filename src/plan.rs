@@ -31,5 +31,6 @@ mod set_aside;
 pub(crate) mod settle;
 pub mod sharing;
 pub(crate) mod step;
+pub(crate) mod totals;
 pub mod window;
 pub(crate) mod zone;

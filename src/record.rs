@@ -7,6 +7,7 @@ mod ledger;
 mod source;
 mod spoken;
 mod stamp;
+mod totals;
 mod write;
 pub mod zone;
 
@@ -17,6 +18,7 @@ pub use ledger::{ClosedGate, Counts, Ledger, Period};
 pub use source::Source;
 pub use spoken::spoken;
 pub use stamp::{DayTime, Stamp};
+pub use totals::{ProcessTotals, StateTotal};
 pub use write::{Fields, Verb, Write, WriteState};
 
 use serde::{Deserialize, Serialize};

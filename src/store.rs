@@ -1,5 +1,6 @@
 //! The outside world, out: the SQLite file that consumers read.
 
+mod absences;
 mod census;
 mod change_reader;
 mod changes;
@@ -36,6 +37,7 @@ mod misfits;
 mod notice;
 mod open_error;
 mod owner;
+mod process_states;
 mod purge;
 mod query;
 mod quiet;
@@ -91,6 +93,7 @@ pub use misfits::MisfitCount;
 pub(crate) use notice::Notice;
 pub use notice::NoticeReport;
 pub use open_error::OpenError;
+pub use process_states::TotalsReport;
 pub use reconcile_absent::Judgement;
 pub use reconcile_report::{Pair, RunReport};
 pub(crate) use reconcile_run::Approved;

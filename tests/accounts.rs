@@ -195,3 +195,17 @@ fn an_approval_is_of_the_rows_that_were_shown() {
     account.run(&["reconcile", "--approve", &runs[1]]).succeeded();
     account.verify("after the approval");
 }
+
+#[test]
+fn a_dry_run_of_identities_counts_those_that_the_vendor_lists_as_deleted() {
+    let account = spark(spark::Options { identities: 30, deleted_identities: 2, ..spark::Options::default() });
+    account.run(&["run", "--once"]).succeeded();
+    account.sandbox.with_world(|world| {
+        world.remove(world.live()[3]);
+        world.add();
+    });
+    let told = account.run(&["reconcile", "--vendor", "spark", "--dry-run"]).succeeded();
+    assert!(told.stdout.contains("1 would be added  0 changed  1 deleted  0 absent"), "{}", told.both());
+    assert_eq!(account.number("SELECT count(*) FROM identities WHERE deleted_at IS NULL"), 30);
+    assert_eq!(account.number("SELECT count(*) FROM identities"), 32);
+}

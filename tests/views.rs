@@ -304,6 +304,43 @@ fn the_histories_tell_each_change_of_a_price_and_of_a_status() {
 }
 
 #[test]
+fn process_changes_tell_each_value_before_and_after_whatever_was_cut() {
+    let file = File::new();
+    let process =
+        "INSERT INTO listing_processes (account, process_id, state, first_seen_at, changed_at, change_seq, raw_hash, content_hash)
+         VALUES ('a', 7, 'cancelled', '', '', 6, x'00', x'00')";
+    file.0.execute(process, []).expect("a process");
+    let changes: [(&str, Option<&str>); 6] = [
+        ("added", None),
+        ("changed", Some(r#"{"state":["waitingProperty","waitingContent"],"agent_id":[null,"g"]}"#)),
+        ("changed", Some(r#"{"property_id":[null,"p"]}"#)),
+        ("deleted", Some("{}")),
+        ("restored", Some(r#"{"agent_id":["g",null]}"#)),
+        ("changed", Some(r#"{"state":["waitingContent","cancelled"]}"#)),
+    ];
+    for (at, (kind, diff)) in changes.into_iter().enumerate() {
+        let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, at, diff, not_before) VALUES ('process', 'a', '7', ?1, '', ?2, ?3, ?4)";
+        file.0.execute(sql, rusqlite::params![kind, format!("by{at}"), diff, format!("after{at}")]).expect("a change");
+    }
+    let all = [
+        "1 insert null null waitingProperty after0 by0",
+        "2 assign agent_id null g after1 by1",
+        "2 state state waitingProperty waitingContent after1 by1",
+        "3 update property_id null p after2 by2",
+        "4 vanish null waitingContent null after3 by3",
+        "5 assign agent_id g null after4 by4",
+        "5 revive null null waitingContent after4 by4",
+        "6 state state waitingContent cancelled after5 by5",
+    ];
+    let told = "SELECT seq, kind, field, old_value, new_value, after, by FROM process_changes WHERE account = 'a' AND process_id = 7
+         ORDER BY seq, kind";
+    assert_eq!(file.told(told), all);
+    assert_eq!(file.told("SELECT DISTINCT typeof(process_id) FROM process_changes"), ["integer"]);
+    file.0.execute("DELETE FROM changes WHERE seq <= 3", []).expect("the history is cut");
+    assert_eq!(file.told(told), all[4..]);
+}
+
+#[test]
 fn lookups_count_each_value_as_it_was_sent() {
     let file = File::new();
     for (listing, status, roof) in [("1", "Active", "Metal"), ("2", "Active", "Metal, Slate"), ("3", "Sold", ""), ("4", "active", "Metal")]

@@ -439,7 +439,8 @@ fn seeds() -> u64 {
 #[test]
 fn no_mix_of_losses_and_kills_makes_an_identity_twice_or_loses_one() {
     for seed in 0..seeds() {
-        let account = read_spark(spark::Options { lose_answers: 0.2, lose_requests: 0.2, accepted: 0.2, fault_rate: 0.05, ..small() }, "3s");
+        let account =
+            read_spark(spark::Options { lose_answers: 0.2, lose_requests: 0.2, accepted: 0.2, fault_rate: 0.05, ..small() }, "3s");
         account.set(|options| options.records.cache_s = 1);
         let mut ids = account.live();
         let mut dice = Dice(seed);
@@ -448,7 +449,9 @@ fn no_mix_of_losses_and_kills_makes_an_identity_twice_or_loses_one() {
             let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
             match dice.roll(5) {
                 // Twins of one name, so that an intent could take the other's.
-                0 | 1 => words(&["identities", "create", "--first", "A", "--last", "Storm", "--company", &format!("C{}", step % 3), "--yes"]),
+                0 | 1 => {
+                    words(&["identities", "create", "--first", "A", "--last", "Storm", "--company", &format!("C{}", step % 3), "--yes"])
+                }
                 2 | 3 => words(&["identities", "update", &id, "--phone", &format!("555-{step}"), "--yes"]),
                 _ => {
                     ids.retain(|known| known.to_string() != id);
@@ -464,13 +467,18 @@ fn no_mix_of_losses_and_kills_makes_an_identity_twice_or_loses_one() {
         let made = account.ids("SELECT CAST(target AS INTEGER) FROM intents WHERE verb = 'create' AND state = 'done' ORDER BY 1");
         let there: Vec<i64> = account.sandbox.with_world(|world| {
             let all = [world.live(), world.deleted()].concat();
-            let mut storm: Vec<i64> = all.into_iter().filter(|id| world.record(*id).is_some_and(|record| record["LastName"] == "Storm")).collect();
+            let mut storm: Vec<i64> =
+                all.into_iter().filter(|id| world.record(*id).is_some_and(|record| record["LastName"] == "Storm")).collect();
             storm.sort_unstable();
             storm
         });
         assert_eq!(made, there, "seed {seed}: what was made is what intents say");
         let done = account.number("SELECT count(*) FROM intents WHERE state = 'done'");
-        assert_eq!(u64::try_from(done).unwrap(), account.writes(), "seed {seed}: each write that the vendor obeyed is an intent that is done");
+        assert_eq!(
+            u64::try_from(done).unwrap(),
+            account.writes(),
+            "seed {seed}: each write that the vendor obeyed is an intent that is done"
+        );
         let (live, deleted) = account.sandbox.with_world(|world| (world.live(), world.deleted()));
         assert_eq!(account.ids("SELECT identity_id FROM live_identities ORDER BY 1"), live, "seed {seed}");
         assert_eq!(account.ids("SELECT identity_id FROM identities WHERE deleted_at IS NOT NULL ORDER BY 1"), deleted, "seed {seed}");
@@ -525,7 +533,8 @@ impl Account<SpotahomeSandbox> {
     /// The agents of these processes, from the file.
     fn agents(&self, ids: &[i64]) -> Vec<(i64, Option<String>)> {
         let file = rusqlite::Connection::open(self.path("mls.db")).unwrap();
-        let agent = |id: &i64| file.query_row("SELECT agent_id FROM listing_processes WHERE process_id = ?1", [id], |row| row.get(0)).unwrap();
+        let agent =
+            |id: &i64| file.query_row("SELECT agent_id FROM listing_processes WHERE process_id = ?1", [id], |row| row.get(0)).unwrap();
         ids.iter().map(|id| (*id, agent(id))).collect()
     }
 }

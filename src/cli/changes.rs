@@ -18,7 +18,7 @@ const ALL: &str = "all";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Each line is {\"seq\":..,\"entity\":..,\"feed_id\":..,\"key\":..,\"kind\":..,\"cause\":..,\"stamp\":..,\"at\":..,\"diff\":{column: [before, after]}}, \
-and \"bulk\":true in a mass update. The first change of a listing brings all its values. Keep the last seq that you have dealt with, and go on with --since.
+and \"bulk\":true in a mass update, and \"not_before\" where the vendor does not date the change. The first change of a listing brings all its values. Keep the last seq that you have dealt with, and go on with --since.
 
 Exit codes: 0 all were printed, or nobody reads them any more, 1 the file could not be read to the end, 2 something is missing or wrong, 4 changes behind SEQ are missing, because they were cut or an older copy of the file was put back: read the tables anew.")]
 pub(super) struct Arguments {

@@ -2,7 +2,9 @@
 
 mod change;
 
-use super::print::{grouped, print_json};
+mod states;
+
+use super::print::print_json;
 use super::writing::Sending;
 use crate::config::Config;
 use crate::record::printable;
@@ -84,19 +86,15 @@ enum Command {
         #[command(flatten)]
         sending: Sending,
     },
-    /// List the states that occur, and how many processes are in each
-    States {
-        /// For programs: one JSON object, a number by each state
-        #[arg(long)]
-        json: bool,
-    },
+    /// List the states, and how many processes are in each, in the file and at the vendor
+    States(states::Arguments),
 }
 
 pub(super) async fn processes(path: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { command, filter, json } = arguments;
     match command {
         None => list(&Config::read_for_reading(path)?, filter, json),
-        Some(Command::States { json }) => states(&Config::read_for_reading(path)?, json),
+        Some(Command::States(arguments)) => states::states(path, arguments).await,
         Some(Command::Cancel { id, condition, sending }) => {
             change::change(
                 path,
@@ -128,20 +126,6 @@ fn list(config: &Config, filter: Filter, json: bool) -> anyhow::Result<ExitCode>
     }
     for process in &found {
         println!("{}", line(process));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn states(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let states = scanned_rows::process_states(&config.database)?;
-    if json {
-        return print_json(&states);
-    }
-    if states.is_empty() {
-        println!("The file holds no process.");
-    }
-    for (state, count) in &states {
-        println!("{:>9}  {}", grouped(*count), printable(if state.is_empty() { "(none)" } else { state }, VALUE));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,12 +3,14 @@
 use super::exit::{reached_end, refuse};
 use super::print::{grouped, print_json};
 use super::run::{print_scanned, stop_on_signals};
+use super::status::scanned;
 use super::{privacy, show};
 use crate::config::Config;
 use crate::daemon::{self, Daemon, RunOptions, RunOutcome, StartError, delegate};
 use crate::record::{FeedId, printable};
-use crate::store::{Approved, RunReport, report};
+use crate::store::{Approved, RunReport, ScannedReport, report};
 use crate::sync::clock::mirror_time;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ID")]
     feed: Vec<String>,
     /// Instead of feeds: read the account of this vendor (spark or spotahome) twice. A row that both readings lack is deleted if the vendor confirms it; too many are withheld, as with feeds
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["feed", "dry_run", "json"])]
+    #[arg(long, value_name = "NAME", conflicts_with = "feed")]
     vendor: Option<String>,
     /// Change nothing; tell what would be done
     #[arg(long)]
@@ -40,7 +42,7 @@ pub(super) struct Arguments {
     /// Apply the deletions that this run withheld; asks the vendor nothing
     #[arg(long, value_name = "RUN", conflicts_with_all = ["feed", "dry_run"])]
     approve: Option<i64>,
-    /// For programs: one JSON array, one object per run; with --approve, an object
+    /// For programs: one JSON array, one object per run; with --approve or --vendor, an object
     #[arg(long)]
     json: bool,
 }
@@ -54,7 +56,7 @@ pub(super) async fn reconcile(config: &Path, arguments: Arguments) -> anyhow::Re
             match &arguments.vendor {
                 Some(vendor) => {
                     read.narrow(vendor).map_err(StartError::Refused)?;
-                    if read.mirrors_listings() { scan(read, arguments).await } else { scan_account(read).await }
+                    if read.mirrors_listings() { scan(read, arguments).await } else { scan_account(read, &arguments).await }
                 }
                 None => scan(read, arguments).await,
             }
@@ -93,13 +95,49 @@ async fn scan(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> 
 }
 
 /// Reads an account twice. A running daemon reads it anyway, so this is for a file that nobody mirrors into.
-async fn scan_account(config: Config) -> anyhow::Result<ExitCode> {
+async fn scan_account(config: Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let (database, vendors) = (config.database.clone(), config.vendors.clone());
-    let options = RunOptions { command: "reconcile", once: true, reconcile: true, ..RunOptions::default() };
+    let options = RunOptions { command: "reconcile", once: true, reconcile: true, dry_run: arguments.dry_run, ..RunOptions::default() };
     let outcome = Daemon::new(config, None, options, stop).await?.run().await?;
-    let is_whole = print_scanned(&database, &vendors)?;
+    if arguments.dry_run {
+        return print_dry(&outcome, arguments.json);
+    }
+    let is_whole = if arguments.json { print_account(&database, &vendors)? } else { print_scanned(&database, &vendors)? };
     Ok(reached_end(is_whole && !outcome.stopped))
+}
+
+/// Prints where an account stands as a JSON object; tells whether it has a whole reading and no problem.
+fn print_account(database: &Path, vendors: &BTreeSet<&'static str>) -> anyhow::Result<bool> {
+    let accounts = report::status(database)?.scanned;
+    let account = accounts.iter().find(|report| vendors.contains(scanned::vendor(&report.entity)));
+    print_json(&account)?;
+    Ok(account.is_some_and(ScannedReport::is_whole))
+}
+
+/// Prints what a reconcile of an account would do.
+fn print_dry(outcome: &RunOutcome, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(dry) = outcome.dry_runs.first() else {
+        println!("stopped before the end");
+        return Ok(reached_end(false));
+    };
+    let done = reached_end(dry.read.is_some() && dry.note.is_none());
+    if json {
+        print_json(dry)?;
+        return Ok(done);
+    }
+    let account = printable(&dry.account, NOTE);
+    match dry.read {
+        None => println!("{account}: no two whole readings, so it is not known what would be done"),
+        Some(read) => {
+            let [read, added, changed, deleted, withheld] = [read, dry.added, dry.changed, dry.deleted, dry.withheld].map(grouped);
+            println!(
+                "{account} (dry run)  {read} read  {added} would be added  {changed} changed  {deleted} deleted  {withheld} absent and not deleted"
+            );
+        }
+    }
+    dry.note.iter().for_each(|note| println!("! {}", printable(note, NOTE)));
+    Ok(done)
 }
 
 async fn alone(config: Config, feeds: &[FeedId], dry_run: bool, stop: CancellationToken) -> anyhow::Result<RunOutcome> {

@@ -20,6 +20,7 @@ pub(crate) struct Spotahome {
     pub(crate) items_per_page: u32,
     pub(crate) every: Span,
     pub(crate) read_lag: Span,
+    pub(crate) states_every: Span,
     pub(crate) timeout: Span,
     pub(crate) rate: Rate,
 }

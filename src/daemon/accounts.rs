@@ -2,6 +2,7 @@
 
 use super::housekeeper::Budget;
 use super::key_watch::{self, Watched};
+use super::run::RunOptions;
 use crate::config::{Config, ConfigError, Scanned, SignIn};
 use crate::plan::brake::BrakeLimits;
 use crate::plan::census::Rhythm;
@@ -9,7 +10,10 @@ use crate::record::FeedId;
 use crate::store::Error as StoreError;
 use crate::sync::account::Account as OneByOne;
 use crate::sync::census::{self, Kind};
+use crate::sync::dry_run::{self, DryRun};
+use crate::sync::heartbeat::Beat;
 use crate::sync::tools::CensusTools;
+use crate::sync::totals::{self, Totals};
 use crate::vendor::catalogue::Catalogue;
 use crate::vendor::spark::{Client as SparkClient, ClientOptions as SparkOptions};
 use crate::vendor::spotahome::{Client as SpotahomeClient, ClientOptions as SpotahomeOptions};
@@ -33,6 +37,8 @@ pub(super) struct Account {
     read_lag: Duration,
     /// Begins a reading before it is due.
     again: Arc<Notify>,
+    /// What the vendor counts, where it does.
+    totals: Option<Totals>,
     /// The token, where it comes from a file, with the one in use.
     token: Option<(Watched, SecretString)>,
 }
@@ -46,6 +52,9 @@ impl Account {
     pub(super) fn follow(&mut self, tools: &CensusTools, tasks: &mut JoinSet<()>) {
         let tools = self.tools(tools, true).tools;
         tasks.spawn(census::work(tools.clone(), vec![self.kind.clone()]));
+        if let Some(totals) = &self.totals {
+            tasks.spawn(totals::work(tools.clone(), totals.clone()));
+        }
         if let Some((mut watched, first)) = self.token.take() {
             let (set, again) = (watched.set, Arc::clone(&tools.again));
             watched.set = Box::new(move |token| set(token).inspect(|()| again.notify_one()));
@@ -53,14 +62,28 @@ impl Account {
         }
     }
 
-    /// Reads it once; to reconcile, twice: what both readings lack may be deleted.
-    pub(super) async fn once(&self, tools: &CensusTools, reconcile: bool) -> Result<(), StoreError> {
+    /// Reads it once; to reconcile, twice: what both readings lack may be deleted. Or reads what the vendor counts alone.
+    pub(super) async fn once(&self, tools: &CensusTools, options: &RunOptions) -> Result<(), StoreError> {
         let tools = self.tools(tools, false).tools;
-        if reconcile {
+        if options.reconcile {
             census::now(&tools, &self.kind).await?;
-            return census::now(&tools, &self.kind).await;
+            census::now(&tools, &self.kind).await?;
+        } else if !options.totals {
+            census::once(&tools, std::slice::from_ref(&self.kind), &BTreeSet::new()).await?;
         }
-        census::once(&tools, std::slice::from_ref(&self.kind), &BTreeSet::new()).await
+        match &self.totals {
+            Some(totals) if options.reconcile || options.totals => totals::read(&tools, totals).await.map(drop),
+            Some(totals) => totals::if_due(&tools, totals).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads it twice, and tells what a reconcile would do. `None` when stopped.
+    pub(super) async fn dry_run(&self, tools: &CensusTools) -> Result<Option<DryRun>, StoreError> {
+        let account = self.kind.account.clone().expect("the rows of an account are its own");
+        let done = dry_run::dry_run(&self.tools(tools, false).tools, &self.kind, &account).await;
+        tools.progress.census_beat(self.vendor, Beat::Absent);
+        done
     }
 
     /// What is needed to ask for one of its things, and to change it. `is_followed`: this process reads it again and again.
@@ -118,8 +141,10 @@ fn of_spotahome(config: &Config) -> Result<Account, ConfigError> {
     let vendor = Arc::new(Spotahome::new(client, Limiter::new(scanned.limiter_options())));
     let limiter = Arc::clone(vendor.limiter());
     let catalogue = Catalogue::Processes(Arc::clone(&vendor), section.items_per_page);
+    let totals = Totals { vendor: Arc::clone(&vendor), account: FeedId(scanned.account.to_owned()), every: section.states_every.0 };
     let watched = watched(config, "spotahome", "token of Spotahome", move |token| vendor.set_token(token));
-    Ok(account("spotahome", config, (scanned, catalogue, limiter), watched.map(|watched| (watched, token))))
+    let account = account("spotahome", config, (scanned, catalogue, limiter), watched.map(|watched| (watched, token)));
+    Ok(Account { totals: Some(totals), ..account })
 }
 
 fn account(
@@ -132,7 +157,8 @@ fn account(
     let limits = BrakeLimits { count: reconcile.brake_count, share: reconcile.brake_share, budget: reconcile.confirm_budget };
     let rhythm = Rhythm { every: scanned.every.0, whole_every: Duration::ZERO, has_updates: false };
     let kind = Kind { catalogue, account: Some(FeedId(scanned.account.to_owned())), rhythm, limits };
-    Account { vendor, kind, budget: Budget { name: scanned.budget(), limiter }, read_lag: scanned.read_lag.0, again: Arc::default(), token }
+    let budget = Budget { name: scanned.budget(), limiter };
+    Account { vendor, kind, budget, read_lag: scanned.read_lag.0, again: Arc::default(), totals: None, token }
 }
 
 /// A token that comes from a file, which may change.

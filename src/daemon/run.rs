@@ -1,6 +1,7 @@
 //! What a run of the process is to do, and how a one-shot run ended.
 
 use crate::record::{FeedId, Stamp};
+use crate::sync::dry_run::DryRun;
 use std::collections::BTreeMap;
 
 /// What a run is to do.
@@ -18,6 +19,8 @@ pub(crate) struct RunOptions {
     pub feeds: Vec<FeedId>,
     /// Set a whole reading against the file.
     pub reconcile: bool,
+    /// Read the vendor's totals of an account, and nothing else.
+    pub totals: bool,
     /// Only tell what the reconcile would repair and delete.
     pub dry_run: bool,
 }
@@ -29,6 +32,8 @@ pub(crate) struct RunOutcome {
     pub stopped: bool,
     /// What each feed lacks; empty for one that is complete.
     pub feeds: BTreeMap<FeedId, Vec<String>>,
+    /// What a dry run found of each account.
+    pub dry_runs: Vec<DryRun>,
     /// Why no feed could be found.
     pub no_feeds: Option<String>,
 }

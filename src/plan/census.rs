@@ -101,11 +101,30 @@ impl Reading {
     }
 }
 
+/// What was read of a list before it is read itself.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    /// All that was read.
+    pub keys: &'a BTreeSet<ListingId>,
+    /// How many of them are in the list.
+    pub count: u64,
+}
+
+impl Known<'_> {
+    /// Whether the first page of the list tells that it holds nothing else.
+    pub(crate) fn is_all_of(&self, first: &Page) -> bool {
+        let is_known = first.records.iter().all(|record| self.keys.contains(&record.key.listing));
+        is_known && first.rejects.is_empty() && first.total <= self.count
+    }
+}
+
 /// What is remembered of a feed's readings of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// When the last proven reading of everything began.
     pub whole: Option<Stamp>,
+    /// When the last one of these began in which every record could be read.
+    pub complete: Option<Stamp>,
     /// When the last proven reading of any kind began.
     pub read: Option<Stamp>,
     /// When the next one is due.
@@ -312,6 +331,21 @@ mod tests {
             assert_eq!(reading.on_page(&past), Next::Page(1));
             assert_eq!(reading.on_page(&page("a b", 2, Some(2))), Next::Proven);
         }
+    }
+
+    #[test]
+    fn a_list_that_shows_nothing_new_on_its_first_page_is_known() {
+        let keys: BTreeSet<ListingId> = ["a", "b", "c"].into_iter().map(|id| ListingId(id.to_owned())).collect();
+        let check = |ids: &str, total: u64, expected: bool| {
+            assert_eq!(Known { keys: &keys, count: 2 }.is_all_of(&page(ids, total, Some(2))), expected, "{ids} of {total}");
+        };
+        check("", 0, true);
+        check("a", 1, true);
+        check("a b", 2, true);
+        check("a b", 3, false);
+        check("a d", 2, false);
+        check("d", 1, false);
+        check("a ?", 2, false);
     }
 
     const LIMITS: BrakeLimits = BrakeLimits { count: 2, share: 0.5, budget: 10 };

@@ -10,20 +10,13 @@ use super::query::{rows, value};
 use super::quiet::{says_deleted, write_quietly};
 use super::rejects::{self, Origin};
 use super::row::apply;
-use super::row_sql::key_columns;
 use crate::entity::{Confirmed, Deletions, Entity};
-use crate::plan::census::{Absence, Found, Progress};
-use crate::plan::merge::{ActionKind, News};
-use crate::record::{FeedId, ListingId, ListingKey, Page, Presence, Stamp, Stream};
+use crate::plan::census::Progress;
+use crate::plan::merge::ActionKind;
+use crate::record::{FeedId, ListingId, Page, Presence, Stamp, Stream};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Rows that become tombstones in one transaction.
-const BATCH: usize = 1000;
-
-/// The clock of Hawaii, where a start that has no zone comes last. Elsewhere it may have passed up to so long ago.
-const WESTERNMOST: &str = "-10 hours";
+use std::collections::BTreeMap;
 
 /// Which rows are meant, and the mirror's clock.
 #[derive(Clone, Debug)]
@@ -55,19 +48,14 @@ pub struct CensusReport {
 }
 
 impl Store {
-    /// Stores a page of a reading; tells how many rows changed.
-    pub(crate) async fn store_census(&self, census: Census, presence: Presence, page: Page) -> Result<u64, Error> {
-        self.write(move |db| store(db, &census, presence, &page)).await
-    }
-
-    /// Sets a whole reading, which began then, against the rows.
-    pub(crate) async fn absences(&self, census: Census, began: String, read: BTreeSet<ListingId>) -> Result<Found, Error> {
-        self.write(move |db| absences(db, &census, &began, &read)).await
-    }
-
-    /// Makes rows that are gone tombstones.
-    pub(crate) async fn delete_absent(&self, census: Census, ids: Vec<ListingId>) -> Result<(), Error> {
-        self.write(move |db| delete(db, &census, &ids)).await
+    /// Stores a page of a reading; tells which rows changed. Or tells which would, and changes none.
+    pub(crate) async fn store_census(
+        &self,
+        census: Census,
+        (presence, page): (Presence, Page),
+        is_dry: bool,
+    ) -> Result<BTreeMap<ListingId, ActionKind>, Error> {
+        self.write(move |db| store(db, &census, (presence, &page), is_dry)).await
     }
 
     /// Takes note that one which a reading lacked is there.
@@ -102,17 +90,24 @@ impl Store {
     }
 }
 
-/// Stores what was read; tells how many rows changed.
-fn store(database: &mut Database, census: &Census, presence: Presence, page: &Page) -> Result<u64, Error> {
+/// Stores what was read; tells which rows changed. All of it is rolled back where nothing is to change.
+fn store(
+    database: &mut Database,
+    census: &Census,
+    (presence, page): (Presence, &Page),
+    is_dry: bool,
+) -> Result<BTreeMap<ListingId, ActionKind>, Error> {
     let Census { entity, feed, at } = census;
     let (tx, sql) = database.begin_on(entity)?;
     check_mirrored(&tx, feed)?;
     let before = changes::newest(&tx)?;
-    let mut changed = 0;
+    let mut changed = BTreeMap::new();
     for record in &page.records {
         let presence = if says_deleted(entity, record) { Presence::Deleted } else { presence };
         let kind = apply(&tx, sql, Incoming::of(record, presence), Hearing::at(at))?.kind;
-        changed += u64::from(kind.is_change());
+        if kind.is_change() {
+            changed.insert(record.key.listing.clone(), kind);
+        }
         if presence == Presence::Live {
             forget_absence(&tx, entity, feed, &record.key.listing)?;
         }
@@ -123,74 +118,12 @@ fn store(database: &mut Database, census: &Census, presence: Presence, page: &Pa
     changes::mark_bulk(&tx, entity, before)?;
     let origin = Origin { feed, entity, stream: Stream::All, at, licence: sql.licences.of(feed) };
     page.rejects.iter().try_for_each(|reject| rejects::keep(&tx, origin, reject).map(drop))?;
-    tx.commit()?;
+    if is_dry {
+        tx.rollback()?
+    } else {
+        tx.commit()?
+    }
     Ok(changed)
-}
-
-/// Sets a whole reading against the rows that were there before it began, and remembers what it lacks.
-fn absences(database: &mut Database, census: &Census, began: &str, read: &BTreeSet<ListingId>) -> Result<Found, Error> {
-    let Census { entity, feed, .. } = census;
-    let (tx, _) = database.begin_on(entity)?;
-    check_mirrored(&tx, feed)?;
-    let expected = expected(&tx, census, began)?;
-    let lost = lost(entity, &expected, read);
-    let sql = "SELECT key, since FROM census_absent WHERE entity = ?1 AND feed_id = ?2";
-    let known: Vec<(ListingId, Stamp)> = rows(&tx, sql, params![entity.name, feed], |row| row.try_into())?;
-    let known: BTreeMap<ListingId, Stamp> = known.into_iter().collect();
-    let absent: BTreeSet<&ListingId> = expected.iter().map(|(id, _)| id).filter(|id| !read.contains(id)).collect();
-    for id in known.keys().filter(|id| !absent.contains(id)) {
-        forget_absence(&tx, entity, feed, id)?;
-    }
-    for id in absent.iter().filter(|id| !known.contains_key(**id)) {
-        let sql = "INSERT INTO census_absent (entity, feed_id, key, since) VALUES (?1, ?2, ?3, ?4)";
-        tx.prepare_cached(sql)?.execute(params![entity.name, feed, id, began])?;
-    }
-    // Every record of a whole reading could be read.
-    rejects::forget(&tx, entity, feed)?;
-    tx.commit()?;
-    let now = Stamp::parse(began).ok_or_else(|| Error::Strange(format!("{began} is no time")))?;
-    let absent = absent.into_iter().map(|id| Absence { id: id.clone(), since: known.get(id).copied().unwrap_or(now) }).collect();
-    Ok(Found { read: read.len() as u64, expected: expected.len() as u64, absent, lost })
-}
-
-/// The live rows that a whole reading must hold: those that were there before, and whose time is not over in any zone. With each,
-/// what it belongs to.
-fn expected(tx: &Connection, census: &Census, began: &str) -> rusqlite::Result<Vec<(ListingId, Option<String>)>> {
-    let (entity, [feed, id]) = (census.entity, key_columns(census.entity));
-    let lapses = entity
-        .lapses
-        .map(|date| format!("AND ({date} IS NULL OR {date} > strftime('%Y-%m-%dT%H:%M:%S', ?2, '{WESTERNMOST}'))"))
-        .unwrap_or_default();
-    let listed = entity.unlisted.map(|(column, value)| format!("AND {column} IS NOT '{value}'")).unwrap_or_default();
-    let (table, scope) = (entity.table, entity.scope.map_or("NULL", |(column, _)| column));
-    let sql = format!("SELECT {id}, {scope} FROM {table} WHERE {feed} = ?1 AND deleted_at IS NULL AND changed_at < ?2 {lapses} {listed}");
-    rows(tx, &sql, params![census.feed, began], |row| row.try_into())
-}
-
-/// The groups of rows of which a reading holds nothing.
-fn lost(entity: &Entity, expected: &[(ListingId, Option<String>)], read: &BTreeSet<ListingId>) -> Vec<String> {
-    let Some((_, name)) = entity.scope else { return Vec::new() };
-    let of = |all: bool| expected.iter().filter(|(id, _)| all || read.contains(id)).filter_map(|(_, scope)| scope.as_ref()).collect();
-    let (there, all): (BTreeSet<&String>, BTreeSet<&String>) = (of(false), of(true));
-    all.difference(&there).map(|scope| format!("{name} {scope}")).collect()
-}
-
-/// Makes rows tombstones.
-fn delete(database: &mut Database, census: &Census, ids: &[ListingId]) -> Result<(), Error> {
-    let Census { entity, feed, at } = census;
-    for batch in ids.chunks(BATCH) {
-        let (tx, sql) = database.begin_on(entity)?;
-        check_mirrored(&tx, feed)?;
-        let before = changes::newest(&tx)?;
-        for id in batch {
-            let key = ListingKey { feed: feed.clone(), listing: id.clone() };
-            apply(&tx, sql, Incoming::without_record(&key, News::Absent), Hearing::at(at))?;
-            forget_absence(&tx, entity, feed, id)?;
-        }
-        changes::mark_bulk(&tx, entity, before)?;
-        tx.commit()?;
-    }
-    Ok(())
 }
 
 /// One that was missing is there after all.
@@ -205,9 +138,10 @@ pub(super) fn forget_absence(connection: &Connection, entity: &Entity, feed: &Fe
 
 /// Where the readings stand.
 fn progress(connection: &Connection, census: &Census) -> rusqlite::Result<Progress> {
-    let sql = "SELECT proven_at, read_at, due_at, absent, credential FROM censuses WHERE feed_id = ?1 AND entity = ?2";
+    let sql = "SELECT proven_at, complete_at, read_at, due_at, absent, credential FROM censuses WHERE feed_id = ?1 AND entity = ?2";
     let read = |row: &rusqlite::Row| {
-        Ok(Progress { whole: row.get(0)?, read: row.get(1)?, due: row.get(2)?, absent: row.get(3)?, credential: row.get(4)? })
+        let (whole, complete, read, due, absent, credential) = row.try_into()?;
+        Ok(Progress { whole, complete, read, due, absent, credential })
     };
     connection.query_row(sql, params![census.feed, census.entity.name], read).optional().map(Option::unwrap_or_default)
 }
@@ -219,10 +153,10 @@ fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Opt
     let absent: u64 =
         value(&tx, "SELECT count(*) FROM census_absent WHERE entity = ?1 AND feed_id = ?2", params![census.entity.name, census.feed])?;
     tx.execute(
-        "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem, credential)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO censuses (feed_id, entity, proven_at, proven_rows, read_at, absent, due_at, problem, credential, complete_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (feed_id, entity) DO UPDATE SET proven_at = ?3, proven_rows = coalesce(?4, proven_rows), read_at = ?5, absent = ?6,
-             due_at = ?7, problem = ?8, credential = ?9",
+             due_at = ?7, problem = ?8, credential = ?9, complete_at = ?10",
         params![
             census.feed,
             census.entity.name,
@@ -233,6 +167,7 @@ fn save(database: &mut Database, census: &Census, progress: &Progress, rows: Opt
             time(progress.due),
             problem,
             progress.credential,
+            time(progress.complete),
         ],
     )?;
     Ok(tx.commit()?)

@@ -28,18 +28,26 @@ pub(super) struct Change<'a> {
     pub(super) diff: Option<Diff>,
 }
 
+/// The start of the last whole reading that may have shown the state before. One that is absent was not in the last of them.
+const NOT_BEFORE: &str = "SELECT iif(absent.key IS NULL, complete_at, absent.not_before)
+     FROM censuses LEFT JOIN census_absent AS absent ON (absent.entity, absent.feed_id, absent.key) = (?1, ?2, ?3)
+     WHERE (censuses.entity, censuses.feed_id) = (?1, ?2)";
+
 /// Adds a change; tells its number, and when it was made: by the mirror's clock, and not before the one that was stored last, so that
 /// whoever follows by time misses none when that clock is set back. Where that lies more than a day ahead, the clock was wrong when it
 /// was stored, and the times of later changes do not follow it.
 pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Change) -> rusqlite::Result<(i64, String)> {
     let Change { kind, cause, stamp, at, diff } = change;
-    let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff)
+    let not_before = if entity.stamp.is_none() { NOT_BEFORE } else { "NULL" };
+    let sql = format!(
+        "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff, not_before)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, coalesce((
              SELECT at FROM (SELECT at FROM changes ORDER BY seq DESC LIMIT 1) WHERE at < strftime('%Y-%m-%dT%H:%M:%fZ', ?7, '+1 day')
-         ), '')), ?8) RETURNING seq, at";
+         ), '')), ?8, ({not_before})) RETURNING seq, at"
+    );
     let diff = diff.map(|diff| diff.to_json());
     let values = params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff];
-    tx.prepare_cached(sql)?.query_row(values, |row| row.try_into())
+    tx.prepare_cached(&sql)?.query_row(values, |row| row.try_into())
 }
 
 /// Forgets what the changes of a key were: the agreement with the MLS does not let it be kept. That they were made stays.
@@ -119,6 +127,33 @@ mod tests {
         }
         mark_bulk(&file, &LISTINGS, before).expect("marked");
         value(&file, "SELECT count(*) FROM changes WHERE bulk", []).expect("a count")
+    }
+
+    /// What a change of a row of this kind and with this key has as its lower bound.
+    fn not_before(entity: &Entity, key: &str) -> Option<String> {
+        let file = Connection::open_in_memory().expect("SQLite opens");
+        file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
+        file.execute_batch(
+            "INSERT INTO censuses (feed_id, entity, proven_at, complete_at) VALUES ('A', 'process', '4', '3'), ('A', 'listing', '4', '3');
+             INSERT INTO census_absent (entity, feed_id, key, since, not_before)
+             VALUES ('process', 'A', 'absent', '2', '1'), ('process', 'A', 'always absent', '2', NULL)",
+        )
+        .expect("readings");
+        let (feed, id) = key.split_once(' ').expect("a feed and an id");
+        let key = ListingKey { feed: crate::record::FeedId(feed.to_owned()), listing: crate::record::ListingId(id.to_owned()) };
+        let at = "2026-05-01T12:00:00.000Z";
+        add(&file, entity, &key, Change { kind: "changed", cause: "vendor", stamp: None, at, diff: None }).expect("added");
+        value(&file, "SELECT not_before FROM changes", []).expect("one change")
+    }
+
+    #[test]
+    fn what_has_no_date_changed_after_the_last_reading_that_may_have_shown_it() {
+        let process = LISTINGS.all().find(|entity| entity.name == "process").expect("a kind");
+        assert_eq!(not_before(process, "A 5").as_deref(), Some("3"));
+        assert_eq!(not_before(process, "A absent").as_deref(), Some("1"), "the last reading lacked it");
+        assert_eq!(not_before(process, "A always absent"), None);
+        assert_eq!(not_before(process, "B 5"), None, "never read whole");
+        assert_eq!(not_before(&LISTINGS, "A 5"), None, "the vendor dates it");
     }
 
     #[test]

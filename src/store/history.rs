@@ -31,16 +31,20 @@ pub(crate) struct ChangeLine {
     pub bulk: bool,
     /// Null where it is not known any more.
     pub diff: Option<Differing>,
+    /// It was not made before; null where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
 }
 
 impl ChangeLine {
     /// The columns that [`ChangeLine::read`] reads, in its order.
-    pub(super) const SELECTED: &'static str = "seq, entity, feed_id, key, kind, cause, stamp, at, bulk, diff";
+    pub(super) const SELECTED: &'static str = "seq, entity, feed_id, key, kind, cause, stamp, at, bulk, diff, not_before";
 
     pub(super) fn read(row: &Row) -> rusqlite::Result<ChangeLine> {
-        let (seq, entity, feed_id, key, kind, cause, stamp, at, bulk, diff) = row.try_into()?;
+        let (seq, entity, feed_id, key, kind, cause, stamp, at, bulk, diff, not_before) = row.try_into()?;
         let diff: Option<String> = diff;
-        Ok(ChangeLine { seq, entity, feed_id, key, kind, cause, stamp, at, bulk, diff: diff.as_deref().and_then(differing) })
+        let diff = diff.as_deref().and_then(differing);
+        Ok(ChangeLine { seq, entity, feed_id, key, kind, cause, stamp, at, bulk, diff, not_before })
     }
 
     /// Whether it may be the first of its key.

@@ -1,5 +1,6 @@
 //! The state of the accounts of Spark and Spotahome: counts of rows, the last whole reading, problems.
 
+use super::process_states::{self, TotalsReport};
 use super::query::rows;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -34,6 +35,8 @@ pub struct ScannedReport {
     pub open_intents: u64,
     /// What is wrong.
     pub problem: Option<String>,
+    /// Of processes, what the vendor last counted.
+    pub vendor_totals: Option<TotalsReport>,
 }
 
 impl ScannedReport {
@@ -59,7 +62,7 @@ pub(super) fn reports(connection: &Connection) -> rusqlite::Result<Vec<ScannedRe
     let mut reports: Vec<ScannedReport> = rows(connection, sql, [], |row| {
         let (entity, account, proven_at, proven_rows, absent, due_at, problem, live, deleted, active, unassigned, open_intents) =
             row.try_into()?;
-        let states = BTreeMap::new();
+        let (states, vendor_totals) = (BTreeMap::new(), None);
         Ok(ScannedReport {
             entity,
             account,
@@ -74,18 +77,19 @@ pub(super) fn reports(connection: &Connection) -> rusqlite::Result<Vec<ScannedRe
             due_at,
             open_intents,
             problem,
+            vendor_totals,
         })
     })?;
     for report in reports.iter_mut().filter(|report| report.entity == "process") {
-        report.states = states(connection, Some(&report.account))?;
+        report.states = states(connection, &report.account)?;
+        report.vendor_totals = process_states::report(connection, &report.account)?;
     }
     Ok(reports)
 }
 
-/// How many processes that are not deleted are in each state.
-pub(super) fn states(connection: &Connection, account: Option<&str>) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let sql = "SELECT coalesce(state, ''), count(*) FROM listing_processes
-         WHERE deleted_at IS NULL AND (?1 IS NULL OR account = ?1) GROUP BY state";
+/// How many processes of an account that are not deleted are in each state.
+fn states(connection: &Connection, account: &str) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let sql = "SELECT coalesce(state, ''), count(*) FROM listing_processes WHERE deleted_at IS NULL AND account = ?1 GROUP BY state";
     let found: Vec<(String, u64)> = rows(connection, sql, [account], |row| row.try_into())?;
     Ok(found.into_iter().collect())
 }

@@ -3,22 +3,23 @@
 use super::query::{json, rows};
 use super::report::{ReportError, read};
 use super::row_sql::key_columns;
-use super::scanned::states;
+use super::scanned::{ScannedReport, reports};
 use crate::entity::Entity;
 use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Columns that are no consumer's business.
 pub(super) const INTERNAL: [&str; 3] = ["stamp", "raw_hash", "content_hash"];
 
-/// The states of the processes that are not deleted, with their number.
+/// The accounts with processes that were ever read.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn process_states(path: &Path) -> Result<BTreeMap<String, u64>, ReportError> {
-    read(path, |connection| states(connection, None))
+pub(crate) fn process_accounts(path: &Path) -> Result<Vec<ScannedReport>, ReportError> {
+    let mut reports = read(path, reports)?;
+    reports.retain(|report| report.entity == "process");
+    Ok(reports)
 }
 
 /// Which identities are meant.

@@ -15,7 +15,7 @@ const MOST_UNKNOWN: usize = 10;
 const TOGETHER: usize = 50;
 
 /// What the vendor answers about one.
-enum Answer {
+pub(super) enum Answer {
     Gone,
     There,
     /// Not known, for this reason, and whether the next one is likely to end the same way.
@@ -85,7 +85,7 @@ impl Round<'_> {
     }
 
     /// Asks for one by its id, and stores what comes. `None` when stopped.
-    async fn answer(&self, kind: &Kind, feed: &FeedId, id: &ListingId) -> Result<Option<Answer>, StoreError> {
+    pub(super) async fn answer(&self, kind: &Kind, feed: &FeedId, id: &ListingId) -> Result<Option<Answer>, StoreError> {
         // Where it cannot be asked for, a second reading has confirmed it.
         if kind.catalogue.confirmed() == Confirmed::ReadAgain {
             return Ok(Some(Answer::Gone));

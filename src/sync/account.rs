@@ -62,7 +62,7 @@ impl Account {
         };
         let record = page.records.iter().find(|record| record.key == key).cloned();
         if record.is_some() {
-            self.tools.store.store_census(self.census(), Presence::Live, page).await?;
+            self.tools.store.store_census(self.census(), (Presence::Live, page), false).await?;
         }
         let entity = self.entity();
         let live = record.filter(|record| !(entity.looks_deleted)(&(entity.decode)(record)));

@@ -4,6 +4,7 @@ use super::clock::mirror_time;
 use super::tools::CensusTools;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::census::{Progress, Rhythm, after_doubt, after_failure, longest_wait, next_reading};
+use crate::plan::merge::ActionKind;
 use crate::record::{Failure, FeedId, ListingId, Page, Presence, Stamp};
 use crate::store::{Census, Error as StoreError};
 use crate::sync::heartbeat::Beat;
@@ -34,7 +35,14 @@ pub(crate) struct Kind {
 
 /// How a reading ended.
 pub(super) enum Outcome {
-    Proven { began: String, keys: BTreeSet<ListingId>, live: u64, credential: Option<String>, unreadable: u64, changed: u64 },
+    Proven {
+        began: String,
+        keys: BTreeSet<ListingId>,
+        live: u64,
+        credential: Option<String>,
+        unreadable: u64,
+        changed: BTreeMap<ListingId, ActionKind>,
+    },
     Doubtful(String),
     Failed(Error),
 }
@@ -96,6 +104,8 @@ enum Occasion {
 pub(super) struct Round<'a> {
     pub(super) tools: &'a CensusTools,
     occasion: Occasion,
+    /// Rows are not changed.
+    is_dry: bool,
     /// What was last told to be wrong, so that it is told once.
     told: BTreeMap<(FeedId, &'static str), String>,
     /// Kinds that are left alone, and until when.
@@ -106,7 +116,12 @@ pub(super) struct Round<'a> {
 
 impl<'a> Round<'a> {
     fn new(tools: &'a CensusTools, occasion: Occasion) -> Round<'a> {
-        Round { tools, occasion, told: BTreeMap::new(), resting: BTreeMap::new(), answered: BTreeSet::new() }
+        Round { tools, occasion, is_dry: false, told: BTreeMap::new(), resting: BTreeMap::new(), answered: BTreeSet::new() }
+    }
+
+    /// One that changes no row.
+    pub(super) fn dry(tools: &'a CensusTools) -> Round<'a> {
+        Round { is_dry: true, ..Round::new(tools, Occasion::Now) }
     }
 
     /// Reads what is due, or what is due of these feeds; tells how long nothing will be due.
@@ -154,7 +169,7 @@ impl<'a> Round<'a> {
             Outcome::Proven { began, keys, live, credential, unreadable, changed } => {
                 self.answered.insert(kind.catalogue.entity().name);
                 progress.read = Stamp::parse(&began);
-                tracing::debug!(%feed, service = kind.catalogue.service(), read = keys.len(), changed, is_whole, "read");
+                tracing::debug!(%feed, service = kind.catalogue.service(), read = keys.len(), changed = changed.len(), is_whole, "read");
                 if unreadable > 0 {
                     problem = Some(format!("{unreadable} records could not be read (`mls-sync rejects`), so nothing is deleted"));
                 }
@@ -167,6 +182,7 @@ impl<'a> Round<'a> {
                     (progress.whole, rows) = (progress.read, Some(live));
                 }
                 if is_whole && unreadable == 0 {
+                    progress.complete = progress.read;
                     let is_other = progress.credential.is_some() && progress.credential != credential;
                     problem = match self.sweep(kind, feed, &began, (keys, live, is_other)).await? {
                         Some(withheld) => withheld,
@@ -215,9 +231,15 @@ impl<'a> Round<'a> {
         self.resting.insert(name, utc().plus(wait));
     }
 
-    pub(super) async fn store(&self, kind: &Kind, feed: &FeedId, (presence, page): (Presence, Page)) -> Result<u64, StoreError> {
+    /// Stores a page, or only tells which rows it changes.
+    pub(super) async fn store(
+        &self,
+        kind: &Kind,
+        feed: &FeedId,
+        (presence, page): (Presence, Page),
+    ) -> Result<BTreeMap<ListingId, ActionKind>, StoreError> {
         self.tools.beat(Beat::Working { since: self.tools.clock.now().monotonic });
-        self.tools.store.store_census(census(kind, feed), presence, page).await
+        self.tools.store.store_census(census(kind, feed), (presence, page), self.is_dry).await
     }
 
     /// Logs a trouble once, and its end.

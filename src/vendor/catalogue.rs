@@ -2,7 +2,7 @@
 
 use super::spark::{IDENTITIES, IdentityPage, Spark};
 use super::spotahome::fields::AGENT;
-use super::spotahome::{PROCESSES, ProcessFilter, ProcessId, Spotahome};
+use super::spotahome::{PROCESSES, ProcessFilter, ProcessId, Spotahome, is_cancelled};
 use super::{Directory, Error, Vendor, WriteOutcome};
 use crate::entity::{Confirmed, Deletions, Entity};
 use crate::record::{Failure, FeedId, ListingId, Page, Presence, Record, Verb, Window, Write};
@@ -26,7 +26,12 @@ pub(crate) enum Catalogue {
 pub(crate) struct List {
     /// What the vendor says of everything in it.
     pub presence: Presence,
+    /// The lists before it may hold everything in it, and then it need not be read; nor where it is refused.
+    pub repeats: bool,
 }
+
+/// Everything that is not deleted.
+const LIVE: List = List { presence: Presence::Live, repeats: false };
 
 impl Catalogue {
     /// What it is.
@@ -68,8 +73,18 @@ impl Catalogue {
     /// Its lists, in the order in which they must be read: what is deleted meanwhile stands in the later one.
     pub(crate) fn lists(&self) -> &'static [List] {
         match self {
-            Catalogue::Directory(..) | Catalogue::Processes(..) => &[List { presence: Presence::Live }],
-            Catalogue::Identities(_) => &[List { presence: Presence::Live }, List { presence: Presence::Deleted }],
+            Catalogue::Directory(..) => &[LIVE],
+            Catalogue::Identities(_) => &[LIVE, List { presence: Presence::Deleted, repeats: false }],
+            // That the list without a filter holds cancelled ones is not documented.
+            Catalogue::Processes(..) => &[LIVE, List { presence: Presence::Live, repeats: true }],
+        }
+    }
+
+    /// Whether a record is in the list that repeats those before it.
+    pub(crate) fn is_repeated(&self, record: &Record) -> bool {
+        match self {
+            Catalogue::Directory(..) | Catalogue::Identities(_) => false,
+            Catalogue::Processes(..) => is_cancelled(record),
         }
     }
 
@@ -92,7 +107,10 @@ impl Catalogue {
                 };
                 Some(answer.map(|answer| paged(list, answer)))
             }
-            Catalogue::Processes(vendor, size) => vendor.processes(&ProcessFilter::default(), number, *size, stop).await,
+            Catalogue::Processes(vendor, size) => {
+                let filter = if list.repeats { ProcessFilter::cancelled() } else { ProcessFilter::default() };
+                vendor.processes(&filter, number, *size, stop).await
+            }
         }
     }
 

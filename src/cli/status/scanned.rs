@@ -16,7 +16,20 @@ pub(in crate::cli) fn vendor(entity: &str) -> &'static str {
 /// What an account holds, and what is wrong with it. `when` tells a time.
 pub(in crate::cli) fn lines(report: &ScannedReport, when: impl Fn(&str) -> String) -> Vec<String> {
     let ScannedReport {
-        entity, account, live, deleted, states, unassigned, active, proven_at, absent, due_at, open_intents, problem, ..
+        entity,
+        account,
+        live,
+        deleted,
+        states,
+        unassigned,
+        active,
+        proven_at,
+        absent,
+        due_at,
+        open_intents,
+        problem,
+        vendor_totals,
+        ..
     } = report;
     let plural = LISTINGS.all().find(|known| known.name == *entity).map_or_else(|| entity.clone(), |known| known.plural());
     let mut parts = vec![format!("{}  {} {plural} live", printable(account, 40), grouped(*live)), format!("{} deleted", grouped(*deleted))];
@@ -34,6 +47,8 @@ pub(in crate::cli) fn lines(report: &ScannedReport, when: impl Fn(&str) -> Strin
         ));
     }
     lines.extend(problem.iter().map(|problem| format!("! {plural}: {}", printable(problem, PROBLEM))));
+    let notices = vendor_totals.iter().flat_map(|totals| &totals.notices);
+    lines.extend(notices.map(|notice| format!("! states of {plural}: {}", printable(notice, PROBLEM))));
     lines
 }
 
@@ -57,6 +72,7 @@ mod tests {
             due_at: Some("2026-05-01T12:03:00.000Z".to_owned()),
             open_intents: 0,
             problem: None,
+            vendor_totals: None,
         };
         let when = |_: &str| "2m ago".to_owned();
         let told = "spotahome  1,500 listing processes live, 2 deleted, 500 cancelled, 1,000 waitingContent, 7 unassigned, last whole reading 2m ago";

@@ -121,7 +121,7 @@ pub struct Options {
     /// How ids are written
     #[arg(long, value_enum, default_value_t = IdForm::Integer)]
     pub id_form: IdForm,
-    /// Whether cancelled processes are in a list that names neither states nor an id: listed, hidden or days=N
+    /// Whether cancelled processes are in a list that names neither states nor an id: listed, hidden, days=N (hidden after N days), by-state (hidden even from a list by id), refused (so, and a list by their state is refused) or gone (in no list)
     #[arg(long, default_value = "listed")]
     pub cancelled: Cancelled,
     /// The answer to an id that does not exist in the filter

@@ -132,6 +132,12 @@ pub enum Cancelled {
     Hidden,
     /// For so many days.
     Days(u32),
+    /// Nor are they in one that names an id and no state.
+    ByState,
+    /// Nor are they in one that names an id, and one that names their state is refused.
+    Refused,
+    /// They are in none at all.
+    Gone,
 }
 
 impl FromStr for Cancelled {
@@ -141,8 +147,11 @@ impl FromStr for Cancelled {
         match (text, text.strip_prefix("days=").map(str::parse)) {
             ("listed", _) => Ok(Cancelled::Listed),
             ("hidden", _) => Ok(Cancelled::Hidden),
+            ("by-state", _) => Ok(Cancelled::ByState),
+            ("refused", _) => Ok(Cancelled::Refused),
+            ("gone", _) => Ok(Cancelled::Gone),
             (_, Some(Ok(days))) => Ok(Cancelled::Days(days)),
-            _ => Err("it is listed, hidden or days=N".to_owned()),
+            _ => Err("it is listed, hidden, by-state, refused, gone or days=N".to_owned()),
         }
     }
 }

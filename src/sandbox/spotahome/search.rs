@@ -17,6 +17,9 @@ const DAY: u64 = 86_400;
 pub(super) fn search(world: &mut World, query: &Query, account: Option<&str>) -> Result<Vec<Value>, Answer> {
     let id = query.one("id").map(|id| id.parse::<i64>().map_err(|_| Answer::problem(400))).transpose()?;
     let states = states(query, world.options.many_states)?;
+    if world.options.cancelled == Cancelled::Refused && states == [CANCELLED] {
+        return Err(Answer::problem(422));
+    }
     let now = world.now();
     let wanted = Wanted { query, id, states, account, now };
     let mut found: Vec<&Process> = world.processes.values().filter(|process| wanted.matches(process, world)).collect();
@@ -74,13 +77,14 @@ impl Wanted<'_> {
 
     fn is_hidden(&self, process: &Process, facts: &Facts, world: &World) -> bool {
         let is_old = |days: u32| self.now.since(process.updated) > Duration::from_secs(u64::from(days) * DAY);
+        let is_named = self.id.is_some() || !self.states.is_empty();
         facts.state == CANCELLED
-            && self.id.is_none()
-            && self.states.is_empty()
             && match world.options.cancelled {
                 Cancelled::Listed => false,
-                Cancelled::Hidden => true,
-                Cancelled::Days(days) => is_old(days),
+                Cancelled::Hidden => !is_named,
+                Cancelled::Days(days) => !is_named && is_old(days),
+                Cancelled::ByState => self.states.is_empty(),
+                Cancelled::Refused | Cancelled::Gone => true,
             }
     }
 }

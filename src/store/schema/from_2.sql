@@ -97,7 +97,8 @@ CREATE TABLE changes (
     stamp TEXT,
     at TEXT NOT NULL,
     bulk INTEGER NOT NULL DEFAULT 0,
-    diff TEXT
+    diff TEXT,
+    not_before TEXT
 ) STRICT;
 INSERT INTO changes (seq, entity, feed_id, key, kind, cause, at, diff)
 SELECT
@@ -333,6 +334,16 @@ CREATE TABLE listing_processes (
 ) STRICT;
 CREATE INDEX identities_deleted ON identities (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX listing_processes_deleted ON listing_processes (account, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
+CREATE TABLE process_states (
+    account TEXT NOT NULL,
+    counted TEXT NOT NULL CHECK (counted IN ('state', 'all', 'unassigned')),
+    state TEXT NOT NULL,
+    is_listed INTEGER NOT NULL,
+    is_documented INTEGER NOT NULL,
+    total INTEGER,
+    checked_at TEXT NOT NULL,
+    PRIMARY KEY (account, counted, state)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE censuses (
     feed_id TEXT NOT NULL,
     entity TEXT NOT NULL,
@@ -343,6 +354,7 @@ CREATE TABLE censuses (
     due_at TEXT,
     problem TEXT,
     credential TEXT,
+    complete_at TEXT,
     PRIMARY KEY (feed_id, entity)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE intents (
@@ -367,5 +379,6 @@ CREATE TABLE census_absent (
     feed_id TEXT NOT NULL,
     key TEXT NOT NULL,
     since TEXT NOT NULL,
+    not_before TEXT,
     PRIMARY KEY (entity, feed_id, key)
 ) STRICT, WITHOUT ROWID;

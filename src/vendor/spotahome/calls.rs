@@ -86,12 +86,25 @@ impl Spotahome {
     }
 
     /// One process, by the list with `id=`, since the document has no other way; the inner `None` when the vendor says that there is
-    /// none, by an empty list or a 404. The outer one as soon as `stop` is cancelled.
+    /// none, by an empty list or a 404, and says so of cancelled ones, too: whether a list without `state=` holds them is not
+    /// documented. The outer one as soon as `stop` is cancelled.
     ///
     /// # Errors
     /// As [`Spotahome::processes`]; `Malformed` too where the answer holds other processes.
     pub async fn process(&self, id: ProcessId, stop: &CancellationToken) -> Option<Result<Option<Record>, Error>> {
-        let filter = ProcessFilter { id: Some(id), ..ProcessFilter::default() };
+        let found = self.one(id, ProcessFilter::default(), stop).await?;
+        if !matches!(found, Ok(None)) {
+            return Some(found);
+        }
+        Some(match self.one(id, ProcessFilter::cancelled(), stop).await? {
+            // Who does not take both filters has answered the first.
+            Err(Error { failure: Failure::Refused, .. }) => Ok(None),
+            found => found,
+        })
+    }
+
+    async fn one(&self, id: ProcessId, of: ProcessFilter, stop: &CancellationToken) -> Option<Result<Option<Record>, Error>> {
+        let filter = ProcessFilter { id: Some(id), ..of };
         let asked = Asked { page: 1, size: SIZE };
         let page = turn::reading(&self.limiter, Priority::Poll, stop, || self.client.processes(&filter, asked)).await?;
         Some(page.and_then(|page| only(id, page)))

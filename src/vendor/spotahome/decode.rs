@@ -1,6 +1,6 @@
 //! A listing process, from JSON as sent to cells.
 
-use super::fields::{ACCOUNT, PROCESS, UNASSIGNED};
+use super::fields::{ACCOUNT, CANCELLED, PROCESS, UNASSIGNED};
 use crate::entity::{Confirmed, Deletions, Entity};
 use crate::record::{Cell, Content, Cut, FeedId, ListingId, ListingKey, Record, raw_hash};
 use crate::vendor::value::{members, portable, quoted, text, whole};
@@ -25,8 +25,8 @@ pub static PROCESSES: Entity = Entity {
     // A cancelled process is one in the state `cancelled`: the document calls it by DELETE, and lists the state.
     looks_deleted: |_| false,
     same_but_for_queries: |_, _| false,
-    // Whether cancelled ones stay in the list is not documented.
-    unlisted: Some(("state", "cancelled")),
+    // Whether cancelled ones stay in any list is not documented.
+    unlisted: Some(("state", CANCELLED)),
     scope: None,
     quiet: None,
     beside: &[],
@@ -47,6 +47,12 @@ fn read(raw: &str) -> Result<Record, String> {
     let id = whole(id.get()).ok_or("its id is no whole number of 64 bits")?;
     let key = ListingKey { feed: FeedId(account), listing: ListingId(id.to_string()) };
     Ok(Record { key, stamp: None, mirrored_at: None, raw_hash: raw_hash(raw.as_bytes()), raw: raw.to_owned(), cut: Cut::default() })
+}
+
+/// Whether a process is cancelled.
+pub(in crate::vendor) fn is_cancelled(record: &Record) -> bool {
+    let members = members(&record.raw).unwrap_or_default();
+    members.get("state").is_some_and(|value| state(value, &mut Extra::new()) == Cell::Text(CANCELLED.into()))
 }
 
 /// Members without a field or that do not fit it, by wire name.

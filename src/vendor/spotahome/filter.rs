@@ -1,6 +1,6 @@
 //! Which processes are asked for.
 
-use super::fields::UNASSIGNED;
+use super::fields::{CANCELLED, UNASSIGNED};
 use std::fmt;
 
 /// The id of a process: the only number among the ids of this API, and all that a path is made of.
@@ -39,6 +39,11 @@ pub struct ProcessFilter {
 }
 
 impl ProcessFilter {
+    /// The cancelled ones.
+    pub(crate) fn cancelled() -> ProcessFilter {
+        ProcessFilter { state: Some(CANCELLED.to_owned()), ..ProcessFilter::default() }
+    }
+
     /// The parameters, in the order of the document.
     pub(super) fn query(&self) -> impl Iterator<Item = (&'static str, String)> {
         let agent = self.agent.as_ref().map(|agent| match agent {
