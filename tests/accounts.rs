@@ -198,7 +198,7 @@ fn an_approval_is_of_the_rows_that_were_shown() {
 
 #[test]
 fn a_dry_run_of_identities_counts_those_that_the_vendor_lists_as_deleted() {
-    let account = spark(spark::Options { identities: 30, deleted_identities: 2, ..spark::Options::default() });
+    let account = of_spark(spark::Options { identities: 30, deleted_identities: 2, ..spark::Options::default() });
     account.run(&["run", "--once"]).succeeded();
     account.sandbox.with_world(|world| {
         world.remove(world.live()[3]);

@@ -7,6 +7,7 @@ use super::writing::{config_with, sentence};
 use crate::config::Config;
 use crate::daemon::jobs;
 use crate::record::{WriteState, printable};
+use crate::store::{IntentReport, intents};
 use crate::sync::control::MadeTicket;
 use crate::vendor::{SparkListing, TicketPath, Upload};
 use chrono::{SecondsFormat, TimeDelta, Utc};
@@ -22,6 +23,8 @@ const VENDOR: &str = "spark";
 const PHOTOS: &str = "PhotoUploads";
 /// The largest file, in bytes.
 const LARGEST: u64 = 64 << 20;
+/// The vendor's longest caption, in characters.
+const LONGEST_CAPTION: usize = 1000;
 /// Characters of a text that fit a line.
 const LINE: usize = 300;
 
@@ -116,6 +119,7 @@ pub(super) async fn tickets(path: &Path, arguments: Arguments) -> anyhow::Result
         Command::Upload { wanted, file, name, caption, primary } => {
             let config = config_with(path, VENDOR)?;
             let bytes = read(&file).or_else(|error| refuse(format!("cannot read {}: {error}", file.display())))?;
+            check(&config, &wanted.listing, caption.as_deref())?;
             let name = name.or_else(|| file.file_name().map(|name| name.to_string_lossy().into_owned())).unwrap_or_default();
             let ticket = match make(&config, &wanted).await? {
                 Ok(ticket) => ticket,
@@ -127,6 +131,21 @@ pub(super) async fn tickets(path: &Path, arguments: Arguments) -> anyhow::Result
             Ok(reached_end(written.state == WriteState::Done))
         }
     }
+}
+
+/// What would be refused later is refused before there is a ticket, which nobody could take back.
+fn check(config: &Config, listing: &SparkListing, caption: Option<&str>) -> anyhow::Result<()> {
+    if caption.is_some_and(|caption| caption.chars().count() > LONGEST_CAPTION) {
+        return refuse(format!("the caption is longer than {LONGEST_CAPTION} characters"));
+    }
+    let open = intents::intents(&config.database, false).unwrap_or_default();
+    let open = open.iter().find(|intent| intent.entity == "upload" && intent.target.as_deref() == Some(&listing.to_string()));
+    open.map_or(Ok(()), |IntentReport { intent_id, .. }| {
+        refuse(format!(
+            "the outcome of intent {intent_id}, an upload to this listing, is not known: look at the listing's photos, then give it up with \
+             `mls-sync intents forget {intent_id}`"
+        ))
+    })
 }
 
 async fn make(config: &Config, wanted: &WantedTicket) -> anyhow::Result<Result<MadeTicket, ExitCode>> {

@@ -8,7 +8,7 @@ use crate::plan::brake::BrakeLimits;
 use crate::plan::census::Rhythm;
 use crate::record::FeedId;
 use crate::store::Error as StoreError;
-use crate::sync::account::Account as OneByOne;
+use crate::sync::account::{Account as OneByOne, InFlight};
 use crate::sync::census::{self, Kind};
 use crate::sync::dry_run::{self, DryRun};
 use crate::sync::heartbeat::Beat;
@@ -37,6 +37,7 @@ pub(super) struct Account {
     read_lag: Duration,
     /// Begins a reading before it is due.
     again: Arc<Notify>,
+    sending: InFlight,
     /// What the vendor counts, where it does.
     totals: Option<Totals>,
     /// The token, where it comes from a file, with the one in use.
@@ -89,7 +90,7 @@ impl Account {
     /// What is needed to ask for one of its things, and to change it. `is_followed`: this process reads it again and again.
     pub(super) fn tools(&self, tools: &CensusTools, is_followed: bool) -> OneByOne {
         let tools = CensusTools { vendor: self.vendor, again: Arc::clone(&self.again), ..tools.clone() };
-        OneByOne { kind: self.kind.clone(), tools, read_lag: self.read_lag, is_followed }
+        OneByOne { kind: self.kind.clone(), tools, read_lag: self.read_lag, is_followed, sending: self.sending.clone() }
     }
 }
 
@@ -158,7 +159,7 @@ fn account(
     let rhythm = Rhythm { every: scanned.every.0, whole_every: Duration::ZERO, has_updates: false };
     let kind = Kind { catalogue, account: Some(FeedId(scanned.account.to_owned())), rhythm, limits };
     let budget = Budget { name: scanned.budget(), limiter };
-    Account { vendor, kind, budget, read_lag: scanned.read_lag.0, again: Arc::default(), totals: None, token }
+    Account { vendor, kind, budget, read_lag: scanned.read_lag.0, again: Arc::default(), sending: InFlight::default(), totals: None, token }
 }
 
 /// A token that comes from a file, which may change.

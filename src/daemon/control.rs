@@ -163,11 +163,13 @@ async fn carry_out(request: Request, means: Means, write: &mut OwnedWriteHalf) -
     tell(write, &Reply::Failed(format!("the running process no longer mirrors the feed {feed}"))).await
 }
 
-/// Does something with an account. What has begun comes to its end also if the client goes away: it may have been sent.
+/// Does something with an account. If the client goes away, what has not left is withdrawn; what becomes of the rest is written down.
 async fn of_account(account: Option<&Account>, job: Job, write: &mut OwnedWriteHalf) -> io::Result<()> {
-    let Some(account) = account.cloned() else {
+    let Some(mut account) = account.cloned() else {
         return tell(write, &Reply::Failed("the running process does not mirror this account".to_owned())).await;
     };
+    account.tools.stop = account.tools.stop.child_token();
+    let _withdrawn = account.tools.stop.clone().drop_guard();
     let done = tokio::spawn(async move { perform(&account, job).await }).await?;
     match done.unwrap_or_else(|error| Some(Reply::Failed(error.to_string()))) {
         Some(reply) => tell(write, &reply).await,

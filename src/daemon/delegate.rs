@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 /// Bytes of a reply: a record of the vendor as a JSON string.
 const REPLY_BYTES: u64 = 256 << 20;
-const ENDED: &str = "the process that was to do it has ended";
+pub(super) const ENDED: &str = "the process that was to do it has ended";
 
 /// Who mirrors into the file at this moment and takes control requests.
 ///

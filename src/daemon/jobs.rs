@@ -1,5 +1,6 @@
 //! What a person asks of an account of Spark or Spotahome: the running process does it where there is one.
 
+use super::delegate::ENDED;
 use super::perform::perform;
 use super::question::{Asked, STOPPED, STRANGE, compared, told_of_waiting, within_budget};
 use super::socket::{Job, Request};
@@ -18,11 +19,10 @@ use crate::vendor::{SparkListing, TicketPath, Upload};
 use anyhow::Context;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long an upload may take.
-const UPLOADING: Duration = Duration::from_secs(600);
+/// What a person must know of a change whose sender is gone.
+const PERHAPS: &str = "it may have happened; run `mls-sync intents`";
 
 /// Makes a change at a vendor, if the thing is as expected.
 ///
@@ -35,7 +35,7 @@ pub(crate) async fn write(
     stop: CancellationToken,
 ) -> anyhow::Result<Written> {
     let job = Job::Write { write, expected: super::socket::Expected(expected) };
-    match order(config, (vendor, "write"), job, stop).await? {
+    match perhaps_sent(order(config, (vendor, "write"), job, stop).await)? {
         Reply::Written(written) => Ok(written),
         other => failed(other),
     }
@@ -46,7 +46,7 @@ pub(crate) async fn write(
 /// # Errors
 /// As [`write()`].
 pub(crate) async fn settle(config: &Config, vendor: &'static str, intent: i64, stop: CancellationToken) -> anyhow::Result<Written> {
-    match order(config, (vendor, "intents settle"), Job::Settle { intent }, stop).await? {
+    match order(config, (vendor, "intents settle"), Job::Settle { intent }, stop).await?.context(STOPPED)? {
         Reply::Written(written) => Ok(written),
         other => failed(other),
     }
@@ -63,7 +63,7 @@ pub(crate) async fn ticket(
     stop: CancellationToken,
 ) -> anyhow::Result<Result<MadeTicket, Written>> {
     let job = Job::Ticket { listing: listing.to_string(), path, service: service.to_owned() };
-    match order(config, ("spark", "tickets"), job, stop).await? {
+    match perhaps_sent(order(config, ("spark", "tickets"), job, stop).await)? {
         Reply::Ticket(ticket) => Ok(Ok(ticket)),
         Reply::Written(written) => Ok(Err(written)),
         other => failed(other),
@@ -81,7 +81,7 @@ pub(crate) async fn upload(
     stop: CancellationToken,
 ) -> anyhow::Result<Written> {
     let mut http = config.spark.scanned().http(&config.spark.user_agent).map_err(StartError::Refused)?;
-    http.timeout = http.timeout.max(UPLOADING);
+    http.timeout = tickets::UPLOADING;
     let (account, hosts) = (FeedId(config.spark.account.clone()), &config.spark.upload_hosts);
     super::on_file(config, async |store| tickets::spend((&store, account), (listing, ticket), (file, hosts, http), &stop).await).await
 }
@@ -97,7 +97,7 @@ pub(crate) async fn validate(
     stop: CancellationToken,
 ) -> anyhow::Result<Findings> {
     let job = Job::Validate { listing: listing.map(ToString::to_string), body: super::socket::Parameters(body) };
-    match order(config, ("spark", "listings validate"), job, stop).await? {
+    match order(config, ("spark", "listings validate"), job, stop).await?.context(STOPPED)? {
         Reply::Findings(findings) => Ok(findings),
         other => failed(other),
     }
@@ -123,11 +123,11 @@ pub(crate) async fn ask(
 ) -> anyhow::Result<EntryAsked> {
     let row = why::content(&config.database, key, entity)?;
     let id = || key.listing.clone();
-    let reply = order(config, (vendor, "why --ask"), Job::Entry { id: id() }, stop.clone()).await?;
+    let reply = order(config, (vendor, "why --ask"), Job::Entry { id: id() }, stop.clone()).await?.context(STOPPED)?;
     let is_there = matches!(reply, Reply::Record(Some(_)));
     let asked = compared(entity, reply, row.as_ref())?;
     let history = match is_there {
-        true => Some(order(config, (vendor, "why --ask"), Job::History { id: id() }, stop).await?),
+        true => Some(order(config, (vendor, "why --ask"), Job::History { id: id() }, stop).await?.context(STOPPED)?),
         false => None,
     };
     let history = match history {
@@ -136,6 +136,15 @@ pub(crate) async fn ask(
         Some(other) => Some(failed(other).map_err(|error| error.to_string())),
     };
     Ok(EntryAsked { asked, history })
+}
+
+/// Whoever was to send it has ended, or this command was stopped: it may have left.
+fn perhaps_sent(reply: anyhow::Result<Option<Reply>>) -> anyhow::Result<Reply> {
+    match reply? {
+        None => Err(anyhow::anyhow!("stopped: {PERHAPS}")),
+        Some(Reply::Failed(why)) if why == ENDED => Err(anyhow::anyhow!("{why}: {PERHAPS}")),
+        Some(reply) => Ok(reply),
+    }
 }
 
 fn failed<T>(reply: Reply) -> anyhow::Result<T> {
@@ -158,7 +167,7 @@ async fn order(
     (vendor, command): (&'static str, &'static str),
     job: Job,
     stop: CancellationToken,
-) -> anyhow::Result<Reply> {
+) -> anyhow::Result<Option<Reply>> {
     let mut of_vendor = config.clone();
     of_vendor.narrow(vendor).map_err(StartError::Refused)?;
     let reply = async {
@@ -167,7 +176,7 @@ async fn order(
             None => alone(&of_vendor, command, job, stop).await,
         }
     };
-    told_of_waiting(reply).await?.context(STOPPED)
+    told_of_waiting(reply).await
 }
 
 /// By this process, within the budget all the same; `None` when stopped.

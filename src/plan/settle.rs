@@ -34,12 +34,19 @@ pub(crate) enum Verdict {
     Early,
 }
 
-/// Compares what the vendor shows with what was asked for and with what was there before. Columns that it does not show count as null.
+/// Compares what the vendor shows with what was asked for and with what was there before. A column that it does not show, now or then,
+/// says nothing, so that the values are neither.
 #[must_use]
 pub(crate) fn sight(wanted: &Columns, before: &Columns, found: Option<&Columns>) -> Sight {
     let Some(found) = found else { return Sight::Gone };
-    let shows = |columns: &Columns| columns.iter().all(|(column, value)| is_same(value.as_deref(), found.get(column)));
-    Sight::There { is_wanted: shows(wanted), is_before: shows(before) }
+    let shows = |columns: &Columns| {
+        wanted.keys().all(|column| {
+            let both = columns.get(column).zip(found.get(column));
+            both.is_some_and(|(value, found)| is_same(value.as_deref(), found.as_deref()))
+        })
+    };
+    let is_told = !wanted.is_empty();
+    Sight::There { is_wanted: is_told && shows(wanted), is_before: is_told && shows(before) }
 }
 
 /// What a sight means. `is_late`: so much time has passed that the vendor's reads must show the change.
@@ -60,21 +67,20 @@ fn before(is_late: bool) -> Verdict {
     if is_late { Verdict::NotDone } else { Verdict::Early }
 }
 
-/// What follows for something that was to be made, from how many such things came up since then. `is_late`: a whole reading that began
-/// late enough is over.
+/// What follows for something that was to be made, from how many things came up since then that have all its values, and how many that
+/// are like it. `is_late`: a whole reading that began late enough is over.
 #[must_use]
-pub(crate) fn settle_made(candidates: usize, is_late: bool) -> Verdict {
-    match candidates {
-        0 => before(is_late),
-        1 => Verdict::Done,
-        _ => Verdict::Different,
+pub(crate) fn settle_made(equal: usize, alike: usize, is_late: bool) -> Verdict {
+    match (equal, alike) {
+        (0, 0) => before(is_late),
+        (1, _) => Verdict::Done,
+        (_, _) => Verdict::Different,
     }
 }
 
 /// Whether two values say the same. In JSON, a member that is null and one that is not there do.
 #[must_use]
-pub(crate) fn is_same(one: Option<&str>, other: Option<&Option<String>>) -> bool {
-    let other = other.and_then(Option::as_deref);
+pub(crate) fn is_same(one: Option<&str>, other: Option<&str>) -> bool {
     one == other || one.and_then(list).is_some_and(|one| other.and_then(list).is_some_and(|other| one == other))
 }
 
@@ -117,16 +123,25 @@ mod tests {
 
     #[test]
     fn one_new_thing_is_the_one_that_was_made() {
-        assert_eq!([0, 1, 2].map(|candidates| settle_made(candidates, false)), [Verdict::Early, Verdict::Done, Verdict::Different]);
-        assert_eq!(settle_made(0, true), Verdict::NotDone);
+        assert_eq!([0, 1, 2].map(|equal| settle_made(equal, 0, false)), [Verdict::Early, Verdict::Done, Verdict::Different]);
+        assert_eq!((settle_made(0, 0, true), settle_made(0, 1, true)), (Verdict::NotDone, Verdict::Different));
     }
 
     #[test]
     fn null_and_absent_are_the_same() {
-        let same = |one: Option<&str>, other: Option<&str>| is_same(one, Some(&other.map(str::to_owned)));
-        assert!(is_same(None, None) && same(None, None) && same(Some("a"), Some("a")));
-        assert!(!same(Some("a"), None) && !is_same(Some("a"), None) && !same(Some("5"), Some("5.0")));
-        assert!(same(Some(r#"[{"Email":"a","Phone":null}]"#), Some(r#"[{"Email":"a"}]"#)));
-        assert!(!same(Some(r#"[{"Email":"a"}]"#), Some("[]")));
+        assert!(is_same(None, None) && is_same(Some("a"), Some("a")));
+        assert!(!is_same(Some("a"), None) && !is_same(Some("5"), Some("5.0")));
+        assert!(is_same(Some(r#"[{"Email":"a","Phone":null}]"#), Some(r#"[{"Email":"a"}]"#)));
+        assert!(!is_same(Some(r#"[{"Email":"a"}]"#), Some("[]")));
+    }
+
+    #[test]
+    fn what_the_vendor_does_not_show_proves_nothing() {
+        let (wanted, before) = (columns(&[("email", None)]), columns(&[("email", Some("a"))]));
+        let neither = Sight::There { is_wanted: false, is_before: false };
+        assert_eq!(sight(&wanted, &before, Some(&columns(&[]))), neither, "it is masked now");
+        assert_eq!(sight(&wanted, &columns(&[]), Some(&before)), neither, "it was masked then");
+        assert_eq!(sight(&columns(&[]), &columns(&[]), Some(&before)), neither, "nothing that was sent is ever shown");
+        assert_eq!(sight(&wanted, &before, Some(&before)), Sight::There { is_wanted: false, is_before: true });
     }
 }

@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// The columns of [`IntentReport`].
 const REPORT: &str = "intent_id, vendor, account, entity, verb, target, state, sent_at, changed_at, note, change_seq";
+/// A shorter text stands in ordinary words by chance.
+const SHORTEST: usize = 3;
 /// Requests that are told of one thing.
 const TOLD: u32 = 20;
 /// How far the vendor's clock may be behind ours.
@@ -80,6 +82,8 @@ pub struct IntentReport {
 /// A write as it was written down.
 #[derive(Clone, Debug)]
 pub(crate) struct SavedIntent {
+    pub vendor: String,
+    pub account: String,
     pub write: Write,
     pub state: WriteState,
     pub before: Columns,
@@ -104,14 +108,25 @@ impl Store {
         self.write(move |db| mark(&db.connection, number, entity, &key)).await
     }
 
+    /// Whether a thing has a row that is not deleted.
+    pub(crate) async fn is_live(&self, entity: &'static Entity, key: ListingKey) -> Result<bool, Error> {
+        self.read(move |db| is_live(&db.connection, entity, &key)).await
+    }
+
     /// A request as it was written down.
     pub(crate) async fn intent(&self, number: i64) -> Result<Option<SavedIntent>, Error> {
         self.write(move |db| saved(&db.connection, number)).await
     }
 
-    /// The ids of the rows that came up after a request to make one, and have the values that it asked for.
-    pub(crate) async fn made_since(&self, number: i64, entity: &'static Entity, wanted: Columns) -> Result<Vec<String>, Error> {
-        self.read(move |db| made_since(&db.connection, number, entity, &wanted)).await
+    /// The ids of the rows that came up after a request to make one: those that have all values that it asked for, and those that have
+    /// no other in these columns, as far as they have any.
+    pub(crate) async fn made_since(
+        &self,
+        number: i64,
+        entity: &'static Entity,
+        (wanted, naming): (Columns, &'static [&'static str]),
+    ) -> Result<[Vec<String>; 2], Error> {
+        self.read(move |db| made_since(&db.connection, number, entity, (&wanted, naming))).await
     }
 
     /// A person gives up a request whose outcome is not known; tells whether it was one. One that is being sent is given up only if
@@ -136,13 +151,14 @@ pub(super) fn of_one(connection: &Connection, entity: &Entity, key: &ListingKey)
     rows(connection, &sql, params![entity.name, key.feed, key.listing, TOLD], report)
 }
 
-/// Whoever sent these requests has ended: nobody waits for their answers any more.
+/// Requests that were being sent are unknown from now on: the process that sent them has ended. Uploads are sent by commands that hold no
+/// lock, and may still be under way.
 pub(super) fn lose(connection: &Connection) -> rusqlite::Result<()> {
     let sql = "UPDATE intents SET state = 'unknown', changed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
              note = 'the process that sent it ended before the answer came'
-         WHERE state = 'sent'";
+         WHERE state = 'sent' AND entity <> 'upload'";
     // Another program may hold the write lock, which is no reason not to start where there is nothing to write.
-    if value(connection, "SELECT EXISTS (SELECT 1 FROM intents WHERE state = 'sent')", [])? {
+    if value(connection, "SELECT EXISTS (SELECT 1 FROM intents WHERE state = 'sent' AND entity <> 'upload')", [])? {
         connection.execute(sql, [])?;
     }
     Ok(())
@@ -156,7 +172,7 @@ fn begin(database: &mut Database, intent: &NewIntent) -> rusqlite::Result<Result
     let hash = format!("{:032x}", u128::from_be_bytes(hash));
     let (tx, _) = database.begin()?;
     let open = "SELECT intent_id FROM intents WHERE state IN ('sent', 'unknown') AND vendor = ?1 AND account = ?2 AND entity = ?3
-             AND (body_hash = ?5 OR target = ?4 AND entity IN ('identity', 'process'))
+             AND (body_hash = ?5 OR target = ?4 AND entity IN ('identity', 'process') OR target IS NULL AND ?4 IS NULL)
          ORDER BY intent_id LIMIT 1";
     let open = tx.query_row(open, params![vendor, account, entity, target, hash], |row| row.get(0)).optional()?;
     if let Some(open) = open {
@@ -175,10 +191,27 @@ fn begin(database: &mut Database, intent: &NewIntent) -> rusqlite::Result<Result
 /// What was sent may name persons, so it goes as soon as nobody needs it to find out what became of it.
 fn end(connection: &Connection, number: i64, ending: &Ending) -> rusqlite::Result<()> {
     let Ending { state, note, made, at } = ending;
+    let sent: Option<String> = connection.query_row("SELECT fields FROM intents WHERE intent_id = ?1", [number], |row| row.get(0))?;
+    let note = note.as_deref().map(|note| sent.as_deref().filter(|_| !state.is_open()).map_or(note.to_owned(), |sent| without(sent, note)));
     let sql = "UPDATE intents SET state = ?2, note = ?3, target = coalesce(target, ?4), changed_at = ?5,
-             fields = iif(?6, fields, NULL), before = iif(?6, before, NULL)
+             fields = iif(?6, fields, NULL), before = iif(?6, before, NULL), body_hash = iif(?6, body_hash, '')
          WHERE intent_id = ?1 AND state IN ('sent', 'unknown')";
     connection.execute(sql, params![number, state.word(), note, made, at, state.is_open()]).map(drop)
+}
+
+/// A note without the values that were sent: the vendor may repeat them where it refuses.
+fn without(sent: &str, note: &str) -> String {
+    fn texts(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) => found.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+            Value::Object(members) => members.values().for_each(|member| texts(member, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    texts(&serde_json::from_str(sent).unwrap_or_default(), &mut found);
+    found.iter().filter(|text| text.len() >= SHORTEST).fold(note.to_owned(), |note, text| note.replace(text.as_str(), "(hidden)"))
 }
 
 fn mark(connection: &Connection, number: i64, entity: &Entity, key: &ListingKey) -> rusqlite::Result<()> {
@@ -188,6 +221,12 @@ fn mark(connection: &Connection, number: i64, entity: &Entity, key: &ListingKey)
          WHERE intent_id = ?1"
     );
     connection.execute(&sql, params![number, key.feed, key.listing]).map(drop)
+}
+
+fn is_live(connection: &Connection, entity: &Entity, key: &ListingKey) -> rusqlite::Result<bool> {
+    let ([account, id], table) = (key_columns(entity), entity.table);
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {account} = ?1 AND {id} = ?2 AND deleted_at IS NULL)");
+    connection.query_row(&sql, params![key.feed, key.listing], |row| row.get(0))
 }
 
 fn saved(connection: &Connection, number: i64) -> Result<Option<SavedIntent>, Error> {
@@ -202,6 +241,8 @@ fn saved(connection: &Connection, number: i64) -> Result<Option<SavedIntent>, Er
         fields: serde_json::from_str(&fields).map_err(|_| strange("what was sent"))?,
     };
     Ok(Some(SavedIntent {
+        vendor: report.vendor,
+        account: report.account,
         write,
         state: word(&report.state).ok_or_else(|| strange("the state"))?,
         before: serde_json::from_str(&before).map_err(|_| strange("what was before"))?,
@@ -216,7 +257,12 @@ fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// Those of other requests are none of this one's.
-fn made_since(connection: &Connection, number: i64, entity: &Entity, wanted: &Columns) -> rusqlite::Result<Vec<String>> {
+fn made_since(
+    connection: &Connection,
+    number: i64,
+    entity: &Entity,
+    (wanted, naming): (&Columns, &[&str]),
+) -> rusqlite::Result<[Vec<String>; 2]> {
     let ([account, id], table) = (key_columns(entity), entity.table);
     let sql = format!(
         "SELECT found.* FROM {table} AS found JOIN intents ON intent_id = ?1 AND found.{account} = intents.account
@@ -228,13 +274,20 @@ fn made_since(connection: &Connection, number: i64, entity: &Entity, wanted: &Co
          ORDER BY found.{id}"
     );
     let found = objects(connection, &sql, params![number])?;
-    let shows =
-        |row: &&Map<String, Value>| wanted.iter().all(|(column, value)| is_same(value.as_deref(), row.get(column).map(text).as_ref()));
-    Ok(found.iter().filter(shows).filter_map(|row| text(&row[id])).collect())
+    let has = |row: &Map<String, Value>, column: &str| row.get(column).and_then(text);
+    let is_equal = |row: &&Map<String, Value>| wanted.iter().all(|(column, value)| is_same(value.as_deref(), has(row, column).as_deref()));
+    let is_alike = |row: &&Map<String, Value>| {
+        naming.iter().all(|column| {
+            let both = wanted.get(*column).cloned().flatten().zip(has(row, column));
+            both.is_none_or(|(wanted, found)| wanted.to_lowercase() == found.to_lowercase())
+        })
+    };
+    let ids = |rows: Vec<&Map<String, Value>>| rows.into_iter().filter_map(|row| text(&row[id])).collect();
+    Ok([ids(found.iter().filter(is_equal).collect()), ids(found.iter().filter(is_alike).collect())])
 }
 
 fn forget(connection: &Connection, number: i64, is_idle: bool, at: &str) -> rusqlite::Result<bool> {
-    let sql = "UPDATE intents SET state = 'forgotten', changed_at = ?2, fields = NULL, before = NULL
+    let sql = "UPDATE intents SET state = 'forgotten', changed_at = ?2, fields = NULL, before = NULL, body_hash = ''
          WHERE intent_id = ?1 AND (state = 'unknown' OR state = 'sent' AND (?3 OR entity = 'upload'))";
     Ok(connection.execute(sql, params![number, at, is_idle])? > 0)
 }

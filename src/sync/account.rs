@@ -5,8 +5,11 @@ use super::clock::mirror_time;
 use super::tools::CensusTools;
 use crate::entity::Entity;
 use crate::plan::settle::Columns;
-use crate::record::{Cell, Content, FeedId, ListingId, ListingKey, Presence, Record};
+use crate::record::{Cell, Content, FeedId, Field, ListingId, ListingKey, Presence, Record};
 use crate::store::{Census, Error as StoreError};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a reading that was asked for is waited for.
@@ -25,6 +28,26 @@ pub(crate) struct Account {
     pub read_lag: Duration,
     /// Whether it is read again and again by this process.
     pub is_followed: bool,
+    /// The numbers of the changes that this process is sending.
+    pub sending: InFlight,
+}
+
+/// The numbers of the changes that a process is sending. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InFlight(Arc<Mutex<BTreeSet<i64>>>);
+
+impl InFlight {
+    pub(super) fn begin(&self, intent: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(intent);
+    }
+
+    pub(super) fn end(&self, intent: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&intent);
+    }
+
+    pub(super) fn has(&self, intent: i64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&intent)
+    }
 }
 
 /// What the vendor has of one thing.
@@ -90,9 +113,11 @@ impl Account {
     }
 }
 
-/// The columns of a record, as text. What it leaves out is not among them.
+/// The columns of a record, as text. What it leaves out is not among them, nor what is masked or fits no column, which stands in `extra`.
 pub(super) fn columns(entity: &Entity, content: &Content) -> Columns {
-    let shown = entity.fields.iter().zip(&content.cells).filter(|(_, cell)| !matches!(cell, Cell::Absent));
+    let unfit: Map<String, Value> = content.extra.as_deref().and_then(|extra| serde_json::from_str(extra).ok()).unwrap_or_default();
+    let is_shown = |(field, cell): &(&Field, &Cell)| !matches!(cell, Cell::Absent) && !unfit.contains_key(field.wire);
+    let shown = entity.fields.iter().zip(&content.cells).filter(is_shown);
     shown.map(|(field, cell)| (field.column.to_owned(), text(cell))).collect()
 }
 

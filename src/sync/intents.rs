@@ -14,12 +14,28 @@ pub(super) async fn begin(account: &Account, write: Write, before: Columns) -> R
     let vendor = account.kind.catalogue.vendor();
     let intent = NewIntent { vendor, account: account.name(), write, before, at: mirror_time() };
     let begun = account.tools.store.begin_intent(intent).await?;
-    Ok(begun.map_err(|open| {
+    Ok(begun.inspect(|number| account.sending.begin(*number)).map_err(|open| {
         not_sent(&format!(
-            "intent {open} concerns the same, and its outcome is not known. Find it out first, with `mls-sync intents settle {open}`, or give \
-             it up with `mls-sync intents forget {open}`"
+            "the outcome of intent {open} is not known, and it concerns the same record, or another new one. Find it out first, with \
+             `mls-sync intents settle {open}`, or give it up with `mls-sync intents forget {open}`"
         ))
     }))
+}
+
+/// Writes down what became of a request. Where that fails, a note tells it: the outcome is known, although the file does not have it.
+pub(super) async fn record(account: &Account, number: i64, ending: Ending) -> Ending {
+    let recorded = account.tools.store.end_intent(number, ending.clone()).await;
+    account.sending.end(number);
+    match recorded {
+        Ok(()) => ending,
+        Err(error) => {
+            let told = ending.note.map(|note| format!("{note}; ")).unwrap_or_default();
+            Ending {
+                note: Some(format!("{told}this could not be written into the file, where the outcome is still open: {error}")),
+                ..ending
+            }
+        }
+    }
 }
 
 /// What a request came to.
@@ -38,6 +54,12 @@ pub(super) fn ending(state: WriteState, note: &str, made: Option<String>) -> End
 
 pub(super) fn not_sent(why: &str) -> Reply {
     Reply::Failed(format!("nothing was sent: {why}"))
+}
+
+/// Whether everything that a change asks for can be read back.
+pub(super) fn can_be_read(write: &Write, wanted: &Columns) -> bool {
+    let members = write.fields.0.values().map(|value| value.as_object().map_or(1, Map::len));
+    members.sum::<usize>() == wanted.len()
 }
 
 /// The columns that a change asks for, read as a record of the vendor's is read.

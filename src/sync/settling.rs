@@ -4,7 +4,7 @@ use super::account::{Account, Found, columns};
 use super::clock::mirror_time;
 use super::control::{Reply, Written};
 use super::intents::{ending, wanted};
-use super::tickets::settle_ticket;
+use super::tickets::{UPLOAD, UPLOADING, settle_ticket};
 use crate::plan::settle::{Columns, Verdict, settle as rule, settle_made, sight};
 use crate::record::{Stamp, Verb, WriteState};
 use crate::store::{Error as StoreError, SavedIntent};
@@ -13,6 +13,8 @@ use tokio::time::sleep;
 
 /// The longest wait until the vendor's reads must show a change; after that a person comes back.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The columns by which a person tells whether a new identity is the one that was to be made.
+const NAMING: [&str; 3] = ["first_name", "last_name", "company"];
 /// Between two looks.
 const SHORTEST: Duration = Duration::from_millis(500);
 
@@ -24,8 +26,20 @@ pub(crate) async fn settle(account: &Account, number: i64) -> Result<Option<Repl
     let Some(intent) = account.tools.store.intent(number).await? else {
         return Ok(Some(Reply::Failed(format!("there is no intent {number}; `mls-sync intents --all` lists them"))));
     };
+    let [vendor, name] = [account.kind.catalogue.vendor(), &account.name().0];
+    if intent.vendor != vendor || intent.account != *name {
+        let SavedIntent { vendor: of, account: whose, .. } = intent;
+        return Ok(Some(Reply::Failed(format!(
+            "intent {number} is of the account {whose} of {of}, and the configuration names {name} of {vendor}"
+        ))));
+    }
     match intent.state {
         WriteState::Unknown => {}
+        // Where nobody sends it any more, its outcome could not be written down.
+        WriteState::Sent if !is_being_sent(account, number, &intent) => {
+            let lost = ending(WriteState::Unknown, "its outcome could not be written into the file", None);
+            account.tools.store.end_intent(number, lost).await?;
+        }
         WriteState::Sent => return Ok(Some(Reply::Failed(format!("intent {number} is being sent at this moment")))),
         WriteState::Done | WriteState::Refused | WriteState::NotDone | WriteState::Forgotten => {
             let SavedIntent { write, state, note, .. } = intent;
@@ -36,6 +50,13 @@ pub(crate) async fn settle(account: &Account, number: i64) -> Result<Option<Repl
         return settle_ticket(account, number, intent).await.map(Some);
     }
     by_reading(account, number, intent).await
+}
+
+/// An upload is sent by another process, for which there is a limit.
+fn is_being_sent(account: &Account, number: i64, intent: &SavedIntent) -> bool {
+    let is_upload = intent.write.entity == UPLOAD;
+    let is_recent = || Stamp::parse(&intent.changed_at).is_some_and(|since| now().since(since) < UPLOADING);
+    account.sending.has(number) || is_upload && is_recent()
 }
 
 /// Looks at what the vendor has, again and again where it must soon tell.
@@ -64,19 +85,25 @@ async fn by_reading(account: &Account, number: i64, intent: SavedIntent) -> Resu
             Verdict::Done => (WriteState::Done, "the answer was lost; reading shows that it is done, by this program or by somebody else"),
             Verdict::NotDone => (WriteState::NotDone, "the answer was lost; reading shows that it was not done"),
             Verdict::Different => {
+                let seen = match (&write.target, target) {
+                    (Some(_), _) => {
+                        "the vendor shows neither the values from before nor those that were sent, or does not show them".to_owned()
+                    }
+                    (None, ids) => format!("these new records may be the one that was made: {}", ids.unwrap_or_default()),
+                };
                 return Ok(Some(told(format!(
-                    "the vendor shows neither what was there before nor what was asked for. Look at it, and give the intent up with \
-                     `mls-sync intents forget {number}`"
+                    "{seen}. Look at the vendor, then give the intent up with `mls-sync intents forget {number}`"
                 ))));
             }
             Verdict::Early => {
                 let left = shows_at.since(now());
+                if left.is_zero() && write.target.is_none() {
+                    return Ok(Some(told("the account could not be read whole since then; `mls-sync status` tells why".to_owned())));
+                }
                 if left > PATIENCE {
-                    let why = note.unwrap_or_default();
-                    return Ok(Some(told(format!(
-                        "{why}. Reading does not show it yet, and tells for certain after {}",
-                        shows_at.to_wire()
-                    ))));
+                    let (why, when) = (note.unwrap_or_default(), shows_at.to_wire());
+                    let next = format!("run `mls-sync intents settle {number}` after {when} (UTC)");
+                    return Ok(Some(told(format!("{why}. The vendor does not show it yet; {next}"))));
                 }
                 if account.tools.stop.run_until_cancelled(sleep((account.read_lag / 2).min(left).max(SHORTEST))).await.is_none() {
                     return Ok(None);
@@ -106,24 +133,34 @@ async fn changed(
         None => return Ok(None),
         Some(Err(why)) => return Ok(Some(Err(why))),
         Some(Ok(Found::Gone)) => None,
+        // A record may come without saying that it is deleted, while the list of deleted ones has it.
+        Some(Ok(Found::There(_))) if verb == Verb::Delete && is_late && is_deleted(account, id).await? => None,
         Some(Ok(Found::There(record))) => Some(columns(account.entity(), &(account.entity().decode)(&record))),
     };
     Ok(Some(Ok((rule(verb, sight(wanted, before, found.as_ref()), is_late), Some(id.clone())))))
 }
 
+async fn is_deleted(account: &Account, id: &str) -> Result<bool, StoreError> {
+    account.read_again().await?;
+    Ok(!account.tools.store.is_live(account.entity(), account.key(id)).await?)
+}
+
 /// What was made is found in the file, once everything was read again.
 async fn made(account: &Account, number: i64, wanted: &Columns, shows_at: Stamp) -> Result<Seen, StoreError> {
     let store = &account.tools.store;
-    let mut candidates = store.made_since(number, account.entity(), wanted.clone()).await?;
-    if candidates.is_empty() {
+    let candidates = || store.made_since(number, account.entity(), (wanted.clone(), &NAMING));
+    let [mut equal, mut alike] = candidates().await?;
+    if equal.is_empty() {
         account.read_again().await?;
         if account.tools.stop.is_cancelled() {
             return Ok(None);
         }
-        candidates = store.made_since(number, account.entity(), wanted.clone()).await?;
+        [equal, alike] = candidates().await?;
     }
     let is_late = store.census(account.census()).await?.whole.is_some_and(|began| began >= shows_at);
-    Ok(Some(Ok((settle_made(candidates.len(), is_late), candidates.pop()))))
+    let verdict = settle_made(equal.len(), alike.len(), is_late);
+    let named = if equal.is_empty() { alike } else { equal };
+    Ok(Some(Ok((verdict, Some(named.join(", ")).filter(|ids| !ids.is_empty())))))
 }
 
 fn now() -> Stamp {

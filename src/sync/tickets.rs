@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::clock::mirror_time;
 use super::control::{Finding, Findings, MadeTicket, Reply, Secret, Written};
-use super::intents::{begin, ending, not_sent, of_outcome};
+use super::intents::{begin, ending, not_sent, of_outcome, record};
 use crate::plan::settle::Columns;
 use crate::record::{FeedId, Fields, Stamp, Verb, Write, WriteState, raw_hash};
 use crate::store::{Error as StoreError, NewIntent, SavedIntent, Store};
@@ -17,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 const LIFE: Duration = Duration::from_secs(3600);
 /// What a ticket, and the upload of a file, are called in the table `intents`.
 const TICKET: &str = "ticket";
-const UPLOAD: &str = "upload";
-const NO_SPARK: &str = "this account is none of Spark";
+pub(super) const UPLOAD: &str = "upload";
+/// How long an upload may take.
+pub(crate) const UPLOADING: Duration = Duration::from_secs(600);
+const NO_SPARK: &str = "this account is not one of Spark";
 
 /// Makes a ticket. `None` when stopped before anything was written down.
 ///
@@ -38,12 +40,12 @@ pub(crate) async fn make_ticket(
         Err(reply) => return Ok(Some(reply)),
     };
     let (ending, ticket) = match spark.create_ticket((listing, path), service, &account.tools.stop).await {
-        None => (ending(WriteState::NotDone, "it was stopped before it left", None), None),
-        Some(Err(error)) => (ending(WriteState::NotDone, &format!("it has not left: {}", error.message), None), None),
+        None => (ending(WriteState::NotDone, "it was stopped before it was sent", None), None),
+        Some(Err(error)) => (ending(WriteState::NotDone, &format!("it was not sent: {}", error.message), None), None),
         Some(Ok(WriteOutcome::Done(ticket))) => (of_outcome(WriteOutcome::Done(None)), Some(ticket)),
         Some(Ok(told)) => (of_outcome(told.and_then(|_| None).map_refusal(|refusal| refusal.error().message)), None),
     };
-    account.tools.store.end_intent(number, ending.clone()).await?;
+    let ending = record(account, number, ending).await;
     Ok(Some(match ticket {
         Some(ticket) => Reply::Ticket(MadeTicket {
             intent: number,
@@ -123,13 +125,14 @@ pub(crate) async fn spend(
         Ok(number) => number,
         Err(open) => {
             let why = format!(
-                "intent {open} is the same file for this listing, and its outcome is not known. Look at the listing's photos first"
+                "the outcome of intent {open}, the same file for this listing, is not known. Look at the listing's photos, then give it up \
+                 with `mls-sync intents forget {open}`"
             );
             return Ok(told(None, WriteState::NotDone, Some(why)));
         }
     };
     let ending = match upload(http, (&ticket, file), hosts, stop).await {
-        None => ending(WriteState::NotDone, "it was stopped before it left", None),
+        None => ending(WriteState::NotDone, "it was stopped before it was sent", None),
         Some(Err(error)) => ending(WriteState::NotDone, &error.message, None),
         Some(Ok(told)) => of_outcome(told.and_then(|_| Some(None)).map_refusal(|refusal| refusal.error().message)),
     };

@@ -2,7 +2,7 @@
 
 use super::account::{Account, Found, columns};
 use super::control::{Reply, Written};
-use super::intents::{begin, ending, not_sent, of_outcome, wanted};
+use super::intents::{begin, can_be_read, ending, not_sent, of_outcome, record, wanted};
 use super::settling::settle;
 use crate::plan::settle::{Columns, is_same};
 use crate::record::{Record, Stamp, Verb, Write, WriteState};
@@ -27,20 +27,24 @@ pub(crate) async fn write(account: &Account, write: Write, expected: Columns) ->
         Ok(number) => number,
         Err(reply) => return Ok(Some(reply)),
     };
-    let ending = match account.kind.catalogue.write(&write, &account.tools.stop).await {
-        None => ending(WriteState::NotDone, "it was stopped before it left", None),
-        Some(Err(error)) => ending(WriteState::NotDone, &format!("it has not left: {}", error.message), None),
+    let sent = match account.kind.catalogue.write(&write, &account.tools.stop).await {
+        None => ending(WriteState::NotDone, "it was stopped before it was sent", None),
+        Some(Err(error)) => ending(WriteState::NotDone, &format!("it was not sent: {}", error.message), None),
         Some(Ok(told)) => of_outcome(told),
     };
-    account.tools.store.end_intent(number, ending.clone()).await?;
-    let Ending { state, note, made, .. } = ending;
+    let Ending { state, note, made, .. } = record(account, number, sent).await;
     match state {
         WriteState::Done => {
             let target = write.target.clone().or(made);
-            let note = read_back(account, number, (write.verb, target.as_deref()), &wanted).await?;
+            // It is done, whatever happens from here on.
+            let seen = read_back(account, number, (write.verb, target.as_deref()), &wanted).await;
+            let note = seen.unwrap_or_else(|error| Some(format!("it could not be read back: {error}"))).or(note);
             Ok(Some(Reply::Written(Written { intent: Some(number), state, target, note })))
         }
-        WriteState::Unknown => settle(account, number).await,
+        WriteState::Unknown => {
+            let unknown = Written { intent: Some(number), state, target: write.target, note };
+            Ok(Some(settle(account, number).await.ok().flatten().unwrap_or(Reply::Written(unknown))))
+        }
         WriteState::Sent | WriteState::Refused | WriteState::NotDone | WriteState::Forgotten => {
             Ok(Some(Reply::Written(Written { intent: Some(number), state, target: write.target, note })))
         }
@@ -56,8 +60,11 @@ async fn before(
     let Some(id) = &write.target else {
         // Without a whole reading before it, nothing would tell one that was made from one that was always there.
         let is_known = account.tools.store.census(account.census()).await?.whole.is_some();
-        let unread =
-            || not_sent("the account was never read whole, so a lost answer could not be settled; let `mls-sync run` read it first");
+        let unread = || {
+            not_sent(
+                "all identities must have been read once before one can be created, or a lost answer could not be found out; run `mls-sync run`",
+            )
+        };
         return Ok(Some(if is_known { Ok(Columns::new()) } else { Err(unread()) }));
     };
     let now = match account.look(id).await? {
@@ -68,11 +75,16 @@ async fn before(
     };
     let differing = differing(expected, &now);
     if !differing.is_empty() {
-        let told = format!("the vendor has something else now: {}. The file was brought up to date: look again", differing.join(", "));
+        let told = format!(
+            "the record at the vendor differs from what is expected: {}. Its row was updated; look at it, and repeat the command",
+            differing.join(", ")
+        );
         return Ok(Some(Err(not_sent(&told))));
     }
-    if write.verb != Verb::Delete && wanted.iter().all(|(column, value)| is_same(value.as_deref(), now.get(column))) {
-        let note = Some("the vendor has it so already; nothing was sent".to_owned());
+    let has =
+        |(column, value): (&String, &Option<String>)| now.get(column).is_some_and(|found| is_same(value.as_deref(), found.as_deref()));
+    if write.verb != Verb::Delete && can_be_read(write, wanted) && wanted.iter().all(has) {
+        let note = Some("the vendor already has these values; nothing was sent".to_owned());
         return Ok(Some(Err(Reply::Written(Written { intent: None, state: WriteState::Done, target: Some(id.clone()), note }))));
     }
     Ok(Some(Ok(now.into_iter().filter(|(column, _)| wanted.contains_key(column)).collect())))
@@ -97,7 +109,7 @@ fn differing(expected: &Columns, now: &Columns) -> Vec<String> {
         one.is_some() && one == other
     };
     let both = expected.iter().filter_map(|(column, value)| Some((column, value, now.get(column)?)));
-    let differing = both.filter(|(_, value, found)| !is_same(value.as_deref(), Some(found)) && !is_moment(value, found));
+    let differing = both.filter(|(_, value, found)| !is_same(value.as_deref(), found.as_deref()) && !is_moment(value, found));
     differing.map(|(column, value, found)| format!("{column} is {} instead of {}", word(found), word(value))).collect()
 }
 

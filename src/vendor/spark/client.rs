@@ -177,7 +177,11 @@ pub(super) fn judge(answer: &Answer, secrets: &[&str]) -> Result<Reply, Unanswer
     match envelope::read(answer) {
         Ok(Reply::Refused(mut refusal)) => {
             refusal.message = without(secrets, &refusal.message);
-            refusal.errors.iter_mut().for_each(|problem| problem.message = without(secrets, &problem.message));
+            for problem in &mut refusal.errors {
+                problem.message = without(secrets, &problem.message);
+                let parts = [&mut problem.field, &mut problem.rule].into_iter().flatten();
+                parts.for_each(|part| *part = without(secrets, part));
+            }
             Ok(Reply::Refused(refusal))
         }
         Ok(granted) => Ok(granted),

@@ -98,7 +98,12 @@ fn throttled(answer: &Answer, refusal: Option<SparkRefusal>) -> Error {
     let retry_after = answer.header(RETRY_AFTER);
     let is_told = throttle::is_told(retry_after, now);
     let wait = if is_told { throttle::wait(retry_after, None, now) } else { UNTOLD_WAIT };
-    let error = refusal.map_or_else(|| unworded(answer), |refusal| refusal.error());
+    let is_refused = refusal.as_ref().is_some_and(|refusal| refusal.code == Some(OVER_THE_LIMIT));
+    let mut error = refusal.map_or_else(|| unworded(answer), |refusal| refusal.error());
+    // The code means the same as HTTP's 429, whatever the status is: nothing was done. A 503 by itself does not say that.
+    if is_refused {
+        error.status = Some(429);
+    }
     Error { failure: Failure::Throttled { wait }, ..error.and(&format!("waiting {}", spoken(wait))).at(answer.vendor_stamp()) }
 }
 

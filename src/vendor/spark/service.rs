@@ -159,8 +159,7 @@ pub(super) fn outcome(answered: Result<Reply, Error>) -> WriteOutcome<Granted> {
         Ok(Reply::Granted(granted)) if granted.is_accepted => WriteOutcome::Accepted,
         Ok(Reply::Granted(granted)) => WriteOutcome::Done(granted),
         Ok(Reply::Refused(refusal)) => WriteOutcome::Refused(refusal),
-        Err(Error { failure: Failure::Throttled { .. }, message, status, .. }) => {
-            let http = status.unwrap_or_default();
+        Err(Error { failure: Failure::Throttled { .. }, message, status: Some(http @ 429), .. }) => {
             WriteOutcome::Refused(SparkRefusal { http, code: Some(OVER_THE_LIMIT), message, errors: Vec::new() })
         }
         Err(error) => WriteOutcome::Unknown(error.message),

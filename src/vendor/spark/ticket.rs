@@ -9,7 +9,7 @@ use crate::vendor::error::Error;
 use reqwest::{Method, Url};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -79,7 +79,7 @@ pub struct Ticket {
 #[derive(Deserialize)]
 struct Made {
     #[serde(rename = "Results")]
-    results: [Sent; 1],
+    results: Vec<Sent>,
 }
 
 #[derive(Deserialize)]
@@ -88,9 +88,9 @@ struct Sent {
     uri: String,
     token: String,
     #[serde(default)]
-    expires_in: Option<u64>,
+    expires_in: Value,
     #[serde(default)]
-    service: Option<String>,
+    service: Value,
 }
 
 impl Spark {
@@ -116,8 +116,12 @@ impl Spark {
 }
 
 fn made(granted: &Granted) -> Option<Ticket> {
-    let Made { results: [Sent { uri, token, expires_in, service }] } = serde_json::from_str(&granted.d).ok()?;
-    Some(Ticket { uri: uri.parse().ok()?, token: token.into(), expires_in: expires_in.map(Duration::from_secs), service })
+    let Made { results } = serde_json::from_str(&granted.d).ok()?;
+    let Sent { uri, token, expires_in, service } = results.into_iter().next()?;
+    // A ticket is too dear to be lost for the spelling of what is only told.
+    let seconds = expires_in.as_str().map_or(expires_in.as_f64(), |text| text.parse().ok());
+    let expires_in = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Some(Ticket { uri: uri.parse().ok()?, token: token.into(), expires_in, service: service.as_str().map(str::to_owned) })
 }
 
 #[cfg(test)]
