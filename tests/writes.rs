@@ -108,7 +108,7 @@ fn an_identity_is_created_changed_and_deleted_and_the_file_shows_it_at_once() {
     assert_eq!(account.number(&format!("SELECT deleted_cause = 'vendor' FROM identities WHERE identity_id = {id}")), 1);
     assert_eq!(account.writes(), 4);
     let marked = "SELECT count(*) FROM intents JOIN changes ON seq = change_seq WHERE state = 'done' AND key = target AND fields IS NULL";
-    assert_eq!(account.number(marked), 3, "each change is known to be ours");
+    assert_eq!(account.number(marked), 4, "each change is known to be ours");
     account.run(&["verify"]).succeeded();
     account.holds_none_of(&[SPARK_TOKEN]);
 }

@@ -7,7 +7,7 @@ use super::writing::{config_with, sentence};
 use crate::config::Config;
 use crate::daemon::{self, jobs};
 use crate::record::printable;
-use crate::store::{IntentReport, instance, intents};
+use crate::store::{IntentReport, instance, intent_report};
 use crate::sync::clock::mirror_time;
 use crate::sync::control::Written;
 use std::path::Path;
@@ -59,7 +59,7 @@ pub(super) async fn intents(path: &Path, arguments: Arguments) -> anyhow::Result
 }
 
 fn list(config: &Config, (all, json): (bool, bool)) -> anyhow::Result<ExitCode> {
-    let found = intents::intents(&config.database, all)?;
+    let found = intent_report::intents(&config.database, all)?;
     if json {
         return print_json(&found);
     }
@@ -78,7 +78,7 @@ fn line(intent: &IntentReport) -> String {
 }
 
 fn known(config: &Config, number: i64) -> anyhow::Result<IntentReport> {
-    let found = intents::intents(&config.database, true)?.into_iter().find(|intent| intent.intent_id == number);
+    let found = intent_report::intents(&config.database, true)?.into_iter().find(|intent| intent.intent_id == number);
     found.map_or_else(|| refuse(format!("there is no intent {number}; `mls-sync intents --all` lists them")), Ok)
 }
 

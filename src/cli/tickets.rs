@@ -7,7 +7,7 @@ use super::writing::{config_with, sentence};
 use crate::config::Config;
 use crate::daemon::jobs;
 use crate::record::{WriteState, printable};
-use crate::store::{IntentReport, intents};
+use crate::store::{IntentReport, intent_report};
 use crate::sync::control::MadeTicket;
 use crate::vendor::{SparkListing, TicketPath, Upload};
 use chrono::{SecondsFormat, TimeDelta, Utc};
@@ -138,7 +138,7 @@ fn check(config: &Config, listing: &SparkListing, caption: Option<&str>) -> anyh
     if caption.is_some_and(|caption| caption.chars().count() > LONGEST_CAPTION) {
         return refuse(format!("the caption is longer than {LONGEST_CAPTION} characters"));
     }
-    let open = intents::intents(&config.database, false).unwrap_or_default();
+    let open = intent_report::intents(&config.database, false).unwrap_or_default();
     let open = open.iter().find(|intent| intent.entity == "upload" && intent.target.as_deref() == Some(&listing.to_string()));
     open.map_or(Ok(()), |IntentReport { intent_id, .. }| {
         refuse(format!(

@@ -3,25 +3,18 @@
 use super::database::Database;
 use super::error::Error;
 use super::handle::Store;
-use super::query::{rows, value};
-use super::report::{ReportError, read};
+use super::intent_report::{REPORT, report};
 use super::row_sql::key_columns;
 use super::scanned_rows::{objects, text};
 use crate::entity::Entity;
 use crate::plan::settle::{Columns, is_same};
 use crate::record::{FeedId, ListingKey, Write, WriteState, raw_hash};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::path::Path;
 
-/// The columns of [`IntentReport`].
-const REPORT: &str = "intent_id, vendor, account, entity, verb, target, state, sent_at, changed_at, note, change_seq";
 /// A shorter text stands in ordinary words by chance.
 const SHORTEST: usize = 3;
-/// Requests that are told of one thing.
-const TOLD: u32 = 20;
 /// How far the vendor's clock may be behind ours.
 const CLOCKS: &str = "-5 minutes";
 
@@ -50,33 +43,6 @@ pub(crate) struct Ending {
     pub made: Option<String>,
     /// The mirror's clock.
     pub at: String,
-}
-
-/// One row of `intents`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct IntentReport {
-    /// Its number.
-    pub intent_id: i64,
-    /// `spark` or `spotahome`.
-    pub vendor: String,
-    /// The account at the vendor.
-    pub account: String,
-    /// `identity`, `process`, `ticket` or `upload`.
-    pub entity: String,
-    /// What was to be done.
-    pub verb: String,
-    /// The id of what was to be changed, or was made.
-    pub target: Option<String>,
-    /// How far it is.
-    pub state: String,
-    /// When it was written down.
-    pub sent_at: String,
-    /// Since when it is in this state.
-    pub changed_at: String,
-    /// Why, for a person.
-    pub note: Option<String>,
-    /// The change that shows it.
-    pub change_seq: Option<i64>,
 }
 
 /// A write as it was written down.
@@ -134,34 +100,6 @@ impl Store {
     pub(crate) async fn forget_intent(&self, number: i64, is_idle: bool, at: String) -> Result<bool, Error> {
         self.write(move |db| forget(&db.connection, number, is_idle, &at)).await
     }
-}
-
-/// The requests in the order in which they were sent; the open ones alone, or all.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(crate) fn intents(path: &Path, all: bool) -> Result<Vec<IntentReport>, ReportError> {
-    let sql = format!("SELECT {REPORT} FROM intents WHERE ?1 OR state IN ('sent', 'unknown') ORDER BY intent_id");
-    read(path, |connection| rows(connection, &sql, [all], report))
-}
-
-/// The requests that concerned one thing, newest first.
-pub(super) fn of_one(connection: &Connection, entity: &Entity, key: &ListingKey) -> rusqlite::Result<Vec<IntentReport>> {
-    let sql = format!("SELECT {REPORT} FROM intents WHERE entity = ?1 AND account = ?2 AND target = ?3 ORDER BY intent_id DESC LIMIT ?4");
-    rows(connection, &sql, params![entity.name, key.feed, key.listing, TOLD], report)
-}
-
-/// Requests that were being sent are unknown from now on: the process that sent them has ended. Uploads are sent by commands that hold no
-/// lock, and may still be under way.
-pub(super) fn lose(connection: &Connection) -> rusqlite::Result<()> {
-    let sql = "UPDATE intents SET state = 'unknown', changed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
-             note = 'the process that sent it ended before the answer came'
-         WHERE state = 'sent' AND entity <> 'upload'";
-    // Another program may hold the write lock, which is no reason not to start where there is nothing to write.
-    if value(connection, "SELECT EXISTS (SELECT 1 FROM intents WHERE state = 'sent' AND entity <> 'upload')", [])? {
-        connection.execute(sql, [])?;
-    }
-    Ok(())
 }
 
 fn begin(database: &mut Database, intent: &NewIntent) -> rusqlite::Result<Result<i64, i64>> {
@@ -290,22 +228,6 @@ fn forget(connection: &Connection, number: i64, is_idle: bool, at: &str) -> rusq
     let sql = "UPDATE intents SET state = 'forgotten', changed_at = ?2, fields = NULL, before = NULL, body_hash = ''
          WHERE intent_id = ?1 AND (state = 'unknown' OR state = 'sent' AND (?3 OR entity = 'upload'))";
     Ok(connection.execute(sql, params![number, at, is_idle])? > 0)
-}
-
-fn report(row: &Row) -> rusqlite::Result<IntentReport> {
-    Ok(IntentReport {
-        intent_id: row.get(0)?,
-        vendor: row.get(1)?,
-        account: row.get(2)?,
-        entity: row.get(3)?,
-        verb: row.get(4)?,
-        target: row.get(5)?,
-        state: row.get(6)?,
-        sent_at: row.get(7)?,
-        changed_at: row.get(8)?,
-        note: row.get(9)?,
-        change_seq: row.get(10)?,
-    })
 }
 
 fn columns_to_json(columns: &Columns) -> String {

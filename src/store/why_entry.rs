@@ -1,6 +1,6 @@
 //! What is known of one identity or listing process: its row, its changes, and the readings of its account.
 
-use super::intents::{self, IntentReport};
+use super::intent_report::{self, IntentReport};
 use super::query::rows;
 use super::report::{ReportError, read};
 use super::row_sql::key_columns;
@@ -47,7 +47,7 @@ pub(crate) fn why(path: &Path, entity: &'static Entity, key: &ListingKey) -> Res
             id: key.listing.0.clone(),
             row: row(connection, entity, key)?,
             changes: changes(connection, entity, key)?,
-            intents: intents::of_one(connection, entity, key)?,
+            intents: intent_report::of_one(connection, entity, key)?,
             proven_at: proven_at(connection, entity, key)?,
             absent_since: absent_since(connection, entity, key)?,
         })

@@ -60,7 +60,7 @@ impl Writer {
         if let Some(instance) = &mut instance {
             files.watch(instance.path());
             instance.opened();
-            super::intents::lose(&connection).map_err(|error| unusable(path, error))?;
+            super::lost_intents::lose(&connection).map_err(|error| unusable(path, error))?;
         }
         let database = Database {
             connection,
