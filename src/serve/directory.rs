@@ -1,6 +1,6 @@
 //! The services that list other things than listings: agents, offices, open houses.
 
-use super::answer::{Answer, Envelope, enclosed};
+use super::answer::{Answer, Envelope};
 use super::render;
 use super::sync_listings::Asked;
 use super::view::View;
@@ -89,7 +89,7 @@ pub(super) fn open_houses(connection: &Connection, view: &View, bound: &mut Boun
     if count > MOST_HOUSES {
         bound.refuse("FeedIdList", format!("More than {MOST_HOUSES} open houses match. Narrow the dates or the feeds."));
     }
-    Ok(Answer::json(enclosed("[", results, "]")))
+    Ok(Answer::json(format!("[{results}]")))
 }
 
 /// `?6` is whether the client is public. Of a listing's own open houses it is then shown those of the view `open_houses_upcoming`.

@@ -1,6 +1,6 @@
 //! The five searches: which listings a request lets through.
 
-use super::answer::{Answer, Envelope, enclosed};
+use super::answer::{Answer, Envelope};
 use super::filters::{Conditions, Keys};
 use super::view::View;
 use super::{place, render};
@@ -175,7 +175,7 @@ fn found(connection: &Connection, view: &View, search: Search, bound: &mut Bound
         if total > LARGEST_ANSWER {
             bound.refuse("Page", format!("More than {LARGEST_ANSWER} listings match. Narrow the search, or give Page."));
         }
-        return Ok(Answer::json(enclosed("[", results, "]")));
+        return Ok(Answer::json(format!("[{results}]")));
     };
     let count = total.saturating_sub(skipped(page)).min(LARGEST_PAGE);
     let next_page = (skipped(page) + count != total && count > 0).then_some(page + 1);
