@@ -40,6 +40,8 @@ struct Opened {
 /// The pool.
 pub(super) struct Connections {
     path: PathBuf,
+    /// KiB for each connection.
+    kept: usize,
     idle: Mutex<Vec<Opened>>,
     permits: Arc<Semaphore>,
 }
@@ -55,7 +57,8 @@ impl Drop for EndsQuestion {
 
 impl Connections {
     pub(super) fn new(path: &Path, connections: usize) -> Connections {
-        Connections { path: path.to_owned(), idle: Mutex::default(), permits: Arc::new(Semaphore::new(connections)) }
+        let permits = Arc::new(Semaphore::new(connections));
+        Connections { path: path.to_owned(), kept: KEPT / connections.max(1), idle: Mutex::default(), permits }
     }
 
     /// Asks the file; the answer comes with the time of the newest change of the same moment.
@@ -91,8 +94,8 @@ impl Connections {
         match idle.filter(|opened| present.is_some() && opened.identity == present) {
             Some(opened) => Ok(opened),
             None => {
-                let path = self.path.clone();
-                tokio::task::spawn_blocking(move || open(&path)).await.map_err(|_| Trouble::Panic)?
+                let (path, kept) = (self.path.clone(), self.kept);
+                tokio::task::spawn_blocking(move || open(&path, kept)).await.map_err(|_| Trouble::Panic)?
             }
         }
     }
@@ -101,12 +104,16 @@ impl Connections {
 /// Bytes at the beginning of the file that are read without a call of the system for each page. SQLite maps less than 2 GiB.
 const MAPPED: i64 = (2 << 30) - 1;
 
-fn open(path: &Path) -> Result<Opened, Trouble> {
+/// KiB of the other pages that all connections together keep. Without them, what an index has there is read again for each row.
+const KEPT: usize = 128 << 10;
+
+fn open(path: &Path, kept: usize) -> Result<Opened, Trouble> {
     let identity = identity(path);
     let connection = open_read_only(path)?;
     functions::register(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "mmap_size", MAPPED)?;
+    connection.pragma_update(None, "cache_size", -(kept as i64))?;
     Ok(Opened { connection, identity })
 }
 

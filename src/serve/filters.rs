@@ -15,17 +15,32 @@ const SPELLINGS: &str = "(WITH RECURSIVE spelling (city) AS (
     SELECT (SELECT min(city) FROM listings WHERE deleted_at IS NULL AND listings.city > spelling.city) FROM spelling WHERE city IS NOT NULL
 ) SELECT city FROM spelling WHERE city = ? COLLATE NOCASE)";
 
+/// A query of keys, with the values of its parameters.
+pub(super) struct Keys {
+    pub(super) sql: String,
+    pub(super) values: Vec<Sql>,
+}
+
 /// Conditions that all must hold, each with the values of its parameters.
 #[derive(Default)]
 pub(super) struct Conditions {
     pub(super) sql: Vec<String>,
     pub(super) values: Vec<Sql>,
+    /// All that match are among these.
+    pub(super) near: Option<Keys>,
 }
 
 impl Conditions {
     pub(super) fn add(&mut self, sql: impl Into<String>, values: impl IntoIterator<Item = Sql>) {
         self.sql.push(sql.into());
         self.values.extend(values);
+    }
+
+    /// The keys of what lies near become a condition like the others.
+    pub(super) fn fold_near(&mut self) {
+        if let Some(Keys { sql, values }) = self.near.take() {
+            self.add(format!("(feed_id, listing_id) IN ({sql})"), values);
+        }
     }
 
     /// Adds those of the filters that a request has. `but` names parameters that are none here.

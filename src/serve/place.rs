@@ -1,6 +1,6 @@
 //! Where a search looks: around a point, within a boundary, or around an address that the mirror knows.
 
-use super::filters::Conditions;
+use super::filters::{Conditions, Keys};
 use super::view::View;
 use crate::record::{Location, Position};
 use crate::vendor::constellation1::fields::binding::Bound;
@@ -10,6 +10,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// A degree of latitude has at least so many miles.
 const MILES_OF_DEGREE: f64 = 68.7;
+/// The tree rounds positions by up to 4 metres, which are fewer miles.
+const ROUNDED_MILES: f64 = 0.01;
 /// The most positions of a boundary.
 const MOST_POSITIONS: usize = 1000;
 
@@ -72,24 +74,31 @@ fn within(
     in_tree: Conditions,
     conditions: &mut Conditions,
 ) -> rusqlite::Result<()> {
-    if has_tree(connection)? {
-        add_near(bounds(location, miles), in_tree, conditions);
-    }
     let (longitude, latitude) = (view.column("longitude"), view.column("latitude"));
     let measured = format!("lies_within({longitude}, {latitude}, ?, ?)");
     conditions.add(measured, [Sql::Text(location.to_string()), Sql::Real(miles)]);
+    conditions.near = has_tree(connection)?.then(|| near((location, miles), in_tree));
     Ok(())
 }
 
-/// What the tree rejects by the conditions that it can check is not read from `listings`, where a row takes longer.
-fn add_near(area: [f64; 4], mut in_tree: Conditions, conditions: &mut Conditions) {
-    in_tree.add("max_longitude >= ? AND min_longitude <= ? AND max_latitude >= ? AND min_latitude <= ?", area.map(Sql::Real));
-    let all = in_tree.sql.join(" AND ");
-    let near = format!(
-        "(feed_id, listing_id) IN (SELECT ids.feed_id, ids.listing_id
-            FROM listing_location AS place CROSS JOIN listing_ids AS ids ON ids.id = place.id WHERE {all})"
+/// What the tree rejects by the conditions that it can check is not read from `listings`, where a row takes longer. The other columns of
+/// the tree take longer than its positions, so the distance comes before them.
+fn near((location, miles): (&Location, f64), in_tree: Conditions) -> Keys {
+    let mut all = Conditions::default();
+    let area = bounds(location, miles).map(Sql::Real);
+    all.add("max_longitude >= ? AND min_longitude <= ? AND max_latitude >= ? AND min_latitude <= ?", area);
+    if let Location::Point(_) = location {
+        let values = [Sql::Text(location.to_string()), Sql::Real(miles + ROUNDED_MILES)];
+        all.add("lies_within(min_longitude, min_latitude, ?, ?)", values);
+    }
+    all.sql.extend(in_tree.sql);
+    all.values.extend(in_tree.values);
+    let all_hold = all.sql.join(" AND ");
+    let sql = format!(
+        "SELECT ids.feed_id, ids.listing_id
+         FROM listing_location AS place CROSS JOIN listing_ids AS ids ON ids.id = place.id WHERE {all_hold}"
     );
-    conditions.add(near, in_tree.values);
+    Keys { sql, values: all.values }
 }
 
 fn corners(location: &Location) -> Vec<Position> {

@@ -1,7 +1,7 @@
 //! The five searches: which listings a request lets through.
 
 use super::answer::{Answer, Envelope};
-use super::filters::Conditions;
+use super::filters::{Conditions, Keys};
 use super::view::View;
 use super::{place, render};
 use crate::record::{Field, Kind, Stamp};
@@ -21,13 +21,28 @@ const LARGEST_PAGE: usize = 1000;
 
 /// Answers one of them. What is wrong with the request is told in `bound`.
 pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<Answer> {
-    let (conditions, is_few) = conditions(connection, view, service, bound)?;
-    let order = order(view, is_few, bound);
+    let search = search(connection, view, service, bound)?;
     if bound.is_refused() {
         // The caller tells what is wrong.
         return Ok(Answer::json(String::new()));
     }
-    found(connection, view, (&conditions, &order), bound)
+    found(connection, view, search, bound)
+}
+
+/// What is searched for.
+struct Search {
+    conditions: Conditions,
+    order: String,
+}
+
+/// By another order than that of the keys, their query is one condition among the others.
+fn search(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<Search> {
+    let (mut conditions, is_few) = conditions(connection, view, service, bound)?;
+    let order = order(view, is_few, bound);
+    if bound.get("SortBy").is_some() {
+        conditions.fold_near();
+    }
+    Ok(Search { conditions, order })
 }
 
 /// What must hold of a listing; with it, whether few listings may match.
@@ -153,48 +168,97 @@ fn order(view: &View, is_few: bool, bound: &mut Bound) -> String {
 }
 
 /// The shape of the answer follows from the request, and not from what matches.
-fn found(connection: &Connection, view: &View, of: (&Conditions, &str), bound: &mut Bound) -> rusqlite::Result<Answer> {
-    if bound.get("Page").is_some() {
-        return page(connection, view, of, bound.page());
-    }
-    let (results, count) = read(connection, view, of, (LARGEST_ANSWER + 1, 0))?;
-    if count > LARGEST_ANSWER {
-        bound.refuse("Page", format!("More than {LARGEST_ANSWER} listings match. Narrow the search, or give Page."));
-    }
-    Ok(Answer::json(format!("[{results}]")))
+fn found(connection: &Connection, view: &View, search: Search, bound: &mut Bound) -> rusqlite::Result<Answer> {
+    let page = bound.get("Page").map(|_| bound.page());
+    let (results, total) = read(connection, view, &search, page)?;
+    let Some(page) = page else {
+        if total > LARGEST_ANSWER {
+            bound.refuse("Page", format!("More than {LARGEST_ANSWER} listings match. Narrow the search, or give Page."));
+        }
+        return Ok(Answer::json(format!("[{results}]")));
+    };
+    let count = total.saturating_sub(skipped(page)).min(LARGEST_PAGE);
+    let next_page = (skipped(page) + count != total && count > 0).then_some(page + 1);
+    Ok(Answer::json(Envelope { results, count, total: total as u64, next_page, changed_at: None }.json()))
 }
 
-fn page(connection: &Connection, view: &View, (conditions, order): (&Conditions, &str), page: u32) -> rusqlite::Result<Answer> {
-    let skipped = (page as usize - 1) * LARGEST_PAGE;
-    let (results, count) = read(connection, view, (conditions, order), (LARGEST_PAGE, skipped))?;
-    let total = format!("SELECT count(*) FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
-    let total: u64 = connection.prepare_cached(&total)?.query_row(params_from_iter(&conditions.values), |row| row.get(0))?;
-    let next_page = ((skipped + count) as u64 != total && count > 0).then_some(page + 1);
-    Ok(Answer::json(Envelope { results, count, total, next_page, changed_at: None }.json()))
+fn skipped(page: u32) -> usize {
+    (page as usize - 1) * LARGEST_PAGE
 }
 
-/// So many of the listings that match, from so many on.
-fn read(
+/// The listings of a page, or of an answer without one; with them, how many match in all. Without a page, no more are counted than
+/// show that these are too many.
+fn read(connection: &Connection, view: &View, search: &Search, page: Option<u32>) -> rusqlite::Result<(String, usize)> {
+    match &search.conditions.near {
+        Some(keys) => walk(connection, view, (keys, &search.conditions), page),
+        None => look_up(connection, view, search, page),
+    }
+}
+
+/// Each row that may match is read once, in the order of the keys: to find a row is what takes the time.
+fn walk(
     connection: &Connection,
     view: &View,
-    (conditions, order): (&Conditions, &str),
-    (most, skipped): (usize, usize),
+    (keys, conditions): (&Keys, &Conditions),
+    page: Option<u32>,
 ) -> rusqlite::Result<(String, usize)> {
     let fields = view.fields(&LISTING_SUMMARY);
-    let matches = format!("FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
-    let mut values = conditions.values.clone();
-    values.extend([most, skipped].map(|number| Sql::Integer(number as i64)));
-    render::all(&mut connection.prepare_cached(&sql(view, &fields, &matches, order))?.query(params_from_iter(values))?, &fields)
+    // SQLite takes a negative number for no limit.
+    let (written, most) = match page {
+        Some(page) => (skipped(page)..skipped(page) + LARGEST_PAGE, -1),
+        None => (0..LARGEST_ANSWER, LARGEST_ANSWER as i64 + 1),
+    };
+    let most = [Sql::Integer(most)];
+    let mut statement = connection.prepare_cached(&walk_sql(view, &fields, (keys, conditions)))?;
+    let values = keys.values.iter().chain(&conditions.values).chain(&most);
+    render::some(&mut statement.query(params_from_iter(values))?, &fields, written)
+}
+
+fn look_up(
+    connection: &Connection,
+    view: &View,
+    Search { conditions, order }: &Search,
+    page: Option<u32>,
+) -> rusqlite::Result<(String, usize)> {
+    let fields = view.fields(&LISTING_SUMMARY);
+    let (most, skipped) = page.map_or((LARGEST_ANSWER + 1, 0), |page| (LARGEST_PAGE, skipped(page)));
+    let asked = [most, skipped].map(|number| Sql::Integer(number as i64));
+    let mut statement = connection.prepare_cached(&sql(view, &fields, conditions, order))?;
+    let (results, count) = render::all(&mut statement.query(params_from_iter(conditions.values.iter().chain(&asked)))?, &fields)?;
+    let total = if page.is_some() { total(connection, view, conditions)? } else { count };
+    Ok((results, total))
+}
+
+fn total(connection: &Connection, view: &View, conditions: &Conditions) -> rusqlite::Result<usize> {
+    let sql = format!("SELECT count(*) FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
+    connection.prepare_cached(&sql)?.query_row(params_from_iter(&conditions.values), |row| row.get(0))
+}
+
+/// The columns that are read of a listing.
+fn output(view: &View, fields: &[Field]) -> String {
+    let column = |field: &Field| if field.wire == "Status" { "listing_status" } else { field.column };
+    let columns: Vec<String> = fields.iter().map(|field| view.output(column(field))).collect();
+    format!("{}, {}", columns.join(", "), view.column("extra"))
+}
+
+/// The keys come in order, and SQLite sorts no rows for the order that is asked for.
+fn walk_sql(view: &View, fields: &[Field], (keys, conditions): (&Keys, &Conditions)) -> String {
+    let (output, source) = (output(view, fields), view.source());
+    format!(
+        "WITH near AS MATERIALIZED ({} ORDER BY ids.feed_id, ids.listing_id)
+         SELECT {output} FROM near CROSS JOIN {source} AS shown USING (feed_id, listing_id) WHERE {}
+         ORDER BY near.feed_id, near.listing_id LIMIT ?",
+        keys.sql,
+        conditions.sql.join(" AND ")
+    )
 }
 
 /// First the keys of the page are found, so that what is shown of a listing is not read of every one that matches.
-fn sql(view: &View, fields: &[Field], matches: &str, order: &str) -> String {
-    let column = |field: &Field| if field.wire == "Status" { "listing_status" } else { field.column };
-    let columns: Vec<String> = fields.iter().map(|field| view.output(column(field))).collect();
-    let (columns, extra, source) = (columns.join(", "), view.column("extra"), view.source());
+fn sql(view: &View, fields: &[Field], conditions: &Conditions, order: &str) -> String {
+    let (output, source, all_hold) = (output(view, fields), view.source(), conditions.sql.join(" AND "));
     format!(
-        "WITH page AS MATERIALIZED (SELECT feed_id, listing_id {matches} ORDER BY {order} LIMIT ? OFFSET ?)
-         SELECT {columns}, {extra} FROM page CROSS JOIN {source} AS shown USING (feed_id, listing_id) ORDER BY {order}"
+        "WITH page AS MATERIALIZED (SELECT feed_id, listing_id FROM {source} WHERE {all_hold} ORDER BY {order} LIMIT ? OFFSET ?)
+         SELECT {output} FROM page CROSS JOIN {source} AS shown USING (feed_id, listing_id) ORDER BY {order}"
     )
 }
 
@@ -216,14 +280,17 @@ mod tests {
         let mut view = View::of(&file, &account, &[]).expect("a view");
         view.feeds.push("A".to_owned());
         let mut bound = Bound::from_body(service, members.to_string().as_bytes());
-        let (mut conditions, is_few) = conditions(&file, &view, service, &mut bound).expect("conditions");
-        let order = order(&view, is_few, &mut bound);
+        let search = search(&file, &view, service, &mut bound).expect("a search");
         assert!(!bound.is_refused(), "{:?}", bound.errors);
-        let matches = format!("FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
-        let sql = format!("EXPLAIN QUERY PLAN {}", sql(&view, &view.fields(&LISTING_SUMMARY), &matches, &order));
-        let mut statement = file.prepare(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        conditions.values.extend([Sql::Integer(1), Sql::Integer(0)]);
-        let steps = statement.query_map(params_from_iter(conditions.values), |row| row.get::<_, String>("detail")).expect("a plan");
+        let (fields, Search { conditions, order }) = (view.fields(&LISTING_SUMMARY), &search);
+        let (sql, values) = match &conditions.near {
+            Some(keys) => {
+                (walk_sql(&view, &fields, (keys, conditions)), [&keys.values[..], &conditions.values, &[Sql::Integer(1)]].concat())
+            }
+            None => (sql(&view, &fields, conditions, order), [&conditions.values[..], &[Sql::Integer(1), Sql::Integer(0)]].concat()),
+        };
+        let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>("detail")).expect("a plan");
         let plan = steps.map(|step| step.expect("a step")).collect::<Vec<_>>().join("\n");
         assert!(plan.contains(expected), "{members} does not use {expected}:\n{plan}");
         assert!(!plan.contains("SCAN listings"), "{members} reads a whole table:\n{plan}");
@@ -242,7 +309,11 @@ mod tests {
             check(&GET_LISTINGS, public, json!({ "HasOpenHouse": true }), "listings_open_houses");
             let near = json!({ "WktLocation": "POINT (-77 38)", "Distance": 5, "MinPrice": 5, "MaxPrice": 9, "Beds": 3 });
             check(&GET_SOLD_LISTINGS_BY_LOCATION, public, near.clone(), "place VIRTUAL TABLE INDEX");
-            check(&GET_LISTINGS_BY_LOCATION, public, near, "place VIRTUAL TABLE INDEX");
+            check(&GET_LISTINGS_BY_LOCATION, public, near.clone(), "place VIRTUAL TABLE INDEX");
+            let sorted = json!({ "WktLocation": "POINT (-77 38)", "SortBy": "Price" });
+            check(&GET_LISTINGS_BY_LOCATION, public, sorted, "place VIRTUAL TABLE INDEX");
+            // The one sort is that of the keys.
+            check(&GET_LISTINGS_BY_LOCATION, public, near, "USE TEMP B-TREE FOR ORDER BY\nSCAN near");
         }
     }
 }

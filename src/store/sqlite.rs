@@ -44,7 +44,8 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
         return Err(unusable(&whole, why));
     }
     check_header(path)?;
-    let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    // A connection never serves two threads at once, so SQLite need not lock it for each value that is read.
+    let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let connection = opened.and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection));
     let connection = connection.map_err(|error| unusable(path, error))?;
     match version(path, &connection)? {
