@@ -1103,14 +1103,15 @@ CREATE TABLE intents (  -- public
     target                          TEXT,           -- identity_id or process_id; of a ticket or an upload, the Id of the listing. Of what
                                                     -- is to be created, null until it is known
     state                           TEXT NOT NULL CHECK (state IN ('sent', 'unknown', 'done', 'refused', 'not_done', 'forgotten')),
-                                                    -- 'sent': it is being sent; 'unknown': it may have happened or not; 'done',
-                                                    -- 'refused': the vendor said so, or reading showed that it was done;
-                                                    -- 'not_done': it never left, or reading showed that it was not done;
-                                                    -- 'forgotten': a person gave it up
-    sent_at                         TEXT NOT NULL,  -- when it was written down
+                                                    -- 'sent': it is being sent; 'unknown': it may have happened or not;
+                                                    -- 'done': the vendor said so, or reading showed it; 'refused': the vendor
+                                                    -- said that it did not do it; 'not_done': it was not sent, or reading
+                                                    -- showed that it was not done; 'forgotten': a person gave it up, or it was
+                                                    -- a ticket that has expired
+    sent_at                         TEXT NOT NULL,  -- when it was written down, just before it was sent
     changed_at                      TEXT NOT NULL,  -- since when it is in this state
-    note                            TEXT,           -- why, for a person
-    change_seq                      INTEGER,        -- the row of `changes` that shows it; null where none was seen with the answer
+    note                            TEXT,           -- explanation for a person; null where there is none
+    change_seq                      INTEGER,        -- the row of `changes` that shows it; null if the record was not seen to change
     body_hash                       TEXT NOT NULL,  -- internal, like the next two: a hash of what is sent
     fields                          TEXT,           -- JSON object: what is sent. These two are null once the outcome is known
     before                          TEXT            -- JSON object: the columns concerned, as they were before

@@ -119,7 +119,7 @@ fn what_is_not_meant_or_not_as_expected_is_never_sent() {
     let id = account.live()[0];
     let text = id.to_string();
     let unmeant = account.run(&["identities", "delete", &text]).exited(2);
-    account.says(&unmeant, "say --yes");
+    account.says(&unmeant, "use --yes");
     account.run(&["identities", "update", &text, "--email", "x@example.com", "--dry-run"]).succeeded();
     let unknown = account.run(&["identities", "update", "999999", "--email", "x@example.com", "--yes"]).exited(2);
     account.says(&unknown, "the file holds no identity 999999");

@@ -32,7 +32,7 @@ const LINE: usize = 300;
 #[command(after_help = "\
 A ticket is a secret: whoever has it may upload one file to the listing. It can neither be listed nor taken back; it ends with its first use or after about an hour. LISTING is the listing's Id in Spark, a number of 26 digits, not the MLS number.
 
-Exit codes: 0 done, 1 refused, or it may have happened, 2 something is missing or wrong, and nothing was sent, 3 another command than `mls-sync run` mirrors into the file.")]
+Exit codes: 0 done, 1 refused, not made, or it may have happened, 2 something is missing or wrong, and nothing was sent, 3 another command than `mls-sync run` mirrors into the file.")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -108,7 +108,7 @@ pub(super) async fn tickets(path: &Path, arguments: Arguments) -> anyhow::Result
     match arguments.command {
         Command::Create { wanted, show, json } => {
             if io::stdout().is_terminal() && !show {
-                return refuse("a ticket is a secret: redirect it into a file or a program, or say --show");
+                return refuse("a ticket is a secret: redirect it into a file or a program, or use --show");
             }
             let config = config_with(path, VENDOR)?;
             match make(&config, &wanted).await? {

@@ -28,7 +28,7 @@ const ANSWER: u64 = 1000;
 /// How a change is sent.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Sending {
-    /// Do not ask whether it is meant; needed where nobody sits at a terminal
+    /// Do not ask for confirmation; required where standard input is no terminal
     #[arg(long)]
     yes: bool,
     /// Show what would be sent, and send nothing
@@ -98,7 +98,7 @@ impl Sending {
             return Ok(true);
         }
         if !io::stdin().is_terminal() {
-            return refuse("nothing was sent: nobody sits at a terminal to confirm it; say --yes");
+            return refuse("nothing was sent: standard input is no terminal, so nobody can confirm it; use --yes");
         }
         eprint!("Type {word} to send it: ");
         io::stderr().flush().ok();
