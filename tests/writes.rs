@@ -296,27 +296,24 @@ fn pass_reads(listener: &std::net::TcpListener, url: String) -> std::thread::Joi
         let mut kept = Vec::new();
         loop {
             let (mut client, _) = listener.accept().unwrap();
-            loop {
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
-                    head.push(byte[0]);
-                }
-                if head.is_empty() {
-                    break;
-                }
-                if !head.starts_with(b"GET") {
-                    kept.push(client);
-                    return kept;
-                }
-                let head = String::from_utf8(head).unwrap().replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
-                let mut server = std::net::TcpStream::connect(&target).unwrap();
-                server.write_all(head.as_bytes()).unwrap();
-                let mut answer = Vec::new();
-                server.read_to_end(&mut answer).unwrap();
-                client.write_all(&answer).unwrap();
-                break;
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
             }
+            if head.is_empty() {
+                continue;
+            }
+            if !head.starts_with(b"GET") {
+                kept.push(client);
+                return kept;
+            }
+            let head = String::from_utf8(head).unwrap().replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+            let mut server = std::net::TcpStream::connect(&target).unwrap();
+            server.write_all(head.as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            server.read_to_end(&mut answer).unwrap();
+            client.write_all(&answer).unwrap();
         }
     })
 }
