@@ -415,6 +415,8 @@ impl<S> Account<S> {
             open().is_empty()
         });
         self.stop(daemon);
+        // Reads of the last write may lag for a second.
+        std::thread::sleep(Duration::from_millis(1500));
         self.run(&["reconcile", "--vendor", self.vendor()]).succeeded();
     }
 

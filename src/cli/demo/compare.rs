@@ -67,6 +67,8 @@ fn differences(row: Option<&Map<String, Value>>, truth: Option<&TrueRow>) -> Vec
         (Some(_), None) => one("in the file, and the vendor never had it"),
         (Some(row), Some((Life::Live, columns))) if is_live(row) => of_columns(row, columns),
         (Some(_), Some((Life::Live, _))) => one("deleted in the file, live at the vendor"),
+        // Whether the vendor lists a cancelled process for ever is not documented, so that its absence deletes nothing.
+        (Some(row), Some((Life::Vanished, _))) if row.get("state").is_some_and(|state| state == "cancelled") => Vec::new(),
         (Some(row), Some((Life::Deleted | Life::Vanished, _))) if is_live(row) => one("live in the file, gone at the vendor"),
         (None, Some((Life::Live | Life::Deleted, _))) => one("missing in the file"),
         // One that came and vanished between two readings was never seen.
