@@ -209,3 +209,91 @@ fn a_dry_run_of_identities_counts_those_that_the_vendor_lists_as_deleted() {
     assert_eq!(account.number("SELECT count(*) FROM identities WHERE deleted_at IS NULL"), 30);
     assert_eq!(account.number("SELECT count(*) FROM identities"), 32);
 }
+
+/// Reads until the last two readings were whole: where the order is not stable, one may take several attempts.
+fn reconciled<S>(account: &Account<S>, vendor: &str) {
+    eventually("two readings are whole", LIMIT, || account.run(&["reconcile", "--vendor", vendor]).stdout.contains("last whole reading"));
+}
+
+type SparkSwitch = (&'static str, fn(&mut spark::Options));
+
+#[test]
+fn whatever_spark_leaves_untold_the_file_ends_equal_to_the_truth() {
+    let switches: Vec<SparkSwitch> = vec![
+        ("order id-desc", |options| options.order = spark::Order::IdDesc),
+        ("order modified-desc", |options| options.order = spark::Order::ModifiedDesc),
+        ("order last-active", |options| options.order = spark::Order::LastActive),
+        ("smaller pages than asked for", |options| (options.limit_max, options.limit_over) = (7, spark::LimitOver::Clamp)),
+        ("the deleted list has no pages", |options| options.deleted_paging = spark::DeletedPaging::Ignored),
+        ("the use of a key is a modification", |options| options.records.last_active_bumps_modified = true),
+        ("silent changes", |options| options.records.silent_changes = true),
+        ("contacts in any order", |options| options.records.contacts_random = true),
+        ("no flag", |options| options.records.deleted_flag = spark::DeletedFlag::Absent),
+        ("deleted ones are not found", |options| options.records.deleted_by_id = spark::ByIdDeleted::NotFound),
+        ("dates in UTC", |options| options.records.stamp_form = spark::StampForm::Utc),
+        ("dates with an offset", |options| options.records.stamp_form = spark::StampForm::Offset),
+        ("dates with fractions", |options| options.records.stamp_form = spark::StampForm::Fraction),
+        ("faults", |options| options.fault_rate = 0.05),
+    ];
+    support::side_by_side(switches, |(what, switch)| {
+        let mut options = spark::Options { identities: 40, deleted_identities: 3, ..spark::Options::default() };
+        switch(&mut options);
+        let account = of_spark(options);
+        account.run(&["run", "--once"]);
+        account.sandbox.with_world(|world| world.churn(25));
+        reconciled(&account, "spark");
+        let (live, deleted) = account.sandbox.with_world(|world| (world.live(), world.deleted()));
+        assert_eq!(account.ids("SELECT identity_id FROM live_identities ORDER BY 1"), live, "{what}");
+        // One that came and went between two readings need not be known where the list of deleted ones has no time for it.
+        let gone = account.ids("SELECT identity_id FROM identities WHERE deleted_at IS NOT NULL ORDER BY 1");
+        assert_eq!(gone, deleted, "{what}");
+        for id in live {
+            let truth = account.sandbox.with_world(|world| world.record(id)).unwrap();
+            let sql = format!("SELECT count(*) FROM identities WHERE identity_id = {id} AND phone IS ?1 AND user_name IS ?2");
+            let values = [truth["Phone"].as_str(), truth["User"]["Name"].as_str()];
+            let file = rusqlite::Connection::open(account.path("mls.db")).unwrap();
+            assert_eq!(file.query_row(&sql, values, |row| row.get::<_, i64>(0)).unwrap(), 1, "{what}: {id} {truth}");
+        }
+    });
+}
+
+type SpotahomeSwitch = (&'static str, fn(&mut spotahome::Options));
+
+#[test]
+fn whatever_spotahome_leaves_untold_the_file_ends_equal_to_the_truth() {
+    let switches: Vec<SpotahomeSwitch> = vec![
+        ("order id-desc", |options| options.order = spotahome::Order::IdDesc),
+        ("order updated-desc", |options| options.order = spotahome::Order::UpdatedDesc),
+        ("order state", |options| options.order = spotahome::Order::State),
+        ("smaller pages than asked for", |options| options.page_size_max = 7),
+        ("count is what was asked for", |options| options.count = spotahome::Count::Requested),
+        ("links as printed", |options| options.links = spotahome::Links::AsPrinted),
+        ("the last page again", |options| options.page_past_end = spotahome::PagePastEnd::LastAgain),
+        ("no page past the end", |options| options.page_past_end = spotahome::PagePastEnd::NotFound),
+        ("unassigned is absent", |options| options.unassigned = spotahome::Unassigned::Absent),
+        ("unassigned is a word", |options| options.unassigned = spotahome::Unassigned::Word),
+        ("no property is an empty text", |options| options.no_property = spotahome::NoProperty::Empty),
+        ("a state is a text", |options| options.state_form = spotahome::StateForm::Text),
+        ("an id is a float", |options| options.id_form = spotahome::IdForm::Float),
+        ("cancelled ones are hidden", |options| options.cancelled = spotahome::Cancelled::Hidden),
+        ("cancelled ones by their state alone", |options| options.cancelled = spotahome::Cancelled::ByState),
+        ("faults", |options| options.fault_rate = 0.05),
+    ];
+    support::side_by_side(switches, |(what, switch)| {
+        let mut options = spotahome::Options { processes: 60, ..spotahome::Options::default() };
+        switch(&mut options);
+        let account = of_spotahome(options);
+        account.run(&["run", "--once"]);
+        account.sandbox.with_world(|world| (0..25).for_each(|_| world.random_change()));
+        reconciled(&account, "spotahome");
+        account.verify(what);
+        for id in account.there() {
+            let facts = account.sandbox.with_world(|world| world.process(id).unwrap().facts.clone());
+            let sql = "SELECT count(*) FROM listing_processes WHERE process_id = ?1 AND state IS ?2 AND agent_id IS ?3";
+            let file = rusqlite::Connection::open(account.path("mls.db")).unwrap();
+            let found: i64 = file.query_row(sql, rusqlite::params![id, facts.state, facts.agent], |row| row.get(0)).unwrap();
+            assert_eq!(found, 1, "{what}: {id} {facts:?}");
+        }
+        assert_eq!(account.number("SELECT count(*) FROM listing_processes WHERE deleted_at IS NOT NULL"), 0, "{what}: none vanished");
+    });
+}
