@@ -105,6 +105,9 @@ class Questions:
         return {"FeedIdList": ["GAMLS"], "MinPrice": price, "MaxPrice": price + 2_000, "Beds": self.random.randrange(2, 5), "StatusList": ["Active"]}
 
     def of(self, service):
+        if service.endswith(", Page"):
+            method, path, body = self.of(service.removesuffix(", Page"))
+            return method, path, body | {"Page": 1}
         pick, feeds = self.random.choice, {"FeedIdList": ["GAMLS"]}
         if service in ("GetListingsByLocation", "GetSoldListingsByLocation"):
             longitude, latitude = pick(self.places)
@@ -125,7 +128,8 @@ class Questions:
         return "GET", "SyncListings?FeedIdList=GAMLS&FromUpdatedDate=2000-01-01T00:00:00&Status=0&Page=1", None
 
 
-SERVICES = ["GetListings", "GetListingsByAddress", "GetListingsByGeography", "GetListingsByLocation", "GetSoldListingsByLocation",
+SERVICES = ["GetListings", "GetListingsByAddress", "GetListingsByGeography", "GetListingsByLocation",
+            "GetListingsByLocation, Page", "GetSoldListingsByLocation",
             "GetListingDetail", "GetAgents", "GetOffices", "GetListingsOpenHouse", "SyncListings"]
 
 
