@@ -279,12 +279,67 @@ fn a_kill_leaves_an_outcome_that_reading_settles() {
     program.wait(Duration::from_secs(10));
     account.write("config.toml", &config);
     assert_eq!(account.state(), "sent");
+    account.run(&["run", "--once"]).succeeded();
+    assert_eq!(account.state(), "unknown", "whoever holds the file next knows that nobody waits for the answer");
     let unsettled = account.run(&["intents", "settle", "1"]).exited(1);
     account.says(&unsettled, "The vendor does not show it yet; run");
     assert_eq!((account.state().as_str(), account.asked("PUT")), ("unknown", 0));
     account.says(&account.run(&["identities", "delete", &id, "--yes"]).exited(1), "the outcome of intent 1 is not known");
     account.run(&["intents", "forget", "1"]).succeeded();
     assert_eq!(account.number("SELECT count(*) FROM intents WHERE fields IS NOT NULL OR before IS NOT NULL"), 0);
+}
+
+#[test]
+fn what_is_being_sent_is_not_settled_and_a_client_that_goes_away_withdraws() {
+    let account = read_spark(small(), "20m");
+    let stuck = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = std::fs::read_to_string(account.path("config.toml")).unwrap();
+    let id = account.live()[0].to_string();
+    let proxy = pass_reads(&stuck, account.sandbox.url());
+    let slow = config.replace(&account.sandbox.url(), &format!("http://{}", stuck.local_addr().unwrap()));
+    account.write("config.toml", &slow.replace("every = \"1s\"", "every = \"1h\""));
+    let daemon = account.serving();
+    let client = account.start(&["identities", "update", &id, "--phone", "9", "--yes"]);
+    eventually("it is sent", LIMIT, || account.number("SELECT count(*) FROM intents WHERE state = 'sent'") == 1 && proxy.is_finished());
+    account.says(&account.run(&["intents", "settle", "1"]).exited(1), "is being sent at this moment");
+    account.run(&["intents", "forget", "1"]).exited(2);
+    client.signal("INT");
+    account.says(&client.wait(Duration::from_secs(10)).exited(1), "it may have happened; run `mls-sync intents`");
+    eventually("the daemon writes down that it is not known", LIMIT, || account.state() == "unknown");
+    account.stop(daemon);
+}
+
+#[test]
+fn a_masked_value_proves_nothing() {
+    let account = read_spark(small(), "1s");
+    account.set(|options| (options.records.masked, options.lose_requests) = (true, 1.0));
+    account.run(&["reconcile", "--vendor", "spark"]).succeeded();
+    let id = account.live()[0].to_string();
+    let lost = account.run(&["identities", "update", &id, "--phone", "9", "--yes"]).exited(1);
+    account.says(&lost, "or does not show them");
+    account.set(|options| options.lose_requests = 0.0);
+    account.run(&["intents", "forget", "1"]).succeeded();
+    account.run(&["identities", "update", &id, "--clear", "Phone", "--yes"]).succeeded();
+    assert_eq!(account.writes(), 1, "that it is masked does not mean that it is empty");
+}
+
+#[test]
+fn a_deletion_is_known_from_the_list_of_deleted_ones() {
+    let account = read_spark(spark::Options { lose_answers: 1.0, ..small() }, "1s");
+    account.set(|options| options.records.deleted_flag = spark::DeletedFlag::Absent);
+    let id = account.live()[0].to_string();
+    account.run(&["identities", "delete", &id, "--yes"]).succeeded();
+    assert_eq!((account.state().as_str(), account.asked("DELETE")), ("done", 1));
+}
+
+#[test]
+fn an_intent_is_settled_by_its_own_account_alone() {
+    let account = read_spark(spark::Options { lose_requests: 1.0, ..small() }, "20m");
+    account.run(&CREATE).exited(1);
+    let config = std::fs::read_to_string(account.path("config.toml")).unwrap();
+    account.write("config.toml", &config.replace("[spark]\n", "[spark]\naccount = \"other\"\n"));
+    account.says(&account.run(&["intents", "settle", "1"]).exited(1), "is of the account spark of spark");
+    assert_eq!(account.state(), "unknown");
 }
 
 /// Hands requests on until one comes that is no GET; that one is never answered.

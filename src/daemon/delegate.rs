@@ -58,17 +58,8 @@ pub(crate) async fn reconcile(
         runs.extend(begun);
         match reply {
             None => outcome.stopped = true,
-            Some(Reply::Failed(why)) => drop(outcome.feeds.insert(feed, vec![why])),
-            Some(
-                Reply::Begun { .. }
-                | Reply::Done
-                | Reply::Record(_)
-                | Reply::Answer(_)
-                | Reply::Refetched(_)
-                | Reply::Written(_)
-                | Reply::Ticket(_)
-                | Reply::Findings(_),
-            ) => {}
+            Some(Reply::Done) => {}
+            Some(other) => drop(outcome.feeds.insert(feed, vec![other.why_not()])),
         }
     }
     Ok((runs, outcome))

@@ -2,7 +2,7 @@
 
 use super::delegate::ENDED;
 use super::perform::perform;
-use super::question::{Asked, STOPPED, STRANGE, compared, told_of_waiting, within_budget};
+use super::question::{Asked, STOPPED, compared, told_of_waiting, within_budget};
 use super::socket::{Job, Request};
 use super::{RunOptions, StartError, accounts, delegate};
 use crate::config::Config;
@@ -37,7 +37,7 @@ pub(crate) async fn write(
     let job = Job::Write { write, expected: super::socket::Expected(expected) };
     match perhaps_sent(order(config, (vendor, "write"), job, stop).await)? {
         Reply::Written(written) => Ok(written),
-        other => failed(other),
+        other => Err(anyhow::anyhow!(other.why_not())),
     }
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn write(
 pub(crate) async fn settle(config: &Config, vendor: &'static str, intent: i64, stop: CancellationToken) -> anyhow::Result<Written> {
     match order(config, (vendor, "intents settle"), Job::Settle { intent }, stop).await?.context(STOPPED)? {
         Reply::Written(written) => Ok(written),
-        other => failed(other),
+        other => Err(anyhow::anyhow!(other.why_not())),
     }
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn ticket(
     match perhaps_sent(order(config, ("spark", "tickets"), job, stop).await)? {
         Reply::Ticket(ticket) => Ok(Ok(ticket)),
         Reply::Written(written) => Ok(Err(written)),
-        other => failed(other),
+        other => Err(anyhow::anyhow!(other.why_not())),
     }
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn validate(
     let job = Job::Validate { listing: listing.map(ToString::to_string), body: super::socket::Parameters(body) };
     match order(config, ("spark", "listings validate"), job, stop).await?.context(STOPPED)? {
         Reply::Findings(findings) => Ok(findings),
-        other => failed(other),
+        other => Err(anyhow::anyhow!(other.why_not())),
     }
 }
 
@@ -133,7 +133,7 @@ pub(crate) async fn ask(
     let history = match history {
         Some(Reply::Answer(history)) => Some(Ok(history)),
         None | Some(Reply::Record(None)) => None,
-        Some(other) => Some(failed(other).map_err(|error| error.to_string())),
+        Some(other) => Some(Err(other.why_not())),
     };
     Ok(EntryAsked { asked, history })
 }
@@ -145,20 +145,6 @@ fn perhaps_sent(reply: anyhow::Result<Option<Reply>>) -> anyhow::Result<Reply> {
         Some(Reply::Failed(why)) if why == ENDED => Err(anyhow::anyhow!("{why}: {PERHAPS}")),
         Some(reply) => Ok(reply),
     }
-}
-
-fn failed<T>(reply: Reply) -> anyhow::Result<T> {
-    Err(match reply {
-        Reply::Failed(why) => anyhow::anyhow!(why),
-        Reply::Begun { .. }
-        | Reply::Done
-        | Reply::Record(_)
-        | Reply::Refetched(_)
-        | Reply::Answer(_)
-        | Reply::Written(_)
-        | Reply::Ticket(_)
-        | Reply::Findings(_) => anyhow::anyhow!(STRANGE),
-    })
 }
 
 /// Has a job done by the running process, or by this one.

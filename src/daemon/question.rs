@@ -23,7 +23,6 @@ pub(crate) use crate::sync::ask::{Asked, Side};
 /// A person is told after this why there is no answer.
 const SILENCE: Duration = Duration::from_secs(5);
 pub(super) const STOPPED: &str = "stopped before the vendor answered";
-pub(super) const STRANGE: &str = "the running process answered something else; does it run another version?";
 
 /// Asks the vendor about one listing and compares the answer with its row.
 ///
@@ -44,14 +43,7 @@ pub(crate) async fn ask_vendor(config: &Config, key: &ListingKey, stop: Cancella
 pub(super) fn compared(entity: &Entity, reply: Reply, row: Option<&Content>) -> anyhow::Result<Asked> {
     let asked = match reply {
         Reply::Record(record) => ask::compare_with_row(entity, record.as_deref(), row),
-        Reply::Failed(why) => Err(why),
-        Reply::Begun { .. }
-        | Reply::Done
-        | Reply::Answer(_)
-        | Reply::Refetched(_)
-        | Reply::Written(_)
-        | Reply::Ticket(_)
-        | Reply::Findings(_) => Err(STRANGE.to_owned()),
+        other => Err(other.why_not()),
     };
     asked.map_err(|why| anyhow::anyhow!("the vendor did not tell: {why}"))
 }
@@ -74,14 +66,7 @@ pub(crate) async fn refetch(config: &Config, key: ListingKey, stop: Cancellation
     };
     match told_of_waiting(reply).await?.context(STOPPED)? {
         Reply::Refetched(refetched) => Ok(refetched),
-        Reply::Failed(why) => Err(anyhow::anyhow!("{} {}: {why}", key.feed, key.listing)),
-        Reply::Begun { .. }
-        | Reply::Done
-        | Reply::Record(_)
-        | Reply::Answer(_)
-        | Reply::Written(_)
-        | Reply::Ticket(_)
-        | Reply::Findings(_) => Err(anyhow::anyhow!(STRANGE)),
+        other => Err(anyhow::anyhow!("{} {}: {}", key.feed, key.listing, other.why_not())),
     }
 }
 
@@ -102,14 +87,7 @@ pub(crate) async fn call_service(config: &Config, call: &Call, stop: Cancellatio
     };
     match told_of_waiting(reply).await?.context(STOPPED)? {
         Reply::Answer(answer) => Ok(answer),
-        Reply::Failed(why) => Err(anyhow::anyhow!("{}: {why}", call.service())),
-        Reply::Begun { .. }
-        | Reply::Done
-        | Reply::Record(_)
-        | Reply::Refetched(_)
-        | Reply::Written(_)
-        | Reply::Ticket(_)
-        | Reply::Findings(_) => Err(anyhow::anyhow!(STRANGE)),
+        other => Err(anyhow::anyhow!("{}: {}", call.service(), other.why_not())),
     }
 }
 

@@ -129,7 +129,8 @@ fn begin(database: &mut Database, intent: &NewIntent) -> rusqlite::Result<Result
 /// What was sent may name persons, so it goes as soon as nobody needs it to find out what became of it.
 fn end(connection: &Connection, number: i64, ending: &Ending) -> rusqlite::Result<()> {
     let Ending { state, note, made, at } = ending;
-    let sent: Option<String> = connection.query_row("SELECT fields FROM intents WHERE intent_id = ?1", [number], |row| row.get(0))?;
+    let named = "SELECT iif(entity = 'identity' OR verb = 'assign', fields, NULL) FROM intents WHERE intent_id = ?1";
+    let sent: Option<String> = connection.query_row(named, [number], |row| row.get(0))?;
     let note = note.as_deref().map(|note| sent.as_deref().filter(|_| !state.is_open()).map_or(note.to_owned(), |sent| without(sent, note)));
     let sql = "UPDATE intents SET state = ?2, note = ?3, target = coalesce(target, ?4), changed_at = ?5,
              fields = iif(?6, fields, NULL), before = iif(?6, before, NULL), body_hash = iif(?6, body_hash, '')
@@ -232,4 +233,17 @@ fn forget(connection: &Connection, number: i64, is_idle: bool, at: &str) -> rusq
 
 fn columns_to_json(columns: &Columns) -> String {
     serde_json::to_string(columns).expect("a map of texts is JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn a_note_does_not_keep_what_was_sent() {
+        let sent = r#"{"Email":"ann@x","User":{"Id":"20110112"},"AdditionalContacts":[{"Name":"Bob","Type":"A"}]}"#;
+        let note = "HTTP 409: ann@x is taken; 20110112 and Bob are not A";
+        assert_eq!(without(sent, note), "HTTP 409: (hidden) is taken; (hidden) and (hidden) are not A");
+        assert_eq!(without("{}", note), note);
+    }
 }

@@ -113,3 +113,20 @@ pub(crate) enum Reply {
     /// Why the request could not be done, for a person. It is the last reply.
     Failed(String),
 }
+
+impl Reply {
+    /// Why this is no reply of the kind that was asked for, for a person.
+    pub(crate) fn why_not(self) -> String {
+        match self {
+            Reply::Failed(why) => why,
+            Reply::Begun { .. }
+            | Reply::Done
+            | Reply::Record(_)
+            | Reply::Refetched(_)
+            | Reply::Answer(_)
+            | Reply::Written(_)
+            | Reply::Ticket(_)
+            | Reply::Findings(_) => "the running process answered something else; does it run another version?".to_owned(),
+        }
+    }
+}

@@ -5,7 +5,7 @@ use super::clock::mirror_time;
 use super::control::Reply;
 use crate::plan::settle::Columns;
 use crate::record::{Write, WriteState};
-use crate::store::{Ending, Error as StoreError, NewIntent};
+use crate::store::{Ending, Error as StoreError, NewIntent, Store};
 use crate::vendor::WriteOutcome;
 use serde_json::{Map, Value};
 
@@ -23,10 +23,8 @@ pub(super) async fn begin(account: &Account, write: Write, before: Columns) -> R
 }
 
 /// Writes down what became of a request. Where that fails, a note tells it: the outcome is known, although the file does not have it.
-pub(super) async fn record(account: &Account, number: i64, ending: Ending) -> Ending {
-    let recorded = account.tools.store.end_intent(number, ending.clone()).await;
-    account.sending.end(number);
-    match recorded {
+pub(super) async fn record(store: &Store, number: i64, ending: Ending) -> Ending {
+    match store.end_intent(number, ending.clone()).await {
         Ok(()) => ending,
         Err(error) => {
             let told = ending.note.map(|note| format!("{note}; ")).unwrap_or_default();

@@ -45,7 +45,8 @@ pub(crate) async fn make_ticket(
         Some(Ok(WriteOutcome::Done(ticket))) => (of_outcome(WriteOutcome::Done(None)), Some(ticket)),
         Some(Ok(told)) => (of_outcome(told.and_then(|_| None).map_refusal(|refusal| refusal.error().message)), None),
     };
-    let ending = record(account, number, ending).await;
+    let ending = record(&account.tools.store, number, ending).await;
+    account.sending.end(number);
     Ok(Some(match ticket {
         Some(ticket) => Reply::Ticket(MadeTicket {
             intent: number,
@@ -136,6 +137,6 @@ pub(crate) async fn spend(
         Some(Err(error)) => ending(WriteState::NotDone, &error.message, None),
         Some(Ok(told)) => of_outcome(told.and_then(|_| Some(None)).map_refusal(|refusal| refusal.error().message)),
     };
-    store.end_intent(number, ending.clone()).await?;
+    let ending = record(store, number, ending).await;
     Ok(told(Some(number), ending.state, ending.note))
 }

@@ -32,7 +32,8 @@ pub(crate) async fn write(account: &Account, write: Write, expected: Columns) ->
         Some(Err(error)) => ending(WriteState::NotDone, &format!("it was not sent: {}", error.message), None),
         Some(Ok(told)) => of_outcome(told),
     };
-    let Ending { state, note, made, .. } = record(account, number, sent).await;
+    let Ending { state, note, made, .. } = record(&account.tools.store, number, sent).await;
+    account.sending.end(number);
     match state {
         WriteState::Done => {
             let target = write.target.clone().or(made);

@@ -175,8 +175,9 @@ fn a_database_that_is_removed_moved_or_replaced_is_noticed() {
 /// Two writers that do not see each other's locks destroy a database: the second must not begin.
 #[test]
 fn no_second_writer_begins_where_the_shm_file_was_removed() {
-    let mirror = Mirror::new(Options { churn_per_second: 50.0, ..small() }).with(|settings| settings.interval = "2s");
+    let mirror = Mirror::new(Options { churn_per_second: 50.0, ..small() }).with(|settings| settings.interval = "6s");
     let daemon = mirror.start(&["run"]);
+    // The next command comes before the next poll, at which the daemon notices it, too.
     eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") >= 290 && mirror.status_of("GAMLS")["activity"] == "waiting");
     fs::remove_file(mirror.dir().join("mls.db-shm")).unwrap();
     let refused = mirror.run(&["feeds", "remove", "ZZZ"]).exited(2);

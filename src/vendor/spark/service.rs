@@ -165,3 +165,19 @@ pub(super) fn outcome(answered: Result<Reply, Error>) -> WriteOutcome<Granted> {
         Err(error) => WriteOutcome::Unknown(error.message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_503_that_asks_to_wait_does_not_say_that_nothing_was_done() {
+        let told = |status| {
+            let failure = Failure::Throttled { wait: Duration::from_secs(5) };
+            outcome(Err(Error { status: Some(status), ..Error::new(failure, "wait") }))
+        };
+        assert!(matches!(told(429), WriteOutcome::Refused(_)));
+        assert!(matches!(told(503), WriteOutcome::Unknown(_)));
+    }
+}
