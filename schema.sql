@@ -1245,10 +1245,10 @@ CREATE VIRTUAL TABLE listing_text USING fts5 (  -- public
 
 -- Where the listings lie that are not deleted; id is listing_ids.id. It is there unless `search.location` of the configuration is
 -- false. It holds numbers of 32 bits, rounded outwards by up to 4 metres, so compare the columns of `listings` as well; those of
--- `public_listings` for the public. Coordinates that are null, both 0 or none on earth are left out. The last three columns are
+-- `public_listings` for the public. Coordinates that are null, both 0 or none on earth are left out. The last four columns are
 -- those of `listings`: what a condition on them rejects costs no look at the listing. They have no type, so compare numbers with numbers.
 CREATE VIRTUAL TABLE listing_location USING rtree (  -- public
-    id, min_latitude, max_latitude, min_longitude, max_longitude, +price, +beds, +listing_status_search
+    id, min_latitude, max_latitude, min_longitude, max_longitude, +price, +beds, +listing_status, +listing_status_search
 );
 
 -- What RESO calls the vendor's standardised values. It holds the section [reso] of the configuration of the last run.
@@ -1834,6 +1834,7 @@ SELECT
     listings.longitude AS max_longitude,
     listings.price,
     listings.beds,
+    listings.listing_status,
     listings.listing_status_search
 FROM listing_ids CROSS JOIN listings USING (feed_id, listing_id)
 WHERE listings.deleted_at IS NULL
@@ -1883,9 +1884,9 @@ CREATE TRIGGER listing_location_insert AFTER INSERT ON listing_ids BEGIN
 END;
 
 CREATE TRIGGER listing_location_update
-AFTER UPDATE OF deleted_at, latitude, longitude, price, beds, listing_status_search ON listings
-WHEN (old.deleted_at IS NULL, old.latitude, old.longitude, old.price, old.beds, old.listing_status_search)
-    IS NOT (new.deleted_at IS NULL, new.latitude, new.longitude, new.price, new.beds, new.listing_status_search)
+AFTER UPDATE OF deleted_at, latitude, longitude, price, beds, listing_status, listing_status_search ON listings
+WHEN (old.deleted_at IS NULL, old.latitude, old.longitude, old.price, old.beds, old.listing_status, old.listing_status_search)
+    IS NOT (new.deleted_at IS NULL, new.latitude, new.longitude, new.price, new.beds, new.listing_status, new.listing_status_search)
 BEGIN
     DELETE FROM listing_location
     WHERE id = (SELECT id FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id);

@@ -29,6 +29,7 @@ import time
 ROOT = pathlib.Path(__file__).parent.parent
 PROGRAM = ROOT / "target" / "release" / "mls-sync"
 PAGE, RUNS = 200, 20
+AGENTS, OFFICES = 20_000, 2_000
 SYLLABLES = [first + second for first in "bdfghklmnprstvw" for second in ("a", "e", "i", "o", "u", "ar", "el", "in", "on", "ush")]
 
 
@@ -43,6 +44,8 @@ def mirror(directory, path):
             database = {json.dumps(path)}
             constellation1 = {{ base_url = "http://{address}", client = "demo", feeds = ["GAMLS"] }}
             rate = {{ requests_per_second = 1000.0 }}
+            agents = {{ every = "1h" }}
+            offices = {{ every = "1h" }}
         """)
     serve = [PROGRAM, "sandbox", "--listen", address, "--key", "demo-key", "--feeds", "GAMLS", "--listings", "2000"]
     environment = {**os.environ, "MLS_SYNC_SYSTEM_ACCESS_KEY": "demo-key"}
@@ -94,8 +97,8 @@ class Invented:
             "longitude": longitude,
             "price": pick.randrange(80, 1500) * 1000,
             "remarks": " ".join(pick.choices(self.words, cum_weights=self.word_weights, k=80)),
-            "listing_agent_id": str(pick.randrange(20_000)),
-            "listing_office_id": str(pick.randrange(2_000)),
+            "listing_agent_id": str(pick.randrange(AGENTS)),
+            "listing_office_id": str(pick.randrange(OFFICES)),
             "mls_update_date": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - days * 86400 - pick.randrange(86400))),
             "first_seen_at": "2026-01-01T00:00:00.000Z",
         }
@@ -132,6 +135,13 @@ def multiply(path, listings):
         row[place["change_seq"]] = sequence
         db.execute(insert, row)
         db.execute("INSERT INTO listing_ids (feed_id, listing_id) VALUES (?, ?)", row[:2])
+    for table, key, members in (("agents", "agent_id", AGENTS), ("offices", "office_id", OFFICES)):
+        read = db.execute(f"SELECT * FROM {table}")
+        columns, row = [column[0] for column in read.description], list(read.fetchall()[0])
+        for number in range(members):
+            sequence += 1
+            row[columns.index(key)], row[columns.index("change_seq")] = str(number), sequence
+            db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     db.execute("COMMIT")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()

@@ -227,6 +227,24 @@ fn a_public_client_never_gets_agents_offices_or_open_houses_that_are_not_for_the
 }
 
 #[test]
+fn without_a_date_open_houses_begin_a_day_ago() {
+    let (mirror, served) = loaded(small());
+    let file = rusqlite::Connection::open(mirror.database()).unwrap();
+    let at = |hours: i64| (chrono::Utc::now() + chrono::TimeDelta::hours(hours)).format("%Y-%m-%dT%H:%M:%S").to_string();
+    let houses = json!([{ "StartDate": at(-25), "EndDate": at(-1), "Remarks": "EARLIER" }, { "StartDate": at(-23), "Remarks": "LATER" }]);
+    let set = "UPDATE listings SET open_houses = ?1 WHERE rowid = (SELECT rowid FROM listings WHERE deleted_at IS NULL LIMIT 1)";
+    assert_eq!(file.execute(set, [houses.to_string()]), Ok(1));
+    let told = |from: Option<&str>| {
+        let query: Vec<_> = std::iter::once(("FeedIdList", "GAMLS")).chain(from.map(|from| ("OpenFromDate", from))).collect();
+        let body = get(&served, "/services/partner/GetListingsOpenhouse", &query).body;
+        ["EARLIER", "LATER"].map(|remarks| body.contains(remarks))
+    };
+    assert_eq!(told(None), [false, true]);
+    assert_eq!(told(Some(&at(-26))), [true, true]);
+    assert_eq!(told(Some(&at(-22))), [false, false]);
+}
+
+#[test]
 fn while_the_mirror_loads_a_listing_that_is_not_there_is_unknown_and_not_gone() {
     let (mirror, served) = loaded(small());
     let asked = [("FeedId", "GAMLS"), ("ListingId", "not there")];

@@ -35,6 +35,11 @@ impl Answer {
         Answer { body: Some(body), ..Answer::bare(StatusCode::OK) }
     }
 
+    /// An array of objects, which come with commas between.
+    pub(super) fn array(objects: String) -> Answer {
+        Answer::json(between("[", objects, "]"))
+    }
+
     /// The document's body of an error.
     fn error(status: StatusCode, kind: &str, message: &str, rest: (Value, Value)) -> Answer {
         let (arguments, errors) = rest;
@@ -121,8 +126,15 @@ impl Envelope {
             format!(",\"MirrorChangedAt\":{}", json!(dates))
         });
         let changed = changed.unwrap_or_default();
-        format!("{{\"Results\":[{results}],\"Total\":{total},\"Count\":{count},\"NextPage\":{next}{changed}}}")
+        between("{\"Results\":[", results, &format!("],\"Total\":{total},\"Count\":{count},\"NextPage\":{next}{changed}}}"))
     }
+}
+
+/// Where many listings match, a text has megabytes: no second one is made of it.
+fn between(before: &str, mut text: String, after: &str) -> String {
+    text.insert_str(0, before);
+    text.push_str(after);
+    text
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub(super) fn open_houses(connection: &Connection, view: &View, bound: &mut Boun
     if count > MOST_HOUSES {
         bound.refuse("FeedIdList", format!("More than {MOST_HOUSES} open houses match. Narrow the dates or the feeds."));
     }
-    Ok(Answer::json(format!("[{results}]")))
+    Ok(Answer::array(results))
 }
 
 /// `?6` is whether the client is public. Of a listing's own open houses it is then shown those of the view `open_houses_upcoming`.

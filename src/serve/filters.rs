@@ -43,9 +43,9 @@ impl Conditions {
         }
     }
 
-    /// Adds those of the filters that a request has. `but` names parameters that are none here.
-    pub(super) fn filter(&mut self, view: &View, bound: &mut Bound, but: &[&str]) {
-        for (name, wires, test) in FILTERS.iter().filter(|(name, ..)| !but.contains(name)) {
+    /// Adds those of the filters that a request has and `wanted` names.
+    pub(super) fn filter(&mut self, view: &View, bound: &mut Bound, wanted: impl Fn(&str) -> bool) {
+        for (name, wires, test) in FILTERS.iter().filter(|(name, ..)| wanted(name)) {
             let Some(asked) = bound.get(name).filter(|asked| **asked != false || *test == Test::Exactly) else { continue };
             let columns: Vec<_> = wires.iter().map(|wire| columns(wire)).collect();
             if *test == Test::Ahead || columns.iter().all(|(column, _)| view.shows(column)) {
@@ -116,7 +116,7 @@ mod tests {
         let service = if GET_LISTINGS.parameter(name).is_some() { &GET_LISTINGS } else { &GET_LISTINGS_BY_GEOGRAPHY };
         let mut bound = Bound::from_body(service, json!({ name: asked }).to_string().as_bytes());
         let mut conditions = Conditions::default();
-        conditions.filter(&view, &mut bound, &[]);
+        conditions.filter(&view, &mut bound, |_| true);
         assert!(!bound.is_refused(), "{name}: {:?}", bound.errors);
         let all = if conditions.sql.is_empty() { "1" } else { &conditions.sql.join(" AND ") };
         let sql = format!("SELECT CAST(listing_id AS INTEGER) FROM {} WHERE {all} ORDER BY 1", view.source());

@@ -55,8 +55,9 @@ fn conditions(connection: &Connection, view: &View, service: &Service, bound: &m
     add_feeds(view, is_few, &mut conditions);
     // Around an address, its city and its ZIP code are where to look from, and no filters.
     let is_by_address = service.parameter("Address").is_some();
-    conditions.filter(view, bound, if is_by_address { &["City", "Zip"] } else { &[] });
+    conditions.filter(view, bound, |name| !is_by_address || !["City", "Zip"].contains(&name));
     let mut in_tree = compared(bound);
+    in_tree.filter(view, bound, |name| name == "StatusList");
     if is_of_sales {
         in_tree.add(IS_SOLD, []);
         add_sale(bound, &mut conditions);
@@ -96,7 +97,7 @@ fn has_any(bound: &Bound, names: &[&str]) -> bool {
     names.iter().any(|name| bound.get(name).is_some())
 }
 
-/// The conditions of these parameters. StatusList is none of them: it looks at `listing_status` as well.
+/// The conditions of these parameters. StatusList is none of them: the index lacks `listing_status`, at which it looks as well.
 fn compared(bound: &Bound) -> Conditions {
     let mut compared = Conditions::default();
     for (name, sql) in COMPARED {
@@ -175,7 +176,7 @@ fn found(connection: &Connection, view: &View, search: Search, bound: &mut Bound
         if total > LARGEST_ANSWER {
             bound.refuse("Page", format!("More than {LARGEST_ANSWER} listings match. Narrow the search, or give Page."));
         }
-        return Ok(Answer::json(format!("[{results}]")));
+        return Ok(Answer::array(results));
     };
     let count = total.saturating_sub(skipped(page)).min(LARGEST_PAGE);
     let next_page = (skipped(page) + count != total && count > 0).then_some(page + 1);
