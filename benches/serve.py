@@ -119,6 +119,10 @@ class Questions:
             return "POST", service, self.filters() | {"City": pick(self.cities)}
         if service == "GetListings":
             return "POST", service, self.filters() | feeds
+        if service == "GetListings of many":
+            return "POST", "GetListings", self.filters() | {"MinPrice": 100_000, "MaxPrice": 900_000} | feeds
+        if service == "GetListings of many, sorted":
+            return "POST", "GetListings", self.of("GetListings of many")[2] | {"SortBy": "Price"}
         if service == "GetListingDetail":
             return "GET", f"{service}?FeedId=GAMLS&ListingId={urllib.parse.quote(pick(self.ids))}", None
         if service in ("GetAgents", "GetOffices"):
@@ -128,7 +132,8 @@ class Questions:
         return "GET", "SyncListings?FeedIdList=GAMLS&FromUpdatedDate=2000-01-01T00:00:00&Status=0&Page=1", None
 
 
-SERVICES = ["GetListings", "GetListingsByAddress", "GetListingsByGeography", "GetListingsByLocation",
+SERVICES = ["GetListings", "GetListings of many, Page", "GetListings of many, sorted, Page",
+            "GetListingsByAddress", "GetListingsByGeography", "GetListingsByLocation",
             "GetListingsByLocation, Page", "GetSoldListingsByLocation",
             "GetListingDetail", "GetAgents", "GetOffices", "GetListingsOpenHouse", "SyncListings"]
 
@@ -146,7 +151,7 @@ def latency(database):
             try:
                 until_it_listens(address)
                 client, questions = Client(address), Questions(database)
-                print(f"{'service':28} {'p50 ms':>8} {'p99 ms':>8}  answers, bytes of a mean answer")
+                print(f"{'service':33} {'p50 ms':>8} {'p99 ms':>8}  answers, bytes of a mean answer")
                 for service in SERVICES:
                     times, statuses, sizes = [], {}, 0
                     for number in range(-3, QUESTIONS):
@@ -157,7 +162,7 @@ def latency(database):
                             times.append((time.perf_counter() - begun) * 1e3)
                             statuses[status] = statuses.get(status, 0) + 1
                             sizes += len(text)
-                    print(f"{service:28} {percentile(times, 0.5):8.1f} {percentile(times, 0.99):8.1f}  {statuses}, {sizes // QUESTIONS:,}")
+                    print(f"{service:33} {percentile(times, 0.5):8.1f} {percentile(times, 0.99):8.1f}  {statuses}, {sizes // QUESTIONS:,}")
             finally:
                 server.terminate()
 

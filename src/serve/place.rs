@@ -77,7 +77,7 @@ fn within(
     let (longitude, latitude) = (view.column("longitude"), view.column("latitude"));
     let measured = format!("lies_within({longitude}, {latitude}, ?, ?)");
     conditions.add(measured, [Sql::Text(location.to_string()), Sql::Real(miles)]);
-    conditions.near = has_tree(connection)?.then(|| near((location, miles), in_tree));
+    conditions.keys = has_tree(connection)?.then(|| near((location, miles), in_tree));
     Ok(())
 }
 

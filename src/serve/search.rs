@@ -32,32 +32,45 @@ pub(super) fn answer(connection: &Connection, view: &View, service: &Service, bo
 /// What is searched for.
 struct Search {
     conditions: Conditions,
-    order: String,
+    /// Columns by which to sort first, each with a comma behind it.
+    sort: String,
+    /// Whether the rows are read in the order of their keys, until there are enough, because no index finds few.
+    is_in_order: bool,
+}
+
+impl Search {
+    /// The plus leaves the choice of the index to the conditions.
+    fn order(&self) -> String {
+        format!("{}{}", self.sort, if self.is_in_order { "feed_id, listing_id" } else { "+feed_id, +listing_id" })
+    }
 }
 
 /// By another order than that of the keys, their query is one condition among the others.
 fn search(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<Search> {
     let (mut conditions, is_few) = conditions(connection, view, service, bound)?;
-    let order = order(view, is_few, bound);
+    let sort = sort(view, bound);
     if bound.get("SortBy").is_some() {
-        conditions.fold_near();
+        conditions.fold_keys();
     }
-    Ok(Search { conditions, order })
+    Ok(Search { conditions, sort, is_in_order: !is_few && !has_any(bound, &FIND_IN_FEED) })
 }
 
-/// What must hold of a listing; with it, whether few listings may match.
+/// What must hold of a listing; with it, whether few listings may match, because an index finds them.
 fn conditions(connection: &Connection, view: &View, service: &Service, bound: &mut Bound) -> rusqlite::Result<(Conditions, bool)> {
     let mut conditions = Conditions::default();
-    let is_few = add_few(connection, view, bound, &mut conditions)?;
+    let finds = has_any(bound, &FIND);
+    if !finds && !has_any(bound, &FIND_IN_FEED) {
+        find_in_index(connection, view, bound, &mut conditions)?;
+    }
     let is_of_sales = service.parameter("SoldDateRange").is_some();
     // Sales are asked for around a place. Without a table of places, their index finds them, which begins with the feed.
-    let is_few = is_few && (!is_of_sales || place::has_tree(connection)?);
+    let is_few = conditions.keys.is_some() || finds && (!is_of_sales || place::has_tree(connection)?);
     add_feeds(view, is_few, &mut conditions);
     // Around an address, its city and its ZIP code are where to look from, and no filters.
     let is_by_address = service.parameter("Address").is_some();
     conditions.filter(view, bound, |name| !is_by_address || !["City", "Zip"].contains(&name));
-    let mut in_tree = compared(bound);
-    in_tree.filter(view, bound, |name| name == "StatusList");
+    let mut in_tree = Conditions::default();
+    in_tree.filter(view, bound, |name| IN_TREE.contains(&name));
     if is_of_sales {
         in_tree.add(IS_SOLD, []);
         add_sale(bound, &mut conditions);
@@ -69,8 +82,21 @@ fn conditions(connection: &Connection, view: &View, service: &Service, bound: &m
 /// Parameters by which an index finds the few listings that match: first those whose index begins with the feed.
 const FIND_IN_FEED: [&str; 3] = ["AgentId", "OfficeId", "MlsUpdateDate"];
 const FIND: [&str; 4] = ["City", "Zip", "WktLocation", "Address"];
-/// Parameters whose columns stand in the index `listings_type` and in the R*Tree under the same names.
-const COMPARED: [(&str, &str); 3] = [("MinPrice", "price >= ?"), ("MaxPrice", "price <= ?"), ("Beds", "beds >= ?")];
+/// Filters whose columns the R*Tree holds.
+const IN_TREE: [&str; 4] = ["MinPrice", "MaxPrice", "Beds", "StatusList"];
+/// The other filters whose columns the index `listings_type` lacks.
+const NOT_IN_INDEX: [&str; 10] = [
+    "ViewList",
+    "StyleList",
+    "SchoolDistrict",
+    "Remarks",
+    "Subdivision",
+    "LandTenure",
+    "DaysOnMarket",
+    "MlsInsertDate",
+    "HasOpenHouse",
+    "Neighborhood",
+];
 /// Steps in the index `listings_type` from one status and type of each feed to the next, and within each to the prices that are asked
 /// for. The last word of each list is NULL, for the listings that have none.
 const IN_INDEX_OF_TYPES: &str = "WITH RECURSIVE status (feed_id, word) AS (
@@ -88,41 +114,29 @@ const IN_INDEX_OF_TYPES: &str = "WITH RECURSIVE status (feed_id, word) AS (
             AND listing_status_search IS status AND property_type_search > word AND deleted_at IS NULL)
         FROM type WHERE word IS NOT NULL
     )
-    SELECT listings.feed_id, listing_id FROM type CROSS JOIN listings INDEXED BY listings_type
-    WHERE listings.feed_id = type.feed_id AND listing_status_search IS status AND property_type_search IS word AND deleted_at IS NULL";
+    SELECT of.feed_id, of.listing_id FROM type CROSS JOIN numeric_listings AS of
+    WHERE of.feed_id = type.feed_id AND listing_status_search IS status AND property_type_search IS word AND purged_at IS NULL";
 /// As many listings are not few.
-const MANY: i64 = 20_000;
+const MANY: usize = 20_000;
 
 fn has_any(bound: &Bound, names: &[&str]) -> bool {
     names.iter().any(|name| bound.get(name).is_some())
 }
 
-/// The conditions of these parameters. StatusList is none of them: the index lacks `listing_status`, at which it looks as well.
-fn compared(bound: &Bound) -> Conditions {
-    let mut compared = Conditions::default();
-    for (name, sql) in COMPARED {
-        if let Some(number) = bound.integer(name) {
-            compared.add(sql, [Sql::Integer(number)]);
-        }
-    }
-    compared
-}
-
-/// Tells whether few listings may match, because an index finds them. Prices and beds are looked up in an index; where they let few
-/// through, only those are looked at. Of many, enough are found soon in any order.
-fn add_few(connection: &Connection, view: &View, bound: &Bound, conditions: &mut Conditions) -> rusqlite::Result<bool> {
-    let compared = compared(bound);
-    if compared.sql.is_empty() || has_any(bound, &FIND) || has_any(bound, &FIND_IN_FEED) {
-        return Ok(has_any(bound, &FIND));
-    }
-    let matches = format!("{IN_INDEX_OF_TYPES} AND {}", compared.sql.join(" AND "));
-    let values: Vec<Sql> = std::iter::once(Sql::Text(view.feeds_json())).chain(compared.values).collect();
-    let count = format!("SELECT count(*) FROM ({matches} LIMIT {MANY})");
-    let is_few = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))? < MANY;
-    if is_few {
-        conditions.add(format!("(feed_id, listing_id) IN ({matches})"), values);
-    }
-    Ok(is_few)
+/// Counts the listings that match by the index alone, and finds them there if they are few. Of many, enough are found soon in any order,
+/// and how many they are is only told with a page.
+fn find_in_index(connection: &Connection, view: &View, bound: &mut Bound, conditions: &mut Conditions) -> rusqlite::Result<()> {
+    let mut held = Conditions::default();
+    held.filter(view, bound, |name| !NOT_IN_INDEX.contains(&name));
+    let is_all = !has_any(bound, &NOT_IN_INDEX);
+    let sql = format!("{IN_INDEX_OF_TYPES}{}", held.sql.iter().map(|sql| format!(" AND {sql}")).collect::<String>());
+    let values: Vec<Sql> = std::iter::once(Sql::Text(view.feeds_json())).chain(held.values).collect();
+    let most = if is_all && bound.get("Page").is_some() { -1 } else { MANY as i64 };
+    let count = format!("SELECT count(*) FROM ({sql} LIMIT {most})");
+    let count: usize = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get(0))?;
+    conditions.matches = is_all.then_some(count);
+    conditions.keys = (count < MANY).then_some(Keys { sql, values });
+    Ok(())
 }
 
 /// The feeds. Where another condition finds the few that may match, the plus leaves the choice of the index to that.
@@ -148,19 +162,16 @@ fn add_sale(bound: &mut Bound, conditions: &mut Conditions) {
     }
 }
 
-/// The order that is asked for, by a field of the summary; equals, and everything else, by feed and number.
-fn order(view: &View, is_few: bool, bound: &mut Bound) -> String {
-    // The plus leaves the choice of the index to the conditions. Without one that finds few, the rows are read in the order of their
-    // keys, until there are enough.
-    let usual = if is_few || has_any(bound, &FIND_IN_FEED) { "+feed_id, +listing_id" } else { "feed_id, listing_id" };
-    let Some(asked) = bound.text("SortBy") else { return usual.to_owned() };
+/// The field of the summary by which to sort; equals, and everything else, come by feed and number.
+fn sort(view: &View, bound: &mut Bound) -> String {
+    let Some(asked) = bound.text("SortBy") else { return String::new() };
     let asked = if asked.eq_ignore_ascii_case("Baths") { "BathsTotal" } else { asked };
     let field =
         LISTING_SUMMARY.iter().find(|field| field.wire.eq_ignore_ascii_case(asked) && field.kind != Kind::Json && view.shows(field.column));
     match field.map(|field| field.column) {
-        Some("square_feet") => format!("square_feet_number, {usual}"),
-        Some("status") => format!("listing_status, {usual}"),
-        Some(column) => format!("+{column}, {usual}"),
+        Some("square_feet") => "square_feet_number, ".to_owned(),
+        Some("status") => "listing_status, ".to_owned(),
+        Some(column) => format!("+{column}, "),
         None => {
             bound.refuse("SortBy", "The field SortBy is not a value of its lookup.".to_owned());
             String::new()
@@ -190,13 +201,16 @@ fn skipped(page: u32) -> usize {
 /// The listings of a page, or of an answer without one; with them, how many match in all. Without a page, no more are counted than
 /// show that these are too many.
 fn read(connection: &Connection, view: &View, search: &Search, page: Option<u32>) -> rusqlite::Result<(String, usize)> {
-    match &search.conditions.near {
-        Some(keys) => walk(connection, view, (keys, &search.conditions), page),
-        None => look_up(connection, view, search, page),
+    let Conditions { keys, matches, .. } = &search.conditions;
+    match (keys, matches) {
+        (_, Some(count)) if page.is_none() && *count > LARGEST_ANSWER => Ok((String::new(), *count)),
+        (Some(keys), _) => walk(connection, view, (keys, &search.conditions), page),
+        (None, _) => look_up(connection, view, search, page),
     }
 }
 
-/// Each row that may match is read once, in the order of the keys: to find a row is what takes the time.
+/// Each row that may match is read once, in the order of the keys: to find a row is what takes the time. Where the keys are known to
+/// match, only the rows that are shown are read.
 fn walk(
     connection: &Connection,
     view: &View,
@@ -205,34 +219,40 @@ fn walk(
 ) -> rusqlite::Result<(String, usize)> {
     let fields = view.fields(&LISTING_SUMMARY);
     // SQLite takes a negative number for no limit.
-    let (written, most) = match page {
-        Some(page) => (skipped(page)..skipped(page) + LARGEST_PAGE, -1),
-        None => (0..LARGEST_ANSWER, LARGEST_ANSWER as i64 + 1),
+    let (limits, written) = match (conditions.matches, page) {
+        (Some(_), Some(page)) => ([LARGEST_PAGE as i64, skipped(page) as i64, -1], 0..usize::MAX),
+        (Some(_), None) => ([LARGEST_ANSWER as i64, 0, -1], 0..usize::MAX),
+        (None, Some(page)) => ([-1, 0, -1], skipped(page)..skipped(page) + LARGEST_PAGE),
+        (None, None) => ([-1, 0, LARGEST_ANSWER as i64 + 1], 0..LARGEST_ANSWER),
     };
-    let most = [Sql::Integer(most)];
+    let limits = limits.map(Sql::Integer);
     let mut statement = connection.prepare_cached(&walk_sql(view, &fields, (keys, conditions)))?;
-    let values = keys.values.iter().chain(&conditions.values).chain(&most);
-    render::some(&mut statement.query(params_from_iter(values))?, &fields, written)
+    let values = keys.values.iter().chain(&limits[..2]).chain(&conditions.values).chain(&limits[2..]);
+    let (results, count) = render::some(&mut statement.query(params_from_iter(values))?, &fields, written)?;
+    Ok((results, conditions.matches.unwrap_or(count)))
 }
 
-fn look_up(
-    connection: &Connection,
-    view: &View,
-    Search { conditions, order }: &Search,
-    page: Option<u32>,
-) -> rusqlite::Result<(String, usize)> {
-    let fields = view.fields(&LISTING_SUMMARY);
+fn look_up(connection: &Connection, view: &View, search: &Search, page: Option<u32>) -> rusqlite::Result<(String, usize)> {
+    let (fields, conditions) = (view.fields(&LISTING_SUMMARY), &search.conditions);
     let (most, skipped) = page.map_or((LARGEST_ANSWER + 1, 0), |page| (LARGEST_PAGE, skipped(page)));
     let asked = [most, skipped].map(|number| Sql::Integer(number as i64));
-    let mut statement = connection.prepare_cached(&sql(view, &fields, conditions, order))?;
+    let mut statement = connection.prepare_cached(&sql(view, &fields, search))?;
     let (results, count) = render::all(&mut statement.query(params_from_iter(conditions.values.iter().chain(&asked)))?, &fields)?;
-    let total = if page.is_some() { total(connection, view, conditions)? } else { count };
+    let total = match (page, conditions.matches) {
+        (None, _) => count,
+        (Some(_), Some(matches)) => matches,
+        (Some(_), None) => total(connection, view, search)?,
+    };
     Ok((results, total))
 }
 
-fn total(connection: &Connection, view: &View, conditions: &Conditions) -> rusqlite::Result<usize> {
-    let sql = format!("SELECT count(*) FROM {} WHERE {}", view.source(), conditions.sql.join(" AND "));
-    connection.prepare_cached(&sql)?.query_row(params_from_iter(&conditions.values), |row| row.get(0))
+/// Rows that are all looked at are read in the order of their keys, as they lie in the file, and not in that of some index.
+fn total(connection: &Connection, view: &View, search: &Search) -> rusqlite::Result<usize> {
+    let (source, all_hold) = (view.source(), search.conditions.sql.join(" AND "));
+    let order = if search.is_in_order { "ORDER BY feed_id, listing_id" } else { "" };
+    // Without its limit, SQLite would leave out the order.
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {all_hold} {order} LIMIT -1)");
+    connection.prepare_cached(&sql)?.query_row(params_from_iter(&search.conditions.values), |row| row.get(0))
 }
 
 /// The columns that are read of a listing.
@@ -246,17 +266,17 @@ fn output(view: &View, fields: &[Field]) -> String {
 fn walk_sql(view: &View, fields: &[Field], (keys, conditions): (&Keys, &Conditions)) -> String {
     let (output, source) = (output(view, fields), view.source());
     format!(
-        "WITH near AS MATERIALIZED ({} ORDER BY ids.feed_id, ids.listing_id)
-         SELECT {output} FROM near CROSS JOIN {source} AS shown USING (feed_id, listing_id) WHERE {}
-         ORDER BY near.feed_id, near.listing_id LIMIT ?",
+        "WITH key AS MATERIALIZED ({} ORDER BY 1, 2 LIMIT ? OFFSET ?)
+         SELECT {output} FROM key CROSS JOIN {source} AS shown USING (feed_id, listing_id) WHERE {}
+         ORDER BY key.feed_id, key.listing_id LIMIT ?",
         keys.sql,
         conditions.sql.join(" AND ")
     )
 }
 
 /// First the keys of the page are found, so that what is shown of a listing is not read of every one that matches.
-fn sql(view: &View, fields: &[Field], conditions: &Conditions, order: &str) -> String {
-    let (output, source, all_hold) = (output(view, fields), view.source(), conditions.sql.join(" AND "));
+fn sql(view: &View, fields: &[Field], search: &Search) -> String {
+    let (output, source, all_hold, order) = (output(view, fields), view.source(), search.conditions.sql.join(" AND "), search.order());
     format!(
         "WITH page AS MATERIALIZED (SELECT feed_id, listing_id FROM {source} WHERE {all_hold} ORDER BY {order} LIMIT ? OFFSET ?)
          SELECT {output} FROM page CROSS JOIN {source} AS shown USING (feed_id, listing_id) ORDER BY {order}"
@@ -283,12 +303,13 @@ mod tests {
         let mut bound = Bound::from_body(service, members.to_string().as_bytes());
         let search = search(&file, &view, service, &mut bound).expect("a search");
         assert!(!bound.is_refused(), "{:?}", bound.errors);
-        let (fields, Search { conditions, order }) = (view.fields(&LISTING_SUMMARY), &search);
-        let (sql, values) = match &conditions.near {
+        let (fields, conditions) = (view.fields(&LISTING_SUMMARY), &search.conditions);
+        let (sql, values) = match &conditions.keys {
             Some(keys) => {
-                (walk_sql(&view, &fields, (keys, conditions)), [&keys.values[..], &conditions.values, &[Sql::Integer(1)]].concat())
+                let limits = [Sql::Integer(1), Sql::Integer(0)];
+                (walk_sql(&view, &fields, (keys, conditions)), [&keys.values[..], &limits, &conditions.values, &limits[..1]].concat())
             }
-            None => (sql(&view, &fields, conditions, order), [&conditions.values[..], &[Sql::Integer(1), Sql::Integer(0)]].concat()),
+            None => (sql(&view, &fields, &search), [&conditions.values[..], &[Sql::Integer(1), Sql::Integer(0)]].concat()),
         };
         let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>("detail")).expect("a plan");
@@ -314,7 +335,7 @@ mod tests {
             let sorted = json!({ "WktLocation": "POINT (-77 38)", "SortBy": "Price" });
             check(&GET_LISTINGS_BY_LOCATION, public, sorted, "place VIRTUAL TABLE INDEX");
             // The one sort is that of the keys.
-            check(&GET_LISTINGS_BY_LOCATION, public, near, "USE TEMP B-TREE FOR ORDER BY\nSCAN near");
+            check(&GET_LISTINGS_BY_LOCATION, public, near, "USE TEMP B-TREE FOR ORDER BY\nSCAN key");
         }
     }
 }
