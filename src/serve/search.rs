@@ -338,4 +338,45 @@ mod tests {
             check(&GET_LISTINGS_BY_LOCATION, public, near, "USE TEMP B-TREE FOR ORDER BY\nSCAN key");
         }
     }
+    /// A file of 24,000 listings, of which every third has three bedrooms.
+    fn many() -> Connection {
+        let file = Connection::open_in_memory().expect("SQLite opens");
+        file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
+        super::super::functions::register(&file).expect("functions");
+        let rows = "WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < 23999)
+            INSERT INTO listings (feed_id, listing_id, beds, price, remarks, stamp, first_seen_at, changed_at, change_seq, raw_hash, content_hash)
+            SELECT 'A', format('%06d', n), 1 + n % 3, 100000 - n, iif(n % 7, 'plain', 'a pool'), '2026-01-01T00:00:00', '2026-01-01T00:00:00.000Z',
+                '2026-01-01T00:00:00.000Z', n + 1, x'00', x'00' FROM number";
+        file.execute_batch(rows).expect("rows");
+        file
+    }
+
+    #[test]
+    fn many_and_few_are_counted_and_paged_alike() {
+        let file = many();
+        let account = Account { client: "C".to_owned(), key: "k".into(), feeds: None, public: false };
+        let mut view = View::of(&file, &account, &[]).expect("a view");
+        view.feeds.push("A".to_owned());
+        // How many listings match, and the numbers of the first and the last that are shown.
+        let found = |members: serde_json::Value| {
+            let mut bound = Bound::from_body(&GET_LISTINGS, members.to_string().as_bytes());
+            let search = search(&file, &view, &GET_LISTINGS, &mut bound).expect("a search");
+            let (results, total) = read(&file, &view, &search, bound.get("Page").map(|_| bound.page())).expect("an answer");
+            let shown: Vec<serde_json::Value> = serde_json::from_str(&format!("[{results}]")).expect("JSON");
+            let number = |listing: Option<&serde_json::Value>| listing.map(|of| of["ListingId"].as_str().expect("a number").to_owned());
+            (total, shown.len(), number(shown.first()), number(shown.last()))
+        };
+        let expected = |total, shown, first: &str, last: &str| (total, shown, Some(first.to_owned()), Some(last.to_owned()));
+        assert_eq!(found(json!({ "Page": 24 })), expected(24_000, 1000, "023000", "023999"));
+        assert_eq!(found(json!({ "Beds": 1, "Page": 2 })), expected(24_000, 1000, "001000", "001999"));
+        assert_eq!(found(json!({ "Beds": 1, "Page": 25 })), (24_000, 0, None, None));
+        assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 1 })), expected(23_000, 1000, "001000", "001999"));
+        assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 1, "SortBy": "Price" })), expected(23_000, 1000, "023999", "023000"));
+        assert_eq!(found(json!({ "MaxPrice": 99_000, "Remarks": "POOL", "Page": 4 })), expected(3286, 286, "022001", "023996"));
+        assert_eq!(found(json!({ "Beds": 3, "Page": 8 })), expected(8000, 1000, "021002", "023999"));
+        assert_eq!(found(json!({ "Beds": 3, "Page": 8, "SortBy": "Price" })), expected(8000, 1000, "002999", "000002"));
+        assert_eq!(found(json!({ "Beds": 3, "Remarks": "pool", "Page": 2 })), expected(1143, 143, "021014", "023996"));
+        assert_eq!(found(json!({ "MinPrice": 99_990 })), expected(11, 11, "000000", "000010"));
+        assert!(found(json!({ "Beds": 3 })).0 > LARGEST_ANSWER && found(json!({})).0 > LARGEST_ANSWER);
+    }
 }
