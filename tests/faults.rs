@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
 
+#[path = "faults/coverage.rs"]
+mod coverage;
 #[path = "faults/data.rs"]
 mod data;
 #[path = "faults/machine.rs"]
@@ -15,8 +17,6 @@ mod support;
 mod taken_back;
 #[path = "faults/vendor.rs"]
 mod vendor;
-#[path = "faults/windows.rs"]
-mod windows;
 
 use mls_sync::sandbox::{Fault, Options};
 use rusqlite::Connection;

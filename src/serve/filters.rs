@@ -15,8 +15,8 @@ const SPELLINGS: &str = "(WITH RECURSIVE spelling (city) AS (
     SELECT (SELECT min(city) FROM listings WHERE deleted_at IS NULL AND listings.city > spelling.city) FROM spelling WHERE city IS NOT NULL
 ) SELECT city FROM spelling WHERE city = ? COLLATE NOCASE)";
 
-/// A query of keys, with the values of its parameters: all listings that match are among these, and where it is known how many match, no
-/// others.
+/// A query of keys, with the values of its parameters. All listings that match are among these. There are no others where
+/// `Conditions::matches` is known.
 pub(super) struct Keys {
     pub(super) sql: String,
     pub(super) values: Vec<Sql>,
@@ -48,7 +48,7 @@ impl Conditions {
     /// Adds those of the filters that a request has and `wanted` names.
     pub(super) fn filter(&mut self, view: &View, bound: &mut Bound, wanted: impl Fn(&str) -> bool) {
         for (name, wires, test) in FILTERS.iter().filter(|(name, ..)| wanted(name)) {
-            let Some(asked) = bound.get(name).filter(|asked| **asked != false || *test == Test::Exactly) else { continue };
+            let Some(asked) = bound.get(name).filter(|_| is_asked(bound, name)) else { continue };
             let columns: Vec<_> = wires.iter().map(|wire| columns(wire)).collect();
             if *test == Test::Ahead || columns.iter().all(|(column, _)| view.shows(column)) {
                 let (words, values): (Vec<_>, Vec<_>) =
@@ -59,6 +59,12 @@ impl Conditions {
             }
         }
     }
+}
+
+/// Whether a request filters by a parameter: false often asks for nothing.
+pub(super) fn is_asked(bound: &Bound, name: &str) -> bool {
+    let by_false = || FILTERS.iter().any(|(filter, _, test)| *filter == name && *test == Test::Exactly);
+    bound.get(name).is_some_and(|asked| *asked != false || by_false())
 }
 
 /// The column of a field, and what numbers are compared with.

@@ -1,7 +1,7 @@
 //! The five searches: which listings a request lets through.
 
 use super::answer::{Answer, Envelope};
-use super::filters::{Conditions, Keys};
+use super::filters::{Conditions, Keys, is_asked};
 use super::view::View;
 use super::{place, render};
 use crate::record::{Field, Kind, Stamp};
@@ -84,7 +84,7 @@ const FIND_IN_FEED: [&str; 3] = ["AgentId", "OfficeId", "MlsUpdateDate"];
 const FIND: [&str; 4] = ["City", "Zip", "WktLocation", "Address"];
 /// Filters whose columns the R*Tree holds.
 const IN_TREE: [&str; 4] = ["MinPrice", "MaxPrice", "Beds", "StatusList"];
-/// The other filters whose columns the index `listings_type` lacks.
+/// Filters whose columns neither those indexes nor `listings_type` hold: with them, it does not tell alone what matches.
 const NOT_IN_INDEX: [&str; 10] = [
     "ViewList",
     "StyleList",
@@ -97,8 +97,8 @@ const NOT_IN_INDEX: [&str; 10] = [
     "HasOpenHouse",
     "Neighborhood",
 ];
-/// Steps in the index `listings_type` from one status and type of each feed to the next, and within each to the prices that are asked
-/// for. The last word of each list is NULL, for the listings that have none.
+/// Steps in the index `listings_type` from one status and type of each feed to the next. Conditions on its other columns follow; within
+/// each status and type it steps to the prices that are asked for. The last word of each list is NULL, for the listings that have none.
 const IN_INDEX_OF_TYPES: &str = "WITH RECURSIVE status (feed_id, word) AS (
         SELECT value, (SELECT min(listing_status_search) FROM listings WHERE feed_id = value AND deleted_at IS NULL) FROM json_each(?)
         UNION ALL
@@ -120,11 +120,11 @@ const IN_INDEX_OF_TYPES: &str = "WITH RECURSIVE status (feed_id, word) AS (
 const MANY: usize = 20_000;
 
 fn has_any(bound: &Bound, names: &[&str]) -> bool {
-    names.iter().any(|name| bound.get(name).is_some())
+    names.iter().any(|name| is_asked(bound, name))
 }
 
-/// Counts the listings that match by the index alone, and finds them there if they are few. Of many, enough are found soon in any order,
-/// and how many they are is only told with a page.
+/// Counts the listings that match by the index alone, and finds them there if they are few. Many are found soon by reading the listings
+/// in the order of their keys. All of many are only counted for a page, and if no other filter is asked for.
 fn find_in_index(connection: &Connection, view: &View, bound: &mut Bound, conditions: &mut Conditions) -> rusqlite::Result<()> {
     let mut held = Conditions::default();
     held.filter(view, bound, |name| !NOT_IN_INDEX.contains(&name));
@@ -218,7 +218,7 @@ fn walk(
     page: Option<u32>,
 ) -> rusqlite::Result<(String, usize)> {
     let fields = view.fields(&LISTING_SUMMARY);
-    // SQLite takes a negative number for no limit.
+    // How many keys, behind how many others; how many rows. SQLite takes a negative number for no limit.
     let (limits, written) = match (conditions.matches, page) {
         (Some(_), Some(page)) => ([LARGEST_PAGE as i64, skipped(page) as i64, -1], 0..usize::MAX),
         (Some(_), None) => ([LARGEST_ANSWER as i64, 0, -1], 0..usize::MAX),
@@ -287,6 +287,7 @@ fn sql(view: &View, fields: &[Field], search: &Search) -> String {
 mod tests {
     use super::super::accounts::Account;
     use super::*;
+    use crate::vendor::constellation1::fields::filters::FILTERS;
     use crate::vendor::constellation1::fields::services::{
         GET_LISTINGS, GET_LISTINGS_BY_GEOGRAPHY, GET_LISTINGS_BY_LOCATION, GET_SOLD_LISTINGS_BY_LOCATION,
     };
@@ -370,6 +371,9 @@ mod tests {
         assert_eq!(found(json!({ "Page": 24 })), expected(24_000, 1000, "023000", "023999"));
         assert_eq!(found(json!({ "Beds": 1, "Page": 2 })), expected(24_000, 1000, "001000", "001999"));
         assert_eq!(found(json!({ "Beds": 1, "Page": 25 })), (24_000, 0, None, None));
+        assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 23 })), expected(23_000, 1000, "023000", "023999"));
+        assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 23, "SortBy": "Price" })), expected(23_000, 1000, "001999", "001000"));
+        assert_eq!(found(json!({ "MaxPrice": 99_000, "HasOpenHouse": false, "Page": 2 })), expected(23_000, 1000, "002000", "002999"));
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 1 })), expected(23_000, 1000, "001000", "001999"));
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 1, "SortBy": "Price" })), expected(23_000, 1000, "023999", "023000"));
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Remarks": "POOL", "Page": 4 })), expected(3286, 286, "022001", "023996"));
@@ -378,5 +382,29 @@ mod tests {
         assert_eq!(found(json!({ "Beds": 3, "Remarks": "pool", "Page": 2 })), expected(1143, 143, "021014", "023996"));
         assert_eq!(found(json!({ "MinPrice": 99_990 })), expected(11, 11, "000000", "000010"));
         assert!(found(json!({ "Beds": 3 })).0 > LARGEST_ANSWER && found(json!({})).0 > LARGEST_ANSWER);
+    }
+    #[test]
+    fn the_index_holds_every_filter_that_it_is_asked_about() {
+        let file = many();
+        let account = Account { client: "C".to_owned(), key: "k".into(), feeds: None, public: false };
+        let view = View::of(&file, &account, &[]).expect("a view");
+        let elsewhere = [&NOT_IN_INDEX[..], &FIND, &FIND_IN_FEED].concat();
+        let asked = |name: &str| match name {
+            _ if name.ends_with("List") => json!(["a", "b"]),
+            _ if name.starts_with("Has") => json!(true),
+            _ => json!(1),
+        };
+        for name in FILTERS.iter().map(|(name, ..)| *name).filter(|name| !elsewhere.contains(name)) {
+            let mut bound = Bound::from_body(&GET_LISTINGS, json!({ name: asked(name) }).to_string().as_bytes());
+            let mut conditions = Conditions::default();
+            find_in_index(&file, &view, &mut bound, &mut conditions).expect("a count");
+            let Keys { sql, values } = conditions.keys.expect("no feed, so few");
+            let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("valid");
+            let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>("detail")).expect("a plan");
+            let plan = steps.map(|step| step.expect("a step")).collect::<Vec<_>>().join("\n");
+            let found =
+                "SEARCH listings USING COVERING INDEX listings_type (feed_id=? AND listing_status_search=? AND property_type_search=?";
+            assert!(plan.contains(found), "{name} is not held by the index:\n{plan}");
+        }
     }
 }
