@@ -86,8 +86,8 @@ fn an_outage_is_asked_ever_more_seldom_and_the_feed_catches_up_from_its_cursor()
     mirror.sandbox.set_fault(None, Some(Fault::Status(503, "<html>down</html>".to_owned())));
     eventually("status says so", LIMIT, || mirror.status_of("GAMLS")["activity"] == "retrying");
     assert!(note(&mirror, "GAMLS").contains("HTTP 503"), "{}", note(&mirror, "GAMLS"));
-    let before: BTreeSet<_> =
-        mirror.requests().into_iter().filter(|asked| asked.answered == 200).map(|asked| (asked.status, asked.from)).collect();
+    // The first requests that fail are from the cursor, too: that of a busy machine may not have come to rest.
+    let before: BTreeSet<_> = mirror.requests().into_iter().map(|asked| (asked.status, asked.from)).collect();
     thread::sleep(seconds(9));
     assert!(daemon.is_running());
     let asked: Vec<Asked> = mirror.requests().into_iter().filter(|asked| asked.answered == 503).collect();
