@@ -3,9 +3,11 @@
     cargo build --release --bins
     python3 benches/queries.py 500000 big.db    # makes the file; it stays because its name is given
     python3 benches/serve.py big.db             # latency of each service over it
+    python3 benches/serve.py big.db --broad     # searches that take longest over it
     python3 benches/serve.py --beside 60        # a small mirror under churn, without clients and with eight
 
-The first asks each service 300 random questions, one after the other, over one connection. The second counts how long the
+The first asks each service 300 random questions, one after the other, over one connection. The second asks for each search three times,
+with Page, and prints the shortest and the longest time. The third counts how long the
 transactions of the daemon's pages take, from its log, first for the given seconds without a client, and then with eight clients that ask without a pause.
 Times are those that pass, so other programs on the machine lengthen them.
 """
@@ -93,6 +95,7 @@ class Questions:
         sample = "SELECT {} FROM live_listings ORDER BY listing_id LIMIT 4000"
         self.ids = [row[0] for row in db.execute(sample.format("listing_id"))]
         self.places = db.execute(sample.format("longitude, latitude")).fetchall()
+        (self.largest_city,) = db.execute("SELECT city FROM live_listings GROUP BY city ORDER BY count(*) DESC LIMIT 1").fetchone()
         self.cities = sorted({row[0] for row in db.execute(sample.format("city")) if row[0]})
         self.addresses = db.execute(sample.format("address, city, state, zip")).fetchall()
         starts = sorted(row[0] for row in db.execute("SELECT start_date FROM listing_open_houses LIMIT 4000") if row[0])
@@ -143,28 +146,54 @@ def percentile(times, part):
     return times[min(len(times) - 1, int(len(times) * part))] if times else float("nan")
 
 
-def latency(database):
+def serving(database, ask):
+    """Calls `ask` with a client of a server of the file and with questions about it."""
     with tempfile.TemporaryDirectory() as directory:
         address = free_address()
         command = configure(directory, database, "127.0.0.1:1", address)
         with subprocess.Popen([*command, "serve"], stdout=subprocess.DEVNULL) as server:
             try:
                 until_it_listens(address)
-                client, questions = Client(address), Questions(database)
-                print(f"{'service':33} {'p50 ms':>8} {'p99 ms':>8}  answers, bytes of a mean answer")
-                for service in SERVICES:
-                    times, statuses, sizes = [], {}, 0
-                    for number in range(-3, QUESTIONS):
-                        method, path, body = questions.of(service)
-                        begun = time.perf_counter()
-                        status, text = client.ask(method, PARTNER + path, body)
-                        if number >= 0:
-                            times.append((time.perf_counter() - begun) * 1e3)
-                            statuses[status] = statuses.get(status, 0) + 1
-                            sizes += len(text)
-                    print(f"{service:33} {percentile(times, 0.5):8.1f} {percentile(times, 0.99):8.1f}  {statuses}, {sizes // QUESTIONS:,}")
+                ask(Client(address), Questions(database))
             finally:
                 server.terminate()
+
+
+def latency(client, questions):
+    print(f"{'service':33} {'p50 ms':>8} {'p99 ms':>8}  answers, bytes of a mean answer")
+    for service in SERVICES:
+        times, statuses, sizes = [], {}, 0
+        for number in range(-3, QUESTIONS):
+            method, path, body = questions.of(service)
+            begun = time.perf_counter()
+            status, text = client.ask(method, PARTNER + path, body)
+            if number >= 0:
+                times.append((time.perf_counter() - begun) * 1e3)
+                statuses[status] = statuses.get(status, 0) + 1
+                sizes += len(text)
+        print(f"{service:33} {percentile(times, 0.5):8.1f} {percentile(times, 0.99):8.1f}  {statuses}, {sizes // QUESTIONS:,}")
+
+
+def broad(client, questions):
+    """Searches that many listings match, or that no index answers."""
+    longitude, latitude = questions.places[0]
+    active, sorted_by_price = {"StatusList": ["Active"]}, {"SortBy": "Price"}
+    searches = [active, {"PropertyTypeList": ["Land"]}, {"HasPool": True}, {"MinSquareFeet": 3000}, {"MinYearBuilt": 2010, "HasGarage": True}]
+    searches += [active | sorted_by_price, active | {"Page": 25}, active | {"Page": 200}]
+    searches += [{"ViewList": ["Lake"]}, {"StyleList": ["Ranch"]}, {"SchoolDistrict": "none"}, {"DaysOnMarket": 5}]
+    searches += [{"MlsInsertDate": "2026-01-01T00:00:00"}, {"HasOpenHouse": True}, {"Remarks": "no such words"}]
+    asked = [("GetListings", search) for search in searches]
+    asked.append(("GetListingsByGeography", {"City": questions.largest_city}))
+    asked.append(("GetListingsByLocation", {"WktLocation": f"POINT ({longitude} {latitude})", "Distance": 25}))
+    for service, search in asked:
+        times = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            status, text = client.ask("POST", PARTNER + service, {"FeedIdList": ["GAMLS"], "Page": 1} | search)
+            times.append((time.perf_counter() - begun) * 1e3)
+        if status != 200:
+            raise SystemExit(f"{service} {search}: {status} {text}")
+        print(f"{min(times):7.0f} to {max(times):5.0f} ms, {json.loads(text)['Total']:7,} match: {service} {search}")
 
 
 def stored(log, after):
@@ -234,10 +263,11 @@ def load(address, database, seconds):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("file", nargs="?", help="a mirrored file")
+    arguments.add_argument("--broad", action="store_true", help="ask for what takes longest instead")
     arguments.add_argument("--beside", type=int, metavar="SECONDS", help="measure the daemon beside clients")
     arguments = arguments.parse_args()
     if arguments.file:
-        latency(pathlib.Path(arguments.file).resolve())
+        serving(pathlib.Path(arguments.file).resolve(), broad if arguments.broad else latency)
     if arguments.beside:
         beside(arguments.beside)
 

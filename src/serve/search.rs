@@ -374,6 +374,11 @@ mod tests {
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 23 })), expected(23_000, 1000, "023000", "023999"));
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 23, "SortBy": "Price" })), expected(23_000, 1000, "001999", "001000"));
         assert_eq!(found(json!({ "MaxPrice": 99_000, "HasOpenHouse": false, "Page": 2 })), expected(23_000, 1000, "002000", "002999"));
+        let counted = |wanted: bool| {
+            let mut bound = Bound::from_body(&GET_LISTINGS, json!({ "HasOpenHouse": wanted, "Page": 1 }).to_string().as_bytes());
+            search(&file, &view, &GET_LISTINGS, &mut bound).expect("a search").conditions.matches
+        };
+        assert_eq!((counted(false), counted(true)), (Some(24_000), None), "false asks for nothing, so the index tells it all");
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 1 })), expected(23_000, 1000, "001000", "001999"));
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Page": 1, "SortBy": "Price" })), expected(23_000, 1000, "023999", "023000"));
         assert_eq!(found(json!({ "MaxPrice": 99_000, "Remarks": "POOL", "Page": 4 })), expected(3286, 286, "022001", "023996"));

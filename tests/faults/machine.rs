@@ -175,7 +175,7 @@ fn a_database_that_is_removed_moved_or_replaced_is_noticed() {
 /// Two writers that do not see each other's locks destroy a database: the second must not begin.
 #[test]
 fn no_second_writer_begins_where_the_shm_file_was_removed() {
-    let mirror = Mirror::new(Options { churn_per_second: 50.0, ..small() }).with(|settings| settings.interval = "6s");
+    let mirror = Mirror::new(Options { churn_per_second: 50.0, ..small() }).with(|settings| settings.interval = "2s");
     let daemon = mirror.start(&["run"]);
     eventually("everything is loaded", LIMIT, || mirror.live("GAMLS") >= 290 && mirror.status_of("GAMLS")["activity"] == "waiting");
     // Stopped, it cannot notice the removal, too, and end before the command is refused.
