@@ -374,14 +374,10 @@ CREATE TABLE listings (  -- public
 
 CREATE INDEX listings_deleted ON listings (feed_id, deleted_at, purged_at) WHERE deleted_at IS NOT NULL;
 
--- What a listing site asks for. They leave out deleted listings, so they serve the views that do so, too. The third holds all that
--- most filters look at, so that what matches is found and counted without reading the listings.
+-- What a listing site asks for. They leave out deleted listings, so they serve the views that do so, too.
 CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
-CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at,
-    listing_id, listing_status, property_type, sale_type, square_feet, acre_search, baths_total, year_built, has_view, has_ac,
-    has_age_restrictions, has_barn, has_basement, has_fireplace, has_garage, has_handicap_features, has_master_on_main, has_pool,
-    has_waterfront) WHERE deleted_at IS NULL;
+CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
 CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_office ON listings (feed_id, listing_office_id, deleted_at) WHERE deleted_at IS NULL;
@@ -1249,10 +1245,10 @@ CREATE VIRTUAL TABLE listing_text USING fts5 (  -- public
 
 -- Where the listings lie that are not deleted; id is listing_ids.id. It is there unless `search.location` of the configuration is
 -- false. It holds numbers of 32 bits, rounded outwards by up to 4 metres, so compare the columns of `listings` as well; those of
--- `public_listings` for the public. Coordinates that are null, both 0 or none on earth are left out. The last four columns are
+-- `public_listings` for the public. Coordinates that are null, both 0 or none on earth are left out. The last three columns are
 -- those of `listings`: what a condition on them rejects costs no look at the listing. They have no type, so compare numbers with numbers.
 CREATE VIRTUAL TABLE listing_location USING rtree (  -- public
-    id, min_latitude, max_latitude, min_longitude, max_longitude, +price, +beds, +listing_status, +listing_status_search
+    id, min_latitude, max_latitude, min_longitude, max_longitude, +price, +beds, +listing_status_search
 );
 
 -- What RESO calls the vendor's standardised values. It holds the section [reso] of the configuration of the last run.
@@ -1838,7 +1834,6 @@ SELECT
     listings.longitude AS max_longitude,
     listings.price,
     listings.beds,
-    listings.listing_status,
     listings.listing_status_search
 FROM listing_ids CROSS JOIN listings USING (feed_id, listing_id)
 WHERE listings.deleted_at IS NULL
@@ -1888,9 +1883,9 @@ CREATE TRIGGER listing_location_insert AFTER INSERT ON listing_ids BEGIN
 END;
 
 CREATE TRIGGER listing_location_update
-AFTER UPDATE OF deleted_at, latitude, longitude, price, beds, listing_status, listing_status_search ON listings
-WHEN (old.deleted_at IS NULL, old.latitude, old.longitude, old.price, old.beds, old.listing_status, old.listing_status_search)
-    IS NOT (new.deleted_at IS NULL, new.latitude, new.longitude, new.price, new.beds, new.listing_status, new.listing_status_search)
+AFTER UPDATE OF deleted_at, latitude, longitude, price, beds, listing_status_search ON listings
+WHEN (old.deleted_at IS NULL, old.latitude, old.longitude, old.price, old.beds, old.listing_status_search)
+    IS NOT (new.deleted_at IS NULL, new.latitude, new.longitude, new.price, new.beds, new.listing_status_search)
 BEGIN
     DELETE FROM listing_location
     WHERE id = (SELECT id FROM listing_ids WHERE feed_id = old.feed_id AND listing_id = old.listing_id);

@@ -5,10 +5,10 @@
 
 mod accounts;
 mod answer;
+mod columns;
 mod connections;
 mod directory;
 mod filters;
-mod functions;
 mod openapi;
 mod place;
 mod render;
@@ -16,6 +16,7 @@ mod search;
 mod server;
 mod services;
 mod sync_listings;
+mod values;
 mod view;
 
 pub(crate) use accounts::Account;

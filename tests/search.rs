@@ -72,8 +72,8 @@ fn check(db: &Connection) {
             OR listing_location.min_longitude NOT BETWEEN wanted.min_longitude - 1e-4 AND wanted.min_longitude
             OR listing_location.max_longitude NOT BETWEEN wanted.min_longitude AND wanted.min_longitude + 1e-4
             OR listing_location.min_latitude IS NULL OR wanted.min_latitude IS NULL
-            OR (listing_location.price, listing_location.beds, listing_location.listing_status, listing_location.listing_status_search)
-                IS NOT (wanted.price, wanted.beds, wanted.listing_status, wanted.listing_status_search)";
+            OR (listing_location.price, listing_location.beds, listing_location.listing_status_search)
+                IS NOT (wanted.price, wanted.beds, wanted.listing_status_search)";
     assert_eq!(number(db, strange), 0, "the places, prices, beds and statuses are those of the rows");
 }
 
@@ -136,7 +136,7 @@ fn an_update_that_changes_nothing_of_the_tables_leaves_them_alone() {
     };
     assert_eq!(writes("year_built = '1999', price = price, remarks = remarks, latitude = latitude, deleted_at = deleted_at"), 1);
     assert!(writes("city = 'Roswell'") > 1);
-    for set in ["latitude = 34.0", "price = 5", "beds = 3", "listing_status = 'Sold'", "listing_status_search = 'Sold'"] {
+    for set in ["latitude = 34.0", "price = 5", "beds = 3", "listing_status_search = 'Sold'"] {
         assert!(writes(set) > 1, "{set}");
         check(&db);
     }

@@ -333,6 +333,40 @@ fn a_file_that_is_gone_is_told_by_503_and_one_that_takes_its_place_is_served() {
 }
 
 #[test]
+fn a_search_finds_what_the_file_holds_in_that_moment() {
+    let (mirror, served) = loaded(small());
+    let file = rusqlite::Connection::open(mirror.database()).unwrap();
+    let found = |price: i64| {
+        let answer = post(&served, LISTINGS, &json!({ "FeedIdList": ["GAMLS"], "MinPrice": price, "MaxPrice": price, "Page": 1 }));
+        (answer.status == 200).then(|| answer.json()["Total"].as_i64().unwrap())
+    };
+    let change = |set: &str, which: &str| {
+        let seq = "(SELECT max(change_seq) FROM listings) + 1";
+        let one = format!("(feed_id, listing_id) = (SELECT feed_id, listing_id FROM listings WHERE {which} ORDER BY listing_id LIMIT 1)");
+        assert_eq!(file.execute(&format!("UPDATE listings SET {set}, change_seq = {seq} WHERE {one}"), []), Ok(1));
+    };
+    let copy = mirror.dir().join("copy.db");
+    file.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    assert_eq!(found(77), Some(0));
+    for round in 1..=20 {
+        change("price = 77", "deleted_at IS NULL AND price <> 77");
+        assert_eq!(found(77), Some(round));
+    }
+    change("deleted_at = '2026-01-01T00:00:00.000Z', deleted_cause = 'vendor'", "price = 77");
+    assert_eq!(found(77), Some(19));
+    change("deleted_at = NULL, deleted_cause = NULL", "price = 77 AND deleted_at IS NOT NULL");
+    assert_eq!(found(77), Some(20));
+    // No change tells of a row that a person deletes. Who is shown it is refused once, and what is served is read anew.
+    let gone = "DELETE FROM listings WHERE listing_id = (SELECT max(listing_id) FROM listings WHERE price = 77)";
+    assert_eq!(file.execute(gone, []), Ok(1));
+    assert_eq!((found(77), found(77)), (None, Some(19)));
+    drop(file);
+    std::fs::rename(&copy, mirror.database()).unwrap();
+    let _ = std::fs::remove_file(mirror.dir().join("mls.db-wal"));
+    eventually("the other file is served", LIMIT, || found(77) == Some(0));
+}
+
+#[test]
 fn the_description_names_every_service_and_the_lookups_are_those_of_the_file() {
     let (mirror, served) = loaded(small());
     let described = get(&served, "/openapi.json", &[]).json();

@@ -1,14 +1,14 @@
-//! A pool of connections that only read.
+//! A pool of connections that only read, and what searches hold of the file in memory.
 //!
 //! Each question is asked in one read transaction, within a time limit.
 
-use super::functions;
+use super::columns::Columns;
 use crate::store::{Identity, OpenError, identity, open_read_only};
 use rusqlite::{Connection, InterruptHandle};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{self, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// How long a question may take.
@@ -25,7 +25,7 @@ pub(super) enum Trouble {
     Sqlite(#[from] rusqlite::Error),
     #[error("it took longer than {} seconds", LONGEST.as_secs())]
     Slow,
-    #[error("all connections are at work")]
+    #[error("all connections are at work, or what searches compare is still being read")]
     Busy,
     #[error("the question ended in a panic")]
     Panic,
@@ -44,6 +44,7 @@ pub(super) struct Connections {
     kept: usize,
     idle: Mutex<Vec<Opened>>,
     permits: Arc<Semaphore>,
+    columns: Arc<sync::Mutex<Columns>>,
 }
 
 /// Whoever does not wait for an answer any more ends its question.
@@ -57,8 +58,8 @@ impl Drop for EndsQuestion {
 
 impl Connections {
     pub(super) fn new(path: &Path, connections: usize) -> Connections {
-        let permits = Arc::new(Semaphore::new(connections));
-        Connections { path: path.to_owned(), kept: KEPT / connections.max(1), idle: Mutex::default(), permits }
+        let (permits, columns) = (Arc::new(Semaphore::new(connections)), Arc::new(sync::Mutex::new(Columns::new(None))));
+        Connections { path: path.to_owned(), kept: KEPT / connections.max(1), idle: Mutex::default(), permits, columns }
     }
 
     /// Asks the file; the answer comes with the time of the newest change of the same moment.
@@ -66,9 +67,38 @@ impl Connections {
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<(T, Option<String>), Trouble> {
-        let permit = timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
-        let permit = permit.map_err(|_| Trouble::Busy)?.map_err(|_| Trouble::Busy)?;
+        let permit = self.permit().await?;
+        self.within_time((self.take().await?, permit), question).await
+    }
+
+    /// The same for a question that needs the columns. One search at a time has them, until it lets go of them.
+    pub(super) async fn search<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection, OwnedMutexGuard<Columns>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<(T, Option<String>), Trouble> {
+        let columns = timeout(PATIENCE, self.columns.clone().lock_owned()).await;
+        let mut columns = columns.map_err(|_| Trouble::Busy)?;
+        let permit = self.permit().await?;
         let opened = self.take().await?;
+        columns.are_of(opened.identity);
+        let answer = self.within_time((opened, permit), |connection| question(connection, columns)).await;
+        if matches!(answer, Err(Trouble::Sqlite(rusqlite::Error::QueryReturnedNoRows) | Trouble::Panic)) {
+            // They hold a listing that is gone without a change, because a person deleted it by hand: all is read anew.
+            self.columns.lock().await.are_of(None);
+        }
+        answer
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Trouble> {
+        let permit = timeout(PATIENCE, self.permits.clone().acquire_owned()).await;
+        permit.map_err(|_| Trouble::Busy)?.map_err(|_| Trouble::Busy)
+    }
+
+    async fn within_time<T: Send + 'static>(
+        &self,
+        (opened, permit): (Opened, OwnedSemaphorePermit),
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<(T, Option<String>), Trouble> {
         let ends = EndsQuestion(opened.connection.get_interrupt_handle());
         let mut work = tokio::task::spawn_blocking(move || {
             let answer = in_one_moment(&opened.connection, question);
@@ -110,7 +140,6 @@ const KEPT: usize = 128 << 10;
 fn open(path: &Path, kept: usize) -> Result<Opened, Trouble> {
     let identity = identity(path);
     let connection = open_read_only(path)?;
-    functions::register(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "mmap_size", MAPPED)?;
     connection.pragma_update(None, "cache_size", -(kept as i64))?;

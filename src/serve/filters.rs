@@ -1,119 +1,118 @@
-//! The conditions of a search, made from the table of filters.
+//! The filters of a search, by the table of the document.
 
+use super::columns::{Found, OPEN_UNTIL, VALUES};
+use super::values::{Number, Value as Held};
 use super::view::View;
 use crate::record::{Field, Kind, Stamp};
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use crate::vendor::constellation1::fields::binding::Bound;
 use crate::vendor::constellation1::fields::filters::{BORN, FILTERS, Test};
-use rusqlite::types::Value as Sql;
+use chrono::Utc;
+use rusqlite::Connection;
 use serde_json::Value;
+use std::time::Duration;
 
-/// The spellings of a city that occur, each found by one step in the index `listings_city`.
-const SPELLINGS: &str = "(WITH RECURSIVE spelling (city) AS (
-    SELECT min(city) FROM listings WHERE deleted_at IS NULL
-    UNION ALL
-    SELECT (SELECT min(city) FROM listings WHERE deleted_at IS NULL AND listings.city > spelling.city) FROM spelling WHERE city IS NOT NULL
-) SELECT city FROM spelling WHERE city = ? COLLATE NOCASE)";
+/// In the view `open_houses_upcoming`, an open house stays so long after its end.
+const ENDED: Duration = Duration::from_secs(86_400);
 
-/// A query of keys, with the values of its parameters. All listings that match are among these. There are no others where
-/// `Conditions::matches` is known.
-pub(super) struct Keys {
-    pub(super) sql: String,
-    pub(super) values: Vec<Sql>,
-}
-
-/// Conditions that all must hold, each with the values of its parameters.
-#[derive(Default)]
-pub(super) struct Conditions {
-    pub(super) sql: Vec<String>,
-    pub(super) values: Vec<Sql>,
-    pub(super) keys: Option<Keys>,
-    /// How many match, where that is known before they are read.
-    pub(super) matches: Option<usize>,
-}
-
-impl Conditions {
-    pub(super) fn add(&mut self, sql: impl Into<String>, values: impl IntoIterator<Item = Sql>) {
-        self.sql.push(sql.into());
-        self.values.extend(values);
-    }
-
-    /// The keys become a condition like the others.
-    pub(super) fn fold_keys(&mut self) {
-        if let Some(Keys { sql, values }) = self.keys.take() {
-            self.add(format!("(feed_id, listing_id) IN ({sql})"), values);
-        }
-    }
-
-    /// Adds those of the filters that a request has and `wanted` names.
-    pub(super) fn filter(&mut self, view: &View, bound: &mut Bound, wanted: impl Fn(&str) -> bool) {
-        for (name, wires, test) in FILTERS.iter().filter(|(name, ..)| wanted(name)) {
-            let Some(asked) = bound.get(name).filter(|_| is_asked(bound, name)) else { continue };
-            let columns: Vec<_> = wires.iter().map(|wire| columns(wire)).collect();
-            if *test == Test::Ahead || columns.iter().all(|(column, _)| view.shows(column)) {
-                let (words, values): (Vec<_>, Vec<_>) =
-                    columns.iter().map(|(column, compared)| condition(*test, column, compared, asked)).unzip();
-                self.add(format!("({})", words.join(" OR ")), values.into_iter().flatten());
-            } else if *asked != false {
-                bound.refuse(name, format!("The field {name} is not shown to this client."));
+/// Keeps what passes the filters that a request has and `wanted` names.
+pub(super) fn keep(
+    found: &mut Found,
+    (connection, view): (&Connection, &View),
+    bound: &mut Bound,
+    wanted: impl Fn(&str) -> bool,
+) -> rusqlite::Result<()> {
+    // Those that read the file come last.
+    let (read, held): (Vec<_>, Vec<_>) = FILTERS.iter().filter(|(name, ..)| wanted(name)).partition(|(.., test)| *test == Test::Holds);
+    for &(name, wires, test) in held.into_iter().chain(read) {
+        let Some(asked) = bound.get(name).filter(|_| is_asked(bound, name)) else { continue };
+        let columns: Vec<_> = wires.iter().map(|wire| columns(wire)).collect();
+        if test == Test::Ahead || columns.iter().all(|(column, _)| view.shows(column)) {
+            match test {
+                Test::Holds => keep_holding(found, (connection, view), asked)?,
+                Test::After => keep_later(found, columns[0].0, asked),
+                Test::Ahead => {
+                    let since = Stamp::from_utc(Utc::now()).minus(ENDED);
+                    found.keep_dated(OPEN_UNTIL, |until| until > since);
+                }
+                _ => keep_values(found, test, &columns, asked),
             }
+        } else if *asked != false {
+            bound.refuse(name, format!("The field {name} is not shown to this client."));
         }
     }
+    Ok(())
 }
 
 /// Whether a request filters by a parameter: false often asks for nothing.
-pub(super) fn is_asked(bound: &Bound, name: &str) -> bool {
+fn is_asked(bound: &Bound, name: &str) -> bool {
     let by_false = || FILTERS.iter().any(|(filter, _, test)| *filter == name && *test == Test::Exactly);
     bound.get(name).is_some_and(|asked| *asked != false || by_false())
 }
 
-/// The column of a field, and what numbers are compared with.
-fn columns(wire: &str) -> (&'static str, String) {
+/// The column of a field, and the one that has its number.
+fn columns(wire: &str) -> (&'static str, &'static str) {
     // The vendor's date of insertion is in no record: it is when the mirror first stored the listing.
     let field = LISTING_DETAILS.iter().find(|field| field.wire == wire && wire != BORN);
-    let Some(Field { column, kind, .. }) = field else { return ("first_seen_at", String::new()) };
-    (column, if *kind == Kind::Text { format!("{column}_number") } else { (*column).to_owned() })
+    let Some(Field { column, kind, .. }) = field else { return ("first_seen_at", "first_seen_at") };
+    (column, if *kind == Kind::Text { numeric(column) } else { column })
 }
 
-fn condition(test: Test, column: &str, compared: &str, asked: &Value) -> (String, Option<Sql>) {
-    let text = || Sql::Text(asked.as_str().map_or_else(|| asked.to_string(), str::to_owned));
-    let number = || asked.as_i64().map(Sql::Integer).or_else(|| asked.as_f64().map(Sql::Real)).unwrap_or(Sql::Null);
-    let date = || Sql::Text(asked.as_str().and_then(Stamp::parse).unwrap_or(Stamp::FIRST).to_string());
-    let (sql, value) = match test {
-        Test::OneOf => match asked.as_array().map(Vec::as_slice) {
-            // This takes less time, and is what most requests ask for.
-            Some([one]) => (format!("{column} = ? COLLATE NOCASE"), Sql::Text(one.as_str().unwrap_or_default().to_owned())),
-            _ => (format!("{column} COLLATE NOCASE IN (SELECT value FROM json_each(?))"), text()),
-        },
-        Test::PartOneOf => (format!("has_part({column}, ?)"), text()),
-        Test::Is if column == "city" => (format!("city IN {SPELLINGS}"), text()),
-        Test::Is => (format!("{column} = ? COLLATE NOCASE"), text()),
-        Test::Same => (format!("{column} = ?"), text()),
-        Test::Holds => (format!("holds_words({column}, ?)"), text()),
-        Test::AtLeast => (format!("{compared} >= ?"), number()),
-        Test::AtMost => (format!("{compared} <= ?"), number()),
-        Test::Below => (format!("{compared} < ?"), number()),
-        Test::After => (format!("{column} > ?"), date()),
-        Test::Wanted | Test::Exactly => (format!("{column} = ?"), Sql::Integer(i64::from(*asked == true))),
-        Test::Ahead => return ("(feed_id, listing_id) IN (SELECT feed_id, listing_id FROM open_houses_upcoming)".to_owned(), None),
-    };
-    (sql, Some(value))
+/// The number beside a text, where one is compared.
+pub(super) fn numeric(column: &'static str) -> &'static str {
+    VALUES.into_iter().find(|held| held.strip_suffix("_number") == Some(column)).unwrap_or(column)
+}
+
+fn keep_values(found: &mut Found, test: Test, columns: &[(&str, &str)], asked: &Value) {
+    let text = asked.as_str().map_or_else(|| asked.to_string(), str::to_owned);
+    let listed: Vec<&str> = asked.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let number = Number(asked.as_f64().unwrap_or(f64::NAN));
+    let is_listed = |part: &str| listed.iter().any(|asked| asked.eq_ignore_ascii_case(part));
+    let flag = Number(f64::from(u8::from(*asked == true)));
+    let is_number = matches!(test, Test::AtLeast | Test::AtMost | Test::Below);
+    let names: Vec<&str> = columns.iter().map(|(column, number)| if is_number { *number } else { *column }).collect();
+    found.keep(&names, |held| match (test, held) {
+        (Test::OneOf, Held::Text(held)) => is_listed(held),
+        (Test::PartOneOf, Held::Text(held)) => held.split(',').any(|part| is_listed(part.trim())),
+        (Test::Is, Held::Text(held)) => held.eq_ignore_ascii_case(&text),
+        (Test::Same, Held::Text(held)) => **held == *text,
+        (Test::AtLeast, Held::Number(held)) => *held >= number,
+        (Test::AtMost, Held::Number(held)) => *held <= number,
+        (Test::Below, Held::Number(held)) => *held < number,
+        (Test::Wanted | Test::Exactly, Held::Number(held)) => *held == flag,
+        _ => false,
+    });
+}
+
+fn keep_later(found: &mut Found, column: &str, asked: &Value) {
+    let asked = asked.as_str().and_then(Stamp::parse).unwrap_or(Stamp::FIRST);
+    found.keep_dated(column, |date| date > asked);
+}
+
+/// Remarks are not in memory: they would take as much as all else many times over.
+fn keep_holding(found: &mut Found, (connection, view): (&Connection, &View), asked: &Value) -> rusqlite::Result<()> {
+    let words = asked.as_str().unwrap_or_default().to_lowercase();
+    let sql = format!("SELECT remarks FROM {} WHERE feed_id = ?1 AND listing_id = ?2", view.source());
+    let mut statement = connection.prepare_cached(&sql)?;
+    found.keep_read(|(feed, listing)| {
+        let mut rows = statement.query([&**feed, &**listing])?;
+        let Some(row) = rows.next()? else { return Ok(false) };
+        Ok(row.get_ref(0)?.as_str_or_null()?.is_some_and(|remarks| remarks.to_lowercase().contains(&words)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::accounts::Account;
-    use super::super::functions;
+    use super::super::columns::Columns;
     use super::*;
     use crate::vendor::constellation1::fields::services::{GET_LISTINGS, GET_LISTINGS_BY_GEOGRAPHY};
-    use rusqlite::{Connection, params_from_iter};
     use serde_json::json;
 
     /// Rows that hold these values in a column, numbered from 0, and the numbers of those that a filter finds.
     fn check(name: &str, asked: Value, column: &str, values: &[&str], expected: &[usize]) {
         let file = Connection::open_in_memory().expect("SQLite opens");
         file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
-        functions::register(&file).expect("functions");
         for (number, value) in values.iter().enumerate() {
             let born = if column == "first_seen_at" { "" } else { ", first_seen_at" };
             let at = if born.is_empty() { "" } else { ", '2026-01-01T00:00:00.000Z'" };
@@ -127,14 +126,12 @@ mod tests {
         let view = View::of(&file, &account, &[]).expect("a view");
         let service = if GET_LISTINGS.parameter(name).is_some() { &GET_LISTINGS } else { &GET_LISTINGS_BY_GEOGRAPHY };
         let mut bound = Bound::from_body(service, json!({ name: asked }).to_string().as_bytes());
-        let mut conditions = Conditions::default();
-        conditions.filter(&view, &mut bound, |_| true);
+        let mut columns = Columns::new(None);
+        columns.follow(&file).expect("the columns");
+        let mut found = columns.of_feeds(&["A".to_owned()]);
+        keep(&mut found, (&file, &view), &mut bound, |_| true).expect("an answer");
         assert!(!bound.is_refused(), "{name}: {:?}", bound.errors);
-        let all = if conditions.sql.is_empty() { "1" } else { &conditions.sql.join(" AND ") };
-        let sql = format!("SELECT CAST(listing_id AS INTEGER) FROM {} WHERE {all} ORDER BY 1", view.source());
-        let mut statement = file.prepare(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let found = statement.query_map(params_from_iter(conditions.values), |row| row.get::<_, i64>(0)).expect("an answer");
-        let found: Vec<usize> = found.map(|number| number.expect("a number") as usize).collect();
+        let found: Vec<usize> = found.keys(0..values.len()).iter().map(|(_, number)| number.parse().expect("a number")).collect();
         assert_eq!(found, expected, "{name} {asked} of {column} {values:?}");
     }
 

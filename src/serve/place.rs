@@ -1,29 +1,20 @@
 //! Where a search looks: around a point, within a boundary, or around an address that the mirror knows.
 
-use super::filters::{Conditions, Keys};
+use super::columns::{Found, IS_ON_MAP};
+use super::values::{Number, Value};
 use super::view::View;
 use crate::record::{Location, Position};
 use crate::vendor::constellation1::fields::binding::Bound;
 use crate::vendor::constellation1::fields::filters::{DEFAULT_MILES, MOST_MILES};
-use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// A degree of latitude has at least so many miles.
 const MILES_OF_DEGREE: f64 = 68.7;
-/// The tree rounds positions by up to 4 metres, which are fewer miles.
-const ROUNDED_MILES: f64 = 0.01;
 /// The most positions of a boundary.
 const MOST_POSITIONS: usize = 1000;
 
-/// Adds the condition of the place that a request names, if it names one. What is wrong with it is told in `bound`. `in_tree` are
-/// those of the other conditions whose columns the R*Tree holds, too.
-pub(super) fn add(
-    connection: &Connection,
-    view: &View,
-    bound: &mut Bound,
-    in_tree: Conditions,
-    conditions: &mut Conditions,
-) -> rusqlite::Result<()> {
+/// Keeps what lies at the place that a request names, if it names one. What is wrong with it is told in `bound`.
+pub(super) fn keep(found: &mut Found, connection: &Connection, view: &View, bound: &mut Bound) -> rusqlite::Result<()> {
     let miles = bound.integer("Distance").unwrap_or(DEFAULT_MILES);
     if !(0..=MOST_MILES).contains(&miles) {
         bound.refuse("Distance", format!("The field Distance must be between 0 and {MOST_MILES}."));
@@ -34,10 +25,20 @@ pub(super) fn add(
         (None, None) => return Ok(()),
     };
     match location {
-        Ok(location) => within(connection, view, (&location, miles as f64), in_tree, conditions)?,
+        Ok(location) => keep_within(found, view, &location, miles as f64),
         Err(why) => bound.refuse(name, why),
     }
     Ok(())
+}
+
+/// To look whether a position is between the bounds takes less time than to measure a distance.
+fn keep_within(found: &mut Found, view: &View, location: &Location, miles: f64) {
+    let [west, east, south, north] = bounds(location, miles);
+    found.keep_placed(|at| (west..=east).contains(&at.longitude) && (south..=north).contains(&at.latitude));
+    if view.is_public() {
+        found.keep(&[IS_ON_MAP], |value| *value == Value::Number(Number(1.0)));
+    }
+    found.keep_placed(|at| location.holds(at, miles));
 }
 
 fn written(text: &str) -> Result<Location, String> {
@@ -58,47 +59,6 @@ fn addressed(connection: &Connection, view: &View, bound: &Bound, address: &str)
     let position = |row: &rusqlite::Row| Ok(Position { longitude: row.get(0)?, latitude: row.get(1)? });
     let found = connection.prepare_cached(&sql)?.query_row(asked, position).optional()?;
     Ok(found.map(Location::Point).ok_or_else(|| "The field Address is not the address of a listing with coordinates.".to_owned()))
-}
-
-/// Whether the file has the R*Tree of all places (`search.location` of the configuration).
-pub(super) fn has_tree(connection: &Connection) -> rusqlite::Result<bool> {
-    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'listing_location'";
-    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
-}
-
-/// The R*Tree finds what lies near, if the file has it; the distance is measured in any case.
-fn within(
-    connection: &Connection,
-    view: &View,
-    (location, miles): (&Location, f64),
-    in_tree: Conditions,
-    conditions: &mut Conditions,
-) -> rusqlite::Result<()> {
-    let (longitude, latitude) = (view.column("longitude"), view.column("latitude"));
-    let measured = format!("lies_within({longitude}, {latitude}, ?, ?)");
-    conditions.add(measured, [Sql::Text(location.to_string()), Sql::Real(miles)]);
-    conditions.keys = has_tree(connection)?.then(|| near((location, miles), in_tree));
-    Ok(())
-}
-
-/// What the tree rejects by the conditions that it can check is not read from `listings`, where a row takes longer. The other columns of
-/// the tree take longer than its positions, so the distance comes before them.
-fn near((location, miles): (&Location, f64), in_tree: Conditions) -> Keys {
-    let mut all = Conditions::default();
-    let area = bounds(location, miles).map(Sql::Real);
-    all.add("max_longitude >= ? AND min_longitude <= ? AND max_latitude >= ? AND min_latitude <= ?", area);
-    if let Location::Point(_) = location {
-        let values = [Sql::Text(location.to_string()), Sql::Real(miles + ROUNDED_MILES)];
-        all.add("lies_within(min_longitude, min_latitude, ?, ?)", values);
-    }
-    all.sql.extend(in_tree.sql);
-    all.values.extend(in_tree.values);
-    let all_hold = all.sql.join(" AND ");
-    let sql = format!(
-        "SELECT ids.feed_id, ids.listing_id
-         FROM listing_location AS place CROSS JOIN listing_ids AS ids ON ids.id = place.id WHERE {all_hold}"
-    );
-    Keys { sql, values: all.values }
 }
 
 fn corners(location: &Location) -> Vec<Position> {

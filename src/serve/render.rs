@@ -6,7 +6,6 @@ use rusqlite::{Row, Rows};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// Writes the object. The first columns of the row are those of the fields, and `extra` follows: what it holds did not fit its column
 /// or has none, and goes back to where it was. A field without a value is null.
@@ -36,19 +35,12 @@ pub(super) fn write(row: &Row, fields: &[Field], out: &mut String) -> rusqlite::
 
 /// Writes the objects of all rows, with commas between; tells how many there are.
 pub(super) fn all(rows: &mut Rows, fields: &[Field]) -> rusqlite::Result<(String, usize)> {
-    some(rows, fields, 0..usize::MAX)
-}
-
-/// Writes the objects of these rows, with commas between; tells how many there are of all.
-pub(super) fn some(rows: &mut Rows, fields: &[Field], written: Range<usize>) -> rusqlite::Result<(String, usize)> {
     let (mut results, mut count) = (String::new(), 0);
     while let Some(row) = rows.next()? {
-        if written.contains(&count) {
-            if !results.is_empty() {
-                results.push(',');
-            }
-            write(row, fields, &mut results)?;
+        if count > 0 {
+            results.push(',');
         }
+        write(row, fields, &mut results)?;
         count += 1;
     }
     Ok((results, count))

@@ -2,6 +2,7 @@
 
 use super::accounts::{Account, Accounts};
 use super::answer::Answer;
+use super::columns::Columns;
 use super::connections::{Connections, Trouble};
 use super::{openapi, services};
 use crate::vendor::constellation1::fields::binding::Bound;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,8 @@ const LONGEST_HEAD: usize = 64 << 10;
 const MOST_CONNECTIONS: usize = 512;
 /// After a stop, answers that are under way have so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How often searches take over what changed, if nobody searches.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// Where no connection can be taken, for lack of descriptors, the next try is not at once.
 const TAKE_AGAIN: Duration = Duration::from_millis(50);
 
@@ -68,6 +71,33 @@ impl Shared {
             None => told(Err(Trouble::Busy)),
         }
     }
+
+    async fn search(
+        &self,
+        client: &str,
+        question: impl FnOnce(&Connection, OwnedMutexGuard<Columns>) -> rusqlite::Result<Answer> + Send + 'static,
+    ) -> Answer {
+        match self.accounts.turn(client).await {
+            Some(_turn) => told(self.connections.search(question).await),
+            None => told(Err(Trouble::Busy)),
+        }
+    }
+
+    /// Keeps the columns true while nobody searches, so that nobody waits for all that changed meanwhile.
+    async fn follow(&self) {
+        loop {
+            let followed = self.connections.search(|file, mut columns| columns.follow(file)).await;
+            match followed {
+                // Reading a large file takes longer than a question may. It goes on at once.
+                Err(Trouble::Slow) => {}
+                Err(trouble) => {
+                    tracing::debug!("what changed could not be read: {trouble}");
+                    tokio::time::sleep(FOLLOW_EVERY).await;
+                }
+                Ok(_) => tokio::time::sleep(FOLLOW_EVERY).await,
+            }
+        }
+    }
 }
 
 /// The server, listening.
@@ -91,6 +121,8 @@ impl Server {
 
     /// Answers until it is stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let shared = self.shared.clone();
+        let following = tokio::spawn(stop.clone().run_until_cancelled_owned(async move { shared.follow().await }));
         let (mut open, permits) = (JoinSet::new(), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
         while let Some(Ok(permit)) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
             while open.try_join_next().is_some() {}
@@ -114,6 +146,8 @@ impl Server {
         if ended.is_err() {
             tracing::info!("answers that were under way are broken off");
         }
+        // It ended with the stop.
+        let _ = following.await;
     }
 }
 
@@ -190,6 +224,9 @@ async fn partner(shared: &Shared, account: &Account, service: &'static Service, 
         return Answer::invalid(service, &bound, &account.client);
     }
     let (account, client) = (account.clone(), account.client.clone());
+    if services::searches(service) {
+        return shared.search(&client, move |file, columns| services::search(file, columns, &account, service, bound)).await;
+    }
     shared.ask(&client, move |file| services::answer(file, &account, service, bound)).await
 }
 

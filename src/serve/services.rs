@@ -2,6 +2,7 @@
 
 use super::accounts::Account;
 use super::answer::Answer;
+use super::columns::Columns;
 use super::render;
 use super::view::View;
 use super::{directory, search, sync_listings};
@@ -11,6 +12,7 @@ use crate::vendor::constellation1::fields::services::Service;
 use axum::http::StatusCode;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 /// The longest list and the longest text of a request. The text of a place may be longer: its positions are counted.
 const LONGEST_LIST: usize = 200;
@@ -44,33 +46,55 @@ pub(super) fn checked(service: &Service, bound: Bound) -> Bound {
     bound
 }
 
+/// Whether a service searches, and needs the columns for it.
+pub(super) fn searches(service: &Service) -> bool {
+    service.parameters().any(|(name, _)| name == "SortBy")
+}
+
 /// Answers a request that was bound. What the file shows to be wrong with it is told in `bound`, and is then the answer.
 pub(super) fn answer(connection: &Connection, account: &Account, service: &'static Service, mut bound: Bound) -> rusqlite::Result<Answer> {
-    let named = bound.text("FeedId").map_or_else(|| bound.list("FeedIdList"), |feed| vec![feed.to_owned()]);
-    let view = View::of(connection, account, &named)?;
+    let view = view(connection, account, &bound)?;
     let answer = match service.name {
         "SyncListings" => sync_listings::answer(connection, &view, &bound)?,
         "GetListingDetail" => detail(connection, &view, &bound)?,
         "GetAgents" => directory::members(connection, &view, &bound, &directory::AGENTS)?,
         "GetOffices" => directory::members(connection, &view, &bound, &directory::OFFICES)?,
-        "GetListingsOpenHouse" => directory::open_houses(connection, &view, &mut bound)?,
-        _ => search::answer(connection, &view, service, &mut bound)?,
+        _ => directory::open_houses(connection, &view, &mut bound)?,
     };
-    Ok(if bound.is_refused() { Answer::invalid(service, &bound, &account.client) } else { answer })
+    Ok(or_refused(answer, service, &bound, account))
+}
+
+/// The same of a search.
+pub(super) fn search(
+    connection: &Connection,
+    columns: OwnedMutexGuard<Columns>,
+    account: &Account,
+    service: &'static Service,
+    mut bound: Bound,
+) -> rusqlite::Result<Answer> {
+    let view = view(connection, account, &bound)?;
+    let answer = search::answer(connection, columns, &view, service, &mut bound)?;
+    Ok(or_refused(answer, service, &bound, account))
+}
+
+fn view(connection: &Connection, account: &Account, bound: &Bound) -> rusqlite::Result<View> {
+    let named = bound.text("FeedId").map_or_else(|| bound.list("FeedIdList"), |feed| vec![feed.to_owned()]);
+    View::of(connection, account, &named)
+}
+
+fn or_refused(answer: Answer, service: &Service, bound: &Bound, account: &Account) -> Answer {
+    if bound.is_refused() { Answer::invalid(service, bound, &account.client) } else { answer }
 }
 
 /// GetListingDetail: a listing that is deleted is as one that never was.
 fn detail(connection: &Connection, view: &View, bound: &Bound) -> rusqlite::Result<Answer> {
     let fields = view.fields(&LISTING_DETAILS);
-    let columns: Vec<String> = fields.iter().map(|field| view.output(field.column)).collect();
-    let (columns, extra, source) = (columns.join(", "), view.column("extra"), view.source());
-    let sql = format!("SELECT {columns}, {extra} FROM {source} AS shown WHERE feed_id = ?1 AND listing_id = ?2");
     let key = (view.feeds.first(), bound.text("ListingId"));
     let written = |row: &rusqlite::Row| {
         let mut object = String::new();
         render::write(row, &fields, &mut object).map(|()| object)
     };
-    let found = connection.prepare_cached(&sql)?.query_row(key, written).optional()?;
+    let found = connection.prepare_cached(&view.listing(&fields))?.query_row(key, written).optional()?;
     match found {
         Some(object) => Ok(Answer::json(object)),
         None => missing(connection, key),

@@ -64,6 +64,13 @@ impl View {
         if self.shows(column) { column } else { "NULL" }
     }
 
+    /// The query of one listing by its feed and number: these fields, and `extra`.
+    pub(super) fn listing(&self, fields: &[Field]) -> String {
+        let columns: Vec<String> = fields.iter().map(|field| self.output(column_of(field))).collect();
+        let (extra, source) = (self.column("extra"), self.source());
+        format!("SELECT {}, {extra} FROM {source} AS shown WHERE feed_id = ?1 AND listing_id = ?2", columns.join(", "))
+    }
+
     /// A column that is shown, of a source that is named `shown`.
     pub(super) fn output(&self, column: &str) -> String {
         if self.is_public() && column == "media" { PHOTOS.to_owned() } else { format!("shown.{column}") }
@@ -71,9 +78,13 @@ impl View {
 
     /// The fields that are shown.
     pub(super) fn fields(&self, fields: &[Field]) -> Vec<Field> {
-        // ListingSummary calls the status by a name of its own.
-        fields.iter().filter(|field| self.shows(if field.wire == "Status" { "listing_status" } else { field.column })).copied().collect()
+        fields.iter().filter(|field| self.shows(column_of(field))).copied().collect()
     }
+}
+
+/// Where the value of a field is: ListingSummary calls the status by a name of its own.
+pub(super) fn column_of(field: &Field) -> &'static str {
+    if field.column == "status" { "listing_status" } else { field.column }
 }
 
 fn columns_of(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {

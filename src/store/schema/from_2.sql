@@ -161,10 +161,7 @@ WHERE lower(listing_status_search) IN ('sold', 'closed') AND purged_at IS NULL;
 -- What a listing site asks for.
 CREATE INDEX listings_city ON listings (city, listing_status_search, price, beds, property_type_search, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_zip ON listings (zip, listing_status_search, price) WHERE deleted_at IS NULL;
-CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at,
-    listing_id, listing_status, property_type, sale_type, square_feet, acre_search, baths_total, year_built, has_view, has_ac,
-    has_age_restrictions, has_barn, has_basement, has_fireplace, has_garage, has_handicap_features, has_master_on_main, has_pool,
-    has_waterfront) WHERE deleted_at IS NULL;
+CREATE INDEX listings_type ON listings (feed_id, listing_status_search, property_type_search, price, beds, deleted_at, purged_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_updated ON listings (feed_id, mls_update_date) WHERE deleted_at IS NULL;
 CREATE INDEX listings_agent ON listings (feed_id, listing_agent_id, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX listings_office ON listings (feed_id, listing_office_id, deleted_at) WHERE deleted_at IS NULL;
