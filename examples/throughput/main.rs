@@ -6,7 +6,7 @@
 //!
 //! A vendor in this process serves pages that are compressed beforehand. The real program loads them as a child process, so that its
 //! time and its memory are measured apart from the vendor's. The same run measures two bounds: one thread that visits every
-//! JSON value of the same bytes, and SQLite copying the same rows. It also measures other programs that load the same listings, where
+//! JSON value of the same bytes, and SQLite copying the same rows; and SQLite storing all that the load stored. It also measures other programs that load the same listings, where
 //! `--peer` names them; `benches/peers` has two.
 
 mod bounds;
@@ -85,7 +85,8 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let load = best.ok_or("no load was asked for")?;
     let copy = bounds::copy(&load.database, &directory.path().join("copy.db"))?;
-    report((count, pages), &load, scan, &copy);
+    let store = bounds::store(&load.database, &directory.path().join("store.db"))?;
+    report((count, pages), &load, (scan, store), &copy);
     for (index, command) in arguments.peer.iter().enumerate() {
         let peer = child::peer(&vendor, command, &directory.path().join(format!("peer{index}.db")))?;
         compare(command, &peer, &load, count)?;
@@ -109,13 +110,15 @@ fn compare(command: &str, peer: &child::Load, load: &child::Load, count: f64) ->
     Ok(())
 }
 
-fn report((count, pages): (f64, f64), load: &child::Load, scan: Duration, copy: &bounds::Copy) {
+fn report((count, pages): (f64, f64), load: &child::Load, (scan, store): (Duration, Duration), copy: &bounds::Copy) {
     let speed = |time: Duration| count / time.as_secs_f64();
     let slower = speed(scan).min(speed(copy.time));
     println!("\nfirst load        {:>9.0} listings/s, {:.0} pages/s", speed(load.wall), pages / load.wall.as_secs_f64());
     println!("visit every value {:>9.0} listings/s, one thread", speed(scan));
     println!("copy the rows     {:>9.0} listings/s", speed(copy.time));
     println!("load / slower bound {:>7.2}", speed(load.wall) / slower);
+    println!("store by SQLite   {:>9.0} listings/s: the rows, indexes, changes and searches of the load, one thread", speed(store));
+    println!("that / slower bound {:>7.2}", speed(store) / slower);
     println!("CPU per 20,000    {:>9.2} s", load.cpu() * 20_000.0 / count);
     for (thread, seconds) in &load.threads {
         println!("    {thread:<14}{seconds:>9.2} s");

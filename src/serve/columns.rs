@@ -1,6 +1,7 @@
-//! What searches compare, of every listing that is not deleted, in memory: to read it from a file of 500,000 listings takes up to a second.
+//! In memory, the columns that searches compare, of every listing that is not deleted. To read them from a file of 500,000 listings for
+//! each search would take up to a second.
 //!
-//! It follows the file by `change_seq`, in the transaction of each search, so what is found is of the same moment as the rows that
+//! They follow the file by `change_seq`, in the transaction of each search, so what is found is of the same moment as the rows that
 //! are shown.
 
 use super::values::Value;
@@ -8,11 +9,10 @@ use crate::record::{Position, Stamp};
 use crate::store::Identity;
 use indexmap::IndexSet;
 use rusqlite::{Connection, Row};
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The columns of `numeric_listings` that the filters look at but for dates and remarks, and what else a search compares.
+/// What searches compare apart from dates, places and remarks: columns of `numeric_listings`, and an SQL expression.
 pub(super) const VALUES: [&str; 35] = [
     "feed_id",
     IS_ON_MAP,
@@ -50,42 +50,43 @@ pub(super) const VALUES: [&str; 35] = [
     "has_pool",
     "has_waterfront",
 ];
-/// Whether the public may be shown where it lies.
+/// Whether the public may see where the listing is.
 pub(super) const IS_ON_MAP: &str = "show_address = 1 AND show_on_map = 1";
 
-/// The dates that a search compares.
+/// The dates that searches compare.
 const DATES: [&str; 4] = ["mls_update_date", "first_seen_at", SOLD_AT, OPEN_UNTIL];
 /// When it was sold, if it was.
 pub(super) const SOLD_AT: &str = "coalesce(sale_date, last_listing_status_change_date, mls_update_date)";
-/// When the last of its open houses ends that the view `open_houses_upcoming` may have.
+/// When the last of its active open houses ends. The conditions are those of the view `open_houses_upcoming`.
 pub(super) const OPEN_UNTIL: &str = "CASE WHEN open_houses LIKE '[{%' THEN (
     SELECT max(coalesce(house.value ->> '$.EndDate', house.value ->> '$.StartDate')) FROM json_each(open_houses) AS house
-    WHERE lower(house.type) = 'object' AND coalesce(house.value ->> '$.IsActive', 1)) END";
+    WHERE house.type = 'object' AND coalesce(house.value ->> '$.IsActive', 1)) END";
 
 /// The feed and the number of a listing.
 pub(super) type Key = (Arc<str>, Box<str>);
 
-/// Each value that occurs once, and which of them each listing has: a test is made once for each value.
+/// A dictionary-encoded column: the values that occur, and for each listing the number of its value. So a test runs once for each value.
 #[derive(Default)]
 struct Column {
     values: IndexSet<Value>,
     codes: Vec<u32>,
 }
 
-/// The columns. A listing is its place in all of them; one that was deleted keeps it.
+/// The columns. A listing has the same index in all of them, and keeps it when it is deleted.
 #[derive(Default)]
 pub(super) struct Columns {
     file: Option<Identity>,
     /// The newest change that they hold.
     change_seq: i64,
-    feeds: BTreeSet<Arc<str>>,
+    feeds: IndexSet<Arc<str>>,
     keys: IndexSet<Key>,
-    /// The places in the order of the keys.
+    /// The indexes in the order of the keys.
     order: Vec<u32>,
     is_live: Vec<bool>,
     values: Vec<Column>,
-    /// As `Stamp`; what is no date is earlier than any.
+    /// As in `Stamp`; `i64::MIN` where there is no valid date.
     dates: Vec<Vec<i64>>,
+    /// NaN, which lies between no bounds, where there is none.
     positions: Vec<Position>,
 }
 
@@ -95,24 +96,30 @@ impl Columns {
         Columns { file, values, dates: vec![Vec::new(); DATES.len()], ..Columns::default() }
     }
 
-    /// They are read anew where another file was put in the place of theirs.
-    pub(super) fn are_of(&mut self, file: Option<Identity>) {
+    /// Begins anew if another file was put in the place of theirs.
+    pub(super) fn reset_if_other_file(&mut self, file: Option<Identity>) {
         if self.file != file {
             *self = Columns::new(file);
         }
     }
 
-    /// Takes over what changed since the last time. What was read before an error is kept.
+    /// Reads what changed since the last time. What was read before an error is kept.
     pub(super) fn follow(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let newest = "SELECT coalesce(max(change_seq), 0) FROM listings";
         let newest: i64 = connection.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
         if newest < self.change_seq {
-            // What an older file had was written over this one.
+            // The content of an older file was written over this one.
             *self = Columns::new(self.file);
         }
-        if newest == self.change_seq {
-            return Ok(());
+        if newest > self.change_seq {
+            self.read_changes(connection)?;
+            self.change_seq = newest;
         }
+        self.sort();
+        Ok(())
+    }
+
+    fn read_changes(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if !self.keys.is_empty() {
             self.forget_deleted(connection)?;
         }
@@ -122,8 +129,6 @@ impl Columns {
             self.put(row)?;
             self.change_seq = row.get(0)?;
         }
-        self.change_seq = newest;
-        self.sort();
         Ok(())
     }
 
@@ -133,63 +138,64 @@ impl Columns {
         let mut rows = statement.query([self.change_seq])?;
         while let Some(row) = rows.next()? {
             let key: Key = (row.get(0)?, row.get(1)?);
-            if let Some(place) = self.keys.get_index_of(&key) {
-                self.is_live[place] = false;
+            if let Some(index) = self.keys.get_index_of(&key) {
+                self.is_live[index] = false;
             }
         }
         Ok(())
     }
 
     fn put(&mut self, row: &Row) -> rusqlite::Result<()> {
-        let feed: Arc<str> = row.get(1)?;
         // The name of a feed is in memory once.
-        let feed = self.feeds.get(&feed).cloned().unwrap_or(feed);
-        self.feeds.insert(feed.clone());
-        let (place, _) = self.keys.insert_full((feed, row.get(2)?));
-        set(&mut self.is_live, place, true);
+        let (feed, _) = self.feeds.insert_full(row.get(1)?);
+        let (index, _) = self.keys.insert_full((self.feeds[feed].clone(), row.get(2)?));
+        set(&mut self.is_live, index, true);
         let (longitude, latitude): (Option<f64>, Option<f64>) = (row.get(3)?, row.get(4)?);
-        let position = longitude.zip(latitude).map_or((f64::NAN, f64::NAN), |position| position);
-        set(&mut self.positions, place, Position { longitude: position.0, latitude: position.1 });
-        for (index, dates) in self.dates.iter_mut().enumerate() {
-            let stamp = row.get_ref(FIRST_DATE + index)?.as_str_or_null()?.and_then(Stamp::parse);
-            set(dates, place, stamp.map_or(i64::MIN, |stamp| stamp.0));
+        let (longitude, latitude) = longitude.zip(latitude).unwrap_or((f64::NAN, f64::NAN));
+        set(&mut self.positions, index, Position { longitude, latitude });
+        for (number, dates) in self.dates.iter_mut().enumerate() {
+            let stamp = row.get_ref(FIRST_DATE + number)?.as_str_or_null()?.and_then(Stamp::parse);
+            set(dates, index, stamp.map_or(i64::MIN, |stamp| stamp.0));
         }
-        for (index, Column { values, codes }) in self.values.iter_mut().enumerate() {
-            let (code, _) = values.insert_full(row.get_ref(FIRST_DATE + DATES.len() + index)?.into());
-            set(codes, place, code as u32);
+        for (number, Column { values, codes }) in self.values.iter_mut().enumerate() {
+            let (code, _) = values.insert_full(row.get_ref(FIRST_DATE + DATES.len() + number)?.into());
+            set(codes, index, code as u32);
         }
         Ok(())
     }
 
-    /// Few that are new are put between the others; to sort all of them is faster where they are many.
+    /// A few new keys are inserted one by one. Of many, each insertion would move all that follow: to sort them all is faster.
     fn sort(&mut self) {
         let Columns { keys, order, .. } = self;
         let new = order.len()..keys.len();
-        if new.len() < 100 {
-            for place in new {
-                let at = order.partition_point(|earlier| keys[*earlier as usize] < keys[place]);
-                order.insert(at, place as u32);
+        if new.len() < FEW {
+            for index in new {
+                let at = order.partition_point(|earlier| keys[*earlier as usize] < keys[index]);
+                order.insert(at, index as u32);
             }
         } else {
-            order.extend(new.map(|place| place as u32));
+            order.extend(new.map(|index| index as u32));
             order.sort_by(|one, other| keys[*one as usize].cmp(&keys[*other as usize]));
         }
     }
 
     /// All listings of these feeds, in the order of their keys.
-    pub(super) fn of_feeds(&self, feeds: &[String]) -> Found<'_> {
-        let live = self.order.iter().copied().filter(|place| self.is_live[*place as usize]);
-        let mut found = Found { columns: self, places: live.collect() };
-        found.keep(&["feed_id"], |value| matches!(value, Value::Text(feed) if feeds.iter().any(|seen| **seen == **feed)));
-        found
+    pub(super) fn of_feeds(&self, feeds: &[String]) -> Matches<'_> {
+        let live = self.order.iter().copied().filter(|index| self.is_live[*index as usize]);
+        let mut matches = Matches { columns: self, indexes: live.collect() };
+        matches.keep(&["feed_id"], |value| matches!(value, Value::Text(feed) if feeds.iter().any(|seen| **seen == **feed)));
+        matches
     }
 }
 
-fn set<T: Clone>(column: &mut Vec<T>, place: usize, value: T) {
-    match column.get_mut(place) {
+/// So many new keys are a few.
+const FEW: usize = 100;
+
+fn set<T: Clone>(column: &mut Vec<T>, index: usize, value: T) {
+    match column.get_mut(index) {
         Some(held) => *held = value,
-        // A place that is new is the next one, unless an error ended the row before it: that is read again.
-        None => column.resize(place + 1, value),
+        // An index that is new is the next one.
+        None => column.resize(index + 1, value),
     }
 }
 
@@ -200,83 +206,62 @@ const FIRST_DATE: usize = 5;
 fn changed() -> String {
     let columns: Vec<&str> = DATES.into_iter().chain(VALUES).collect();
     format!(
-        "SELECT change_seq, feed_id, listing_id, longitude, latitude, {} FROM numeric_listings AS listing
+        "SELECT change_seq, feed_id, listing_id, longitude, latitude, {} FROM numeric_listings
          WHERE change_seq > ?1 AND purged_at IS NULL ORDER BY change_seq",
         columns.join(", ")
     )
 }
 
-/// The listings that a search has found, of which each condition keeps those that fulfil it.
-pub(super) struct Found<'a> {
+/// The listings that match what a search has asked for so far.
+pub(super) struct Matches<'a> {
     columns: &'a Columns,
-    places: Vec<u32>,
+    indexes: Vec<u32>,
 }
 
-fn index_of(columns: &[&str], name: &str) -> Option<usize> {
-    columns.iter().position(|column| *column == name)
+fn number_of(columns: &[&str], name: &str) -> usize {
+    columns.iter().position(|column| *column == name).expect("a column that searches compare")
 }
 
-impl Found<'_> {
+impl Matches<'_> {
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.indexes.len()
     }
 
-    /// Those of which one of the columns passes the test.
+    /// Keeps the listings of which at least one of the columns passes.
     pub(super) fn keep(&mut self, names: &[&str], test: impl Fn(&Value) -> bool) {
-        let columns = names.iter().filter_map(|name| index_of(&VALUES, name)).map(|index| &self.columns.values[index]);
+        let columns = names.iter().map(|name| &self.columns.values[number_of(&VALUES, name)]);
         let tested: Vec<(&[u32], Vec<bool>)> =
             columns.map(|column| (column.codes.as_slice(), column.values.iter().map(&test).collect())).collect();
-        self.places.retain(|place| tested.iter().any(|(codes, passes)| passes[codes[*place as usize] as usize]));
+        self.indexes.retain(|index| tested.iter().any(|(codes, passes)| passes[codes[*index as usize] as usize]));
     }
 
-    /// Those whose date passes the test, and which have one.
-    pub(super) fn keep_dated(&mut self, name: &str, test: impl Fn(Stamp) -> bool) {
-        let dates = index_of(&DATES, name).map_or(&[][..], |index| &self.columns.dates[index]);
-        self.places.retain(|place| dates.get(*place as usize).is_some_and(|date| *date != i64::MIN && test(Stamp(*date))));
+    /// Keeps those that have the date, if it passes.
+    pub(super) fn keep_by_date(&mut self, name: &str, test: impl Fn(Stamp) -> bool) {
+        let dates = &self.columns.dates[number_of(&DATES, name)];
+        self.indexes.retain(|index| dates[*index as usize] != i64::MIN && test(Stamp(dates[*index as usize])));
     }
 
-    pub(super) fn keep_placed(&mut self, test: impl Fn(Position) -> bool) {
-        self.places.retain(|place| test(self.columns.positions[*place as usize]));
+    pub(super) fn keep_by_position(&mut self, test: impl Fn(Position) -> bool) {
+        self.indexes.retain(|index| test(self.columns.positions[*index as usize]));
     }
 
-    /// Those whose key passes a test that may need the file.
-    pub(super) fn keep_read(&mut self, mut test: impl FnMut(&Key) -> rusqlite::Result<bool>) -> rusqlite::Result<()> {
-        let mut kept = Vec::new();
-        for place in &self.places {
-            if test(&self.columns.keys[*place as usize])? {
-                kept.push(*place);
-            }
-        }
-        self.places = kept;
-        Ok(())
-    }
-
-    /// Sorts by a column if it is here; equals stay in the order of their keys.
+    /// Sorts by a column if it is one of `VALUES`; equals stay in the order of their keys.
     pub(super) fn sort_by(&mut self, name: &str) -> bool {
-        if let Some(index) = index_of(&VALUES, name) {
-            let Column { values, codes } = &self.columns.values[index];
-            let mut sorted: Vec<u32> = (0..values.len() as u32).collect();
-            sorted.sort_unstable_by_key(|code| &values[*code as usize]);
-            let mut ranks = vec![0; values.len()];
-            (0..).zip(sorted).for_each(|(rank, code): (u32, _)| ranks[code as usize] = rank);
-            self.places.sort_by_key(|place| ranks[codes[*place as usize] as usize]);
-            return true;
+        if !VALUES.contains(&name) {
+            return false;
         }
-        false
-    }
-
-    /// Sorts by what the file holds of each.
-    pub(super) fn sort_read(&mut self, mut value: impl FnMut(&Key) -> rusqlite::Result<Value>) -> rusqlite::Result<()> {
-        let keyed = self.places.iter().map(|place| Ok((value(&self.columns.keys[*place as usize])?, *place)));
-        let mut keyed = keyed.collect::<rusqlite::Result<Vec<_>>>()?;
-        keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.places = keyed.into_iter().map(|(_, place)| place).collect();
-        Ok(())
+        let Column { values, codes } = &self.columns.values[number_of(&VALUES, name)];
+        let mut sorted: Vec<u32> = (0..values.len() as u32).collect();
+        sorted.sort_unstable_by_key(|code| &values[*code as usize]);
+        let mut ranks = vec![0; values.len()];
+        (0..).zip(sorted).for_each(|(rank, code): (u32, _)| ranks[code as usize] = rank);
+        self.indexes.sort_by_key(|index| ranks[codes[*index as usize] as usize]);
+        true
     }
 
     /// The keys of those in a range, as far as there are any.
     pub(super) fn keys(&self, range: Range<usize>) -> Vec<Key> {
-        self.places.iter().skip(range.start).take(range.len()).map(|place| self.columns.keys[*place as usize].clone()).collect()
+        self.indexes.iter().skip(range.start).take(range.len()).map(|index| self.columns.keys[*index as usize].clone()).collect()
     }
 }
 
@@ -309,25 +294,27 @@ mod tests {
         file.execute_batch(&format!("UPDATE listings SET {set}, change_seq = {seq} WHERE listing_id = '{number}'")).expect("a change");
     }
 
+    /// All that the columns hold of each listing that is found, in their order.
+    fn told(columns: &Columns) -> Vec<(Key, Vec<Value>, Vec<i64>, String)> {
+        let matches = columns.of_feeds(&["A".to_owned(), "B".to_owned()]);
+        let held = |index: usize| {
+            let values = columns.values.iter().map(|column| column.values[column.codes[index] as usize].clone()).collect();
+            let dates = columns.dates.iter().map(|dates| dates[index]).collect();
+            // NaN does not equal itself.
+            (columns.keys[index].clone(), values, dates, format!("{:?}", columns.positions[index]))
+        };
+        matches.indexes.iter().map(|index| held(*index as usize)).collect()
+    }
+
     /// Follows; the columns then hold what they would if they were read anew. Tells how many listings are found.
     fn check(columns: &mut Columns, file: &Connection) -> usize {
         columns.follow(file).expect("the columns");
         let mut anew = Columns::new(None);
         anew.follow(file).expect("the columns");
-        let feeds = ["A".to_owned(), "B".to_owned()];
-        let price = |found: &Found, place: u32| {
-            let Column { values, codes } = &found.columns.values[index_of(&VALUES, "price").expect("a price")];
-            values[codes[place as usize] as usize].clone()
-        };
-        let told = |columns: &Columns| {
-            let found = columns.of_feeds(&feeds);
-            let prices: Vec<Value> = found.places.iter().map(|place| price(&found, *place)).collect();
-            (found.keys(0..usize::MAX), prices)
-        };
         let followed = told(columns);
         assert_eq!(followed, told(&anew));
-        assert!(followed.0.is_sorted());
-        followed.0.len()
+        assert!(followed.is_sorted_by_key(|(key, ..)| key));
+        followed.len()
     }
 
     #[test]
@@ -341,7 +328,7 @@ mod tests {
         insert(&file, "A", 10..200);
         assert_eq!(check(&mut columns, &file), 493);
         insert(&file, "A", 3..5);
-        change(&file, "0299", "price = 5");
+        change(&file, "0299", "price = 5, mls_update_date = '2026-03-01', longitude = -77, latitude = 38, city = 'Fargo'");
         assert_eq!(check(&mut columns, &file), 495);
         change(&file, "0250", "deleted_at = '2026-01-02', deleted_cause = 'vendor'");
         change(&file, "0260", "purged_at = '2026-01-02'");
@@ -371,6 +358,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_before_an_error_is_in_order_where_nothing_else_came() {
+        let (file, mut columns) = (empty(), Columns::new(None));
+        insert(&file, "B", 0..3);
+        insert(&file, "A", 0..3);
+        // As if the last row was read, and then the query was interrupted.
+        columns.read_changes(&file).expect("the columns");
+        assert_eq!(check(&mut columns, &file), 6);
+    }
+
+    #[test]
     fn another_file_is_read_anew() {
         let (file, mut columns) = (empty(), Columns::new(None));
         insert(&file, "A", 0..3);
@@ -378,7 +375,7 @@ mod tests {
         let older = empty();
         insert(&older, "A", 5..6);
         assert_eq!(check(&mut columns, &older), 1);
-        columns.are_of(Some((1, 2)));
+        columns.reset_if_other_file(Some((1, 2)));
         assert_eq!(columns.keys.len(), 0);
         assert_eq!(check(&mut columns, &file), 3);
     }

@@ -47,7 +47,7 @@ pub(super) struct Connections {
     columns: Arc<sync::Mutex<Columns>>,
 }
 
-/// Whoever does not wait for an answer any more ends its question.
+/// Interrupts a question when nobody waits for its answer any more.
 struct EndsQuestion(InterruptHandle);
 
 impl Drop for EndsQuestion {
@@ -80,11 +80,11 @@ impl Connections {
         let mut columns = columns.map_err(|_| Trouble::Busy)?;
         let permit = self.permit().await?;
         let opened = self.take().await?;
-        columns.are_of(opened.identity);
+        columns.reset_if_other_file(opened.identity);
         let answer = self.within_time((opened, permit), |connection| question(connection, columns)).await;
         if matches!(answer, Err(Trouble::Sqlite(rusqlite::Error::QueryReturnedNoRows) | Trouble::Panic)) {
-            // They hold a listing that is gone without a change, because a person deleted it by hand: all is read anew.
-            self.columns.lock().await.are_of(None);
+            // A listing is gone without a change, because a person deleted it by hand; or a row was read in part. All is read anew.
+            self.columns.lock().await.reset_if_other_file(None);
         }
         answer
     }
@@ -112,6 +112,7 @@ impl Connections {
             }
         };
         let (opened, answer, _permit) = done.map_err(|_| Trouble::Panic)?;
+        // This interrupts, too, so it must come before another question has the connection.
         drop(ends);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
         answer.map_err(|error| if late { Trouble::Slow } else { error.into() })
@@ -131,7 +132,7 @@ impl Connections {
     }
 }
 
-/// Bytes at the beginning of the file that are read without a call of the system for each page. SQLite maps less than 2 GiB.
+/// The first bytes of the file are mapped into memory, which saves a call of the system for each page. SQLite maps less than 2 GiB.
 const MAPPED: i64 = (2 << 30) - 1;
 
 /// KiB of the other pages that all connections together keep. Without them, what an index has there is read again for each row.
@@ -152,6 +153,9 @@ fn in_one_moment<T>(
 ) -> rusqlite::Result<(T, Option<String>)> {
     let moment = connection.unchecked_transaction()?;
     let newest = "SELECT (SELECT changed_at FROM listings ORDER BY change_seq DESC LIMIT 1)";
-    let newest = moment.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
+    let mut newest = moment.prepare_cached(newest)?;
+    // The query stays open beside the question, because SQLite forgets an interrupt that comes while no query runs.
+    let mut rows = newest.query([])?;
+    let newest = rows.next()?.map(|row| row.get(0)).transpose()?.flatten();
     Ok((question(&moment)?, newest))
 }

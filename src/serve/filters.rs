@@ -1,80 +1,69 @@
-//! The filters of a search, by the table of the document.
+//! Applies the vendor's filters to a search.
 
-use super::columns::{Found, OPEN_UNTIL, VALUES};
+use super::columns::{Matches, OPEN_UNTIL, VALUES};
 use super::values::{Number, Value as Held};
 use super::view::View;
-use crate::record::{Field, Kind, Stamp};
+use crate::record::Stamp;
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use crate::vendor::constellation1::fields::binding::Bound;
-use crate::vendor::constellation1::fields::filters::{BORN, FILTERS, Test};
+use crate::vendor::constellation1::fields::filters::{FILTERS, Test};
 use chrono::Utc;
-use rusqlite::Connection;
 use serde_json::Value;
 use std::time::Duration;
 
 /// In the view `open_houses_upcoming`, an open house stays so long after its end.
 const ENDED: Duration = Duration::from_secs(86_400);
 
-/// Keeps what passes the filters that a request has and `wanted` names.
-pub(super) fn keep(
-    found: &mut Found,
-    (connection, view): (&Connection, &View),
-    bound: &mut Bound,
-    wanted: impl Fn(&str) -> bool,
-) -> rusqlite::Result<()> {
-    // Those that read the file come last.
-    let (read, held): (Vec<_>, Vec<_>) = FILTERS.iter().filter(|(name, ..)| wanted(name)).partition(|(.., test)| *test == Test::Holds);
-    for &(name, wires, test) in held.into_iter().chain(read) {
-        let Some(asked) = bound.get(name).filter(|_| is_asked(bound, name)) else { continue };
-        let columns: Vec<_> = wires.iter().map(|wire| columns(wire)).collect();
-        if test == Test::Ahead || columns.iter().all(|(column, _)| view.shows(column)) {
+/// Keeps what passes the filters that a request has and `wanted` names, but for words in texts, which are not in memory.
+pub(super) fn keep(matches: &mut Matches, view: &View, bound: &mut Bound, wanted: impl Fn(&str) -> bool) {
+    for &(name, wires, test) in FILTERS.iter().filter(|(name, ..)| wanted(name)) {
+        // False often asks for nothing.
+        let Some(asked) = bound.get(name).filter(|asked| **asked != false || test == Test::Exactly) else { continue };
+        let columns: Vec<&str> = wires.iter().map(|wire| column(wire)).collect();
+        if test == Test::Ahead || columns.iter().all(|column| view.shows(column)) {
             match test {
-                Test::Holds => keep_holding(found, (connection, view), asked)?,
-                Test::After => keep_later(found, columns[0].0, asked),
+                Test::Holds => {}
+                Test::After => {
+                    let since = bound.time(name).unwrap_or(Stamp::FIRST);
+                    matches.keep_by_date(columns[0], |date| date > since);
+                }
                 Test::Ahead => {
                     let since = Stamp::from_utc(Utc::now()).minus(ENDED);
-                    found.keep_dated(OPEN_UNTIL, |until| until > since);
+                    matches.keep_by_date(OPEN_UNTIL, |until| until > since);
                 }
-                _ => keep_values(found, test, &columns, asked),
+                _ => keep_by_value(matches, test, &columns, asked),
             }
         } else if *asked != false {
+            // Programs that send every filter send false where they ask for nothing.
             bound.refuse(name, format!("The field {name} is not shown to this client."));
         }
     }
-    Ok(())
 }
 
-/// Whether a request filters by a parameter: false often asks for nothing.
-fn is_asked(bound: &Bound, name: &str) -> bool {
-    let by_false = || FILTERS.iter().any(|(filter, _, test)| *filter == name && *test == Test::Exactly);
-    bound.get(name).is_some_and(|asked| *asked != false || by_false())
+/// The column of a field. The vendor's date of insertion is in no record: it is when the mirror first stored the listing.
+fn column(wire: &str) -> &'static str {
+    LISTING_DETAILS.iter().find(|field| field.wire == wire).map_or("first_seen_at", |field| field.column)
 }
 
-/// The column of a field, and the one that has its number.
-fn columns(wire: &str) -> (&'static str, &'static str) {
-    // The vendor's date of insertion is in no record: it is when the mirror first stored the listing.
-    let field = LISTING_DETAILS.iter().find(|field| field.wire == wire && wire != BORN);
-    let Some(Field { column, kind, .. }) = field else { return ("first_seen_at", "first_seen_at") };
-    (column, if *kind == Kind::Text { numeric(column) } else { column })
-}
-
-/// The number beside a text, where one is compared.
+/// The column with the number of a text, if searches compare it.
 pub(super) fn numeric(column: &'static str) -> &'static str {
     VALUES.into_iter().find(|held| held.strip_suffix("_number") == Some(column)).unwrap_or(column)
 }
 
-fn keep_values(found: &mut Found, test: Test, columns: &[(&str, &str)], asked: &Value) {
-    let text = asked.as_str().map_or_else(|| asked.to_string(), str::to_owned);
+fn keep_by_value(matches: &mut Matches, test: Test, columns: &[&'static str], asked: &Value) {
+    let text = asked.as_str().unwrap_or_default();
     let listed: Vec<&str> = asked.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let number = Number(asked.as_f64().unwrap_or(f64::NAN));
     let is_listed = |part: &str| listed.iter().any(|asked| asked.eq_ignore_ascii_case(part));
-    let flag = Number(f64::from(u8::from(*asked == true)));
-    let is_number = matches!(test, Test::AtLeast | Test::AtMost | Test::Below);
-    let names: Vec<&str> = columns.iter().map(|(column, number)| if is_number { *number } else { *column }).collect();
-    found.keep(&names, |held| match (test, held) {
+    let number = Number::new(asked.as_f64().unwrap_or(f64::NAN));
+    let flag = Number::new(f64::from(u8::from(*asked == true)));
+    let columns: Vec<&str> = match test {
+        Test::AtLeast | Test::AtMost | Test::Below => columns.iter().map(|column| numeric(column)).collect(),
+        _ => columns.to_vec(),
+    };
+    matches.keep(&columns, |held| match (test, held) {
         (Test::OneOf, Held::Text(held)) => is_listed(held),
         (Test::PartOneOf, Held::Text(held)) => held.split(',').any(|part| is_listed(part.trim())),
-        (Test::Is, Held::Text(held)) => held.eq_ignore_ascii_case(&text),
+        (Test::Is, Held::Text(held)) => held.eq_ignore_ascii_case(text),
         (Test::Same, Held::Text(held)) => **held == *text,
         (Test::AtLeast, Held::Number(held)) => *held >= number,
         (Test::AtMost, Held::Number(held)) => *held <= number,
@@ -84,29 +73,13 @@ fn keep_values(found: &mut Found, test: Test, columns: &[(&str, &str)], asked: &
     });
 }
 
-fn keep_later(found: &mut Found, column: &str, asked: &Value) {
-    let asked = asked.as_str().and_then(Stamp::parse).unwrap_or(Stamp::FIRST);
-    found.keep_dated(column, |date| date > asked);
-}
-
-/// Remarks are not in memory: they would take as much as all else many times over.
-fn keep_holding(found: &mut Found, (connection, view): (&Connection, &View), asked: &Value) -> rusqlite::Result<()> {
-    let words = asked.as_str().unwrap_or_default().to_lowercase();
-    let sql = format!("SELECT remarks FROM {} WHERE feed_id = ?1 AND listing_id = ?2", view.source());
-    let mut statement = connection.prepare_cached(&sql)?;
-    found.keep_read(|(feed, listing)| {
-        let mut rows = statement.query([&**feed, &**listing])?;
-        let Some(row) = rows.next()? else { return Ok(false) };
-        Ok(row.get_ref(0)?.as_str_or_null()?.is_some_and(|remarks| remarks.to_lowercase().contains(&words)))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::accounts::Account;
     use super::super::columns::Columns;
     use super::*;
     use crate::vendor::constellation1::fields::services::{GET_LISTINGS, GET_LISTINGS_BY_GEOGRAPHY};
+    use rusqlite::Connection;
     use serde_json::json;
 
     /// Rows that hold these values in a column, numbered from 0, and the numbers of those that a filter finds.
@@ -128,10 +101,10 @@ mod tests {
         let mut bound = Bound::from_body(service, json!({ name: asked }).to_string().as_bytes());
         let mut columns = Columns::new(None);
         columns.follow(&file).expect("the columns");
-        let mut found = columns.of_feeds(&["A".to_owned()]);
-        keep(&mut found, (&file, &view), &mut bound, |_| true).expect("an answer");
+        let mut matches = columns.of_feeds(&["A".to_owned()]);
+        keep(&mut matches, &view, &mut bound, |_| true);
         assert!(!bound.is_refused(), "{name}: {:?}", bound.errors);
-        let found: Vec<usize> = found.keys(0..values.len()).iter().map(|(_, number)| number.parse().expect("a number")).collect();
+        let found: Vec<usize> = matches.keys(0..values.len()).iter().map(|(_, number)| number.parse().expect("a number")).collect();
         assert_eq!(found, expected, "{name} {asked} of {column} {values:?}");
     }
 
@@ -159,7 +132,6 @@ mod tests {
         for (name, column) in [&texts[..], &[("Neighborhood", "neighborhood"), ("City", "city")]].concat() {
             check(name, json!("OLD town"), column, &["'Old Town'", "'Old Town North'", "NULL", "''"], &[0]);
         }
-        check("Remarks", json!("BIG home"), "remarks", &["'A big home.'", "'home big'", "NULL"], &[0]);
         for (name, column) in [("MinPrice", "price"), ("Beds", "beds"), ("MinAcres", "acre_search"), ("BathsTotal", "baths_total")] {
             check(name, json!(3), column, &["2", "3", "4", "NULL"], &[1, 2]);
         }
@@ -175,6 +147,7 @@ mod tests {
         check("DaysOnMarket", json!(3), "days_on_market", &["2", "3", "4", "NULL"], &[0]);
         let dates = ["'2026-05-01T11:59:59'", "'2026-05-01T12:00:00'", "'2026-05-01T12:00:01'"];
         check("MlsUpdateDate", json!("2026-05-01T12:00:00"), "mls_update_date", &dates, &[2]);
+        check("MlsUpdateDate", json!("2026-05-01"), "mls_update_date", &["NULL", "'soon'", "'2026-06-01'"], &[2]);
         check("MlsInsertDate", json!("2026-05-01T12:00:00"), "first_seen_at", &dates, &[2]);
         for (name, column) in [("HasView", "has_view"), ("HasAc", "has_ac")] {
             check(name, json!(true), column, &["1", "0", "NULL"], &[0]);
@@ -201,9 +174,14 @@ mod tests {
             house(-30, Some(-25), ""),
             house(2, Some(4), ",\"IsActive\":false"),
             house(-5, None, ""),
+            format!("'[{{\"StartDate\":\"2026-01-01T00:00:00\"}},{}", house(2, Some(4), "").trim_start_matches("'[")),
+            format!(
+                "'[{{\"StartDate\":\"9026-01-01T00:00:00\",\"IsActive\":false}},{}",
+                house(-30, Some(-25), "").trim_start_matches("'[")
+            ),
         ];
         let houses: Vec<&str> = houses.iter().map(String::as_str).chain(["NULL", "'[]'"]).collect();
-        check("HasOpenHouse", json!(true), "open_houses", &houses, &[0, 1, 4]);
-        check("HasOpenHouse", json!(false), "open_houses", &houses, &[0, 1, 2, 3, 4, 5, 6]);
+        check("HasOpenHouse", json!(true), "open_houses", &houses, &[0, 1, 4, 5]);
+        check("HasOpenHouse", json!(false), "open_houses", &houses, &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }

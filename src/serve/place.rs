@@ -1,6 +1,6 @@
 //! Where a search looks: around a point, within a boundary, or around an address that the mirror knows.
 
-use super::columns::{Found, IS_ON_MAP};
+use super::columns::{IS_ON_MAP, Matches};
 use super::values::{Number, Value};
 use super::view::View;
 use crate::record::{Location, Position};
@@ -14,7 +14,7 @@ const MILES_OF_DEGREE: f64 = 68.7;
 const MOST_POSITIONS: usize = 1000;
 
 /// Keeps what lies at the place that a request names, if it names one. What is wrong with it is told in `bound`.
-pub(super) fn keep(found: &mut Found, connection: &Connection, view: &View, bound: &mut Bound) -> rusqlite::Result<()> {
+pub(super) fn keep(matches: &mut Matches, connection: &Connection, view: &View, bound: &mut Bound) -> rusqlite::Result<()> {
     let miles = bound.integer("Distance").unwrap_or(DEFAULT_MILES);
     if !(0..=MOST_MILES).contains(&miles) {
         bound.refuse("Distance", format!("The field Distance must be between 0 and {MOST_MILES}."));
@@ -25,20 +25,20 @@ pub(super) fn keep(found: &mut Found, connection: &Connection, view: &View, boun
         (None, None) => return Ok(()),
     };
     match location {
-        Ok(location) => keep_within(found, view, &location, miles as f64),
+        Ok(location) => keep_within(matches, view, &location, miles as f64),
         Err(why) => bound.refuse(name, why),
     }
     Ok(())
 }
 
-/// To look whether a position is between the bounds takes less time than to measure a distance.
-fn keep_within(found: &mut Found, view: &View, location: &Location, miles: f64) {
+/// The bounding box comes first, because it takes less time than a distance.
+fn keep_within(matches: &mut Matches, view: &View, location: &Location, miles: f64) {
     let [west, east, south, north] = bounds(location, miles);
-    found.keep_placed(|at| (west..=east).contains(&at.longitude) && (south..=north).contains(&at.latitude));
+    matches.keep_by_position(|at| (west..=east).contains(&at.longitude) && (south..=north).contains(&at.latitude));
     if view.is_public() {
-        found.keep(&[IS_ON_MAP], |value| *value == Value::Number(Number(1.0)));
+        matches.keep(&[IS_ON_MAP], |value| *value == Value::Number(Number::new(1.0)));
     }
-    found.keep_placed(|at| location.holds(at, miles));
+    matches.keep_by_position(|at| location.holds(at, miles));
 }
 
 fn written(text: &str) -> Result<Location, String> {
@@ -47,7 +47,7 @@ fn written(text: &str) -> Result<Location, String> {
     if positions > MOST_POSITIONS { Err(format!("The field WktLocation has more than {MOST_POSITIONS} positions.")) } else { Ok(location) }
 }
 
-/// The mirror knows the addresses of its listings alone.
+/// Only the addresses of mirrored listings are known.
 fn addressed(connection: &Connection, view: &View, bound: &Bound, address: &str) -> rusqlite::Result<Result<Location, String>> {
     let sql = format!(
         "SELECT longitude, latitude FROM {} WHERE feed_id IN (SELECT value FROM json_each(?1)) AND zip = ?2 AND address = ?3 COLLATE NOCASE
@@ -68,7 +68,7 @@ fn corners(location: &Location) -> Vec<Position> {
     }
 }
 
-/// The degrees between which everything lies: from west, to east, from south, to north.
+/// The bounding box of all that can match, in degrees: west, east, south, north.
 fn bounds(location: &Location, miles: f64) -> [f64; 4] {
     let corners = corners(location);
     let wider = |(least, most): (f64, f64), degrees: f64| (least.min(degrees), most.max(degrees));
@@ -78,11 +78,7 @@ fn bounds(location: &Location, miles: f64) -> [f64; 4] {
     let (south, north) = (south - height, north + height);
     // Towards a pole, a degree of longitude becomes as short as can be.
     let narrowest = south.abs().max(north.abs()).to_radians().cos();
-    let width = match height {
-        0.0 => 0.0,
-        _ if narrowest > 0.01 => height / narrowest,
-        _ => 360.0,
-    };
+    let width = if narrowest > 0.01 { height / narrowest } else { 360.0 };
     let (west, east) = (west - width, east + width);
     // Across the date line, all longitudes are looked at.
     if west < -180.0 || east > 180.0 { [-180.0, 180.0, south, north] } else { [west, east, south, north] }
@@ -92,17 +88,30 @@ fn bounds(location: &Location, miles: f64) -> [f64; 4] {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_lies_near_lies_between_the_bounds() {
-        for (longitude, latitude) in [(-77.0, 38.9), (0.0, 0.0), (179.95, -16.5), (25.0, 89.9), (-149.9, 61.2)] {
-            let middle = Position { longitude, latitude };
-            let [west, east, south, north] = bounds(&Location::Point(middle), 25.0);
-            for step in 0..3600 {
-                let angle = f64::from(step).to_radians() / 10.0;
-                let at = Position { longitude: longitude + angle.cos() * 0.5, latitude: (latitude + angle.sin() * 0.5).min(90.0) };
-                let is_between = (west..=east).contains(&at.longitude) && (south..=north).contains(&at.latitude);
-                assert!(is_between || at.longitude > 180.0 || middle.miles_to(at) > 25.0, "{at:?} of {middle:?}");
+    /// Positions at nearly this distance in all directions lie within the bounds.
+    fn check(longitude: f64, latitude: f64) {
+        let middle = Position { longitude, latitude };
+        let [west, east, south, north] = bounds(&Location::Point(middle), 25.0);
+        let mut near = 0;
+        for step in 0..3600 {
+            let angle = f64::from(step).to_radians() / 10.0;
+            let height = 24.9 / 69.1 * angle.sin();
+            let width = 24.9 / 69.1 * angle.cos() / latitude.to_radians().cos().max(0.001);
+            let at = Position { longitude: (longitude + width + 540.0) % 360.0 - 180.0, latitude: (latitude + height).min(90.0) };
+            if middle.miles_to(at) <= 25.0 {
+                near += 1;
+                assert!((west..=east).contains(&at.longitude) && (south..=north).contains(&at.latitude), "{at:?} of {middle:?}");
             }
         }
+        assert!(near > 900, "{near} positions were near {middle:?}");
+    }
+
+    #[test]
+    fn what_lies_near_lies_between_the_bounds() {
+        for (longitude, latitude) in [(-77.0, 38.9), (0.0, 0.0), (179.95, -16.5), (-179.9, 10.0), (25.0, 89.9), (-149.9, 61.2)] {
+            check(longitude, latitude);
+        }
+        let triangle: Location = "POLYGON ((-77 38, -76 39, -78 40, -77 38))".parse().expect("well-known text");
+        assert_eq!(bounds(&triangle, 25.0), [-78.0, -76.0, 38.0, 40.0]);
     }
 }

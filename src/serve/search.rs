@@ -1,7 +1,7 @@
 //! The five searches: which listings a request lets through.
 
 use super::answer::{Answer, Envelope};
-use super::columns::{Columns, Found, Key, SOLD_AT};
+use super::columns::{Columns, Key, Matches, SOLD_AT};
 use super::values::Value;
 use super::view::{View, column_of};
 use super::{filters, place, render};
@@ -11,7 +11,7 @@ use crate::vendor::constellation1::fields::entities::LISTING_SUMMARY;
 use crate::vendor::constellation1::fields::filters::sold_days;
 use crate::vendor::constellation1::fields::services::Service;
 use chrono::Utc;
-use rusqlite::Connection;
+use rusqlite::{Connection, Error, Row};
 use std::ops::{DerefMut, Range};
 use std::time::Duration;
 
@@ -20,54 +20,71 @@ const LARGEST_ANSWER: usize = 5000;
 /// The most listings of a page. With `Page`, the answer is an envelope, whatever matches.
 const LARGEST_PAGE: usize = 1000;
 
-/// Answers one of them. What is wrong with the request is told in `bound`. The columns are free for others while rows are read.
+/// Answers one of them. What is wrong with the request is told in `bound`, and is then the answer.
 pub(super) fn answer(
+    connection: &Connection,
+    columns: impl DerefMut<Target = Columns>,
+    view: &View,
+    service: &Service,
+    bound: &mut Bound,
+) -> rusqlite::Result<Option<Answer>> {
+    // The shape of the answer follows from the request, and not from what matches.
+    let page = bound.get("Page").map(|_| bound.page());
+    let Some((total, keys)) = find(connection, columns, view, service, page, bound)? else { return Ok(None) };
+    let results = read(connection, view, &keys)?;
+    Ok(Some(match page {
+        None => Answer::array(results),
+        Some(page) => {
+            let next_page = (shown(page).end < total).then_some(page + 1);
+            Answer::json(Envelope { results, count: keys.len(), total: total as u64, next_page, changed_at: None }.json())
+        }
+    }))
+}
+
+/// How many listings match, and those of them that are shown. The columns are free for other searches while the file is read.
+fn find(
     connection: &Connection,
     mut columns: impl DerefMut<Target = Columns>,
     view: &View,
     service: &Service,
+    page: Option<u32>,
     bound: &mut Bound,
-) -> rusqlite::Result<Answer> {
+) -> rusqlite::Result<Option<(usize, Vec<Key>)>> {
     columns.follow(connection)?;
-    let mut found = columns.of_feeds(&view.feeds);
-    keep(&mut found, (connection, view), service, bound)?;
-    if bound.is_refused() {
-        // The caller tells what is wrong.
-        return Ok(Answer::json(String::new()));
-    }
-    // The shape of the answer follows from the request, and not from what matches.
-    let (total, page) = (found.len(), bound.get("Page").map(|_| bound.page()));
-    let Some(page) = page else {
-        if total > LARGEST_ANSWER {
-            bound.refuse("Page", format!("More than {LARGEST_ANSWER} listings match. Narrow the search, or give Page."));
-            return Ok(Answer::json(String::new()));
-        }
-        let keys = found.keys(0..total);
-        drop(columns);
-        return Ok(Answer::array(read(connection, view, &keys)?));
-    };
-    let shown = shown(page);
-    let keys = found.keys(shown.clone());
-    drop(columns);
-    let next_page = (shown.start + keys.len() < total && !keys.is_empty()).then_some(page + 1);
-    let results = read(connection, view, &keys)?;
-    Ok(Answer::json(Envelope { results, count: keys.len(), total: total as u64, next_page, changed_at: None }.json()))
-}
-
-/// Keeps what matches, in the order that is asked for.
-fn keep(found: &mut Found, (connection, view): (&Connection, &View), service: &Service, bound: &mut Bound) -> rusqlite::Result<()> {
-    place::keep(found, connection, view, bound)?;
+    let mut matches = columns.of_feeds(&view.feeds);
+    place::keep(&mut matches, connection, view, bound)?;
     if service.parameter("SoldDateRange").is_some() {
-        keep_sold(found, bound);
+        keep_sold(&mut matches, bound);
     }
-    let column = sort_column(view, bound);
-    // Around an address, its city and its ZIP code are where to look from, and no filters.
+    // With an address, its city and its ZIP code belong to it, and are no filters.
     let is_by_address = service.parameter("Address").is_some();
-    filters::keep(found, (connection, view), bound, |name| !is_by_address || !["City", "Zip"].contains(&name))?;
-    match column {
-        Some(column) if !bound.is_refused() && !found.sort_by(column) => sort_read(found, connection, view, column),
-        _ => Ok(()),
+    filters::keep(&mut matches, view, bound, |name| !is_by_address || !["City", "Zip"].contains(&name));
+    let column = sort_column(view, bound);
+    if bound.is_refused() {
+        return Ok(None);
     }
+    let column = column.filter(|column| !matches.sort_by(column));
+    let words = bound.text("Remarks").map(str::to_lowercase);
+    let is_read = words.is_some() || column.is_some();
+    let range = |total: usize| page.map_or(0..total, shown);
+    let (mut total, mut keys) = (matches.len(), matches.keys(if is_read { 0..matches.len() } else { range(matches.len()) }));
+    drop(columns);
+    if let Some(words) = words {
+        keep_holding(&mut keys, &words, connection, view)?;
+    }
+    if is_read {
+        total = keys.len();
+        let range = range(total);
+        if let Some(column) = column {
+            keys = sorted(keys, column, connection, view)?;
+        }
+        keys = keys.into_iter().skip(range.start).take(range.len()).collect();
+    }
+    if page.is_none() && total > LARGEST_ANSWER {
+        bound.refuse("Page", format!("More than {LARGEST_ANSWER} listings match. Narrow the search, or give Page."));
+        return Ok(None);
+    }
+    Ok(Some((total, keys)))
 }
 
 /// Which of those that match are on a page.
@@ -76,15 +93,15 @@ fn shown(page: u32) -> Range<usize> {
     skipped..skipped.saturating_add(LARGEST_PAGE)
 }
 
-/// Days are counted back from this one.
-fn keep_sold(found: &mut Found, bound: &mut Bound) {
+/// Days are counted back from today.
+fn keep_sold(matches: &mut Matches, bound: &mut Bound) {
     match sold_days(bound.text("SoldDateRange")) {
         Ok(days) => {
             let is_sold = |status: &str| ["sold", "closed"].iter().any(|sold| status.eq_ignore_ascii_case(sold));
-            found.keep(&["listing_status_search"], |value| matches!(value, Value::Text(status) if is_sold(status)));
+            matches.keep(&["listing_status_search"], |value| matches!(value, Value::Text(status) if is_sold(status)));
             if let Some(days) = days {
                 let since = Stamp::from_utc(Utc::now()).midnight().minus(Duration::from_secs(days.saturating_mul(86_400)));
-                found.keep_dated(SOLD_AT, |sold_at| sold_at >= since);
+                matches.keep_by_date(SOLD_AT, |sold_at| sold_at >= since);
             }
         }
         Err(why) => bound.refuse("SoldDateRange", why),
@@ -103,28 +120,42 @@ fn sort_column(view: &View, bound: &mut Bound) -> Option<&'static str> {
     field.map(|field| filters::numeric(column_of(field)))
 }
 
-/// Sorts by a column that is not in memory.
-fn sort_read(found: &mut Found, connection: &Connection, view: &View, column: &str) -> rusqlite::Result<()> {
-    let sql = format!("SELECT {column} FROM {} WHERE feed_id = ?1 AND listing_id = ?2", view.source());
-    let mut statement = connection.prepare_cached(&sql)?;
-    found.sort_read(|(feed, listing)| {
-        let mut rows = statement.query([&**feed, &**listing])?;
-        rows.next()?.map_or(Ok(Value::Null), |row| row.get_ref(0).map(Value::from))
-    })
+/// Keeps those with these words in their remarks. Remarks stay in the file: they would take many times the memory of all columns.
+fn keep_holding(keys: &mut Vec<Key>, words: &str, connection: &Connection, view: &View) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT remarks FROM {} WHERE feed_id = ?1 AND listing_id = ?2", view.source()))?;
+    let mut holding = Vec::new();
+    for key in keys.drain(..) {
+        let holds = |row: &Row| Ok(row.get_ref(0)?.as_str_or_null()?.is_some_and(|remarks| remarks.to_lowercase().contains(words)));
+        if statement.query_row([&*key.0, &*key.1], holds)? {
+            holding.push(key);
+        }
+    }
+    *keys = holding;
+    Ok(())
 }
 
-/// The listings of these keys.
+/// Sorts them by a column that is not in memory.
+fn sorted(keys: Vec<Key>, column: &str, connection: &Connection, view: &View) -> rusqlite::Result<Vec<Key>> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {column} FROM {} WHERE feed_id = ?1 AND listing_id = ?2", view.source()))?;
+    let value = |key: Key| Ok((statement.query_row([&*key.0, &*key.1], |row| row.get_ref(0).map(Value::from))?, key));
+    let mut keyed = keys.into_iter().map(value).collect::<rusqlite::Result<Vec<_>>>()?;
+    keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(keyed.into_iter().map(|(_, key)| key).collect())
+}
+
+/// The listings of these keys, with commas between.
 fn read(connection: &Connection, view: &View, keys: &[Key]) -> rusqlite::Result<String> {
     let fields = view.fields(&LISTING_SUMMARY);
     let mut statement = connection.prepare_cached(&view.listing(&fields))?;
     let mut results = String::new();
     for (feed, listing) in keys {
-        let mut rows = statement.query([&**feed, &**listing])?;
-        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         if !results.is_empty() {
             results.push(',');
         }
-        render::write(row, &fields, &mut results)?;
+        let mut rows = statement.query([&**feed, &**listing])?;
+        render::write(rows.next()?.ok_or(Error::QueryReturnedNoRows)?, &fields, &mut results)?;
     }
     Ok(results)
 }
@@ -156,19 +187,20 @@ mod tests {
         let mut view = View::of(file, &account, &[]).expect("a view");
         view.feeds.push("A".to_owned());
         let mut bound = Bound::from_body(service, members.to_string().as_bytes());
-        let mut columns = Columns::new(None);
-        columns.follow(file).expect("the columns");
-        let mut found = columns.of_feeds(&view.feeds);
-        keep(&mut found, (file, &view), service, &mut bound).expect("an answer");
-        if bound.is_refused() {
-            return Err(format!("{:?}", bound.errors));
-        }
-        let keys = found.keys(bound.get("Page").map_or(0..LARGEST_ANSWER, |_| shown(bound.page())));
+        let page = bound.get("Page").map(|_| bound.page());
+        let found = find(file, &mut Columns::new(None), &view, service, page, &mut bound).expect("an answer");
+        let Some((total, keys)) = found else { return Err(format!("{:?}", bound.errors)) };
         let written = read(file, &view, &keys).expect("rows");
         let shown: Vec<serde_json::Value> = serde_json::from_str(&format!("[{written}]")).expect("JSON");
         let numbers: Vec<&str> = shown.iter().map(|listing| listing["ListingId"].as_str().expect("a number")).collect();
         let ends = numbers.first().zip(numbers.last()).map(|(first, last)| format!("{first} {last}"));
-        Ok((found.len(), numbers.len(), ends.unwrap_or_default()))
+        Ok((total, numbers.len(), ends.unwrap_or_default()))
+    }
+
+    /// What is refused, in words that hold these.
+    fn check_refused(file: &Connection, public: bool, members: serde_json::Value, expected: &str) {
+        let why = found(file, public, &GET_LISTINGS, members.clone()).expect_err("refused");
+        assert!(why.contains(expected), "{members}: {why}");
     }
 
     #[test]
@@ -192,8 +224,13 @@ mod tests {
         check(json!({ "Beds": 3, "Page": 1, "SortBy": "address" }), (8000, 1000, "023999 021002"));
         check(json!({ "Beds": 3, "Remarks": "pool", "Page": 2 }), (1143, 143, "021014 023996"));
         check(json!({ "MinPrice": 99_990 }), (11, 11, "000000 000010"));
-        check(json!({ "Beds": 3 }), (8000, LARGEST_ANSWER, "000002 014999"));
-        assert!(found(&file, false, &GET_LISTINGS, json!({ "SortBy": "Kitchen" })).is_err());
+        check(json!({ "MaxPrice": 99_000, "Remarks": "pool", "Page": 1, "SortBy": "Price" }), (3286, 1000, "023996 017003"));
+        check(json!({ "MinPrice": 99_990, "SortBy": "SaleDate" }), (11, 11, "000000 000009"));
+        check(json!({ "Beds": 3, "Remarks": "Pool" }), (1143, 1143, "000014 023996"));
+        check_refused(&file, false, json!({ "Beds": 3 }), "More than 5000 listings match");
+        check_refused(&file, false, json!({ "Remarks": "p" }), "More than 5000 listings match");
+        check_refused(&file, false, json!({ "SortBy": "Kitchen" }), "SortBy is not a value");
+        check_refused(&file, true, json!({ "HasBarn": true }), "HasBarn is not shown");
     }
 
     #[test]
@@ -204,12 +241,11 @@ mod tests {
         let at = |service, public| found(&file, public, service, near.clone()).expect("a search");
         assert_eq!(at(&GET_LISTINGS_BY_LOCATION, false), (189, 189, "009906 010094".to_owned()));
         assert_eq!(at(&GET_LISTINGS_BY_LOCATION, true), (94, 94, "009907 010093".to_owned()));
-        // Without a date of any kind, nobody knows when it was sold.
         assert_eq!(at(&GET_SOLD_LISTINGS_BY_LOCATION, false), (37, 37, "009910 010090".to_owned()));
+        // Of those without a date of any kind, nobody knows when they were sold.
         near["SoldDateRange"] = json!("Last 9000 days");
         let sold = found(&file, false, &GET_SOLD_LISTINGS_BY_LOCATION, near).expect("a search");
         assert_eq!(sold, (18, 18, "009915 010085".to_owned()));
-        assert!(found(&file, true, &GET_LISTINGS, json!({ "HasBarn": true })).is_err());
     }
 
     #[test]

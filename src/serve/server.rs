@@ -2,7 +2,6 @@
 
 use super::accounts::{Account, Accounts};
 use super::answer::Answer;
-use super::columns::Columns;
 use super::connections::{Connections, Trouble};
 use super::{openapi, services};
 use crate::vendor::constellation1::fields::binding::Bound;
@@ -14,7 +13,6 @@ use chrono::Utc;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rusqlite::Connection;
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::io;
@@ -23,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +39,7 @@ const LONGEST_HEAD: usize = 64 << 10;
 const MOST_CONNECTIONS: usize = 512;
 /// After a stop, answers that are under way have so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// How often searches take over what changed, if nobody searches.
+/// How often what changed is read, whether or not anybody searches.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// Where no connection can be taken, for lack of descriptors, the next try is not at once.
 const TAKE_AGAIN: Duration = Duration::from_millis(50);
@@ -59,43 +57,28 @@ pub(crate) struct Options {
 struct Shared {
     accounts: Accounts,
     connections: Connections,
-    /// Whether the file can be read is told, however many questions wait.
+    /// A connection for `/healthz`, which answers while all others are busy.
     health: Connections,
 }
 
 impl Shared {
-    /// Asks the file for a client.
-    async fn ask(&self, client: &str, question: impl FnOnce(&Connection) -> rusqlite::Result<Answer> + Send + 'static) -> Answer {
-        match self.accounts.turn(client).await {
-            Some(_turn) => told(self.connections.ask(question).await),
-            None => told(Err(Trouble::Busy)),
-        }
+    /// Does the work of a client when it is its turn.
+    async fn in_turn(&self, client: &str, work: impl Future<Output = Result<(Answer, Option<String>), Trouble>>) -> Answer {
+        let Some(_turn) = self.accounts.turn(client).await else { return told(Err(Trouble::Busy)) };
+        told(work.await)
     }
 
-    async fn search(
-        &self,
-        client: &str,
-        question: impl FnOnce(&Connection, OwnedMutexGuard<Columns>) -> rusqlite::Result<Answer> + Send + 'static,
-    ) -> Answer {
-        match self.accounts.turn(client).await {
-            Some(_turn) => told(self.connections.search(question).await),
-            None => told(Err(Trouble::Busy)),
-        }
-    }
-
-    /// Keeps the columns true while nobody searches, so that nobody waits for all that changed meanwhile.
+    /// Reads what changed between searches, so that no search has to read much.
     async fn follow(&self) {
         loop {
             let followed = self.connections.search(|file, mut columns| columns.follow(file)).await;
             match followed {
-                // Reading a large file takes longer than a question may. It goes on at once.
-                Err(Trouble::Slow) => {}
-                Err(trouble) => {
-                    tracing::debug!("what changed could not be read: {trouble}");
-                    tokio::time::sleep(FOLLOW_EVERY).await;
-                }
-                Ok(_) => tokio::time::sleep(FOLLOW_EVERY).await,
+                // To read a large file takes longer than a question may. It goes on at once.
+                Err(Trouble::Slow) => continue,
+                Err(trouble) => tracing::debug!("what changed could not be read: {trouble}"),
+                Ok(_) => {}
             }
+            tokio::time::sleep(FOLLOW_EVERY).await;
         }
     }
 }
@@ -121,9 +104,9 @@ impl Server {
 
     /// Answers until it is stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let shared = self.shared.clone();
-        let following = tokio::spawn(stop.clone().run_until_cancelled_owned(async move { shared.follow().await }));
         let (mut open, permits) = (JoinSet::new(), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
+        let (shared, stopped) = (self.shared.clone(), stop.clone());
+        open.spawn(async move { stopped.run_until_cancelled(shared.follow()).await.unwrap_or_default() });
         while let Some(Ok(permit)) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
             while open.try_join_next().is_some() {}
             match stop.run_until_cancelled(self.listener.accept()).await {
@@ -146,8 +129,6 @@ impl Server {
         if ended.is_err() {
             tracing::info!("answers that were under way are broken off");
         }
-        // It ended with the stop.
-        let _ = following.await;
     }
 }
 
@@ -223,23 +204,26 @@ async fn partner(shared: &Shared, account: &Account, service: &'static Service, 
     if bound.is_refused() {
         return Answer::invalid(service, &bound, &account.client);
     }
-    let (account, client) = (account.clone(), account.client.clone());
+    let asking = account.clone();
     if services::searches(service) {
-        return shared.search(&client, move |file, columns| services::search(file, columns, &account, service, bound)).await;
+        let work = shared.connections.search(move |file, columns| services::search(file, columns, &asking, service, bound));
+        return shared.in_turn(&account.client, work).await;
     }
-    shared.ask(&client, move |file| services::answer(file, &account, service, bound)).await
+    let work = shared.connections.ask(move |file| services::answer(file, &asking, service, bound));
+    shared.in_turn(&account.client, work).await
 }
 
 async fn lookups(shared: &Shared, account: &Account, uri: &Uri) -> Answer {
     if let Err(wait) = shared.accounts.take(&account.client) {
         return Answer::too_many(SERVICES[9], &Bound::default(), wait);
     }
-    let (account, client, pairs) = (account.clone(), account.client.clone(), pairs(uri));
+    let (asking, pairs) = (account.clone(), pairs(uri));
     let value = move |name: &str| {
         pairs.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()).collect::<Vec<_>>()
     };
     let (feeds, lookup) = (value("FeedId"), value("Type"));
-    shared.ask(&client, move |file| services::lookups(file, &account, &feeds, lookup.first().map(String::as_str))).await
+    let work = shared.connections.ask(move |file| services::lookups(file, &asking, &feeds, lookup.first().map(String::as_str)));
+    shared.in_turn(&account.client, work).await
 }
 
 fn pairs(uri: &Uri) -> Vec<(String, String)> {
@@ -258,7 +242,7 @@ fn told(answered: Result<(Answer, Option<String>), Trouble>) -> Answer {
             tracing::warn!("a request could not be answered: {trouble}");
             let why = match trouble {
                 Trouble::Slow => "The request takes too long. Ask for less.",
-                Trouble::Busy => "Too many requests are at work.",
+                Trouble::Busy => "Too many requests are at work, or the mirror is still being read. Try again.",
                 Trouble::Open(_) | Trouble::Sqlite(_) | Trouble::Panic => "The mirror cannot be read.",
             };
             Answer::without(StatusCode::SERVICE_UNAVAILABLE, why)

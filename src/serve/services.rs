@@ -1,4 +1,4 @@
-//! Which part answers a service, within the bounds of all of them.
+//! Checks the bounds that all services share, and calls the part that answers.
 
 use super::accounts::Account;
 use super::answer::Answer;
@@ -25,12 +25,10 @@ pub(super) fn checked(service: &Service, bound: Bound) -> Bound {
     let is_sync = service.name == "SyncListings";
     // The document requires two parameters of SyncListings, and has a default for each.
     let mut bound = if is_sync { bound } else { bound.requiring(service) };
+    let is_long = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() > LONGEST_TEXT);
     let too_long = |name: &str, value: &Value| match value {
-        Value::String(text) => name != "WktLocation" && text.chars().count() > LONGEST_TEXT,
-        Value::Array(list) => {
-            list.len() > LONGEST_LIST || list.iter().any(|text| text.as_str().is_some_and(|text| text.len() > LONGEST_TEXT))
-        }
-        _ => false,
+        Value::Array(list) => list.len() > LONGEST_LIST || list.iter().any(is_long),
+        text => name != "WktLocation" && is_long(text),
     };
     let long: Vec<&'static str> = bound.values().iter().filter(|(name, value)| too_long(name, value)).map(|(name, _)| *name).collect();
     for name in long {
@@ -48,7 +46,7 @@ pub(super) fn checked(service: &Service, bound: Bound) -> Bound {
 
 /// Whether a service searches, and needs the columns for it.
 pub(super) fn searches(service: &Service) -> bool {
-    service.parameters().any(|(name, _)| name == "SortBy")
+    service.parameter("SortBy").is_some()
 }
 
 /// Answers a request that was bound. What the file shows to be wrong with it is told in `bound`, and is then the answer.
@@ -61,10 +59,10 @@ pub(super) fn answer(connection: &Connection, account: &Account, service: &'stat
         "GetOffices" => directory::members(connection, &view, &bound, &directory::OFFICES)?,
         _ => directory::open_houses(connection, &view, &mut bound)?,
     };
-    Ok(or_refused(answer, service, &bound, account))
+    Ok(if bound.is_refused() { Answer::invalid(service, &bound, &account.client) } else { answer })
 }
 
-/// The same of a search.
+/// The same for a search.
 pub(super) fn search(
     connection: &Connection,
     columns: OwnedMutexGuard<Columns>,
@@ -74,16 +72,12 @@ pub(super) fn search(
 ) -> rusqlite::Result<Answer> {
     let view = view(connection, account, &bound)?;
     let answer = search::answer(connection, columns, &view, service, &mut bound)?;
-    Ok(or_refused(answer, service, &bound, account))
+    Ok(answer.unwrap_or_else(|| Answer::invalid(service, &bound, &account.client)))
 }
 
 fn view(connection: &Connection, account: &Account, bound: &Bound) -> rusqlite::Result<View> {
     let named = bound.text("FeedId").map_or_else(|| bound.list("FeedIdList"), |feed| vec![feed.to_owned()]);
     View::of(connection, account, &named)
-}
-
-fn or_refused(answer: Answer, service: &Service, bound: &Bound, account: &Account) -> Answer {
-    if bound.is_refused() { Answer::invalid(service, bound, &account.client) } else { answer }
 }
 
 /// GetListingDetail: a listing that is deleted is as one that never was.
@@ -101,8 +95,7 @@ fn detail(connection: &Connection, view: &View, bound: &Bound) -> rusqlite::Resu
     }
 }
 
-/// A listing that is not there: while the mirror loads, nobody knows whether the vendor has it, and whoever heard that it is gone would
-/// delete it.
+/// A listing that is not there: while its feed is loading, 404 could make a client delete a listing that exists; 503 says to try later.
 fn missing(connection: &Connection, key: (Option<&String>, Option<&str>)) -> rusqlite::Result<Answer> {
     let sql = "SELECT NOT EXISTS (SELECT 1 FROM feeds) OR EXISTS (SELECT 1 FROM feeds WHERE feed_id = ?1 AND loaded_at IS NULL)
                AND NOT EXISTS (SELECT 1 FROM listings WHERE feed_id = ?1 AND listing_id = ?2)";

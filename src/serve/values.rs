@@ -4,9 +4,16 @@ use rusqlite::types::ValueRef;
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-/// A number that is one; all are in the order of SQLite.
+/// A number in the order of SQLite, but for integers of more than 53 bits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Number(pub(super) f64);
+pub(super) struct Number(f64);
+
+impl Number {
+    pub(super) fn new(number: f64) -> Number {
+        // This makes 0.0 of -0.0, which SQLite takes for the same, and changes no other number.
+        Number(number + 0.0)
+    }
+}
 
 impl Ord for Number {
     fn cmp(&self, other: &Number) -> Ordering {
@@ -46,9 +53,8 @@ impl From<ValueRef<'_>> for Value {
     fn from(value: ValueRef) -> Value {
         match value {
             ValueRef::Null | ValueRef::Blob(_) => Value::Null,
-            ValueRef::Integer(number) => Value::Number(Number(number as f64)),
-            // Nothing is added to a number but its sign to a zero that has one.
-            ValueRef::Real(number) => Value::Number(Number(number + 0.0)),
+            ValueRef::Integer(number) => Value::Number(Number::new(number as f64)),
+            ValueRef::Real(number) => Value::Number(Number::new(number)),
             ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into()),
         }
     }
