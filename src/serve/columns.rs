@@ -6,16 +6,16 @@
 
 use super::values::Value;
 use crate::record::{Position, Stamp};
-use crate::store::Identity;
 use indexmap::IndexSet;
 use rusqlite::{Connection, Row};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What searches compare apart from dates, places and remarks: columns of `numeric_listings`, and an SQL expression.
-pub(super) const VALUES: [&str; 35] = [
+/// What searches compare apart from dates, places and remarks: columns of `numeric_listings`, and SQL expressions.
+pub(super) const VALUES: [&str; 36] = [
     "feed_id",
     IS_ON_MAP,
+    OPEN_UNTIL,
     "property_type",
     "property_type_search",
     "sale_type",
@@ -53,14 +53,16 @@ pub(super) const VALUES: [&str; 35] = [
 /// Whether the public may see where the listing is.
 pub(super) const IS_ON_MAP: &str = "show_address = 1 AND show_on_map = 1";
 
-/// The dates that searches compare.
-const DATES: [&str; 4] = ["mls_update_date", "first_seen_at", SOLD_AT, OPEN_UNTIL];
-/// When it was sold, if it was.
-pub(super) const SOLD_AT: &str = "coalesce(sale_date, last_listing_status_change_date, mls_update_date)";
-/// When the last of its active open houses ends. The conditions are those of the view `open_houses_upcoming`.
-pub(super) const OPEN_UNTIL: &str = "CASE WHEN open_houses LIKE '[{%' THEN (
+/// When the last of its active open houses ends. This is later than another date exactly where the view `open_houses_upcoming` would
+/// have an open house of the listing after that date: both compare texts.
+pub(super) const OPEN_UNTIL: &str = "CASE WHEN open_houses LIKE '[{%' AND json_valid(open_houses) THEN (
     SELECT max(coalesce(house.value ->> '$.EndDate', house.value ->> '$.StartDate')) FROM json_each(open_houses) AS house
     WHERE house.type = 'object' AND coalesce(house.value ->> '$.IsActive', 1)) END";
+
+/// The dates that searches compare. Nearly every listing has one of its own.
+const DATES: [&str; 3] = ["mls_update_date", "first_seen_at", SOLD_AT];
+/// When it was sold, if it was.
+pub(super) const SOLD_AT: &str = "coalesce(sale_date, last_listing_status_change_date, mls_update_date)";
 
 /// The feed and the number of a listing.
 pub(super) type Key = (Arc<str>, Box<str>);
@@ -75,7 +77,8 @@ struct Column {
 /// The columns. A listing has the same index in all of them, and keeps it when it is deleted.
 #[derive(Default)]
 pub(super) struct Columns {
-    file: Option<Identity>,
+    /// The file of which they are, by its `file_id` and `epoch`.
+    file: String,
     /// The newest change that they hold.
     change_seq: i64,
     feeds: IndexSet<Arc<str>>,
@@ -91,25 +94,16 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(file: Option<Identity>) -> Columns {
-        let values = VALUES.iter().map(|_| Column::default()).collect();
-        Columns { file, values, dates: vec![Vec::new(); DATES.len()], ..Columns::default() }
-    }
-
-    /// Begins anew if another file was put in the place of theirs.
-    pub(super) fn reset_if_other_file(&mut self, file: Option<Identity>) {
-        if self.file != file {
-            *self = Columns::new(file);
-        }
-    }
-
     /// Reads what changed since the last time. What was read before an error is kept.
     pub(super) fn follow(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let newest = "SELECT coalesce(max(change_seq), 0) FROM listings";
-        let newest: i64 = connection.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
-        if newest < self.change_seq {
-            // The content of an older file was written over this one.
-            *self = Columns::new(self.file);
+        let newest = "SELECT file_id || epoch, (SELECT coalesce(max(change_seq), 0) FROM listings) FROM schema_meta";
+        let (file, newest): (String, i64) = connection.prepare_cached(newest)?.query_row([], |row| row.try_into())?;
+        // Values that no listing has any more are kept, until there may be as many as listings.
+        let most = 2 * self.keys.len() + 1000;
+        let is_full = self.values.iter().any(|column| column.values.len() > most);
+        if file != self.file || newest < self.change_seq || is_full {
+            let values = VALUES.iter().map(|_| Column::default()).collect();
+            *self = Columns { file, values, dates: vec![Vec::new(); DATES.len()], ..Columns::default() };
         }
         if newest > self.change_seq {
             self.read_changes(connection)?;
@@ -151,10 +145,12 @@ impl Columns {
         let (index, _) = self.keys.insert_full((self.feeds[feed].clone(), row.get(2)?));
         set(&mut self.is_live, index, true);
         let (longitude, latitude): (Option<f64>, Option<f64>) = (row.get(3)?, row.get(4)?);
-        let (longitude, latitude) = longitude.zip(latitude).unwrap_or((f64::NAN, f64::NAN));
+        // As in `listing_location`, both 0 is no position.
+        let position = longitude.zip(latitude).filter(|position| *position != (0.0, 0.0));
+        let (longitude, latitude) = position.unwrap_or((f64::NAN, f64::NAN));
         set(&mut self.positions, index, Position { longitude, latitude });
         for (number, dates) in self.dates.iter_mut().enumerate() {
-            let stamp = row.get_ref(FIRST_DATE + number)?.as_str_or_null()?.and_then(Stamp::parse);
+            let stamp = row.get_ref(FIRST_DATE + number)?.as_str().ok().and_then(Stamp::parse);
             set(dates, index, stamp.map_or(i64::MIN, |stamp| stamp.0));
         }
         for (number, Column { values, codes }) in self.values.iter_mut().enumerate() {
@@ -309,7 +305,7 @@ mod tests {
     /// Follows; the columns then hold what they would if they were read anew. Tells how many listings are found.
     fn check(columns: &mut Columns, file: &Connection) -> usize {
         columns.follow(file).expect("the columns");
-        let mut anew = Columns::new(None);
+        let mut anew = Columns::default();
         anew.follow(file).expect("the columns");
         let followed = told(columns);
         assert_eq!(followed, told(&anew));
@@ -319,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_changes_is_followed() {
-        let (file, mut columns) = (empty(), Columns::new(None));
+        let (file, mut columns) = (empty(), Columns::default());
         assert_eq!(check(&mut columns, &file), 0);
         insert(&file, "B", 0..300);
         assert_eq!(check(&mut columns, &file), 300);
@@ -342,7 +338,7 @@ mod tests {
 
     #[test]
     fn reading_that_is_broken_off_goes_on_where_it_was() {
-        let (file, mut columns) = (empty(), Columns::new(None));
+        let (file, mut columns) = (empty(), Columns::default());
         insert(&file, "A", 0..300);
         let spelled = |text: &str, number: &str| {
             file.execute_batch(&format!("UPDATE listings SET listing_id = {text} WHERE price = {number}")).expect("an update");
@@ -359,7 +355,7 @@ mod tests {
 
     #[test]
     fn what_was_read_before_an_error_is_in_order_where_nothing_else_came() {
-        let (file, mut columns) = (empty(), Columns::new(None));
+        let (file, mut columns) = (empty(), Columns::default());
         insert(&file, "B", 0..3);
         insert(&file, "A", 0..3);
         // As if the last row was read, and then the query was interrupted.
@@ -368,15 +364,30 @@ mod tests {
     }
 
     #[test]
+    fn values_that_no_listing_has_any_more_do_not_stay_for_ever() {
+        let (file, mut columns) = (empty(), Columns::default());
+        insert(&file, "A", 0..3);
+        let mut most = 0;
+        for number in 0..3000 {
+            change(&file, "0001", &format!("subdivision = 'Park {number}'"));
+            columns.follow(&file).expect("the columns");
+            most = most.max(columns.values.iter().map(|column| column.values.len()).max().unwrap_or_default());
+        }
+        assert_eq!(check(&mut columns, &file), 3);
+        assert!(most > 500 && most < 1100, "{most} values of three listings");
+    }
+
+    #[test]
     fn another_file_is_read_anew() {
-        let (file, mut columns) = (empty(), Columns::new(None));
+        let (file, mut columns) = (empty(), Columns::default());
         insert(&file, "A", 0..3);
         assert_eq!(check(&mut columns, &file), 3);
-        let older = empty();
-        insert(&older, "A", 5..6);
-        assert_eq!(check(&mut columns, &older), 1);
-        columns.reset_if_other_file(Some((1, 2)));
-        assert_eq!(columns.keys.len(), 0);
+        let other = empty();
+        insert(&other, "A", 5..9);
+        assert_eq!(check(&mut columns, &other), 4);
         assert_eq!(check(&mut columns, &file), 3);
+        // A copy of the file, as it was before its last change.
+        file.execute_batch("DELETE FROM listings WHERE change_seq = 3").expect("it is deleted");
+        assert_eq!(check(&mut columns, &file), 2);
     }
 }

@@ -58,7 +58,7 @@ impl Drop for EndsQuestion {
 
 impl Connections {
     pub(super) fn new(path: &Path, connections: usize) -> Connections {
-        let (permits, columns) = (Arc::new(Semaphore::new(connections)), Arc::new(sync::Mutex::new(Columns::new(None))));
+        let (permits, columns) = (Arc::new(Semaphore::new(connections)), Arc::default());
         Connections { path: path.to_owned(), kept: KEPT / connections.max(1), idle: Mutex::default(), permits, columns }
     }
 
@@ -77,14 +77,13 @@ impl Connections {
         question: impl FnOnce(&Connection, OwnedMutexGuard<Columns>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<(T, Option<String>), Trouble> {
         let columns = timeout(PATIENCE, self.columns.clone().lock_owned()).await;
-        let mut columns = columns.map_err(|_| Trouble::Busy)?;
+        let columns = columns.map_err(|_| Trouble::Busy)?;
         let permit = self.permit().await?;
         let opened = self.take().await?;
-        columns.reset_if_other_file(opened.identity);
         let answer = self.within_time((opened, permit), |connection| question(connection, columns)).await;
         if matches!(answer, Err(Trouble::Sqlite(rusqlite::Error::QueryReturnedNoRows) | Trouble::Panic)) {
             // A listing is gone without a change, because a person deleted it by hand; or a row was read in part. All is read anew.
-            self.columns.lock().await.reset_if_other_file(None);
+            *self.columns.lock().await = Columns::default();
         }
         answer
     }

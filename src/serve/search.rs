@@ -188,7 +188,7 @@ mod tests {
         view.feeds.push("A".to_owned());
         let mut bound = Bound::from_body(service, members.to_string().as_bytes());
         let page = bound.get("Page").map(|_| bound.page());
-        let found = find(file, &mut Columns::new(None), &view, service, page, &mut bound).expect("an answer");
+        let found = find(file, &mut Columns::default(), &view, service, page, &mut bound).expect("an answer");
         let Some((total, keys)) = found else { return Err(format!("{:?}", bound.errors)) };
         let written = read(file, &view, &keys).expect("rows");
         let shown: Vec<serde_json::Value> = serde_json::from_str(&format!("[{written}]")).expect("JSON");
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_listing_that_is_gone_without_a_change_is_no_row_of_an_answer() {
         let (file, account) = (many(), Account { client: "C".to_owned(), key: "k".into(), feeds: None, public: false });
-        let mut columns = Columns::new(None);
+        let mut columns = Columns::default();
         columns.follow(&file).expect("the columns");
         let keys = columns.of_feeds(&["A".to_owned()]).keys(0..1);
         file.execute_batch("DELETE FROM listings WHERE listing_id = '000000'").expect("it is deleted");
