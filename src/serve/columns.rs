@@ -65,7 +65,7 @@ const DATES: [&str; 3] = ["mls_update_date", "first_seen_at", SOLD_AT];
 pub(super) const SOLD_AT: &str = "coalesce(sale_date, last_listing_status_change_date, mls_update_date)";
 
 /// The feed and the number of a listing.
-pub(super) type Key = (Arc<str>, Box<str>);
+pub(super) type Key = (Arc<str>, Arc<str>);
 
 /// A dictionary-encoded column: the values that occur, and for each listing the number of its value. So a test runs once for each value.
 #[derive(Default)]

@@ -51,7 +51,7 @@ fn written(text: &str) -> Result<Location, String> {
 fn addressed(connection: &Connection, view: &View, bound: &Bound, address: &str) -> rusqlite::Result<Result<Location, String>> {
     let sql = format!(
         "SELECT longitude, latitude FROM {} WHERE feed_id IN (SELECT value FROM json_each(?1)) AND zip = ?2 AND address = ?3 COLLATE NOCASE
-             AND city = ?4 COLLATE NOCASE AND state = ?5 COLLATE NOCASE AND longitude IS NOT NULL AND latitude IS NOT NULL
+             AND city = ?4 COLLATE NOCASE AND state = ?5 COLLATE NOCASE AND (longitude <> 0 OR latitude <> 0)
          ORDER BY feed_id, listing_id LIMIT 1",
         view.source()
     );
