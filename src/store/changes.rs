@@ -39,15 +39,16 @@ const NOT_BEFORE: &str = "SELECT iif(absent.key IS NULL, complete_at, absent.not
 pub(super) fn add(tx: &Connection, entity: &Entity, key: &ListingKey, change: Change) -> rusqlite::Result<(i64, String)> {
     let Change { kind, cause, stamp, at, diff } = change;
     let not_before = if entity.stamp.is_none() { NOT_BEFORE } else { "NULL" };
+    let not_earlier = "SELECT max(?1, coalesce((
+        SELECT at FROM (SELECT at FROM changes ORDER BY seq DESC LIMIT 1) WHERE at < strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '+1 day')), ''))";
+    let at: String = value(tx, not_earlier, [at])?;
     let sql = format!(
-        "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff, not_before)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, coalesce((
-             SELECT at FROM (SELECT at FROM changes ORDER BY seq DESC LIMIT 1) WHERE at < strftime('%Y-%m-%dT%H:%M:%fZ', ?7, '+1 day')
-         ), '')), ?8, ({not_before})) RETURNING seq, at"
+        "INSERT INTO changes (entity, feed_id, key, kind, cause, stamp, at, diff, not_before) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ({not_before}))"
     );
     let diff = diff.map(|diff| diff.to_json());
-    let values = params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff];
-    tx.prepare_cached(&sql)?.query_row(values, |row| row.try_into())
+    // It returns nothing: SQLite would then keep a copy of each page that the statement changes, to take it back by itself.
+    tx.prepare_cached(&sql)?.execute(params![entity.name, key.feed, key.listing, kind, cause, stamp, at, diff])?;
+    Ok((tx.last_insert_rowid(), at))
 }
 
 /// Forgets what the changes of a key were: the agreement with the MLS does not let it be kept. That they were made stays.

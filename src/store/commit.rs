@@ -77,7 +77,7 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
     let presence = checkpoint.stream.presence();
     let reads_live = scans && presence == Presence::Live;
     let run = scans.then(|| reconcile_run::under_way(&tx, feed)).transpose()?;
-    let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id), vendor_now: Some(vendor_now) };
+    let hearing = Hearing { at: &at, run: run.as_ref().map(|run| run.id), vendor_now: Some(vendor_now), of_many: true };
     let (mut seen, mut fresh) = (Vec::new(), Vec::new());
     let before = changes::newest(&tx)?;
     let mut undated = false;
@@ -101,6 +101,9 @@ pub(super) fn commit(database: &mut Database, page: PageCommit) -> Result<Commit
         committed.signed_anew += u64::from(applied.signed_anew && applied.kind == ActionKind::Update);
         seen.push(Seen { listing: key.listing, live: reads_live, present: applied.kind != ActionKind::Superseded, kind: applied.kind });
         *committed.counts.entry(applied.kind).or_default() += 1;
+    }
+    if [ActionKind::Insert, ActionKind::InsertTombstone].iter().any(|kind| committed.counts.contains_key(kind)) {
+        sql.number(&tx, before)?;
     }
     changes::mark_bulk(&tx, sql.entity, before)?;
     // A dry run sees what it would do, and takes it back.

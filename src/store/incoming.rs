@@ -69,11 +69,13 @@ pub(super) struct Hearing<'a> {
     pub(super) run: Option<i64>,
     /// The vendor's clock, where it was heard in an answer of now.
     pub(super) vendor_now: Option<Stamp>,
+    /// It is one record of many, whose new rows are numbered together.
+    pub(super) of_many: bool,
 }
 
 impl<'a> Hearing<'a> {
     /// Something that comes from no page.
     pub(super) fn at(at: &'a str) -> Hearing<'a> {
-        Hearing { at, run: None, vendor_now: None }
+        Hearing { at, run: None, vendor_now: None, of_many: false }
     }
 }

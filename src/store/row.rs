@@ -93,6 +93,9 @@ pub(super) fn apply(tx: &Connection, sql: &RowSql, heard: Incoming, hearing: Hea
         Action::Unchanged if earlier.is_none() && stamp.is_some() => sql.stamp(tx, key, (stamp, raw_hash))?,
         Action::Unchanged | Action::Superseded => {}
     }
+    if !hearing.of_many && matches!(kind, ActionKind::Insert | ActionKind::InsertTombstone) {
+        sql.number(tx, change_seq - 1)?;
+    }
     if let Some(fresh) = fresh {
         sql.refresh(tx, &new(fresh))?;
     }

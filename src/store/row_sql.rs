@@ -98,7 +98,12 @@ impl RowSql {
             find: format!("SELECT stamp, deleted_cause, raw_hash, content_hash, purged_at IS NOT NULL FROM {table} {this}"),
             cells: format!("SELECT {}, extra FROM {table} {this}", columns.join(", ")),
             insert: format!("INSERT INTO {table} ({}, first_seen_at) VALUES ({marks})", written.join(", ")),
-            number: entity.numbers.map(|numbers| format!("INSERT INTO {numbers} ({feed}, {id}) VALUES (?1, ?2)")),
+            number: entity.numbers.map(|numbers| {
+                format!(
+                    "INSERT INTO {numbers} ({feed}, {id}) SELECT {feed}, {id} FROM {table} AS new WHERE change_seq > ?1
+                     AND NOT EXISTS (SELECT 1 FROM {numbers} AS known WHERE (known.{feed}, known.{id}) = (new.{feed}, new.{id}))"
+                )
+            }),
             update: format!("UPDATE {table} SET {} {this}", sets(written.len())),
             // The content and its hashes, without what makes it a change.
             refresh: format!("UPDATE {table} SET {} {this} AND deleted_at IS NULL", sets(columns.len() + 4)),
@@ -134,11 +139,14 @@ impl RowSql {
 
     pub(super) fn insert(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
         self.write(connection, &self.insert, row)?;
-        // Not by a trigger: SQLite would keep a copy of each page of the table, to take the statement back by itself.
-        if let Some(number) = &self.number {
-            connection.prepare_cached(number)?.execute(params![row.key.feed, row.key.listing])?;
-        }
         misfits::add(connection, self.entity, row.key, row.content, row.stamp.is_some())
+    }
+
+    /// Numbers the rows that are new since a change. It is no trigger of their table, because SQLite would then keep a copy of each page of it,
+    /// to take the statement back by itself. It is one statement for many rows, because each statement that may be taken back makes FTS5
+    /// write what it holds of the rows before.
+    pub(super) fn number(&self, connection: &Connection, after: i64) -> rusqlite::Result<()> {
+        self.number.as_ref().map_or(Ok(0), |number| connection.prepare_cached(number)?.execute([after])).map(drop)
     }
 
     pub(super) fn update(&self, connection: &Connection, row: &NewRow) -> rusqlite::Result<()> {
