@@ -100,6 +100,8 @@
 //!   back or a page has waited for others: a change has the time of its transaction, and none before the last one (`store::changes`).
 //! - *What a mirror answers is proven.* It has one version of each row, so a second mirror that follows it through `serve` takes over what
 //!   it says, whatever the stamps (`store::incoming`).
+//! - *Searches compare values in memory*, which follow the file in the transaction of each search: no index of the file answers every
+//!   combination of 39 filters, sorts and pages within 50 ms, and each index costs every load (`serve::columns`).
 //! - *Every commit is synced.* A power cut that took back commits would use a `change_seq` twice, and a consumer that had seen
 //!   the first would never see the second.
 //! - *An answer that many feeds share is worth each feed's own.* A list of feeds that is answered whole, in one page, holds what each

@@ -803,6 +803,11 @@ async fn refetch_stores_what_the_vendor_answers_and_deletes_nothing() {
     mirror.execute(&format!("UPDATE listings SET deleted_at = changed_at, deleted_cause = 'absent' WHERE listing_id = '{deleted}'"));
     let said = mirror.run(&["refetch", FEED, deleted, &edited.0]).await.expect(0);
     assert!(said.out.contains("restored: the file had it as deleted"), "{said:?}");
+    mirror.execute(&format!("DELETE FROM listings WHERE listing_id = '{same}'"));
+    mirror.run(&["refetch", FEED, same]).await.expect(0);
+    let numbered =
+        mirror.count(&format!("SELECT count(*) FROM listings JOIN listing_ids USING (feed_id, listing_id) WHERE listing_id = '{same}'"));
+    assert_eq!(numbered, 1, "searches find what was fetched by itself");
     let said = mirror.run(&["refetch", "NOSUCH", "1"]).await.expect(1);
     assert!(said.err.contains("NOSUCH 1: this feed is not mirrored"), "{said:?}");
 }

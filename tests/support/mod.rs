@@ -292,6 +292,9 @@ impl Mirror {
             WHERE (deleted_at IS NOT NULL) <> (kind = 'deleted') AND kind <> 'purged' OR changed_at <> at OR (l.feed_id, listing_id) <> (c.feed_id, key)";
         assert_eq!(count(disputed), 0, "{what}: listings that disagree with their last change");
         assert_eq!(count("SELECT count(*) - count(DISTINCT change_seq) FROM listings"), 0, "{what}: change_seq is not unique");
+        let unnumbered = "SELECT count(*) FROM listings WHERE NOT EXISTS (SELECT 1 FROM listing_ids AS number
+            WHERE (number.feed_id, number.listing_id) = (listings.feed_id, listings.listing_id))";
+        assert_eq!(count(unnumbered), 0, "{what}: listings that no search finds");
         let rows = "SELECT ifnull(max(change_seq), 0) FROM (SELECT change_seq FROM listings UNION ALL SELECT change_seq FROM agents
             UNION ALL SELECT change_seq FROM offices UNION ALL SELECT change_seq FROM open_houses)";
         assert_eq!(count(rows), count("SELECT ifnull(max(seq), 0) FROM changes"), "{what}: the newest change is of no row");
