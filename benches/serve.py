@@ -181,7 +181,7 @@ def broad(client, questions):
     searches = [active, {"PropertyTypeList": ["Land"]}, {"HasPool": True}, {"MinSquareFeet": 3000}, {"MinYearBuilt": 2010, "HasGarage": True}]
     searches += [active | sorted_by_price, active | {"Page": 25}, active | {"Page": 200}]
     searches += [{"ViewList": ["Lake"]}, {"StyleList": ["Ranch"]}, {"SchoolDistrict": "none"}, {"DaysOnMarket": 5}]
-    searches += [{"MlsInsertDate": "2026-01-01T00:00:00"}, {"HasOpenHouse": True}, {"Remarks": "no such words"}]
+    searches += [{"MlsInsertDate": "2026-01-01T00:00:00"}, {"HasOpenHouse": True}, {"Remarks": "no such words"}, {"SortBy": "Address"}]
     asked = [("GetListings", search) for search in searches]
     asked.append(("GetListingsByGeography", {"City": questions.largest_city}))
     asked.append(("GetListingsByLocation", {"WktLocation": f"POINT ({longitude} {latitude})", "Distance": 25}))

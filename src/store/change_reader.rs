@@ -160,11 +160,6 @@ impl Life {
     }
 }
 
-/// The last number that was given.
-pub(super) fn last(connection: &Connection) -> rusqlite::Result<i64> {
-    value(connection, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'", [])
-}
-
 /// Refuses a number that this file never gave, in its present life or in that of the copy that it was made of. No number is left
 /// out, so that one which is not there was given in another life.
 pub(super) fn check_known(connection: &Connection, seq: i64) -> Result<(), FollowError> {

@@ -87,9 +87,9 @@ fn without_fields(entity: &Entity, licence: &Licence, diff: &str) -> Option<Stri
     changed.then(|| serde_json::to_string(&members).ok()).flatten()
 }
 
-/// The number of the newest change; 0 where there is none.
+/// The number of the newest change, even if it was cut; 0 where there was none.
 pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    value(connection, "SELECT coalesce(max(seq), 0) FROM changes", [])
+    value(connection, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'", [])
 }
 
 /// Marks those of a transaction's changes that are a mass update: many of one kind, of the same columns. The column of the stamp

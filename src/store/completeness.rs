@@ -1,6 +1,7 @@
 //! What a file lacks of what somebody waits for.
 
 use super::change_reader::{self, FollowError};
+use super::changes;
 use super::files::{Identity, identity};
 use super::query::rows;
 use super::report::ReportError;
@@ -151,7 +152,7 @@ fn reaches(connection: &Connection) -> rusqlite::Result<Vec<Reach>> {
 }
 
 fn change(connection: &Connection, seq: i64) -> Result<Vec<String>, FollowError> {
-    let last = change_reader::last(connection)?;
+    let last = changes::newest(connection)?;
     if last < seq {
         return Ok(vec![format!("the last change is {last}")]);
     }

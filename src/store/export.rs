@@ -1,6 +1,7 @@
 //! The rows for other programs, one after the other, as they are at one moment.
 
 use super::change_reader::{self, FollowError};
+use super::changes;
 use super::error::Error;
 use super::query::rows;
 use super::report::ReportError;
@@ -48,7 +49,7 @@ impl Export {
     pub(crate) fn begin(path: &Path, entity: &Entity, selection: Selection) -> Result<Export, FollowError> {
         let connection = sqlite::open_read_only(path).map_err(ReportError::from)?;
         connection.execute_batch("BEGIN")?;
-        let seq = change_reader::last(&connection)?;
+        let seq = changes::newest(&connection)?;
         selection.since.map_or(Ok(()), |since| change_reader::check_known(&connection, since))?;
         let names = if selection.public { public_columns(&connection)? } else { all_columns(entity) };
         let sql = sql(entity, selection, &names);

@@ -101,7 +101,8 @@ impl RowSql {
             number: entity.numbers.map(|numbers| {
                 format!(
                     "INSERT INTO {numbers} ({feed}, {id}) SELECT {feed}, {id} FROM {table} AS new WHERE change_seq > ?1
-                     AND NOT EXISTS (SELECT 1 FROM {numbers} AS known WHERE (known.{feed}, known.{id}) = (new.{feed}, new.{id}))"
+                     AND NOT EXISTS (SELECT 1 FROM {numbers} AS known WHERE (known.{feed}, known.{id}) = (new.{feed}, new.{id}))
+                     ORDER BY change_seq"
                 )
             }),
             update: format!("UPDATE {table} SET {} {this}", sets(written.len())),
