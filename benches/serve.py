@@ -6,7 +6,8 @@
     python3 benches/serve.py big.db --broad     # searches that take longest over it
     python3 benches/serve.py --beside 60        # a small mirror under churn, without clients and with eight
 
-The first asks each service 300 random questions, one after the other, over one connection. The second asks for each search three times,
+The first tells how long the first search after the start takes and how much memory it leaves, and asks each service 300 random questions,
+one after the other, over one connection. The second asks for each search three times,
 with Page, and prints the shortest and the longest time. The third counts how long the
 transactions of the daemon's pages take, from its log, first for the given seconds without a client, and then with eight clients that ask without a pause.
 Times are those that pass, so other programs on the machine lengthen them.
@@ -154,6 +155,10 @@ def serving(database, ask):
         with subprocess.Popen([*command, "serve"], stdout=subprocess.DEVNULL) as server:
             try:
                 until_it_listens(address)
+                begun = time.perf_counter()
+                Client(address).ask("POST", PARTNER + "GetListings", {"FeedIdList": ["GAMLS"], "Page": 1})
+                memory = pathlib.Path(f"/proc/{server.pid}/status").read_text().split("RssAnon:")[1].split()[0]
+                print(f"first search after {time.perf_counter() - begun:.1f} s, {int(memory) / 1000:.0f} MB of memory")
                 ask(Client(address), Questions(database))
             finally:
                 server.terminate()
@@ -175,7 +180,7 @@ def latency(client, questions):
 
 
 def broad(client, questions):
-    """Searches that many listings match, or that no index answers."""
+    """Searches that many listings match, or that read every listing from the file."""
     longitude, latitude = questions.places[0]
     active, sorted_by_price = {"StatusList": ["Active"]}, {"SortBy": "Price"}
     searches = [active, {"PropertyTypeList": ["Land"]}, {"HasPool": True}, {"MinSquareFeet": 3000}, {"MinYearBuilt": 2010, "HasGarage": True}]

@@ -6,8 +6,8 @@
 //!
 //! A vendor in this process serves pages that are compressed beforehand. The real program loads them as a child process, so that its
 //! time and its memory are measured apart from the vendor's. The same run measures two bounds: one thread that visits every
-//! JSON value of the same bytes, and SQLite copying the same rows; and SQLite storing all that the load stored. It also measures other programs that load the same listings, where
-//! `--peer` names them; `benches/peers` has two.
+//! JSON value of the same bytes, and SQLite copying the same rows. It measures SQLite storing all that the load stored, and other programs
+//! that load the same listings, where `--peer` names them; `benches/peers` has two.
 
 mod bounds;
 mod child;

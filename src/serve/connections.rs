@@ -158,3 +158,30 @@ fn in_one_moment<T>(
     let newest = rows.next()?.map(|row| row.get(0)).transpose()?.flatten();
     Ok((question(&moment)?, newest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[tokio::test]
+    async fn a_question_of_many_short_queries_ends_when_nobody_waits_for_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("mls.db");
+        let schema = format!("PRAGMA application_id = 0x4d4c5353; PRAGMA user_version = 3; {}", include_str!("../../schema.sql"));
+        Connection::open(&path).expect("SQLite opens").execute_batch(&schema).expect("schema.sql is valid");
+        let connections = Connections::new(&path, 1);
+        let begun = Instant::now();
+        let endless = connections.ask(move |file| {
+            // It ends at some time even if nothing interrupts it.
+            while begun.elapsed() < PATIENCE * 2 {
+                file.prepare_cached("SELECT 1")?.query_row([], |_| Ok(()))?;
+            }
+            Ok(())
+        });
+        assert!(timeout(Duration::from_millis(300), endless).await.is_err());
+        // There is one connection, and the question before has it until it ends.
+        connections.ask(|_| Ok(())).await.expect("an answer");
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    }
+}
