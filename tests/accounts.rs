@@ -1,17 +1,13 @@
 //! What is read whole of other vendors, by the real program: mirrored, deleted with proof alone, and beside the listings.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
+pub mod account;
 
-#[path = "accounts/account.rs"]
-mod account;
-mod support;
-
+use crate::support::{self, LIMIT, always, eventually};
 use account::{Account, SPARK_TOKEN, TOKEN, spark as of_spark, spotahome as of_spotahome};
 use mls_sync::sandbox::spark;
 use mls_sync::sandbox::spotahome::{self, SpotahomeSandbox};
 use serde_json::Value;
 use std::time::Duration;
-use support::{LIMIT, always, eventually};
 
 const OTHER_TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQwNzA5MDg4MDB9.othersecretothersecret";
 
@@ -21,7 +17,7 @@ impl Account<SpotahomeSandbox> {
     }
 
     /// So many that are not cancelled.
-    fn open(&self, count: usize) -> Vec<i64> {
+    pub fn open(&self, count: usize) -> Vec<i64> {
         self.sandbox.with_world(|world| {
             let is_open = |id: &i64| world.process(*id).is_some_and(|process| !process.is_cancelled());
             world.ids().into_iter().filter(is_open).take(count).collect()

@@ -1,9 +1,6 @@
 //! What the program shows of accounts: `status --vendor`, `why identity`, `why process` and `demo --vendor`.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{Ended, LIMIT, Program, eventually};
 use mls_sync::sandbox::spark::{self, SparkSandbox};
 use mls_sync::sandbox::spotahome::{self, SpotahomeSandbox};
 use rusqlite::Connection;
@@ -14,7 +11,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use support::{Ended, LIMIT, Program, eventually};
 use tempfile::TempDir;
 
 const ANYWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));

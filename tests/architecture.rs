@@ -1,8 +1,6 @@
 //! Who may import whom, and the other rules of the rooms: checked on the text of `src`.
 
-#[path = "architecture/circles.rs"]
 mod circles;
-#[path = "architecture/source.rs"]
 mod source;
 
 use circles::{Circle, circles, file_steps, module_steps};

@@ -1,9 +1,6 @@
 //! The history of changes, as its consumers read it: `changes`, `history` and what `schema_meta` says of both.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{Ended, LIMIT, Mirror, eventually, small};
 use mls_sync::record::ListingId;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -12,7 +9,6 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use support::{Ended, LIMIT, Mirror, eventually, small};
 
 const FEED: &str = "GAMLS";
 

@@ -1,7 +1,5 @@
 //! What a person can ask of the mirror: reconcile, rejects, feeds, why, status.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
 use mls_sync::record::{DayTime, ListingId};
 use mls_sync::sandbox::{DeletedDetail, Fault, Options, Sandbox};
 use rusqlite::Connection;

@@ -1,9 +1,6 @@
 //! The real program from its start to its end: loads, follows, stops, is killed, goes on.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{KEY, LIMIT, Mirror, eventually, feeds, side_by_side, small, tally};
 use mls_sync::record::{DayTime, Stamp};
 use mls_sync::sandbox::{Fault, Options};
 use rusqlite::Connection;
@@ -11,7 +8,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
-use support::{KEY, LIMIT, Mirror, eventually, feeds, side_by_side, small, tally};
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)

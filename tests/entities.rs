@@ -1,13 +1,9 @@
 //! Agents, offices and open houses by the real program: loaded, followed, deleted with proof, and off where nobody asked for them.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{LIMIT, Mirror, always, eventually, small};
 use mls_sync::sandbox::{Happened, Options};
 use rusqlite::Connection;
 use std::time::Duration;
-use support::{LIMIT, Mirror, always, eventually, small};
 
 /// Agents and offices are read every second, and whole every two.
 const OFTEN: &str = "[agents]\nevery = \"1s\"\n[offices]\nevery = \"1s\"\n[reconcile]\nevery = \"2s\"\nbrake_count = 10\n";

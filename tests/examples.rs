@@ -1,16 +1,12 @@
 //! The programs in `examples/`, in other languages, run against the real one. Those whose language is not installed are
 //! skipped, and say so; with `MLS_SYNC_ALL_EXAMPLES=1`, as in `.ci/run`, that fails.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{LIMIT, Mirror, eventually, small};
 use mls_sync::sandbox::Options;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use support::{LIMIT, Mirror, eventually, small};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)

@@ -1,23 +1,14 @@
 //! Every row of "what bad input gets", by the real program against the sandbox.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-#[path = "faults/coverage.rs"]
 mod coverage;
-#[path = "faults/data.rs"]
 mod data;
-#[path = "faults/machine.rs"]
 mod machine;
-#[path = "faults/politeness.rs"]
 mod politeness;
-#[path = "faults/shared.rs"]
 mod shared;
-mod support;
-#[path = "faults/taken_back.rs"]
 mod taken_back;
-#[path = "faults/vendor.rs"]
 mod vendor;
 
+use crate::support::{KEY, LIMIT, Mirror, always, eventually, feeds, side_by_side, small};
 use mls_sync::sandbox::{Fault, Options};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -27,7 +18,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::{KEY, LIMIT, Mirror, always, eventually, feeds, side_by_side, small};
 
 pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)

@@ -2,7 +2,6 @@
 //!
 //! `MLS_SYNC_FUZZ_SECONDS` lets each of them run so long instead of a fixed number of mutations.
 
-#[path = "fuzz/harness.rs"]
 mod harness;
 
 use rusqlite::Connection;

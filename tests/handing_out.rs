@@ -1,9 +1,6 @@
 //! What batch jobs take from the file: `wait`, `snapshot` and `export`.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{self, Ended, LIMIT, Mirror, always, eventually, feeds, small};
 use mls_sync::record::ListingId;
 use mls_sync::sandbox::Options;
 use rusqlite::Connection;
@@ -13,7 +10,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::{Ended, LIMIT, Mirror, always, eventually, feeds, small};
 
 const FEED: &str = "GAMLS";
 

@@ -1,16 +1,12 @@
 //! What the licence does not let be kept: fields that are never stored, and contents whose time is over.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{LIMIT, Mirror, eventually, small};
 use mls_sync::record::ListingId;
 use mls_sync::sandbox::Options;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;
-use support::{LIMIT, Mirror, eventually, small};
 
 const FEED: &str = "GAMLS";
 

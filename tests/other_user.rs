@@ -1,15 +1,11 @@
 //! Another user of the machine, who is of the database's group and may write nothing, reads the file: while the daemon runs, after
 //! it has stopped, and after it was killed. It needs root, who can become others; without, it is skipped and says so.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{LIMIT, Mirror, eventually, small};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::Command;
 use std::time::Duration;
-use support::{LIMIT, Mirror, eventually, small};
 
 /// Numbers that need no entry in /etc/passwd.
 const GROUP: u32 = 47_110;

@@ -1,9 +1,6 @@
 //! Listing processes by the real program: cancelled ones that the vendor hides, its totals, and a reconcile that changes nothing.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{Ended, LIMIT, Program, eventually};
 use mls_sync::sandbox::spotahome::{Cancelled, Options, SpotahomeSandbox};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -13,7 +10,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use support::{Ended, LIMIT, Program, eventually};
 use tempfile::TempDir;
 
 /// Of header, payload and signature, the second names a user.

@@ -1,9 +1,6 @@
 //! Whatever reading of the vendor's document is true, the file ends equal to the truth.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{LIMIT, Mirror, Program, Settings, eventually, feeds, side_by_side, small};
 use mls_sync::record::{DayTime, FeedId, ListingId, Stamp};
 use mls_sync::sandbox::{
     Bounds, Change, DeletedContent, Foreign, FromMode, HexCase, MediaKey, NextPage, Options, PagePastEnd, RetryAfter, Shape, SortOrder,
@@ -12,7 +9,6 @@ use mls_sync::sandbox::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{LIMIT, Mirror, Program, Settings, eventually, feeds, side_by_side, small};
 
 /// The feeds that share their requests.
 const SHARING: [&str; 3] = ["GAMLS", "NWMLS", "SFAR"];

@@ -1,13 +1,9 @@
 //! The tables for searches: they hold what the live listings say, after whatever happened to these.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{LIMIT, Mirror, eventually, small};
 use rusqlite::{Connection, params};
 use std::fs;
 use std::time::Duration;
-use support::{LIMIT, Mirror, eventually, small};
 
 const SCHEMA: &str = include_str!("../schema.sql");
 /// A live listing of the feed `F`.

@@ -1,16 +1,10 @@
 //! `mls-sync serve`: the partner API over the file, against the vendor that the file mirrors.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-#[path = "serve/chain.rs"]
 mod chain;
-#[path = "serve/http.rs"]
 mod http;
-#[path = "serve/same_answers.rs"]
 mod same_answers;
-#[path = "support/mod.rs"]
-mod support;
 
+use crate::support::{self, KEY, LIMIT, Mirror, eventually, feeds, small};
 use http::{Served, get, post, raw, signed};
 use mls_sync::sandbox::Options;
 use mls_sync::vendor::constellation1::fields::services::{Method, SERVICES};
@@ -18,7 +12,6 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use support::{KEY, LIMIT, Mirror, eventually, feeds, small};
 
 const SYNC: &str = "/services/partner/SyncListings";
 const DETAIL: &str = "/services/partner/GetListingDetail";

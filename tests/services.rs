@@ -1,7 +1,5 @@
 //! The ten services of the partner API: the typed client and the sandbox, each reading of the document, over real HTTP.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
 use mls_sync::record::{Cell, DayTime, Failure, FeedId, Location, Position, Stamp};
 use mls_sync::sandbox::{Bounds, FarDistance, Key, ListForm, MediaKey, NextPage, Options, PagePastEnd, PointForm, Sandbox, Shape};
 use mls_sync::vendor::constellation1::fields::services::{Method, SERVICES, Service};
@@ -18,10 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-#[path = "support/mod.rs"]
-mod support;
-
-use support::{Ended, Mirror};
+use crate::support::{self, Ended, Mirror};
 
 const NOON: &str = "2026-05-01T12:00:00";
 const DOCUMENT_SAMPLE: &str = include_str!("services/sample_request.json");

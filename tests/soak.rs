@@ -2,22 +2,18 @@
 //! daemon that is killed every few seconds, and slow readers that follow the file meanwhile.
 //!
 //! ```text
-//! cargo test --test soak                        about 20 seconds
-//! MLS_SYNC_SOAK=3m cargo test --test soak       as long as it says
+//! cargo test soak::                        about 20 seconds
+//! MLS_SYNC_SOAK=3m cargo test soak::       as long as it says
 //! ```
 //! A line of figures is printed at the end.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{LIMIT, Mirror, Program, feeds};
 use mls_sync::sandbox::{Asked, Options};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{LIMIT, Mirror, Program, feeds};
 
 const USUAL: Duration = Duration::from_secs(20);
 const FEEDS: [&str; 4] = ["GAMLS", "NWMLS", "SFAR", "TREB"];

@@ -1,15 +1,11 @@
 //! Equality that proves itself: what `verify` finds in a file, and between two.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-mod support;
-
+use crate::support::{self, Ended, Mirror, feeds, small};
 use mls_sync::record::ListingId;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use support::{Ended, Mirror, feeds, small};
 
 const FEED: &str = "GAMLS";
 

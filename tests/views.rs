@@ -1,13 +1,11 @@
 //! The views that others build on: what they show, what they hide, and which index answers their usual questions.
 
-mod support;
-
+use crate::support::{Mirror, small};
 use mls_sync::vendor::constellation1::fields::LISTING_DETAILS;
 use rusqlite::types::{Null, Value};
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 use std::collections::BTreeSet;
 use std::fs;
-use support::{Mirror, small};
 
 const SCHEMA: &str = include_str!("../schema.sql");
 const CONSUMERS: &str = include_str!("../docs/consumers.md");

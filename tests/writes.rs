@@ -1,17 +1,11 @@
 //! Changes at Spark and Spotahome by the real program: compared, written down, sent once, and settled by reading alone.
 
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
-#[path = "accounts/account.rs"]
-mod account;
-mod support;
-
-use account::{Account, SPARK_TOKEN, TOKEN, spark as of_spark, spotahome as of_spotahome};
+use crate::accounts::account::{Account, SPARK_TOKEN, TOKEN, spark as of_spark, spotahome as of_spotahome};
+use crate::support::{Ended, LIMIT, Program, eventually};
 use mls_sync::sandbox::spark::{self, SparkSandbox};
 use mls_sync::sandbox::spotahome::{self, SpotahomeSandbox};
 use serde_json::Value;
 use std::time::Duration;
-use support::{Ended, LIMIT, Program, eventually};
 
 const LISTING: &str = "20080917142739989238000000";
 const CREATE: [&str; 9] = ["identities", "create", "--first", "Ann", "--last", "Lost", "--company", "Lost Ltd", "--yes"];
@@ -78,12 +72,6 @@ impl Account<SparkSandbox> {
 }
 
 impl Account<SpotahomeSandbox> {
-    fn open(&self) -> i64 {
-        self.sandbox.with_world(|world| {
-            world.ids().into_iter().find(|id| world.process(*id).is_some_and(|process| !process.is_cancelled())).unwrap()
-        })
-    }
-
     fn writes(&self) -> usize {
         self.sandbox.requests().iter().filter(|asked| asked.method != "GET").count()
     }
@@ -199,7 +187,7 @@ fn a_refusal_is_told_in_the_vendors_words() {
 #[test]
 fn processes_are_assigned_taken_back_and_cancelled() {
     let account = read_spotahome("2s");
-    let id = account.open().to_string();
+    let id = account.open(1)[0].to_string();
     let agent = account.sandbox.with_world(|world| world.agents()[0].clone());
     let of = |sql: &str| account.number(&format!("SELECT {sql} FROM listing_processes WHERE process_id = {id}"));
     account.run(&["processes", "unassign", &id, "--yes"]).succeeded();
@@ -221,7 +209,7 @@ fn processes_are_assigned_taken_back_and_cancelled() {
 fn a_cancellation_is_sent_once_whatever_becomes_of_its_answer() {
     for (lost, state, is_cancelled) in [(true, "done", true), (false, "not_done", false)] {
         let account = read_spotahome("2s");
-        let id = account.open();
+        let id = account.open(1)[0];
         account.sandbox.reconfigure(|options| match lost {
             true => options.lose_answers = 1.0,
             false => options.lose_requests = 1.0,
@@ -237,7 +225,7 @@ fn a_cancellation_is_sent_once_whatever_becomes_of_its_answer() {
 #[test]
 fn reads_that_lag_are_waited_for() {
     let account = read_spotahome("4s");
-    let id = account.open().to_string();
+    let id = account.open(1)[0].to_string();
     account.sandbox.reconfigure(|options| (options.lose_answers, options.read_lag_ms) = (1.0, 1500));
     account.run(&["processes", "cancel", &id, "--yes"]).succeeded();
     assert_eq!((account.state().as_str(), account.writes()), ("done", 1));

@@ -1,7 +1,5 @@
 //! A vendor's sandbox with one account, and a configuration that names it alone.
 
-#![allow(dead_code, unreachable_pub)] // Each test file compiles this alone and uses a part of it.
-
 use crate::support::{Ended, LIMIT, Program};
 use mls_sync::sandbox::spark::{self, SparkSandbox};
 use mls_sync::sandbox::spotahome::{self, SpotahomeSandbox};

@@ -7,7 +7,7 @@
 //! is no import. A path to a module alone (`use super::row;`) is a step to that module's file, unless this file lies below
 //! it: there only what is named through it counts.
 
-use crate::source::Source;
+use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of each node, the nodes that it uses, each with the first line that does.

@@ -65,7 +65,7 @@ fn a_listing_that_is_counted_and_never_shown_keeps_nothing_else_out() {
         let daemon = loaded_but_for(&mirror, &[&phantom]);
         // Windows are asked for a second wider than they claim, so its neighbour may be found first.
         let at = |gap: &Value, end: &str| Stamp::parse(gap[end].as_str().unwrap()).unwrap();
-        let holds = |gap: &Value| at(gap, "from") <= stamp && stamp <= at(gap, "to").plus(crate::seconds(1));
+        let holds = |gap: &Value| at(gap, "from") <= stamp && stamp <= at(gap, "to").plus(super::seconds(1));
         eventually("the known gap holds the listing", LIMIT, || holds(&known_gap(&mirror, "")));
         let gap = known_gap(&mirror, "");
         assert!(seconds_long(&gap) <= 20, "{gap}");
@@ -163,7 +163,7 @@ fn an_answer_that_is_falsely_empty_proves_nothing() {
     let mirror = Mirror::new(small());
     let answers = std::sync::atomic::AtomicU32::new(0);
     // The last days are read in windows that may be shorter than a day, and are read again by polls and look-backs.
-    let recent = mirror.sandbox.with_world(|world| world.now()).minus(crate::seconds(4 * 24 * 3600));
+    let recent = mirror.sandbox.with_world(|world| world.now()).minus(super::seconds(4 * 24 * 3600));
     let history: BTreeSet<String> = by_age(&mirror).into_iter().filter(|(_, stamp)| *stamp < recent).map(|(id, _)| id.0).collect();
     mirror.sandbox.set_fault(
         None,

@@ -1,6 +1,6 @@
 //! Records as no document describes them: each is stored, or kept as sent, and nothing beside it suffers.
 
-use crate::seconds;
+use super::seconds;
 use crate::support::{Ended, LIMIT, Mirror, eventually, small};
 use mls_sync::sandbox::{Fault, Options};
 use rusqlite::types::ValueRef;

@@ -1,6 +1,6 @@
 //! Polls that feeds share: what is wrong with one feed, or with lists of feeds, costs the others nothing.
 
-use crate::seconds;
+use super::seconds;
 use crate::support::{KEY, LIMIT, Mirror, Program, eventually, side_by_side};
 use mls_sync::sandbox::{Asked, Fault, FeedList, Key, Options};
 use serde_json::json;

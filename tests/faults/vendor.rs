@@ -1,6 +1,6 @@
 //! A vendor that answers late, never, too much, in circles or with lies, against the real program.
 
-use crate::seconds;
+use super::seconds;
 use crate::support::{Ended, KEY, LIMIT, Mirror, Program, always, eventually, feeds, side_by_side, small};
 use mls_sync::record::Stamp;
 use mls_sync::sandbox::{Asked, Fault, Options, SortOrder};

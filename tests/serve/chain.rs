@@ -1,7 +1,7 @@
 //! A second mirror follows the first through `serve`.
 
 use super::http::Served;
-use super::support::{Ended, KEY, LIMIT, Mirror, Program, Settings, eventually, feeds, small};
+use crate::support::{Ended, KEY, LIMIT, Mirror, Program, Settings, eventually, feeds, small};
 use mls_sync::sandbox::Options;
 use rusqlite::{Connection, OpenFlags};
 use std::fs;

@@ -1,6 +1,6 @@
 //! A served mirror, and requests to it.
 
-use super::support::{KEY, LIMIT, Mirror, Program, eventually};
+use crate::support::{KEY, LIMIT, Mirror, Program, eventually};
 use md5::{Digest, Md5};
 use serde_json::Value;
 use std::fs;

@@ -1,7 +1,7 @@
 //! The same question to the vendor and to the mirror has the same answer. The sandbox looks at every listing for each answer.
 
 use super::http::{Answer, Served, get, post, raw, signed};
-use super::support::{KEY, Mirror, feeds};
+use crate::support::{KEY, Mirror, feeds};
 use mls_sync::sandbox::Options;
 use serde_json::{Map, Value, json};
 

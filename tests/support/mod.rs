@@ -1,8 +1,5 @@
 //! A mirror under test: the real program in a directory of its own, beside a sandbox that it mirrors.
 
-#![allow(dead_code, unreachable_pub)] // Each test file compiles this alone and uses a part of it.
-#![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-
 use mls_sync::record::{FeedId, ListingId};
 use mls_sync::sandbox::{self, Asked, Options, Sandbox, World};
 use mls_sync::store::verify::verify;
@@ -121,7 +118,7 @@ pub struct Mirror {
     dir: TempDir,
     runs: AtomicU32,
     // Last: the sandbox runs on it.
-    runtime: tokio::runtime::Runtime,
+    _runtime: tokio::runtime::Runtime,
 }
 
 impl Mirror {
@@ -136,7 +133,7 @@ impl Mirror {
         let feeds = world.feeds().into_iter().map(|feed| feed.0).collect();
         let sandbox = runtime.block_on(Sandbox::serve(world, SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
         let settings = Settings { feeds, base_url: sandbox.url(), ..Settings::default() };
-        let mirror = Mirror { sandbox, settings, dir: tempfile::tempdir().unwrap(), runs: AtomicU32::new(0), runtime };
+        let mirror = Mirror { sandbox, settings, dir: tempfile::tempdir().unwrap(), runs: AtomicU32::new(0), _runtime: runtime };
         mirror.configure();
         mirror
     }
