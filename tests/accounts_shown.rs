@@ -34,7 +34,7 @@ impl Accounts {
         let accounts = Accounts {
             spark: runtime.block_on(SparkSandbox::start(spark, ANYWHERE)).unwrap(),
             spotahome: runtime.block_on(SpotahomeSandbox::start(spotahome, ANYWHERE)).unwrap(),
-            dir: tempfile::tempdir().unwrap(),
+            dir: crate::support::directory(),
             runs: AtomicU32::new(0),
             _runtime: runtime,
         };
@@ -233,7 +233,7 @@ fn the_running_process_asks_for_another_command() {
 
 #[test]
 fn the_demo_of_an_account_follows_it_and_finds_no_difference() {
-    let dir = TempDir::new().unwrap();
+    let dir = crate::support::directory();
     let demo = |vendor: &str, more: &[&str]| {
         let (file, output) = (dir.path().join(format!("{vendor}.db")), dir.path().join(format!("{vendor}.out")));
         let words = [&["demo", "--vendor", vendor, "--database", file.to_str().unwrap()], more].concat();

@@ -23,7 +23,7 @@ async fn churn_loses_nothing(order: SortOrder) {
     let feeds = vec!["GAMLS".to_owned()];
     let options = Options { feeds, listings, deleted: listings / 20, page_size, order, churn: 20.0, ..Options::default() };
     let sandbox = Sandbox::start(options.clone(), SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = crate::support::directory();
     let (config, database) = (directory.path().join("config.toml"), directory.path().join("mls.db"));
     let text = format!(
         "database = {database:?}\n[constellation1]\nbase_url = {:?}\nclient = {:?}\nfeeds = [\"GAMLS\"]\n\

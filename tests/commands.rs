@@ -50,7 +50,7 @@ impl Mirror {
         let sandbox = Sandbox::start(options, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         // The newest listing is old enough to be read.
         sandbox.with_world(|world| world.advance(Duration::from_secs(10)));
-        let directory = TempDir::new().unwrap();
+        let directory = crate::support::directory();
         let config = format!(
             "database = {:?}\n[rate]\nrequests_per_second = 1000\nmax_in_flight = 4\n[poll]\ninterval = \"100ms\"\n{more}\n[constellation1]\nbase_url = \"{}\"\nclient = \"demo\"\n",
             directory.path().join("mls.db"),

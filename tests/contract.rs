@@ -408,7 +408,7 @@ fn config_without_a_key(directory: &Path) -> PathBuf {
 
 #[test]
 fn the_unit_does_not_restart_what_a_restart_cannot_help() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = crate::support::directory();
     let config = config_without_a_key(directory.path());
     let output = program().current_dir(&directory).arg("--config").arg(config).arg("run").output().expect("the program starts");
     assert_eq!(output.status.code().map(|code| code.to_string()).as_deref(), Some(unit("RestartPreventExitStatus")));
@@ -418,7 +418,7 @@ fn the_unit_does_not_restart_what_a_restart_cannot_help() {
 #[test]
 fn the_credential_of_the_unit_is_the_one_that_the_program_looks_for() {
     let (name, _) = unit("LoadCredential").split_once(':').expect("a name and a path");
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = crate::support::directory();
     let config = config_without_a_key(directory.path());
     std::fs::write(directory.path().join(name), "key\n").expect("the credential is written");
     let mut command = program();
@@ -435,7 +435,7 @@ fn names(directory: &Path) -> BTreeSet<String> {
 
 #[test]
 fn a_database_of_the_program_can_be_read_by_others_when_the_program_has_stopped() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = crate::support::directory();
     let path = directory.path().join("mls.db");
     let (store, writer) = Store::open(&path, &LISTINGS).expect("the store opens");
     drop(store);
@@ -490,7 +490,7 @@ fn coverage_passes_over_known_gaps_in_a_column_of_its_own_and_steps_back_by_what
 
 #[test]
 fn the_file_holds_what_schema_sql_says() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = crate::support::directory();
     let path = directory.path().join("mls.db");
     drop(Store::open(&path, &LISTINGS).expect("the store opens"));
     let file = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens for reading");

@@ -38,7 +38,7 @@ struct Old {
 
 impl Old {
     fn new() -> Old {
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = crate::support::directory();
         let path = dir.path().join("mls.db");
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1.sqlite");
         fs::copy(fixture, &path).expect("the fixture is copied");
@@ -110,7 +110,7 @@ fn schema(connection: &Connection) -> Vec<String> {
 
 #[test]
 fn a_file_of_version_1_gets_the_schema_of_a_fresh_one() {
-    let (old, fresh) = (Old::new(), tempfile::tempdir().expect("a directory"));
+    let (old, fresh) = (Old::new(), crate::support::directory());
     old.migrate();
     let path = fresh.path().join("fresh.db");
     drop(Store::open(&path, &LISTINGS).expect("it is created"));

@@ -29,7 +29,7 @@ impl Account {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sandbox = runtime.block_on(SpotahomeSandbox::start(options, anywhere)).unwrap();
-        let account = Account { sandbox, dir: tempfile::tempdir().unwrap(), runs: AtomicU32::new(0), _runtime: runtime };
+        let account = Account { sandbox, dir: crate::support::directory(), runs: AtomicU32::new(0), _runtime: runtime };
         account.write("token", TOKEN);
         account.configure("");
         account

@@ -7,7 +7,7 @@ use mls_sync::sandbox::{
     StampGrain,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The feeds that share their requests.
@@ -423,17 +423,20 @@ fn consumers_never_see_a_deleted_listing_flicker_back() {
         let mut revived: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut running = mirror.start(&["run"]);
         eventually("there is a file", LIMIT, || mirror.is_ready());
-        let done = AtomicBool::new(false);
+        let (done, looks) = (AtomicBool::new(false), AtomicU32::new(0));
         let watch = std::thread::scope(|scope| {
             let consumer = scope.spawn(|| {
                 let mut watch = Watch::default();
                 while !done.load(Ordering::Relaxed) {
                     watch.look(mirror.keys("SELECT feed_id, listing_id FROM live_listings"));
+                    looks.fetch_add(1, Ordering::Relaxed);
                     std::thread::sleep(Duration::from_millis(3));
                 }
                 watch
             });
-            for _ in 0..100 {
+            let mut changes = 0;
+            while changes < 100 || looks.load(Ordering::Relaxed) <= 100 && changes < 1_000 {
+                changes += 1;
                 if let Some((FeedId(feed), ListingId(listing), Change::Revived)) = mirror.sandbox.with_world(|world| world.random_change())
                 {
                     *revived.entry((feed, listing)).or_default() += 1;

@@ -538,7 +538,7 @@ fn cell(kind: Kind, value: &Value) -> Sql {
 
 /// Compares a true file with the truth after this change to it.
 fn after(options: &Options, change: &str) -> verify::Verdict {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = crate::support::directory();
     let path = directory.path().join("listings.db");
     let truths = World::new(options.clone()).truths();
     file(&path, &truths).execute_batch(change).unwrap();

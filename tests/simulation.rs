@@ -82,7 +82,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const KEPT: &str = include_str!("simulation/seeds.txt");
 const KEPT_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/seeds.txt");
 /// Seeds of an ordinary `cargo test`.
-const USUAL_SEEDS: u64 = 100;
+const USUAL_SEEDS: u64 = 40;
 /// A sabotage that as many seeds do not find out is not found out.
 const SABOTAGE_SEEDS: u64 = 60;
 

@@ -11,6 +11,7 @@ use crate::record::{Field, Kind, NamedBy};
 use crate::vendor::constellation1::fields::LISTING_DETAILS;
 use crate::vendor::constellation1::fields::entities::LISTING_SUMMARY;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ pub(super) fn record(state: &ListingState, content_options: ContentOptions, pres
         }
         let value = value(state, &attributes, content_options, (index, field));
         let value = if field.kind == Kind::Loose { loose(value, native(state, field, presentation.half)) } else { value };
-        members.push_field(field, presentation, &value.to_string());
+        members.push_field(field, presentation, &written(&value));
     }
     if content_options.unknown_members && !bare {
         for (name, value) in unknown(state) {
@@ -79,7 +80,7 @@ pub(super) fn summary(state: &ListingState, content_options: ContentOptions, pre
     for field in LISTING_SUMMARY.iter().filter(|field| shows(presentation.half, field.named_by)) {
         let index = LISTING_DETAILS.iter().position(|known| known.wire == field.wire);
         let value = index.map_or(json!(attributes.status), |index| field_value(state, &attributes, content_options, index));
-        members.push_field(field, presentation, &value.to_string());
+        members.push_field(field, presentation, &written(&value));
     }
     Arc::from(members.close())
 }
@@ -125,6 +126,11 @@ impl Members {
         self.0.push('}');
         self.0
     }
+}
+
+/// Most fields of a listing are null.
+fn written(value: &Value) -> Cow<'static, str> {
+    if value.is_null() { Cow::Borrowed("null") } else { Cow::Owned(value.to_string()) }
 }
 
 fn shows(half: DocumentHalf, named_by: NamedBy) -> bool {

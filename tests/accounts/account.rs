@@ -54,7 +54,7 @@ pub fn spark(options: spark::Options) -> Account<SparkSandbox> {
 impl<S> Account<S> {
     pub fn of(start: impl FnOnce(&tokio::runtime::Runtime) -> S) -> Account<S> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Account { sandbox: start(&runtime), dir: tempfile::tempdir().unwrap(), runs: AtomicU32::new(0), _runtime: runtime }
+        Account { sandbox: start(&runtime), dir: crate::support::directory(), runs: AtomicU32::new(0), _runtime: runtime }
     }
 
     pub fn configure(&self, sections: &str) {

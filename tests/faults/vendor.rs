@@ -245,7 +245,7 @@ fn tls_that_fails_is_told_in_words_and_tried_again() {
 fn a_name_that_cannot_be_resolved_is_told_in_words_and_tried_again() {
     let too_long = format!("https://{}.invalid", "a".repeat(70));
     no_tls(&too_long, &["no connection", "name in base_url"], &[]);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = crate::support::directory();
     let aliases = directory.path().join("aliases");
     std::fs::write(&aliases, format!("vendor {}.invalid\n", "a".repeat(70))).unwrap();
     let aliases = ("HOSTALIASES", aliases.to_str().unwrap());

@@ -261,7 +261,7 @@ impl Driver {
             options: scenario.plan.clone(),
             feed: FeedId(FEED.to_owned()),
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
-            directory: tempfile::tempdir().expect("a directory"),
+            directory: crate::support::directory(),
             generation: 0,
             process: None,
             oracle: Oracle::default(),

@@ -20,6 +20,8 @@ use tempfile::TempDir;
 pub const KEY: &str = "s3cr3t-KEY-9f41c07be2";
 /// No command of a test takes longer, unless the test says so.
 pub const LIMIT: Duration = Duration::from_secs(60);
+/// What the files of all tests may take at a time, in bytes.
+const NEEDED: u64 = 2 << 30;
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -133,7 +135,7 @@ impl Mirror {
         let feeds = world.feeds().into_iter().map(|feed| feed.0).collect();
         let sandbox = runtime.block_on(Sandbox::serve(world, SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
         let settings = Settings { feeds, base_url: sandbox.url(), ..Settings::default() };
-        let mirror = Mirror { sandbox, settings, dir: tempfile::tempdir().unwrap(), runs: AtomicU32::new(0), _runtime: runtime };
+        let mirror = Mirror { sandbox, settings, dir: directory(), runs: AtomicU32::new(0), _runtime: runtime };
         mirror.configure();
         mirror
     }
@@ -515,6 +517,15 @@ pub fn always(what: &str, span: Duration, mut holds: impl FnMut() -> bool) {
 /// Waits after a look that began then. One that runs a program must not keep the machine from what it looks for.
 fn look_again(begun: Instant) {
     std::thread::sleep(LOOK_EVERY.max(4 * begun.elapsed()));
+}
+
+/// A directory that is removed at the end, in memory where there is enough for the files of all tests: each page is synced to the
+/// disk, and tests would wait for that most of the time.
+pub fn directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let free = rustix::fs::statvfs(memory).map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize));
+    let made = if free >= NEEDED { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a directory can be made")
 }
 
 /// Runs independent cases side by side: they mostly wait.
