@@ -477,7 +477,7 @@ impl<S> Account<S> {
 
 /// How many seeds are played; CONTRIBUTING.md names the variable.
 fn seeds() -> u64 {
-    std::env::var("MLS_SYNC_WRITE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2)
+    std::env::var("MLS_SYNC_WRITE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(1)
 }
 
 #[test]

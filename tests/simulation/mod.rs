@@ -39,7 +39,7 @@
 //! deletion stands, because `Status=0` may return the deleted listing too. The world's clock ticks between the two.
 //!
 //! ```text
-//! cargo test simulation::                                     the seeds of seeds.txt, then 100, each both ways
+//! cargo test simulation::                                     the seeds of seeds.txt, then 40, each both ways
 //! MLS_SYNC_SIM_SEEDS=20000 cargo test simulation::            a long run
 //! MLS_SYNC_SIM_SEED=58 MLS_SYNC_SIM_TRACE=1 cargo test simulation::the_file -- --nocapture
 //! ```
@@ -79,7 +79,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Seeds that failed once. Lines that begin with # tell of them.
-const KEPT: &str = include_str!("simulation/seeds.txt");
+const KEPT: &str = include_str!("seeds.txt");
 const KEPT_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/seeds.txt");
 /// Seeds of an ordinary `cargo test`.
 const USUAL_SEEDS: u64 = 40;
