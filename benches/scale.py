@@ -1,8 +1,8 @@
 """Measures how the time of each kind of work grows with the number of listings in the file.
 
     cargo build --release --bins --example throughput
-    python3 benches/scale.py > scale.csv
-    python3 benches/plot.py scale.csv > docs/scale.svg
+    python3 benches/scale.py > docs/scale.csv
+    python3 benches/plot.py docs/scale.csv > docs/scale.svg
 
 One vendor serves the same prepared listings to all sizes; each size is loaded into a new file, which is removed afterwards. The
 largest needs 5 GB of disk and 5 GB of memory, nearly all of it for the vendor. Times are CPU seconds, so that other programs on the
@@ -25,7 +25,7 @@ import urllib.request
 TOUCHED, POLLS = 200, 10
 CHANGED_LISTINGS = """SELECT change_seq, feed_id, listing_id, deleted_at, deleted_cause, price, listing_status
     FROM listings WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"""
-CHANGES = "SELECT change_seq, feed_id, listing_id, kind, changed_at FROM changes WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"
+CHANGES = "SELECT seq, feed_id, key, kind, at FROM changes WHERE seq > ? ORDER BY seq LIMIT 1000"
 COLUMNS = """listings load load_requests peak_mib file_bytes open once status changed_listings changes
     idle_poll idle_poll_bytes poll poll_bytes reconcile reconcile_requests reconcile_peak_mib""".split()
 
@@ -78,7 +78,7 @@ class Mirror:
         return self.ask("SELECT sum(requests) FROM request_counts WHERE period = 'day'")[0][0]
 
     def newest(self):
-        return self.ask("SELECT max(change_seq) FROM changes")[0][0]
+        return self.ask("SELECT max(seq) FROM changes")[0][0]
 
     def touch(self, count):
         """Stamps listings anew, and waits until the file holds them."""
@@ -145,7 +145,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--program", default="target/release/mls-sync")
     arguments.add_argument("--server", default="target/release/examples/throughput")
-    arguments.add_argument("--sizes", default="1000,10000,20000,50000,100000,250000,500000,1000000")
+    arguments.add_argument("--sizes", default="1000,10000,20000,50000,100000,250000,1000000")
     arguments = arguments.parse_args()
     sizes = [int(size) for size in arguments.sizes.split(",")]
     server = subprocess.Popen([arguments.server, "--serve", "--listings", str(max(sizes))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -3,8 +3,9 @@
 //! By default 3,000 listings on pages of 40; `MLS_SYNC_FULL=1` makes it 20,000 on the vendor's usual pages of 200:
 //!
 //! ```text
-//! MLS_SYNC_FULL=1 cargo test --release churn:: -- --nocapture
+//! MLS_SYNC_FULL=1 cargo test --release --test all churn:: -- --nocapture
 //! ```
+
 use mls_sync::sandbox::{Options, Sandbox, SortOrder, verify};
 use std::net::SocketAddr;
 use std::path::Path;

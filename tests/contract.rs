@@ -211,6 +211,16 @@ fn what_it_survives_is_shown_by_tests_that_exist_and_every_fault_has_its_entry()
 }
 
 #[test]
+fn every_file_of_tests_is_part_of_the_test_program() {
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")).expect("a directory");
+    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"));
+    let modules: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".rs")?.to_owned())).filter(|name| name != "main").collect();
+    let named = |module: &&String| include_str!("main.rs").lines().any(|line| line == format!("mod {module};"));
+    let missing: Vec<&String> = modules.iter().filter(|module| !named(module)).collect();
+    assert!(modules.len() > 20 && missing.is_empty(), "tests/main.rs does not name {missing:?}");
+}
+
+#[test]
 fn every_key_of_the_documents_is_in_the_example() {
     // A key without a default is shown in a comment.
     let example = EXAMPLE.replace("# access_token_file =", "access_token_file =").replace("# token_file =", "token_file =");

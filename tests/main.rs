@@ -1,9 +1,10 @@
-//! All tests that run the program, in one program of their own: they wait more than they work, so they wait together.
+//! All tests below `tests/`, as one test program. Cargo runs test programs one after the other, and the tests of one side by side;
+//! most of them wait.
 
 #![allow(clippy::unwrap_used)] // A helper that fails has failed its test.
-#![allow(unreachable_pub)] // There is no public part here, so `pub` says enough.
+#![allow(unreachable_pub)] // Nobody uses this from outside, so `pub` and `pub(crate)` mean the same.
 
-// It takes longest, and tests are begun in the order of their names.
+// The simulation takes longest. Tests begin in the order of their names, so its name begins with an a.
 #[path = "simulation/mod.rs"]
 mod a_simulation;
 mod accounts;

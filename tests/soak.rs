@@ -2,8 +2,8 @@
 //! daemon that is killed every few seconds, and slow readers that follow the file meanwhile.
 //!
 //! ```text
-//! cargo test soak::                        about 20 seconds
-//! MLS_SYNC_SOAK=3m cargo test soak::       as long as it says
+//! cargo test --test all soak::                        about 20 seconds
+//! MLS_SYNC_SOAK=3m cargo test --test all soak::       as long as it says
 //! ```
 //! A line of figures is printed at the end.
 

@@ -128,7 +128,7 @@ impl Members {
     }
 }
 
-/// Most fields of a listing are null.
+/// A value as JSON text. Most fields of a listing are null, and need no text of their own.
 fn written(value: &Value) -> Cow<'static, str> {
     if value.is_null() { Cow::Borrowed("null") } else { Cow::Owned(value.to_string()) }
 }

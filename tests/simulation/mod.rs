@@ -39,9 +39,9 @@
 //! deletion stands, because `Status=0` may return the deleted listing too. The world's clock ticks between the two.
 //!
 //! ```text
-//! cargo test simulation::                                     the seeds of seeds.txt, then 40, each both ways
-//! MLS_SYNC_SIM_SEEDS=20000 cargo test simulation::            a long run
-//! MLS_SYNC_SIM_SEED=58 MLS_SYNC_SIM_TRACE=1 cargo test simulation::the_file -- --nocapture
+//! cargo test --test all simulation::                          the seeds of seeds.txt and 0 to 39, each both ways
+//! MLS_SYNC_SIM_SEEDS=20000 cargo test --test all simulation:: a long run
+//! MLS_SYNC_SIM_SEED=58 MLS_SYNC_SIM_TRACE=1 cargo test --test all simulation::the_file -- --nocapture
 //! ```
 //! A seed that fails is printed with how to repeat it, and is added to `tests/simulation/seeds.txt`, which always runs
 //! first. What a seed stands for changes with every change of what it draws.
@@ -63,6 +63,7 @@
 //! - Windows read page by page where one answer must hold them: in `plan/feed.rs`, `is_snapshot` as `false`; or, where they
 //!   cannot be cut, in `plan/paging/agreement.rs`, `agrees` as `true`; with `MLS_SYNC_SIM_WILD=swap`.
 //! - A deletion that nobody confirmed: in `sync/session.rs`, `on_one`, `Confirmation::Gone` in place of `Present`.
+
 mod answers;
 mod changes;
 mod claims;
@@ -142,7 +143,9 @@ fn the_file_is_the_world_after_quiet() {
                     match guarded(seed, way, Sabotage::None) {
                         Ok(stats) => total.lock().unwrap().add(stats),
                         Err(what) => {
-                            eprintln!("seed {seed}, {way:?}: {what}\n  MLS_SYNC_SIM_SEED={seed} cargo test simulation::the_file\n");
+                            eprintln!(
+                                "seed {seed}, {way:?}: {what}\n  MLS_SYNC_SIM_SEED={seed} cargo test --test all simulation::the_file\n"
+                            );
                             failed.lock().unwrap().push(seed);
                         }
                     }
