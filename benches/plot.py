@@ -1,6 +1,6 @@
 """Draws the measurements of scale.py: python3 benches/plot.py scale.csv > docs/scale.svg
 
-Each line is a CPU time divided by the same one at the fewest listings, on logarithmic axes. What grows no worse than n log n stays below
+Each line is a measure divided by the same one at the fewest listings, on logarithmic axes. What grows no worse than n log n stays below
 the dashed line.
 """
 

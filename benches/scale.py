@@ -22,7 +22,7 @@ import tempfile
 import time
 import urllib.request
 
-TOUCHED, POLLS = 200, 10
+TOUCHED, POLLS, LONGEST = 200, 10, 300
 CHANGED_LISTINGS = """SELECT change_seq, feed_id, listing_id, deleted_at, deleted_cause, price, listing_status
     FROM listings WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"""
 CHANGES = "SELECT seq, feed_id, key, kind, at FROM changes WHERE seq > ? ORDER BY seq LIMIT 1000"
@@ -82,9 +82,11 @@ class Mirror:
 
     def touch(self, count):
         """Stamps listings anew, and waits until the file holds them."""
-        wanted = self.newest() + count
+        wanted, begun = self.newest() + count, time.monotonic()
         urllib.request.urlopen(f"{self.vendor}/touch/{count}").read()
         while self.newest() < wanted:
+            if time.monotonic() > begun + LONGEST:
+                sys.exit(f"{count} listings that changed are not in the file after {LONGEST} seconds")
             time.sleep(0.05)
 
 
@@ -103,6 +105,14 @@ def spent(process):
 def polls(mirror):
     """CPU seconds and bytes written of a poll that finds nothing, and of one that finds changes."""
     process = mirror.start("run")
+    try:
+        return measured_polls(mirror, process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measured_polls(mirror, process):
     for count in (TOUCHED, 1):  # From here on its caches are as they stay, and what a poll reads again is one listing.
         mirror.touch(count)
         time.sleep(2)
@@ -114,8 +124,6 @@ def polls(mirror):
     for _ in range(changed):
         mirror.touch(TOUCHED)
     busy = [(after - before) / changed for before, after in zip(before, spent(process))]
-    process.terminate()
-    process.wait()
     return (*idle, *busy)
 
 

@@ -102,7 +102,7 @@ fn compare(command: &str, peer: &child::Load, load: &child::Load, count: f64) ->
     }
     let (wall, cpu) = (peer.wall.as_secs_f64(), peer.cpu());
     println!(
-        "{command}: {wall:.2} s, {:.1} times the load; {cpu:.2} CPU s, {:.1} times; peak memory {:.0} MB",
+        "{command}: {wall:.2} s, {:.1} times the load; {cpu:.2} CPU s, {:.1} times; peak memory {:.0} MiB",
         wall / load.wall.as_secs_f64(),
         cpu / load.cpu(),
         peer.peak_kib as f64 / 1024.0
@@ -123,7 +123,7 @@ fn report((count, pages): (f64, f64), load: &child::Load, (scan, store): (Durati
     for (thread, seconds) in &load.threads {
         println!("    {thread:<14}{seconds:>9.2} s");
     }
-    println!("peak memory       {:>9.0} MB", load.peak_kib as f64 / 1024.0);
+    println!("peak memory       {:>9.0} MiB", load.peak_kib as f64 / 1024.0);
     println!("file / bare rows  {:>9.2}", load.bytes as f64 / copy.bytes as f64);
     println!("requests / pages  {:>9.2} ({} / {pages})", load.requests as f64 / pages, load.requests);
 }

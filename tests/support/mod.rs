@@ -523,7 +523,7 @@ fn look_again(begun: Instant) {
 /// mostly wait for the syncs of SQLite.
 pub fn directory() -> TempDir {
     let memory = Path::new("/dev/shm");
-    // A test runs a copy of the program.
+    // A test runs a copy of the program from there.
     let fits = |found: rustix::fs::StatVfs| {
         let room = found.f_bavail.saturating_mul(found.f_frsize);
         room >= NEEDED && !found.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC)
