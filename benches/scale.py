@@ -4,12 +4,12 @@
     python3 benches/scale.py > docs/scale.csv
     python3 benches/plot.py docs/scale.csv > docs/scale.svg
 
-One vendor serves the same prepared listings to all sizes; each size is loaded into a new file, which is removed afterwards. The
-largest needs 5 GB of disk and 5 GB of memory, nearly all of it for the vendor. Times are CPU seconds, so that other programs on the
-machine matter little.
+One vendor serves the same prepared listings to all sizes; each size is loaded into a new file, and all files are removed at the end. They
+need 7 GB of disk, and the vendor 5 GB of memory. Times are CPU seconds, so that other programs on the machine matter less.
 """
 
 import argparse
+import contextlib
 import csv
 import glob
 import gzip
@@ -22,7 +22,7 @@ import tempfile
 import time
 import urllib.request
 
-TOUCHED, POLLS, LONGEST = 200, 10, 300
+TOUCHED, POLLS, CHANGES_SEEN, LONGEST = 200, 30, 5, 300
 CHANGED_LISTINGS = """SELECT change_seq, feed_id, listing_id, deleted_at, deleted_cause, price, listing_status
     FROM listings WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"""
 CHANGES = "SELECT seq, feed_id, key, kind, at FROM changes WHERE seq > ? ORDER BY seq LIMIT 1000"
@@ -102,51 +102,57 @@ def spent(process):
     return ticks / 1e9, int(written)
 
 
-def polls(mirror):
-    """CPU seconds and bytes written of a poll that finds nothing, and of one that finds changes."""
-    process = mirror.start("run")
+def polls(mirrors):
+    """CPU seconds and bytes written of a poll that finds nothing, and of one that finds changes, of each file. All processes run at the
+    same time: the same poll may take twice as long when the machine does something else."""
+    processes = [mirror.start("run") for mirror in mirrors]
     try:
-        return measured_polls(mirror, process)
+        for count in (TOUCHED, 1):  # From here on its caches are as they stay, and what a poll reads again is one listing.
+            for mirror in mirrors:
+                mirror.touch(count)
+            time.sleep(2)
+        before = [spent(process) for process in processes]
+        time.sleep(POLLS)
+        idle = [difference(spent(process), begun, POLLS) for process, begun in zip(processes, before)]
+        busy = [(0, 0)] * len(mirrors)
+        for _ in range(CHANGES_SEEN):
+            for place, (mirror, process) in enumerate(zip(mirrors, processes)):
+                begun = spent(process)
+                mirror.touch(TOUCHED)
+                busy[place] = [sum(parts) for parts in zip(busy[place], difference(spent(process), begun, CHANGES_SEEN))]
+        return [(*idle, *busy) for idle, busy in zip(idle, busy)]
     finally:
-        process.terminate()
-        process.wait()
+        for process in processes:
+            process.terminate()
+            process.wait()
 
 
-def measured_polls(mirror, process):
-    for count in (TOUCHED, 1):  # From here on its caches are as they stay, and what a poll reads again is one listing.
-        mirror.touch(count)
-        time.sleep(2)
-    before = spent(process)
-    time.sleep(POLLS)
-    idle = [(after - before) / POLLS for before, after in zip(before, spent(process))]
-    before = spent(process)
-    changed = 5
-    for _ in range(changed):
-        mirror.touch(TOUCHED)
-    busy = [(after - before) / changed for before, after in zip(before, spent(process))]
-    return (*idle, *busy)
+def difference(after, before, count):
+    return [(after - before) / count for after, before in zip(after, before)]
 
 
-def measure(program, vendor, listings):
-    with tempfile.TemporaryDirectory() as directory:
-        vendor = f"{vendor}/{listings}"
-        # Everything that comes by itself is switched off, so that only what is measured runs.
-        mirror = Mirror(program, directory, vendor, ["GAMLS"], f"""
-            backfill = {{ since = "{oldest(vendor)}" }}
-            poll = {{ interval = "1s", settle = "0s", overlap = "0s" }}
-            lookback = {{ ladder = [], ahead = "0s" }}
-            reconcile = {{ every = "0s" }}
-        """)
-        load, peak = mirror.run("run", "--backfill")
-        asked = mirror.requests()
-        commands = [mirror.fastest(*words) for words in (("rejects",), ("run", "--once"), ("status", "--json"))]
-        middle = (mirror.newest() - 1000) // 2
-        queries = [mirror.fastest_answer(query, middle) for query in (CHANGED_LISTINGS, CHANGES)]
-        polled = polls(mirror)
-        before = mirror.requests()
-        reconcile, reconcile_peak = mirror.run("reconcile")
-        size, again = os.path.getsize(mirror.file), mirror.requests() - before
-        return [listings, load, asked, peak, size, *commands, *queries, *polled, reconcile, again, reconcile_peak]
+def load(program, directory, vendor, listings):
+    """A mirror of so many listings, and what its load and the commands and queries on its file take."""
+    vendor = f"{vendor}/{listings}"
+    # Everything that comes by itself is switched off, so that only what is measured runs.
+    mirror = Mirror(program, directory, vendor, ["GAMLS"], f"""
+        backfill = {{ since = "{oldest(vendor)}" }}
+        poll = {{ interval = "1s", settle = "0s", overlap = "0s" }}
+        lookback = {{ ladder = [], ahead = "0s" }}
+        reconcile = {{ every = "0s" }}
+    """)
+    loading, peak = mirror.run("run", "--backfill")
+    asked, size = mirror.requests(), os.path.getsize(mirror.file)
+    commands = [mirror.fastest(*words) for words in (("rejects",), ("run", "--once"), ("status", "--json"))]
+    middle = (mirror.newest() - 1000) // 2
+    queries = [mirror.fastest_answer(query, middle) for query in (CHANGED_LISTINGS, CHANGES)]
+    return mirror, [listings, loading, asked, peak, size, *commands, *queries]
+
+
+def reconcile(mirror):
+    before = mirror.requests()
+    spent, peak = mirror.run("reconcile")
+    return [spent, mirror.requests() - before, peak]
 
 
 def main():
@@ -158,11 +164,15 @@ def main():
     sizes = [int(size) for size in arguments.sizes.split(",")]
     server = subprocess.Popen([arguments.server, "--serve", "--listings", str(max(sizes))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     vendor = server.stdout.readline().strip()
-    rows = csv.writer(sys.stdout)
-    rows.writerow(COLUMNS)
-    for size in sizes:
-        rows.writerow(f"{value:.6g}" for value in measure(arguments.program, vendor, size))
-        sys.stdout.flush()
+    with contextlib.ExitStack() as kept:
+        directories = [kept.enter_context(tempfile.TemporaryDirectory()) for _ in sizes]
+        loaded = [load(arguments.program, directory, vendor, size) for directory, size in zip(directories, sizes)]
+        polled = polls([mirror for mirror, _ in loaded])
+        rows = csv.writer(sys.stdout)
+        rows.writerow(COLUMNS)
+        for (mirror, measures), of_polls in zip(loaded, polled):
+            rows.writerow(f"{value:.6g}" for value in [*measures, *of_polls, *reconcile(mirror)])
+            sys.stdout.flush()
     server.stdin.close()
 
 
