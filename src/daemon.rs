@@ -33,6 +33,7 @@ use crate::vendor::{Limiter, Vendor};
 use accounts::Account;
 use control::Control;
 use housekeeper::{Budget, Housekeeper};
+use indicatif::ProgressBar;
 pub(crate) use run::{RunOptions, RunOutcome};
 use sd_notify::NotifyState;
 use secrecy::SecretString;
@@ -132,10 +133,14 @@ impl Daemon {
         let (store, once) = (tools.store.clone(), options.once);
         store.configure(store_options(&config)).await?;
         store.save_reso(config.reso.rows()).await?;
-        search::switch(&config, &store, &tools.stop).await?;
+        let is_bulk_load = options.backfill && listings.is_some() && search::defer(&store).await?;
+        let is_built = is_bulk_load || search::build_first(&config, &store, &tools.stop).await?;
         let of_listings = listings.iter().map(|(supervisor, _)| budget(&config, &supervisor.tools.vendor));
         let budgets: Vec<Budget> = of_listings.chain(accounts.iter().map(Account::budget)).collect();
         let mut services = JoinSet::new();
+        if !is_built && !once {
+            services.spawn(search::build_later(config.clone(), store.clone(), tools.stop.clone()));
+        }
         services.spawn(watchdog::watch(tools.clone(), budgets.iter().map(|budget| Arc::clone(&budget.limiter)).collect()));
         let mut housekeeper = Housekeeper::begin(store.clone(), troubles, budgets, once).await?;
         if !once {
@@ -149,11 +154,18 @@ impl Daemon {
         {
             services.spawn(control.serve(None));
         }
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             outcome = work((&mut listings, control), &accounts, &tools, &options) => outcome,
             error = housekeeper.failed() => Err(error),
             error = failed(&mut services) => Err(error),
         };
+        if is_bulk_load && let Ok(loaded) = &mut outcome {
+            // The watchdog would take the writer for stuck, and the terminal shows the feeds' bars.
+            services.shutdown().await;
+            let built = search::build(&config, &store, ProgressBar::hidden(), &tools.stop).await;
+            loaded.stopped |= tools.stop.is_cancelled();
+            outcome = built.map_err(Into::into).and(outcome);
+        }
         // The housekeeper of a run that ends has no time for it.
         while once && !options.dry_run && outcome.is_ok() && !tools.stop.is_cancelled() && store.purge(mirror_time()).await? {}
         notify(&[NotifyState::Stopping]);

@@ -1,6 +1,7 @@
 //! The outside world, out: the SQLite file that consumers read.
 
 mod absences;
+mod bulk_load;
 mod census;
 mod change_reader;
 mod changes;

@@ -1,6 +1,7 @@
 //! The tables for searches: they hold what the live listings say, after whatever happened to these.
 
-use crate::support::{LIMIT, Mirror, eventually, small};
+use crate::support::{LIMIT, Mirror, Program, eventually, small};
+use mls_sync::sandbox::Options;
 use rusqlite::{Connection, params};
 use std::fs;
 use std::time::Duration;
@@ -259,4 +260,84 @@ fn a_building_that_is_killed_leaves_nothing_and_begins_again() {
     assert!(killed > 0, "all were faster");
     mirror.once();
     check(&Connection::open(mirror.database()).unwrap());
+}
+
+/// The objects of a file's schema.
+fn schema_of(db: &Connection) -> Vec<String> {
+    texts(db, "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY type, name")
+}
+
+/// The names of the indexes of listings, without those that keys have.
+fn indexes(mirror: &Mirror) -> String {
+    let named = "type = 'index' AND tbl_name = 'listings' AND sql IS NOT NULL";
+    mirror.text(&format!("SELECT group_concat(name, ' ' ORDER BY name) FROM sqlite_schema WHERE {named}"))
+}
+
+/// How many notices tell of a bulk load that has not ended.
+fn notices(mirror: &Mirror) -> i64 {
+    mirror.number("SELECT count(*) FROM notices WHERE feed_id = '' AND kind = 'bulk_load'")
+}
+
+/// Starts a load of an empty file that takes some 20 seconds, and waits until it has stored listings.
+fn slow_load(mirror: &mut Mirror) -> Program {
+    mirror.set(|settings| settings.requests_per_second = 4.0);
+    let before = mirror.requests().len();
+    let load = mirror.start(&["run", "--backfill"]);
+    eventually("it loads", LIMIT, || mirror.is_ready() && mirror.requests().len() > before + 6 && mirror.live("GAMLS") > 0);
+    mirror.set(|settings| settings.requests_per_second = 1000.0);
+    load
+}
+
+/// All listings on some 70 pages.
+fn many_pages() -> Mirror {
+    Mirror::new(Options { page_size: 5, ..small() })
+}
+
+/// Asserts that the file has all that `schema.sql` says, and that it is full.
+#[track_caller]
+fn check_whole(mirror: &Mirror) {
+    assert_eq!(schema_of(&mirror.open()), schema_of(&file()));
+    assert_eq!(notices(mirror), 0);
+    check(&Connection::open(mirror.database()).unwrap());
+    mirror.verify("after a bulk load");
+}
+
+#[test]
+fn a_load_of_an_empty_file_builds_search_indexes_and_tables_at_its_end() {
+    let mut mirror = many_pages();
+    slow_load(&mut mirror).kill();
+    let lacks = (String::from("listings_changed listings_deleted listings_sold"), [0, 0], 1);
+    assert_eq!((indexes(&mirror), parts(&mirror), notices(&mirror)), lacks);
+    let load = slow_load(&mut mirror);
+    load.signal("TERM");
+    load.wait(LIMIT).exited(1);
+    assert_eq!((indexes(&mirror), parts(&mirror), notices(&mirror)), lacks, "a load that goes on leaves out the same");
+    assert!(mirror.run(&["status"]).stdout.contains("most indexes of listings"));
+    let ended = mirror.backfill().stderr;
+    for built in ["the table listing_text for searches is built", "the indexes of listings are built"] {
+        assert!(ended.contains(built), "{ended}");
+    }
+    check_whole(&mirror);
+    let again = mirror.backfill().stderr;
+    assert!(!again.contains("built"), "a file with listings keeps what it has: {again}");
+}
+
+#[test]
+fn any_other_run_builds_first_what_a_load_has_left_out() {
+    let mut mirror = many_pages();
+    slow_load(&mut mirror).kill();
+    assert_eq!((parts(&mirror), notices(&mirror)), ([0, 0], 1));
+    let ended = mirror.once().stderr;
+    assert!(ended.contains("the indexes of listings are built"), "{ended}");
+    check_whole(&mirror);
+}
+
+#[test]
+fn the_daemon_loads_an_empty_file_with_all_indexes() {
+    let mirror = many_pages();
+    let daemon = mirror.start(&["run"]);
+    eventually("it loads", LIMIT, || mirror.is_ready() && mirror.live("GAMLS") > 0);
+    assert_eq!(schema_of(&mirror.open()), schema_of(&file()));
+    assert_eq!(notices(&mirror), 0);
+    daemon.kill();
 }

@@ -70,7 +70,7 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = config(&sandbox, &database, &options);
 
     println!("1. Loading three feeds of {} listings from a vendor in memory, at {}", grouped(listings as u64), sandbox.url());
-    let load = RunOptions { once: true, ..RunOptions::default() };
+    let load = RunOptions { once: true, backfill: true, ..RunOptions::default() };
     let key = SecretString::from(options.key.0.as_str());
     let loaded = timed(Daemon::new(config.clone(), Some(key.clone()), load, stop.child_token()).await?).await?;
     let requests = grouped(loaded.sum(|counters| counters.requests));

@@ -71,6 +71,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> anyhow::Result<Exi
     let options = RunOptions {
         command,
         once: one_shot,
+        backfill: arguments.backfill,
         adopt: arguments.adopt,
         since: arguments.since.map(|since| since.0).or(whole),
         feeds: arguments.feed.into_iter().map(FeedId).collect(),

@@ -11,6 +11,8 @@ pub(crate) struct RunOptions {
     pub command: &'static str,
     /// Stop when everything is read.
     pub once: bool,
+    /// Load everything. Where the file is empty, what only queries need is built at the end.
+    pub backfill: bool,
     /// Take over a file that mirrors another source.
     pub adopt: bool,
     /// Replaces what earlier runs set as the oldest stamp to hold.

@@ -16,7 +16,7 @@ use super::rejects::{self, KeptReject, Replayed};
 use super::reso::{self, LookupRow};
 use super::source::{self, Taken, Takeover};
 use super::writer::{Job, Writer};
-use super::{checkpoint, known_gaps, ledger, removal, search};
+use super::{bulk_load, checkpoint, known_gaps, ledger, removal, search};
 use crate::entity::Entity;
 use crate::plan::brake::BrakeLimits;
 use crate::plan::checkpoint::Saved;
@@ -122,8 +122,18 @@ impl Store {
         self.write(move |db| reso::save(db, &rows)).await
     }
 
-    /// Makes the file have the tables `listing_text` and `listing_location`, each where it is wanted. `told` hears of the building: how many
-    /// listings are in, of how many. A stop gives it up.
+    /// Drops what only queries need, if the file has no listing or an earlier bulk load has not ended; tells whether it did.
+    pub(crate) async fn begin_bulk_load(&self, at: String) -> Result<bool, Error> {
+        self.write(move |db| bulk_load::begin(db, &at)).await
+    }
+
+    /// Builds the indexes that a bulk load has left out, if there was one. It comes after [`Store::switch_search`]. A stop gives it up.
+    pub(crate) async fn end_bulk_load(&self, keep_alive: fn()) -> Result<(), Error> {
+        let stop = Arc::clone(&self.hurry);
+        self.write(move |db| bulk_load::end(db, keep_alive, &stop)).await
+    }
+
+    /// Builds and removes `listing_text` and `listing_location`, as they are wanted. `told` hears how many listings are in, of how many.
     pub async fn switch_search(&self, wanted: [bool; 2], told: impl FnMut(i64, i64) + Send + 'static) -> Result<(), Error> {
         let stop = Arc::clone(&self.hurry);
         self.write(move |db| search::switch(db, wanted, told, &stop)).await

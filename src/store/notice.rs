@@ -20,7 +20,7 @@ pub(crate) struct Notice {
 /// A notice, as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NoticeReport {
-    /// One word: clock, zone, from, undated, media, withheld, detail_only, burst, vanished, snapshot.
+    /// One word, as `docs/operate.md` lists them.
     pub kind: String,
     /// The notice.
     pub note: String,

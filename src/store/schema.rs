@@ -52,15 +52,16 @@ fn take(connection: &mut Connection, entity: &'static Entity, (from, sql): (u32,
     tx.commit()
 }
 
-/// The statements of `schema.sql` that make what fits a condition, in their order.
-pub(super) fn made(condition: &str) -> rusqlite::Result<Vec<String>> {
+/// Name and statement of what `schema.sql` makes and meets a condition on `sqlite_schema`, in the order of the file.
+pub(super) fn definitions(condition: &str) -> rusqlite::Result<Vec<(String, String)>> {
     let fresh = Connection::open_in_memory()?;
     fresh.execute_batch(SCHEMA)?;
-    rows(&fresh, &format!("SELECT sql FROM sqlite_schema WHERE {condition} ORDER BY rowid"), [], |row| row.get(0))
+    rows(&fresh, &format!("SELECT name, sql FROM sqlite_schema WHERE {condition} ORDER BY rowid"), [], |row| row.try_into())
 }
 
 fn renew_views(tx: &Connection) -> rusqlite::Result<()> {
     let drops: Vec<String> =
         rows(tx, "SELECT format('DROP VIEW \"%w\"', name) FROM sqlite_schema WHERE type = 'view'", [], |row| row.get(0))?;
-    drops.iter().chain(&made("type = 'view'")?).try_for_each(|sql| tx.execute_batch(sql))
+    let views = definitions("type = 'view'")?;
+    drops.iter().chain(views.iter().map(|(_, sql)| sql)).try_for_each(|sql| tx.execute_batch(sql))
 }

@@ -6,10 +6,11 @@
 use super::database::Database;
 use super::query::{rows, value};
 use super::schema;
+use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Each table, and what puts the listings into it whose numbers lie between two.
-const TABLES: [(&str, &str); 2] = [
+/// Each table, and the statement that puts the listings into it from one number to another.
+pub(super) const TABLES: [(&str, &str); 2] = [
     (
         "listing_text",
         "INSERT INTO listing_text (
@@ -53,7 +54,7 @@ fn build(database: &mut Database, (table, fill): (&str, &str), told: &mut impl F
     let all: i64 = value(&tx, "SELECT coalesce(max(id), 0) FROM listing_ids", [])?;
     tracing::info!(listings = all, "the table {table} for searches is being built");
     let own = format!("name = '{table}' OR type = 'trigger' AND name GLOB '{table}_*'");
-    schema::made(&own)?.iter().try_for_each(|sql| tx.execute_batch(sql))?;
+    schema::definitions(&own)?.iter().try_for_each(|(_, sql)| tx.execute_batch(sql))?;
     if table == "listing_text" && sql.licences.restricts() {
         tx.execute_batch(SECURE)?;
     }
@@ -73,13 +74,18 @@ fn build(database: &mut Database, (table, fill): (&str, &str), told: &mut impl F
 
 fn remove(database: &mut Database, table: &str) -> rusqlite::Result<()> {
     let (tx, _) = database.begin()?;
-    let triggers = "SELECT format('DROP TRIGGER \"%w\"', name) FROM sqlite_schema WHERE type = 'trigger' AND name GLOB ?1 || '_*'";
-    let drops: Vec<String> = rows(&tx, triggers, [table], |row| row.get(0))?;
-    drops.iter().try_for_each(|sql| tx.execute_batch(sql))?;
-    tx.execute_batch(&format!("DROP TABLE {table}"))?;
+    drop_table(&tx, table)?;
     tx.commit()?;
     tracing::info!("the table {table} for searches is removed, as the configuration says");
     Ok(())
+}
+
+/// Drops a table, if it is there, and its triggers.
+pub(super) fn drop_table(tx: &Connection, table: &str) -> rusqlite::Result<()> {
+    let triggers = "SELECT format('DROP TRIGGER \"%w\"', name) FROM sqlite_schema WHERE type = 'trigger' AND name GLOB ?1 || '_*'";
+    let drops: Vec<String> = rows(tx, triggers, [table], |row| row.get(0))?;
+    drops.iter().try_for_each(|sql| tx.execute_batch(sql))?;
+    tx.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))
 }
 
 fn is_secure(database: &Database) -> rusqlite::Result<bool> {
