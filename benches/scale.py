@@ -22,7 +22,7 @@ import tempfile
 import time
 import urllib.request
 
-TOUCHED, POLLS, CHANGES_SEEN, LONGEST = 200, 30, 5, 300
+TOUCHED, POLLS, CHANGES_SEEN, SETTLED, LONGEST = 200, 30, 5, 8, 300
 CHANGED_LISTINGS = """SELECT change_seq, feed_id, listing_id, deleted_at, deleted_cause, price, listing_status
     FROM listings WHERE change_seq > ? ORDER BY change_seq LIMIT 1000"""
 CHANGES = "SELECT seq, feed_id, key, kind, at FROM changes WHERE seq > ? ORDER BY seq LIMIT 1000"
@@ -102,29 +102,39 @@ def spent(process):
     return ticks / 1e9, int(written)
 
 
-def polls(mirrors):
-    """CPU seconds and bytes written of a poll that finds nothing, and of one that finds changes, of each file. All processes run at the
-    same time: the same poll may take twice as long when the machine does something else."""
+def idle_polls(mirrors):
+    """CPU seconds and bytes written of a poll that finds nothing, of each file. All processes run at the same time: the same poll may take
+    twice as long when the machine does something else."""
     processes = [mirror.start("run") for mirror in mirrors]
     try:
-        for count in (TOUCHED, 1):  # From here on its caches are as they stay, and what a poll reads again is one listing.
-            for mirror in mirrors:
-                mirror.touch(count)
-            time.sleep(2)
+        time.sleep(SETTLED)
         before = [spent(process) for process in processes]
         time.sleep(POLLS)
-        idle = [difference(spent(process), begun, POLLS) for process, begun in zip(processes, before)]
-        busy = [(0, 0)] * len(mirrors)
-        for _ in range(CHANGES_SEEN):
-            for place, (mirror, process) in enumerate(zip(mirrors, processes)):
-                begun = spent(process)
-                mirror.touch(TOUCHED)
-                busy[place] = [sum(parts) for parts in zip(busy[place], difference(spent(process), begun, CHANGES_SEEN))]
-        return [(*idle, *busy) for idle, busy in zip(idle, busy)]
+        return [difference(spent(process), begun, POLLS) for process, begun in zip(processes, before)]
     finally:
-        for process in processes:
-            process.terminate()
-            process.wait()
+        end(processes)
+
+
+def polls_with_changes(mirror):
+    """CPU seconds and bytes written of a poll that finds changes. The vendor moves what it changes to the newest listings, which are
+    those of the smaller files, so this must be measured in the order of the sizes."""
+    process = mirror.start("run")
+    try:
+        time.sleep(SETTLED)  # It reads what was changed for the smaller files.
+        mirror.touch(TOUCHED)
+        before = spent(process)
+        for _ in range(CHANGES_SEEN):
+            mirror.touch(TOUCHED)
+        return difference(spent(process), before, CHANGES_SEEN)
+    finally:
+        end([process])
+
+
+def end(processes):
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
 
 
 def difference(after, before, count):
@@ -167,11 +177,11 @@ def main():
     with contextlib.ExitStack() as kept:
         directories = [kept.enter_context(tempfile.TemporaryDirectory()) for _ in sizes]
         loaded = [load(arguments.program, directory, vendor, size) for directory, size in zip(directories, sizes)]
-        polled = polls([mirror for mirror, _ in loaded])
+        idle = idle_polls([mirror for mirror, _ in loaded])
         rows = csv.writer(sys.stdout)
         rows.writerow(COLUMNS)
-        for (mirror, measures), of_polls in zip(loaded, polled):
-            rows.writerow(f"{value:.6g}" for value in [*measures, *of_polls, *reconcile(mirror)])
+        for (mirror, measures), found_nothing in zip(loaded, idle):
+            rows.writerow(f"{value:.6g}" for value in [*measures, *found_nothing, *polls_with_changes(mirror), *reconcile(mirror)])
             sys.stdout.flush()
     server.stdin.close()
 

@@ -43,8 +43,7 @@ pub(super) fn end(database: &mut Database, keep_alive: fn(), stop: &Arc<AtomicBo
         return Ok(());
     }
     tracing::info!("the indexes of listings are being built, with temporary files in $SQLITE_TMPDIR, $TMPDIR, /var/tmp or /tmp");
-    // To sort for an index may take more memory than there is.
-    connection.pragma_update(None, "temp_store", "file")?;
+    sqlite::begin_to_sort(connection)?;
     let stopped = Arc::clone(stop);
     let should_stop = move || {
         keep_alive();
@@ -52,7 +51,7 @@ pub(super) fn end(database: &mut Database, keep_alive: fn(), stop: &Arc<AtomicBo
     };
     let built = connection.progress_handler(STOP_INTERVAL, Some(should_stop)).and_then(|()| build_indexes(connection, stop));
     connection.progress_handler(0, None::<fn() -> bool>)?;
-    sqlite::keep_statements_in_memory(connection)?;
+    sqlite::end_sorting(connection)?;
     match built {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
             tracing::info!("stopped before the indexes of listings were built; a later start builds them");

@@ -15,6 +15,10 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(1);
 /// Readable by the owner's group, so that consumers need no rights to write.
 const FILE_MODE: u32 = 0o640;
+/// How much of the file is kept in memory: KiB, which SQLite wants as a negative number.
+const CACHE: i32 = -65536;
+/// The same while an index is built: what is sorted for it takes as much again, and the rows are read once, one after the other.
+const CACHE_TO_SORT: i32 = -16384;
 /// Statements kept prepared; rusqlite's own default of 16 is fewer than a page needs.
 const CACHED_STATEMENTS: usize = 64;
 
@@ -123,6 +127,18 @@ pub(super) fn keep_statements_in_memory(connection: &Connection) -> rusqlite::Re
     connection.pragma_update(None, "temp_store", "memory")
 }
 
+/// Before an index is built: what is sorted for it goes to temporary files, because it may take more memory than there is.
+pub(super) fn begin_to_sort(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cache_size", CACHE_TO_SORT)?;
+    connection.pragma_update(None, "temp_store", "file")
+}
+
+/// The settings that a connection has otherwise.
+pub(super) fn end_sorting(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cache_size", CACHE)?;
+    keep_statements_in_memory(connection)
+}
+
 /// SQLite gives the -wal and -shm files the mode of the database, so creating it with the right one is enough.
 fn create_empty(path: &Path) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
@@ -138,7 +154,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     // After a reader has kept the WAL from being tidied up, it shrinks to this again.
     connection.pragma_update(None, "journal_size_limit", 32 << 20)?;
-    connection.pragma_update(None, "cache_size", -65536)?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
     // Readers without the right to write can open a WAL database only while the -wal and -shm files exist.
     connection.file_control(None::<&str>, FileControl::PersistWal(&mut 1))
 }
