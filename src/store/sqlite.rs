@@ -18,7 +18,7 @@ const FILE_MODE: u32 = 0o640;
 /// How much of the file is kept in memory: KiB, which SQLite wants as a negative number.
 const CACHE: i32 = -65536;
 /// The same while an index is built: what is sorted for it takes as much again, and the rows are read once, one after the other.
-const CACHE_TO_SORT: i32 = -4096;
+const CACHE_TO_SORT: i32 = -16384;
 /// Statements kept prepared; rusqlite's own default of 16 is fewer than a page needs.
 const CACHED_STATEMENTS: usize = 64;
 
