@@ -231,19 +231,21 @@ fn where_licences_want_anything_taken_out_the_words_leave_the_index_at_once() {
     assert!(!mirror.once().stderr.contains("for searches"), "nothing is built twice");
 }
 
+/// Listings of a feed that nobody mirrors, and their numbers.
+const MANY: &str = "WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 8000)
+    INSERT INTO listings (feed_id, listing_id, remarks, latitude, longitude, first_seen_at, changed_at, change_seq, raw_hash, content_hash)
+    SELECT 'OTHER', n, 'word' || n || ' word' || n % 97, 30 + n % 19, -80 - n % 23, '', '', n + 1000000, x'00', x'00' FROM count";
+const NUMBER_THEM: &str = "INSERT INTO listing_ids (feed_id, listing_id) SELECT feed_id, listing_id FROM listings WHERE feed_id = 'OTHER'";
+
 /// Whoever finds a table finds every listing in it.
 #[test]
 fn a_building_that_is_killed_leaves_nothing_and_begins_again() {
     let mirror = Mirror::new(small());
     configure(&mirror, false, false);
     mirror.backfill();
-    let more = "WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 8000)
-        INSERT INTO listings (feed_id, listing_id, remarks, latitude, longitude, first_seen_at, changed_at, change_seq, raw_hash, content_hash)
-        SELECT 'OTHER', n, 'word' || n || ' word' || n % 97, 30 + n % 19, -80 - n % 23, '', '', n + 1000000, x'00', x'00' FROM count";
     let file = Connection::open(mirror.database()).unwrap();
-    file.execute(more, []).unwrap();
-    let numbers = "INSERT INTO listing_ids (feed_id, listing_id) SELECT feed_id, listing_id FROM listings WHERE feed_id = 'OTHER'";
-    file.execute(numbers, []).unwrap();
+    file.execute(MANY, []).unwrap();
+    file.execute(NUMBER_THEM, []).unwrap();
     drop(file);
     configure(&mirror, true, true);
     let mut killed = 0;
@@ -330,6 +332,28 @@ fn any_other_run_builds_first_what_a_load_has_left_out() {
     let ended = mirror.once().stderr;
     assert!(ended.contains("the indexes of listings are built"), "{ended}");
     check_whole(&mirror);
+}
+
+/// What is built at the end of a load may be stopped: the command says so, and the notice stays until all is there.
+#[test]
+fn a_load_that_is_stopped_while_it_builds_says_so_and_is_ended_by_the_next() {
+    let mut mirror = many_pages();
+    slow_load(&mut mirror).kill();
+    let file = Connection::open(mirror.database()).unwrap();
+    file.execute(&MANY.replace("8000", "30000"), []).unwrap();
+    file.execute(NUMBER_THEM, []).unwrap();
+    drop(file);
+    let load = mirror.start(&["run", "--backfill"]);
+    eventually("it builds", LIMIT, || load.stderr().contains("the table listing_text for searches is being built"));
+    load.signal("TERM");
+    let stopped = load.wait(LIMIT).exited(1);
+    assert!(stopped.stdout.contains("stopped before the end"), "{}", stopped.both());
+    assert_eq!(notices(&mirror), 1);
+    let ended = mirror.backfill().stderr;
+    assert!(ended.contains("the indexes of listings are built"), "{ended}");
+    assert_eq!(schema_of(&mirror.open()), schema_of(&self::file()));
+    assert_eq!(notices(&mirror), 0);
+    assert_eq!(mirror.number("SELECT count(*) FROM listing_text_docsize"), mirror.number("SELECT count(*) FROM live_listings"));
 }
 
 #[test]

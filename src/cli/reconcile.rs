@@ -109,7 +109,7 @@ async fn scan_account(config: Config, arguments: &Arguments) -> anyhow::Result<E
 
 /// Prints where an account stands as a JSON object; tells whether it has a whole reading and no problem.
 fn print_account(database: &Path, vendors: &BTreeSet<&'static str>) -> anyhow::Result<bool> {
-    let accounts = report::status(database)?.scanned;
+    let accounts = report::scanned(database)?;
     let account = accounts.iter().find(|report| vendors.contains(scanned::vendor(&report.entity)));
     print_json(&account)?;
     Ok(account.is_some_and(ScannedReport::is_whole))

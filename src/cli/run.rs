@@ -124,7 +124,7 @@ fn print_summary(outcome: &RunOutcome, progress: &Progress, database: &Path) -> 
 /// Prints a line for each account; tells whether each has a whole reading and no problem.
 pub(super) fn print_scanned(database: &Path, vendors: &BTreeSet<&'static str>) -> anyhow::Result<bool> {
     let mut whole = true;
-    for report in report::status(database)?.scanned.iter().filter(|report| vendors.contains(scanned::vendor(&report.entity))) {
+    for report in report::scanned(database)?.iter().filter(|report| vendors.contains(scanned::vendor(&report.entity))) {
         scanned::lines(report, |at| format!("as of {at}")).iter().for_each(|line| println!("{line}"));
         whole &= report.is_whole();
     }

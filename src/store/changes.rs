@@ -115,6 +115,10 @@ mod tests {
     use super::*;
     use crate::vendor::LISTINGS;
 
+    fn key(feed: &str, id: &str) -> ListingKey {
+        ListingKey { feed: crate::record::FeedId(feed.to_owned()), listing: crate::record::ListingId(id.to_owned()) }
+    }
+
     /// How many of these changes of one transaction are a mass update; each is how many, their kind and their diff.
     fn bulk(groups: &[(u32, &str, &str)]) -> i64 {
         let file = Connection::open_in_memory().expect("SQLite opens");
@@ -131,7 +135,7 @@ mod tests {
     }
 
     /// What a change of a row of this kind and with this key has as its lower bound.
-    fn not_before(entity: &Entity, key: &str) -> Option<String> {
+    fn not_before(entity: &Entity, name: &str) -> Option<String> {
         let file = Connection::open_in_memory().expect("SQLite opens");
         file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
         file.execute_batch(
@@ -140,10 +144,9 @@ mod tests {
              VALUES ('process', 'A', 'absent', '2', '1'), ('process', 'A', 'always absent', '2', NULL)",
         )
         .expect("readings");
-        let (feed, id) = key.split_once(' ').expect("a feed and an id");
-        let key = ListingKey { feed: crate::record::FeedId(feed.to_owned()), listing: crate::record::ListingId(id.to_owned()) };
+        let (feed, id) = name.split_once(' ').expect("a feed and an id");
         let at = "2026-05-01T12:00:00.000Z";
-        add(&file, entity, &key, Change { kind: "changed", cause: "vendor", stamp: None, at, diff: None }).expect("added");
+        add(&file, entity, &key(feed, id), Change { kind: "changed", cause: "vendor", stamp: None, at, diff: None }).expect("added");
         value(&file, "SELECT not_before FROM changes", []).expect("one change")
     }
 
@@ -177,5 +180,23 @@ mod tests {
         assert_eq!(bulk(&[(25, "changed", price), (25, "changed", dated), (49, "changed", other)]), 50, "the date goes along");
         assert_eq!(bulk(&[(49, "changed", price), (1, "restored", price)]), 0);
         assert_eq!(bulk(&[(60, "deleted", "{}"), (3, "changed", price)]), 60);
+    }
+
+    #[test]
+    fn the_times_of_changes_do_not_fall_unless_one_lies_far_ahead() {
+        let (noon, next) = ("2026-05-01T12:00:00.000Z", "2026-05-02T12:00:00.000Z");
+        let after = |last: Option<&str>| {
+            let file = Connection::open_in_memory().expect("SQLite opens");
+            file.execute_batch(include_str!("../../schema.sql")).expect("schema.sql is valid");
+            let sql = "INSERT INTO changes (entity, feed_id, key, kind, cause, at) VALUES ('listing', 'A', '1', 'deleted', 'vendor', ?1)";
+            last.map(|last| file.execute(sql, [last]).expect("a change"));
+            let change = Change { kind: "changed", cause: "vendor", stamp: None, at: noon, diff: None };
+            add(&file, &LISTINGS, &key("A", "1"), change).expect("added").1
+        };
+        assert_eq!(after(None), noon);
+        assert_eq!(after(Some("2026-05-01T11:59:59.999Z")), noon);
+        assert_eq!(after(Some("2026-05-02T11:59:59.999Z")), "2026-05-02T11:59:59.999Z", "the clock was set back");
+        assert_eq!(after(Some(next)), noon, "the clock was wrong");
+        assert_eq!(after(Some("never")), noon);
     }
 }

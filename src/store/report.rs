@@ -162,6 +162,11 @@ pub fn status(path: &Path) -> Result<Status, ReportError> {
     })
 }
 
+/// Reads the accounts of the other vendors alone: to count the listings takes long where there are many.
+pub(crate) fn scanned(path: &Path) -> Result<Vec<ScannedReport>, ReportError> {
+    read(path, scanned::reports)
+}
+
 /// Which source the file mirrors; `None` before the first run.
 pub(crate) fn source(path: &Path) -> Result<Option<Source>, ReportError> {
     read(path, source::load)

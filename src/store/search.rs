@@ -20,8 +20,9 @@ pub(super) const TABLES: [(&str, &str); 2] = [
     ),
     ("listing_location", "INSERT INTO listing_location SELECT * FROM listing_location_rows WHERE id BETWEEN ?1 AND ?2"),
 ];
-/// Listings that are put in before it is told how many are.
-const BATCH: i64 = 2000;
+/// Listings of one statement. SQLite keeps in memory what stood on each page that the statement changes, and in a large R*Tree each
+/// listing is on another page.
+const BATCH: i64 = 400;
 
 /// While licences want anything taken out, FTS5 takes words out of its index at once, and not when it happens to merge its parts.
 const SECURE: &str = "INSERT INTO listing_text (listing_text, rank) VALUES ('secure-delete', 1)";
