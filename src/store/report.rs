@@ -162,7 +162,7 @@ pub fn status(path: &Path) -> Result<Status, ReportError> {
     })
 }
 
-/// Reads the accounts of the other vendors alone: to count the listings takes long where there are many.
+/// Reads only the accounts of the other vendors. `status` also counts all listings, which takes long where there are many.
 pub(crate) fn scanned(path: &Path) -> Result<Vec<ScannedReport>, ReportError> {
     read(path, scanned::reports)
 }

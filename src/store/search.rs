@@ -20,8 +20,8 @@ pub(super) const TABLES: [(&str, &str); 2] = [
     ),
     ("listing_location", "INSERT INTO listing_location SELECT * FROM listing_location_rows WHERE id BETWEEN ?1 AND ?2"),
 ];
-/// Listings of one statement. SQLite keeps in memory what stood on each page that the statement changes, and in a large R*Tree each
-/// listing is on another page.
+/// How many numbers of listings one statement covers. Until it ends, SQLite keeps in memory the former content of each page that it
+/// changes, and in a large R*Tree nearly every listing changes another page.
 const BATCH: i64 = 400;
 
 /// While licences want anything taken out, FTS5 takes words out of its index at once, and not when it happens to merge its parts.
